@@ -1,0 +1,102 @@
+"""What a corpus and its feature sets are made from, known before they exist."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lib.recipes.code_digest import code_digest
+from lib.recipes.digests import digest
+from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.load import file_of, load
+from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
+from lib.runs import paths
+
+
+@dataclass(frozen=True)
+class CorpusRef:
+    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists."""
+
+    name: str
+    scale: str
+
+    @property
+    def is_path(self) -> bool:
+        return paths.is_path(self.name)
+
+    @property
+    def store(self) -> Path:
+        return paths.store_path(self.name, self.scale)
+
+    @property
+    def label(self) -> str:
+        return paths.corpus_label(self.name)
+
+    @property
+    def manifest(self) -> Path:
+        return self.store / "manifest.json"
+
+    @property
+    def track(self) -> str:
+        """"pairs" or "classes"."""
+        return self._read_manifest()["track"] if self.is_path else load(CorpusSpec, self.name).track
+
+    @property
+    def arguments(self) -> dict:
+        """Arguments of the twin generator at this scale.
+
+        Raises:
+            RecipeError: the corpus is not generated at this scale.
+        """
+        spec = load(CorpusSpec, self.name)
+        if self.scale not in spec.generate:
+            raise RecipeError(
+                f"{paths.shown(file_of(CorpusSpec, self.name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, spec.generate)}"
+            )
+        return dict(spec.generate[self.scale])
+
+    @property
+    def digest(self) -> str:
+        """Content of a given store; recipe and code of a generated one."""
+        if self.is_path:
+            return digest(self._read_manifest()["fingerprint"])
+        spec = load(CorpusSpec, self.name)
+        if spec.source is not None:
+            return digest([spec.source, spec.format])
+        return digest([spec.track, self.arguments, code_digest(["lib.data.twin", "lib.data.importing"])])
+
+    def _read_manifest(self) -> dict:
+        if not self.manifest.exists():
+            raise RecipeError(
+                f"corpus {self.name}: no store there (no manifest.json); make one with: python -m lib corpus import <folder> --out {self.name}"
+            )
+        return json.loads(self.manifest.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class FeatureRef:
+    """One feature set of one corpus: where it lies and what it depends on."""
+
+    corpus: CorpusRef
+    name: str
+    world: str  # corpus given by the user, or "" for the scale's own
+
+    @property
+    def tokenizer(self) -> str:
+        return load(Scale, self.corpus.scale).tokenizer or load(FeatureSet, self.name).tokenizer
+
+    @property
+    def folder(self) -> Path:
+        return paths.runs(self.corpus.scale, self.world) / "features" / self.corpus.label / self.name
+
+    @property
+    def digest(self) -> str:
+        spec = load(FeatureSet, self.name).model_dump(mode="json", exclude={"about"})
+        return digest([spec, self.tokenizer, self.corpus.digest, _feature_code()])
+
+
+@cache
+def _feature_code() -> str:
+    return code_digest(["lib.features.tokens"])

@@ -1,0 +1,44 @@
+"""RecipeError: one sentence that names file and key and says what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+
+class RecipeError(ValueError):
+    """Something in ``params/`` is wrong. The message names file, key and the nearest valid key."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """'; did you mean ...?' or the list of choices.
+
+    >>> nearest("wieght", ["weight", "use"])
+    "did you mean 'weight'?"
+    """
+    choices = sorted(choices)
+    close = difflib.get_close_matches(word, choices, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(choices) or 'none'}"
+
+
+def from_validation(error: ValidationError, file: Path | str, known: dict[str, Iterable[str]] | None = None) -> RecipeError:
+    """The first mistake pydantic found, as one RecipeError.
+
+    Args:
+        known: valid keys by dotted parent path, for the nearest-key hint.
+    """
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path) or "(top level)"
+    if first["type"] == "extra_forbidden":
+        choices = (known or {}).get(".".join(path[:-1]), ())
+        return RecipeError(f"{file}: {key}: unknown key; {nearest(path[-1], choices)}")
+    if first["type"] == "missing":
+        return RecipeError(f"{file}: {key}: missing")
+    if first["type"] == "value_error":
+        prefix = f"{key}." if path else ""
+        return RecipeError(f"{file}: {prefix}{first['ctx']['error']}")
+    return RecipeError(f"{file}: {key}: {first['msg']}, got {first['input']!r}")

@@ -1,0 +1,201 @@
+"""Job: one stage of one recipe under one arm with one seed, fully resolved.
+
+The digest of a job covers everything its result depends on (values, parents, corpus, the code of the parts it uses), so
+equal digests mean equal results: an arm whose digest equals the base's is given the base's folder and nothing is
+trained twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from lib.recipes import components
+from lib.recipes.code_digest import code_digest
+from lib.recipes.corpus import CorpusRef, FeatureRef
+from lib.recipes.digests import digest
+from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.load import file_of, load, names, resolve
+from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Component, Recipe, Scale, StageSpec
+from lib.runs import paths
+from lib.runs.folder import RunFolder
+
+# Code that every job runs through, whatever its components.
+SPINE = ("lib.stages.run", "lib.stages.build", "lib.training.trainer")
+
+
+@dataclass(frozen=True)
+class Job:
+    recipe: str
+    stage: str
+    arm: str
+    seed: int
+    scale: str
+    corpus_given: str  # "" = the scale's corpus for the recipe's contest
+    spec: Recipe
+
+    @classmethod
+    def load(cls, recipe: str, stage: str, arm: str = "base", seed: int = 0, scale: str = "laptop", corpus: str = "") -> Job:
+        """Resolve and check a job.
+
+        Args:
+            arm: ``base``, a variant of the recipe, or ``<ablation>.<arm>``.
+            corpus: name or store path; empty for the scale's own.
+
+        Raises:
+            RecipeError: anything that cannot run; names file, key and the nearest valid key.
+        """
+        return _load(recipe, stage, arm, int(seed), scale, corpus or "")
+
+    @property
+    def stage_spec(self) -> StageSpec:
+        return self.spec.stages[self.stage]
+
+    @cached_property
+    def corpus(self) -> CorpusRef:
+        contest = self.spec.corpus
+        return CorpusRef(self.corpus_given or load(Scale, self.scale).corpora[contest], self.scale)
+
+    @property
+    def tokens(self) -> FeatureRef:
+        return FeatureRef(self.corpus, self.spec.features.text.set, self.corpus_given)
+
+    @cached_property
+    def parents(self) -> dict[str, Job]:
+        """Role ("init_from", "teacher") -> the job whose run this one starts from."""
+        stages = {role: getattr(self.stage_spec, role) for role in ("init_from", "teacher")}
+        return {
+            role: Job.load(self.recipe, stage, self.arm, self.seed, self.scale, self.corpus_given)
+            for role, stage in stages.items()
+            if stage is not None
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        spec = self.stage_spec.model_dump(mode="json")
+        spec["objectives"] = {name: value for name, value in spec["objectives"].items() if value["weight"] > 0}
+        scale = load(Scale, self.scale)
+        return digest(
+            {
+                "features": self.spec.features.model_dump(mode="json"),
+                "model": self.spec.model.model_dump(mode="json"),
+                "stage": spec,
+                "seed": self.seed,
+                "backbone": scale.backbone,
+                "threads": scale.threads,
+                "corpus": self.corpus.digest,
+                "tokens": self.tokens.digest,
+                "parents": {role: parent.digest for role, parent in self.parents.items()},
+                "code": code_digest(self.modules),
+            }
+        )
+
+    @property
+    def modules(self) -> list[str]:
+        """The ``lib`` modules this job's result depends on."""
+        used = [components.module_of(package, component, where) for package, component, where in self.component_list]
+        return [*SPINE, *sorted(set(used))]
+
+    @property
+    def component_list(self) -> list[tuple[str, Component, str]]:
+        """(package, component, dotted path) of every part that takes part in this stage."""
+        stage = f"stages.{self.stage}"
+        parts = [("models", part, f"model.{slot}") for slot, part in self.spec.model.slots().items()]
+        parts += [("objectives", o, f"{stage}.objectives.{n}") for n, o in self.stage_spec.objectives.items() if o.weight > 0]
+        parts += [("training", self.stage_spec.schedule, f"{stage}.schedule")]
+        if self.stage_spec.adversarial is not None:
+            parts += [("training", self.stage_spec.adversarial, f"{stage}.adversarial")]
+        return parts
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """The run folder; that of an earlier arm if it has the same digest."""
+        arm = next(arm for arm in self._equal_arms() if arm is not None)
+        root = paths.runs(self.scale, self.corpus_given)
+        return RunFolder(root / "recipes" / self.recipe / self.stage / arm / f"seed{self.seed}")
+
+    def _equal_arms(self):
+        for arm in ("base", *self.spec.variants):
+            if arm == self.arm:
+                break
+            if Job.load(self.recipe, self.stage, arm, self.seed, self.scale, self.corpus_given).digest == self.digest:
+                yield arm
+        yield self.arm
+
+    @property
+    def notebook(self) -> str:
+        return STAGE_NOTEBOOKS[self.stage.split("_")[0]]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What papermill passes with ``-p``."""
+        return {
+            "recipe": self.recipe, "stage": self.stage, "arm": self.arm, "seed": self.seed, "scale": self.scale, "corpus": self.corpus_given,
+        }  # fmt: skip
+
+    @property
+    def command(self) -> str:
+        """The make line that runs this job and its parents."""
+        extra = f" CORPUS={self.corpus_given}" if self.corpus_given else ""
+        return f"make run RECIPE={self.recipe} STAGE={self.stage} ARM={self.arm} SEED={self.seed} SCALE={self.scale}{extra}"
+
+    def describe(self) -> dict[str, Any]:
+        """The job as a small table: what a notebook shows before it runs."""
+        return {
+            **{key: value for key, value in self.parameters.items() if value != ""},
+            "corpus": self.corpus.label,
+            "digest": self.digest,
+            "folder": paths.shown(self.folder.path),
+            "starts from": ", ".join(f"{role}: {paths.shown(parent.folder.path)}" for role, parent in self.parents.items()) or "random weights",
+            "finished": self.folder.is_done(self.digest),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything resolved, defaults included: what ``job.yaml`` holds."""
+        resolved = self.spec.model_dump(mode="json")
+        return {
+            "job": {**self.parameters, "corpus": self.corpus.label, "digest": self.digest},
+            "parents": {role: {"folder": paths.shown(p.folder.path), "digest": p.digest} for role, p in self.parents.items()},
+            "features": resolved["features"],
+            "model": resolved["model"],
+            "stage": resolved["stages"][self.stage],
+        }
+
+
+@cache
+def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
+    changes, where = arm_changes(recipe, arm)
+    spec = resolve(recipe, scale, changes, where)
+    if stage not in spec.stages:
+        raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
+    fixed = spec.stages[stage].seed
+    job = Job(recipe, stage, arm, seed if fixed is None else fixed, scale, corpus, spec)
+    for package, component, path in job.component_list:
+        components.arguments(package, component, f"{where or paths.shown(file_of(Recipe, recipe))}: {path}")
+    wanted = {"aiac2021": "pairs", "wechat2022": "classes"}[spec.corpus]
+    if job.corpus.track != wanted:
+        raise RecipeError(f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}")
+    return job
+
+
+def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:
+    """The overlay of an arm and the place to name in errors.
+
+    Raises:
+        RecipeError: neither ``base``, nor a variant of the recipe, nor ``<ablation>.<arm>``.
+    """
+    file = paths.shown(file_of(Recipe, recipe))
+    variants = load(Recipe, recipe).variants
+    if arm == "base":
+        return {}, file
+    if arm in variants:
+        return dict(variants[arm]), f"{file}: variants.{arm}"
+    if "." in arm:
+        question, name = arm.split(".", 1)
+        ablation = load(Ablation, question)
+        if name not in ablation.arms:
+            raise RecipeError(f"{paths.shown(file_of(Ablation, question))}: no arm {name!r}; {nearest(name, ablation.arms)}")
+        return dict(ablation.arms[name]), f"{paths.shown(file_of(Ablation, question))}: arms.{name}"
+    choices = ["base", *variants, *(f"{a}.{n}" for a in names(Ablation) for n in load(Ablation, a).arms)]
+    raise RecipeError(f"{file}: no arm {arm!r}; {nearest(arm, choices)}")

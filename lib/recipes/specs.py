@@ -1,0 +1,325 @@
+"""The skeleton of a recipe as frozen pydantic models: unknown keys and wrong types are errors.
+
+Components (``{use: Class, ...}``) keep their arguments as they are here; their own signatures check them when they are
+bound (``lib.recipes.binding``), so no argument is declared twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(BaseModel):
+    """``use`` names a class of the slot's ``__all__``; everything else are its keyword arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class ObjectiveSpec(Component):
+    weight: float = 1.0  # 0.0 skips the term: neither computed nor allowed to corrupt the input
+
+
+class Origin(Spec):
+    contest: Literal["aiac2021", "wechat2022", "none"]
+    rank: int | None = None
+    team: str = ""
+    paper: str = ""
+    repository: str = ""
+
+
+class Published(Spec):
+    """A score its authors reported; shown beside ours, never mixed with it."""
+
+    stage: str
+    split: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+class TextSpec(Spec):
+    """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
+
+    set: str = "tokens"
+    layout: Literal["cls_sep_title", "cls_title", "packed", "title_asr"] = "cls_title"
+    length: int = Field(ge=4)
+    pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
+
+
+class FramesSpec(Spec):
+    """Which frames of a video a model sees (``lib.features.frames``)."""
+
+    set: str = "given"
+    length: int = Field(ge=1)
+    sample: Literal["linspace_round", "bin_centre", "floor_step", "head"] = "bin_centre"
+    train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
+    pad: Literal["batch", "full"] = "batch"
+
+
+class Features(Spec):
+    text: TextSpec
+    frames: FramesSpec
+
+
+class ModelSpec(Spec):
+    text: Component
+    frames: Component
+    fusion: Component
+    pooling: Component
+    head: Component
+
+    def slots(self) -> dict[str, Component]:
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+class SplitSpec(Spec):
+    """Which labelled items are held out.
+
+    pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
+    pair touches one of their residues), ``components``. classes: ``random`` (official 10 %), ``stratified``.
+    """
+
+    use: Literal["both_mod_k", "strict_mod_k", "components", "random", "stratified", "none"] = "none"
+    k: int = Field(5, ge=2)
+    fold: int = Field(0, ge=0)
+    seed: int = 2022
+
+
+class DataSpec(Spec):
+    parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
+    items: Literal["videos", "pairs"] = "videos"
+    split: SplitSpec = SplitSpec()
+    target: Literal["raw", "rank", "rank_all"] = "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
+    batch_size: int = Field(ge=1)
+    epochs: float = Field(gt=0)
+    bucket: bool = True  # batches of similar length: less padding
+    order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
+    limit: int | None = Field(None, ge=1)
+
+
+class LearningRate(Spec):
+    backbone: float = Field(gt=0)
+    rest: float = Field(gt=0)
+
+
+class OptimizerSpec(Spec):
+    use: Literal["AdamW"] = "AdamW"
+    lr: LearningRate
+    weight_decay: float = Field(0.01, ge=0)
+    eps: float = 1e-6
+    betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = Field(1.0, gt=0, le=1)
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def one_rate_for_all(cls, value: Any) -> Any:
+        return {"backbone": value, "rest": value} if isinstance(value, int | float | str) else value
+
+
+class EmaSpec(Spec):
+    decay: float = Field(0.999, ge=0, lt=1)
+
+
+class RewindSpec(Spec):
+    """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
+
+    factor: float = Field(3.0, gt=1)
+    window: int = Field(50, ge=2)
+    patience: int = Field(5, ge=1)
+    max_rewinds: int = Field(3, ge=0)
+
+
+class EvaluationSpec(Spec):
+    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss
+    every: int = Field(0, ge=0)  # steps; 0 = once an epoch
+    keep: Literal["best", "last"] = "best"
+    limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
+
+
+class StageSpec(Spec):
+    init_from: str | None = None  # stage whose weights this one starts from
+    teacher: str | None = None  # stage whose run gives soft targets
+    data: DataSpec
+    objectives: dict[str, ObjectiveSpec]
+    optimizer: OptimizerSpec
+    schedule: Component
+    max_grad_norm: float | None = 1.0
+    ema: EmaSpec | None = None
+    adversarial: Component | None = None
+    rewind: RewindSpec | None = RewindSpec()
+    reload_best_each_epoch: bool = False  # quirk A7-5
+    evaluation: EvaluationSpec
+    seed: int | None = None  # fixed seed of the original; None = the job's
+
+    @model_validator(mode="after")
+    def possible(self) -> StageSpec:
+        if not any(objective.weight > 0 for objective in self.objectives.values()):
+            raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
+        if self.reload_best_each_epoch and self.evaluation.keep == "last":
+            raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
+        if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
+            raise ValueError(f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components")
+        if self.data.items == "videos" and self.data.target != "raw":
+            raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
+        return self
+
+
+class Quirk(Spec):
+    """A behaviour of the original that the recipe's default mends; ``switch`` is the dotted path that restores it."""
+
+    id: str
+    says: str
+    switch: dict[str, Any] = {}
+
+
+class Recipe(Spec):
+    title: str
+    summary: str
+    origin: Origin
+    published: tuple[Published, ...] = ()
+    corpus: Literal["aiac2021", "wechat2022"]
+    features: Features
+    model: ModelSpec
+    stages: dict[str, StageSpec]
+    variants: dict[str, dict[str, Any]] = {}
+    quirks: tuple[Quirk, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def stages_follow_each_other(self) -> Recipe:
+        seen: set[str] = set()
+        for name, stage in self.stages.items():
+            if name.split("_")[0] not in STAGE_NOTEBOOKS:
+                raise ValueError(f"stages.{name}: a stage is one of {', '.join(STAGE_NOTEBOOKS)} (a suffix like distill_2 is fine)")
+            for role in ("init_from", "teacher"):
+                parent = getattr(stage, role)
+                if parent is not None and parent not in seen:
+                    raise ValueError(f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}")
+            needs_teacher = [o.use for o in stage.objectives.values() if o.use.startswith("Soft") and o.weight > 0]
+            if needs_teacher and stage.teacher is None:
+                raise ValueError(f"stages.{name}.objectives: {needs_teacher[0]} learns from a teacher; name one with `teacher: <stage>`")
+            seen.add(name)
+        return self
+
+
+STAGE_NOTEBOOKS = {
+    "pretrain": "notebooks/02_pretrain.ipynb",
+    "finetune": "notebooks/03_finetune.ipynb",
+    "distill": "notebooks/04_distill.ipynb",
+}
+
+
+class Scale(Spec):
+    """How big, not what: a scale replaces names and limits; it never changes an objective, a weight or a trick."""
+
+    about: str
+    corpora: dict[str, str]  # contest -> corpus
+    backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
+    tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
+    seeds: tuple[int, ...] = (0,)
+    overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
+    expected_seconds: dict[str, float] = {}  # per rule, before there are timings
+    threads: int = Field(1, ge=1)  # part of the scale: another thread count gives other bits
+    banner: str = ""
+
+
+# What a scale may set, as the last parts of a dotted path: sizes, budgets and the step size that goes with them.
+SCALE_MAY_SET = (
+    "features.text.length",
+    "features.frames.length",
+    "data.batch_size",
+    "data.epochs",
+    "data.limit",
+    "data.split.k",
+    "data.split.use",
+    "optimizer.lr",
+    "optimizer.lr.backbone",
+    "optimizer.lr.rest",
+    "evaluation.every",
+    "evaluation.limit",
+    "model.frames.clusters",
+    "model.frames.output_dim",
+    "model.frames.groups",
+    "model.fusion.output_dim",
+    "model.head.dim",
+    "rewind.window",
+)
+
+
+class CorpusSpec(Spec):
+    """A corpus by name: how its official files come to be, or where they lie."""
+
+    about: str
+    track: Literal["pairs", "classes"]
+    generate: dict[str, dict[str, Any]] = {}  # scale -> arguments of the twin generator
+    source: str | None = None  # folder of official files that the user provides
+    format: str | None = None
+
+
+class Claim(Spec):
+    """A gain its authors claimed for a trick."""
+
+    value: float
+    metric: str
+    source: str
+    note: str = ""
+
+
+class Ablation(Spec):
+    question: str
+    family: str
+    stage: str  # where the score is read
+    recipes: tuple[str, ...]
+    arms: dict[str, dict[str, Any]] = Field(min_length=2)
+    reference: str
+    stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
+    claimed: tuple[Claim, ...] = ()
+    about: str = ""
+    discussion: str = ""
+    discussion_digest: str = ""  # of the numbers the discussion was written for
+
+    @model_validator(mode="after")
+    def reference_is_an_arm(self) -> Ablation:
+        if self.reference not in self.arms:
+            raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
+        return self
+
+
+class EnsembleSpec(Spec):
+    title: str
+    recipe: str
+    stage: str
+    arms: tuple[str, ...] = ("base",)
+    combine: Component
+    published: tuple[Published, ...] = ()
+    about: str = ""
+
+
+class ReportSpec(Spec):
+    title: str
+    recipes: tuple[str, ...]
+    ablations: tuple[str, ...]
+    ensembles: tuple[str, ...]
+
+
+class FeatureSet(Spec):
+    """A feature set of a corpus, built once by ``01_features``."""
+
+    about: str
+    use: Literal["Tokens"]
+    tokenizer: str  # "corpus", or a pretrained tokenizer's name or local path
+    fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
+    min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
+    max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
