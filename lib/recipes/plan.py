@@ -1,0 +1,196 @@
+"""Plan: every task a report needs, in order, each with inputs, outputs and a digest. The Snakefile asks; nothing else decides."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lib.recipes.code_digest import code_digest
+from lib.recipes.corpus import CorpusRef, FeatureRef
+from lib.recipes.digests import digest
+from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.job import Job
+from lib.recipes.load import load, names
+from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, ReportSpec, Scale
+from lib.runs import paths
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of the workflow: a notebook with parameters, or a command; files in, files out."""
+
+    rule: str  # corpus, eda, features, pretrain, finetune, distill, ablation, ensemble, report
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    digest: str
+    notebook: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()  # after the python executable; only when there is no notebook
+    log: str = ""  # where the executed notebook goes
+
+
+@dataclass(frozen=True)
+class Plan:
+    scale: str
+    corpus: str = ""
+    systems: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @classmethod
+    def load(cls, scale: str = "laptop", corpus: str | None = None, systems: list[str] | None = None, seeds: int | None = None) -> Plan:
+        """The plan of ``params/report.yaml``, narrowed to some systems or another corpus.
+
+        Args:
+            seeds: how many seeds; None for the scale's.
+
+        Raises:
+            RecipeError: an unknown name, or a system that cannot use the corpus.
+        """
+        report = load(ReportSpec, "report")
+        for name in systems or ():
+            if name not in names(Recipe):
+                raise RecipeError(f"SYSTEMS: no recipe {name!r}; {nearest(name, names(Recipe))}")
+        chosen = tuple(systems or report.recipes)
+        if corpus:
+            track = CorpusRef(corpus, scale).track
+            contest = {"pairs": "aiac2021", "classes": "wechat2022"}[track]
+            fitting = tuple(name for name in chosen if load(Recipe, name).corpus == contest)
+            if systems and fitting != chosen:
+                raise RecipeError(f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}")
+            chosen = fitting
+        return cls(scale, corpus or "", chosen, tuple(range(seeds)) if seeds else load(Scale, scale).seeds)
+
+    # ---- what is in the report
+
+    @cached_property
+    def ablations(self) -> dict[str, Ablation]:
+        chosen = {name: load(Ablation, name) for name in load(ReportSpec, "report").ablations}
+        return {name: ablation for name, ablation in chosen.items() if set(ablation.recipes) & set(self.systems)}
+
+    @cached_property
+    def ensembles(self) -> dict[str, EnsembleSpec]:
+        chosen = {name: load(EnsembleSpec, name) for name in load(ReportSpec, "report").ensembles}
+        return {name: ensemble for name, ensemble in chosen.items() if ensemble.recipe in self.systems}
+
+    def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
+        return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)
+
+    def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
+        """(recipe, arm) -> its jobs, one a seed."""
+        ablation = self.ablations[name]
+        return {
+            (recipe, arm): [self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed) for seed in self.seeds]
+            for recipe in ablation.recipes
+            if recipe in self.systems
+            for arm in ablation.arms
+        }
+
+    def ensemble_jobs(self, name: str) -> list[Job]:
+        ensemble = self.ensembles[name]
+        return [self.job(ensemble.recipe, ensemble.stage, arm, seed) for arm in ensemble.arms for seed in self.seeds]
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every training job once, parents before children."""
+        wanted = [self.job(recipe, stage, "base", seed) for recipe in self.systems for stage in load(Recipe, recipe).stages for seed in self.seeds]
+        wanted += [job for name in self.ablations for jobs in self.ablation_jobs(name).values() for job in jobs]
+        wanted += [job for name in self.ensembles for job in self.ensemble_jobs(name)]
+        unique: dict[Path, Job] = {}
+
+        def add(job: Job) -> None:
+            for parent in job.parents.values():
+                add(parent)
+            unique.setdefault(job.folder.path, job)
+
+        for job in wanted:
+            add(job)
+        return list(unique.values())
+
+    @cached_property
+    def corpora(self) -> list[CorpusRef]:
+        return list({job.corpus.name: job.corpus for job in self.jobs}.values())
+
+    @property
+    def report_folder(self) -> Path:
+        return paths.reports(self.scale, self.corpus)
+
+    # ---- as tasks
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        feature_sets = {job.tokens.folder: job.tokens for job in self.jobs}
+        tasks = [self._corpus_task(ref) for ref in self.corpora if not ref.is_path]
+        tasks += [self._eda_task(ref) for ref in self.corpora]
+        tasks += [self._feature_task(ref) for ref in feature_sets.values()]
+        tasks += [self._job_task(job) for job in self.jobs]
+        tasks += [self._ablation_task(name) for name in self.ablations]
+        tasks += [self._ensemble_task(name) for name in self.ensembles]
+        return [*tasks, self._report_task(tasks)]
+
+    def to_json(self) -> str:
+        """Frozen, for cluster jobs that must not evaluate the plan again."""
+        return json.dumps([task.__dict__ for task in self.tasks], indent=1)
+
+    def _corpus_task(self, ref: CorpusRef) -> Task:
+        command = ("-m", "lib.stages.corpus", ref.name, "--scale", self.scale)
+        return Task("corpus", ref.label, (), (str(ref.manifest),), ref.digest, command=command, log=str(self._world / "corpora" / ref.label / "build.log"))
+
+    def _eda_task(self, ref: CorpusRef) -> Task:
+        folder = self._world / "corpora" / ref.label
+        parameters = {"corpus": ref.name, "scale": self.scale, "out": str(folder)}
+        return self._notebook_task("eda", ref.label, "notebooks/00_data_eda.ipynb", folder, (str(ref.manifest),), ("eda.json",), parameters, ref.digest)
+
+    def _feature_task(self, ref: FeatureRef) -> Task:
+        parameters = {"corpus": ref.world or ref.corpus.name, "features": ref.name, "scale": self.scale, "world": ref.world}
+        inputs = (str(ref.corpus.manifest),)
+        return self._notebook_task("features", f"{ref.corpus.label}-{ref.name}", "notebooks/01_features.ipynb", ref.folder, inputs, ("features.json",), parameters, ref.digest)
+
+    def _job_task(self, job: Job) -> Task:
+        inputs = [str(job.corpus.manifest), str(job.tokens.folder / "features.json")]
+        inputs += [str(file) for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
+        return Task(
+            rule=job.stage.split("_")[0],
+            name=f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
+            inputs=tuple(inputs),
+            outputs=(str(job.folder.metrics), str(job.folder.weights)),
+            digest=job.digest,
+            notebook=job.notebook,
+            parameters=job.parameters,
+            log=str(job.folder.notebook),
+        )
+
+    def _ablation_task(self, name: str) -> Task:
+        jobs = [job for group in self.ablation_jobs(name).values() for job in group]
+        inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
+        parameters = {"ablation": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
+        content = digest([self.ablations[name].model_dump(mode="json"), [job.digest for job in jobs]])
+        folder = self._world / "ablations" / name
+        return self._notebook_task("ablation", name, "notebooks/05_ablation.ipynb", folder, inputs, ("comparison.json", "table.csv"), parameters, content)
+
+    def _ensemble_task(self, name: str) -> Task:
+        jobs = self.ensemble_jobs(name)
+        inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
+        parameters = {"ensemble": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
+        content = digest([self.ensembles[name].model_dump(mode="json"), [job.digest for job in jobs], code_digest(["lib.evaluation.ensemble"])])
+        folder = self._world / "ensembles" / name
+        return self._notebook_task("ensemble", name, "notebooks/06_ensemble.ipynb", folder, inputs, ("metrics.json", "members.csv"), parameters, content)
+
+    def _report_task(self, tasks: list[Task]) -> Task:
+        inputs = tuple(dict.fromkeys(task.outputs[0] for task in tasks))
+        parameters = {"scale": self.scale, "corpus": self.corpus, "systems": ",".join(self.systems), "seeds": len(self.seeds)}
+        content = digest([load(ReportSpec, "report").model_dump(mode="json"), code_digest(["lib.reporting.pages"]), [load(Recipe, name).model_dump(mode="json") for name in self.systems]])
+        outputs = (str(self.report_folder / "index.html"), str(self.report_folder / "tables" / "leaderboard.csv"))
+        log = str(self._world / "report" / "notebook.ipynb")
+        return Task("report", "report", (*inputs, "notebooks/07_leaderboard.ipynb"), outputs, content, "notebooks/07_leaderboard.ipynb", parameters, log=log)
+
+    def _notebook_task(self, rule: str, name: str, notebook: str, folder: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], parameters: dict[str, Any], content: str) -> Task:
+        files = tuple(str(folder / file) for file in outputs)
+        return Task(rule, name, (*inputs, notebook), files, content, notebook, parameters, log=str(folder / "notebook.ipynb"))
+
+    @property
+    def _world(self) -> Path:
+        return paths.runs(self.scale, self.corpus)
