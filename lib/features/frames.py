@@ -1,0 +1,78 @@
+"""Which frames of a video a model sees: named sampling rules, padding and masks.
+
+Rules for n frames and S slots, n > S (with n <= S all frames are taken in order):
+
+==================  =====================================================================  =========================
+linspace_round      ``round((i + 0.5) * (n - 1) / S)``, half to even                        AIAC rank 1
+floor_step          every ``n // S``-th frame, then the first S: drops the tail (quirk B5)  WeChat baseline, test time
+bin_centre          ``floor((i + 0.5) * n / S)``: the centre of S equal bins                 the fixed rule
+head                the first S                                                            official extractor
+random_sorted       a random S-subset in order                                             WeChat baseline, training
+random_bin          one uniform draw from each of S equal bins                             WeChat top systems, training
+==================  =====================================================================  =========================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = None) -> np.ndarray:
+    """Indices of the frames to take.
+
+    Args:
+        n: frames of the video, at least 1.
+        slots: most frames a model takes.
+        generator: needed by the random rules only.
+
+    Returns:
+        int64 [min(n, slots)], ascending.
+
+    Raises:
+        ValueError: unknown rule, no frames, or a random rule without a generator.
+
+    >>> pick(40, 32, "floor_step").max().item(), pick(40, 32, "bin_centre").max().item()
+    (31, 39)
+    """
+    if n < 1:
+        raise ValueError("a video has at least one frame")
+    if n <= slots:
+        return np.arange(n)
+    slot = np.arange(slots)
+    if rule == "linspace_round":
+        return np.round((slot + 0.5) * (n - 1) / slots).astype(np.int64)
+    if rule == "floor_step":
+        return slot * (n // slots)
+    if rule == "bin_centre":
+        return ((slot + 0.5) * n / slots).astype(np.int64)
+    if rule == "head":
+        return slot
+    if generator is None:
+        raise ValueError(f"frame rule {rule!r} needs a random generator")
+    if rule == "random_sorted":
+        return np.sort(generator.choice(n, slots, replace=False))
+    if rule == "random_bin":
+        edges = slot * n / slots
+        return np.minimum((edges + generator.random(slots) * n / slots).astype(np.int64), n - 1)
+    raise ValueError(f"unknown frame rule {rule!r}")
+
+
+def pad(videos: Sequence[np.ndarray], slots: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Stack frame matrices of different length.
+
+    Args:
+        videos: float16 or float32 [n_i, D].
+        slots: F; None for the longest of the batch.
+
+    Returns:
+        frames float32 [B, F, D] with zeros after each video's end; mask bool [B, F].
+    """
+    slots = slots or max(len(video) for video in videos)
+    frames = np.zeros((len(videos), slots, videos[0].shape[1]), dtype=np.float32)
+    mask = np.zeros((len(videos), slots), dtype=bool)
+    for row, video in enumerate(videos):
+        frames[row, : len(video)] = video
+        mask[row, : len(video)] = True
+    return frames, mask
