@@ -1,0 +1,167 @@
+"""From a store and its feature sets to batches, in an order that is a pure function of seed and epoch.
+
+Because of that the whole state of a loader is one number, and a run resumed at any step sees the very batches that the
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib.data.batch import IGNORE, Batch
+from lib.data.store import Store
+from lib.features import frames as frame_rules
+from lib.features import text as text_rules
+from lib.features.tokens import TokenSet
+from lib.recipes.specs import FramesSpec, TextSpec
+
+MEGABATCH = 50  # batches sorted by length together: enough to save padding, few enough to stay random
+
+
+@dataclass(frozen=True)
+class Items:
+    """What one epoch goes over: videos, or pairs of videos."""
+
+    rows: np.ndarray  # int64 [M] or, for pairs, [M, 2]
+    score: np.ndarray | None = None  # float32 [M], pairs only
+    soft: np.ndarray | None = None  # float32 [M] (pairs) or [M, C] (videos): a teacher's targets
+    group: np.ndarray | None = None  # int [M]: groups are visited one after the other inside an epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def are_pairs(self) -> bool:
+        return self.rows.ndim == 2
+
+    def take(self, index: np.ndarray) -> Items:
+        return Items(*(None if value is None else value[index] for value in (self.rows, self.score, self.soft, self.group)))
+
+
+class Assembler:
+    """Turns store rows into a Batch: tokens laid out, frames picked, both padded, labels attached."""
+
+    def __init__(self, store: Store, tokens: TokenSet, text: TextSpec, frames: FramesSpec, *, tags: bool = False, seed: int = 0):
+        """``tags``: attach the multi-hot tags (only where a loss needs them: they are K numbers a video)."""
+        self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
+        self._category = store.categories()
+        self._tags = store.tags_csr() if tags else None
+        self.num_tags = len(store.manifest["tags"] or ())
+        self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[text.layout]) + 3, text.length)
+        self.lengths = self.text_lengths + np.minimum(store.n_frames, frames.length)
+
+    def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
+        rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
+        ids, text_mask, types = self._text(rows)
+        frames, frame_mask = self._frames(rows, train, epoch)
+        category = self._category[rows].astype(np.int64)
+        batch = Batch(
+            rows=torch.from_numpy(rows.astype(np.int64)),
+            input_ids=torch.from_numpy(ids),
+            text_mask=torch.from_numpy(text_mask),
+            token_types=torch.from_numpy(types),
+            frames=torch.from_numpy(frames),
+            frame_mask=torch.from_numpy(frame_mask),
+            category=torch.from_numpy(np.where(category < 0, IGNORE, category)),
+            tags=self._multi_hot(rows),
+        )
+        if items.are_pairs:
+            count = len(items)
+            batch.pair = torch.stack([torch.arange(count), torch.arange(count) + count], dim=1)
+        batch.score = None if items.score is None else torch.from_numpy(items.score.astype(np.float32))
+        batch.soft = None if items.soft is None else torch.from_numpy(items.soft.astype(np.float32))
+        return batch
+
+    def _text(self, rows: np.ndarray):
+        laid_out = [text_rules.assemble(self.tokens.fields(row), self.text.layout, self.text.length, self.tokens.special) for row in rows]
+        return text_rules.pad(laid_out, self.tokens.special, self.text.length if self.text.pad == "full" else None)
+
+    def _frames(self, rows: np.ndarray, train: bool, epoch: int):
+        spec = self.frames
+        rule = spec.train_sample if train and spec.train_sample != "same" else spec.sample
+        videos = []
+        for row in rows:
+            matrix = self.store.frames(int(row))
+            generator = None
+            if rule.startswith("random") and len(matrix) > spec.length:
+                generator = np.random.default_rng([self.seed, epoch, int(row)])  # a pure function of video and epoch
+            videos.append(matrix[frame_rules.pick(len(matrix), spec.length, rule, generator)] if len(matrix) > spec.length else matrix)
+        return frame_rules.pad(videos, spec.length if spec.pad == "full" else None)
+
+    def _multi_hot(self, rows: np.ndarray) -> torch.Tensor | None:
+        if self._tags is None:
+            return None
+        indptr, indices, known = self._tags
+        hot = torch.zeros(len(rows), self.num_tags)
+        for position, row in enumerate(rows):
+            hot[position, torch.from_numpy(indices[indptr[row] : indptr[row + 1]].astype(np.int64))] = 1.0
+            if not known[row]:
+                hot[position] = IGNORE
+        return hot
+
+
+class TrainLoader:
+    """Endless batches, epoch after epoch, each item once an epoch; the incomplete last batch of an epoch is dropped."""
+
+    def __init__(self, assembler: Assembler, items: Items, batch_size: int, *, seed: int, bucket: bool, rank: int = 0, world_size: int = 1):
+        """``batch_size`` counts over all processes; each of ``world_size`` takes its share of every batch."""
+        if len(items) < batch_size:
+            batch_size = max(world_size, len(items) - len(items) % world_size)
+        self.assembler, self.items, self.batch_size, self.seed, self.bucket = assembler, items, batch_size, seed, bucket
+        self.rank, self.world_size = rank, world_size
+        self.steps_per_epoch = max(1, len(self._order(0)))
+        self.step = 0
+        self._epoch = (-1, [])
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            epoch, position = divmod(self.step, self.steps_per_epoch)
+            if self._epoch[0] != epoch:
+                self._epoch = (epoch, self._order(epoch))
+            index = self._epoch[1][position][self.rank :: self.world_size]
+            self.step += 1
+            yield self.assembler(self.items.take(index), train=True, epoch=epoch)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.step = state["step"]
+
+    def _order(self, epoch: int) -> list[np.ndarray]:
+        """Batches of one epoch as index arrays."""
+        generator = np.random.default_rng([self.seed, zlib.crc32(b"order"), epoch])
+        order = generator.permutation(len(self.items))
+        groups = [order] if self.items.group is None else [order[self.items.group[order] == g] for g in np.unique(self.items.group)]
+        return [batch for group in groups for batch in self._cut(group, generator)]
+
+    def _cut(self, order: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
+        size = self.batch_size
+        if self.bucket:
+            lengths = self.assembler.lengths[self.items.rows]
+            lengths = lengths.max(axis=1) if self.items.are_pairs else lengths
+            mega = size * MEGABATCH
+            chunks = [order[start : start + mega] for start in range(0, len(order), mega)]
+            order = np.concatenate([chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks]) if chunks else order
+        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        return [batches[i] for i in generator.permutation(len(batches))] if self.bucket else batches
+
+
+class EvalLoader:
+    """Every item once, longest first (the largest batch comes first: memory errors show at once), nothing random."""
+
+    def __init__(self, assembler: Assembler, rows: np.ndarray, batch_size: int):
+        self.assembler, self.batch_size = assembler, batch_size
+        self.rows = rows[np.argsort(-assembler.lengths[rows], kind="stable")]
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self.rows), self.batch_size):
+            yield self.assembler(Items(self.rows[start : start + self.batch_size]), train=False)
