@@ -142,13 +142,14 @@ class TrainLoader:
 
     def _cut(self, order: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
         size = self.batch_size
+        order = order[: len(order) - len(order) % size]  # before sorting, or the longest items would always be the dropped ones
         if self.bucket:
             lengths = self.assembler.lengths[self.items.rows]
             lengths = lengths.max(axis=1) if self.items.are_pairs else lengths
             mega = size * MEGABATCH
             chunks = [order[start : start + mega] for start in range(0, len(order), mega)]
             order = np.concatenate([chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks]) if chunks else order
-        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         return [batches[i] for i in generator.permutation(len(batches))] if self.bucket else batches
 
 
