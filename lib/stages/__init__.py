@@ -1,0 +1,1 @@
+"""Floor 7: wires all floors below for one job."""
