@@ -1,0 +1,88 @@
+"""Judge a model on a problem: the scores of a job, with what was predicted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from scipy.stats import spearmanr
+
+from lib.data.vocabulary import CategoryTree
+from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
+from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.predict import pair_cosines, predict
+from lib.features.loader import Assembler, EvalLoader
+from lib.stages.problem import Problem
+
+EVAL_BATCH = 256  # videos at a time; no gradients are kept, so memory is no concern
+
+
+@dataclass
+class Judge:
+    """Knows the problem; given a model it says how good it is."""
+
+    problem: Problem
+    assembler: Assembler
+    accelerator: Accelerator
+    tree: CategoryTree | None = None  # classes only
+    tag_objective: torch.nn.Module | None = None  # pretraining on tags: the loss it is judged by
+
+    @property
+    def kind(self) -> str:
+        return "pairs" if self.problem.pairs is not None else "classes" if self.problem.truth is not None else "tags"
+
+    def predict(self, model: torch.nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
+        return predict(model, loader, self.accelerator, "logits" if self.kind == "classes" else "embedding")
+
+    def __call__(self, model: torch.nn.Module) -> dict[str, float]:
+        """Scores on the validation part; what the trainer calls every so often."""
+        if self.kind == "tags":
+            return {"tag_loss": self._tag_loss(model)}
+        rows = np.unique(self.problem.pairs) if self.kind == "pairs" else None
+        return self.scores(*self.predict(model, rows))
+
+    def scores(self, rows: np.ndarray, values: np.ndarray) -> dict[str, float]:
+        if self.kind == "pairs":
+            cosine = pair_cosines(rows, values, self.problem.pairs)
+            return {"spearman": spearman(cosine, self.problem.score), "mse": float(np.mean((cosine - self.problem.target) ** 2))}
+        predicted = values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
+        return mean_f1(self.problem.truth, predicted, self.tree.level1_of_level2)
+
+    def report(self, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        """Everything ``metrics.json`` says of the final predictions: scores, 95 % intervals over items, oracle, leak."""
+        problem, result = self.problem, {"scores": {"validation": self.scores(rows, values)}, "intervals": {}, "oracle": {}, "items": {}}
+        if self.kind == "pairs":
+            cosine = pair_cosines(rows, values, problem.pairs)
+            result["items"] = {"train": len(problem.train), "validation": len(problem.pairs), "seen_share": float(problem.seen.mean())}
+            result["intervals"]["spearman"] = list(interval_of_spearman(cosine, problem.score, problem.pairs))
+            for name, mask in (("seen", problem.seen), ("unseen", ~problem.seen)):
+                if mask.sum() >= 10:
+                    result["scores"][name] = {"spearman": spearman(cosine[mask], problem.score[mask])}
+            if problem.oracle is not None:
+                result["oracle"]["spearman"] = float(spearmanr(problem.oracle, problem.score).statistic)
+        else:
+            predicted = values.argmax(axis=1)[np.searchsorted(rows, problem.rows)]
+            result["items"] = {"train": len(problem.train), "validation": len(problem.truth)}
+            result["intervals"]["mean_f1"] = list(interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2))
+            if problem.oracle is not None:
+                result["oracle"]["mean_f1"] = mean_f1(problem.truth, problem.oracle, self.tree.level1_of_level2)["mean_f1"]
+        return result
+
+    @torch.inference_mode()
+    def _tag_loss(self, model: torch.nn.Module) -> float:
+        """Mean tag loss per video, on uncorrupted input."""
+        training, total, count = model.training, 0.0, 0
+        model.eval()
+        self.tag_objective.eval()
+        for batch in EvalLoader(self.assembler, self.problem.rows, EVAL_BATCH):
+            batch = batch.to(self.accelerator.device)
+            with self.accelerator.autocast():
+                total += float(self.tag_objective(model(batch), batch)) * len(batch)
+            count += len(batch)
+        model.train(training)
+        self.tag_objective.train(training)
+        return total / max(count, 1)
