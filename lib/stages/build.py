@@ -1,0 +1,117 @@
+"""From a job to its objects: the only place where specs become components."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+import lib.models
+import lib.objectives
+import lib.training
+from lib.data.store import Store
+from lib.features.text import SpecialIds
+from lib.features.tokens import TokenSet
+from lib.models.pretrained import backbone_width
+from lib.models.video_model import VideoModel
+from lib.objectives.mix import ObjectiveMix
+from lib.recipes import components
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import Component, Scale
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What components need to know of the corpus."""
+
+    frame_dim: int
+    vocab_size: int
+    num_tags: int
+    num_classes: int
+    special_ids: SpecialIds
+
+    @classmethod
+    def of(cls, store: Store, tokens: TokenSet) -> Sizes:
+        manifest = store.manifest
+        return cls(store.frame_dim, tokens.vocab_size, len(manifest["tags"] or ()), len(manifest["categories"] or ()), tokens.special)
+
+    @classmethod
+    def published(cls, contest: str) -> Sizes:
+        """Of the competition's data and vocabulary, for parameter counts without data."""
+        special = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)
+        return cls(1536, 21128, 10000, 0, special) if contest == "aiac2021" else cls(768, 21128, 0, 200, special)
+
+
+def build_model(job: Job, sizes: Sizes) -> VideoModel:
+    """The five slots of a recipe, bound and wired; widths flow from slot to slot by name."""
+    spec, features = job.spec.model, job.spec.features
+    context: dict[str, Any] = {
+        "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
+        "special_ids": sizes.special_ids, "num_text_slots": features.text.length, "num_frame_slots": features.frames.length,
+    }  # fmt: skip
+    replace = load(Scale, job.scale).backbone
+    named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
+    if named is not None:
+        context["hidden"] = backbone_width(replace or named)
+    text = bind("models", spec.text, context, "model.text", backbone=replace)
+    frames = bind("models", spec.frames, context, "model.frames", backbone=replace)
+    context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
+    fusion = bind("models", spec.fusion, context, "model.fusion", backbone=replace)
+    pooling = bind("models", spec.pooling, context | {"input_dim": fusion.output_dim}, "model.pooling")
+    head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
+    return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head)
+
+
+def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
+    """The weighted objectives of the job's stage, with the heads that only they need."""
+    context: dict[str, Any] = {
+        "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
+        "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
+        "embedding_dim": model.head.output_dim,
+    }  # fmt: skip
+    terms = {
+        name: (bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}"), objective.weight)
+        for name, objective in job.stage_spec.objectives.items()
+        if objective.weight > 0
+    }
+    return ObjectiveMix(terms)
+
+
+def bind(package: str, component: Component, context: dict[str, Any], where: str, backbone: str | None = None) -> Any:
+    """Build the component ``use`` names, with YAML's arguments and the context values its constructor asks for.
+
+    Args:
+        backbone: replaces the component's ``backbone`` argument, if it has one.
+    """
+    arguments = components.arguments(package, component, where)
+    if backbone is not None and "backbone" in arguments:
+        arguments["backbone"] = backbone
+    wanted = components.context_names(package, component.use) - set(arguments)
+    missing = [name for name in wanted if name not in context and _is_required(package, component.use, name)]
+    if missing:
+        raise ValueError(f"{where}: {component.use} asks for {missing[0]}, which this recipe does not provide (no backbone named?)")
+    cls = getattr(importlib.import_module(f"lib.{package}"), component.use)
+    return cls(**arguments, **{name: context[name] for name in wanted if name in context})
+
+
+def _is_required(package: str, use: str, name: str) -> bool:
+    cls = getattr(importlib.import_module(f"lib.{package}"), use)
+    return inspect.signature(cls).parameters[name].default is inspect.Parameter.empty
+
+
+def check(job: Job, sizes: Sizes | None = None) -> int:
+    """Bind every slot and objective on the meta device (no memory, no weights); returns the number of parameters.
+
+    Raises:
+        RecipeError, ValueError: whatever would stop the job from being built.
+    """
+    sizes = sizes or Sizes.published(job.spec.corpus)
+    with torch.device("meta"):
+        model = build_model(job, sizes)
+        mix = build_mix(job, model, sizes)
+    bind("training", job.stage_spec.schedule, {"total_steps": 100, "steps_per_epoch": 10}, "schedule")
+    return sum(parameter.numel() for module in (model, mix) for parameter in module.parameters())
