@@ -1,0 +1,98 @@
+"""The five slots of a model and what flows between them.
+
+A text encoder and a frame encoder turn their part of a batch into states, a fusion joins the two, a pooling makes one
+vector per video, a head turns it into an embedding (pair track) or logits (category track). Every system of both
+competitions is a choice of five modules; nothing here knows which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lib.data.batch import Batch
+
+
+@dataclass
+class States:
+    """A sequence of vectors per video, which of them are real, and, where the encoder makes one, a vector for the whole."""
+
+    hidden: Tensor  # [B, L, D]
+    mask: Tensor  # bool [B, L]; False where padded
+    pooled: Tensor | None = None  # [B, D']
+
+
+@dataclass
+class Joint(States):
+    """States after fusion, and where each text token and each frame went."""
+
+    text_index: Tensor | None = None  # int64 [T], position in ``hidden`` of text token t; -1 if it is no longer there
+    frame_index: Tensor | None = None  # int64 [F], the same for frames
+
+
+class HeadOutput(NamedTuple):
+    """What a head returns: one of the two, the other None."""
+
+    embedding: Tensor | None = None  # [B, E], not normalised
+    logits: Tensor | None = None  # [B, C]
+
+
+@dataclass
+class Outputs:
+    """Everything an objective may look at.
+
+    ``text_index`` and ``frame_index`` say where in ``joint.hidden`` a token or frame is, whatever the layout: with the
+    first token in front of the frames they are ``[0, F+1, F+2, ...]`` and ``[1, ..., F]``. A fusion that keeps no sequence
+    fills them with -1.
+    """
+
+    joint: States
+    text_index: Tensor  # int64 [T]
+    frame_index: Tensor  # int64 [F]
+    pooled: Tensor  # [B, H]
+    embedding: Tensor | None = None  # [B, E], not normalised
+    logits: Tensor | None = None  # [B, C]
+    word_table: Tensor | None = None  # [V, D], the text encoder's word embeddings, for heads that share them
+
+
+class VideoModel(nn.Module):
+    """Text and frames in, one vector per video out.
+
+    Args:
+        text, frames: ``module(batch) -> States``.
+        fusion: ``module(text states, frame states) -> Joint``.
+        pooling: ``module(states) -> [B, H]``.
+        head: ``module([B, H]) -> HeadOutput``.
+
+    Each of them has ``output_dim``, the width of what it returns. Used by: every system.
+    """
+
+    def __init__(self, text: nn.Module, frames: nn.Module, fusion: nn.Module, pooling: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.text = text
+        self.frames = frames
+        self.fusion = fusion
+        self.pooling = pooling
+        self.head = head
+
+    def forward(self, batch: Batch) -> Outputs:
+        joint: Joint = self.fusion(self.text(batch), self.frames(batch))
+        pooled = self.pooling(joint)
+        head: HeadOutput = self.head(pooled)
+        text_index, frame_index = joint.text_index, joint.frame_index
+        return Outputs(
+            joint=joint,
+            text_index=_absent(batch.input_ids) if text_index is None else text_index,
+            frame_index=_absent(batch.frame_mask) if frame_index is None else frame_index,
+            pooled=pooled,
+            embedding=head.embedding,
+            logits=head.logits,
+            word_table=getattr(self.text, "word_table", None),
+        )
+
+
+def _absent(like: Tensor) -> Tensor:
+    return torch.full((like.shape[1],), -1, dtype=torch.long, device=like.device)

@@ -1,0 +1,77 @@
+"""What is minimised: a weighted sum of named terms, each of which may hide parts of the input first."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lib.data.batch import Batch
+from lib.models.video_model import Outputs
+
+
+class Objective(nn.Module):
+    """One term of the loss. Heads that only this term needs are its own parameters, saved apart from the model."""
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
+        return batch
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from."""
+        raise NotImplementedError
+
+    def after_step(self, model: nn.Module) -> None:
+        """Called after every optimizer step, for terms with a state of their own (a momentum copy, a queue)."""
+
+
+class ObjectiveMix(nn.Module):
+    """The weighted sum of the terms.
+
+    A term of weight 0.0 is skipped altogether: no corruption, no computation, no draw of random numbers. Each term draws
+    from its own stream, made from one draw of the step's generator and the term's name, so switching one term off leaves
+    the masks of the others as they were (common random numbers between the arms of an ablation).
+
+    Args:
+        terms: name -> (objective, weight).
+
+    Raises:
+        ValueError: a negative weight, or no term above zero.
+    """
+
+    def __init__(self, terms: Mapping[str, tuple[Objective, float]]) -> None:
+        super().__init__()
+        if any(weight < 0 for _, weight in terms.values()):
+            raise ValueError(f"weights of objectives must not be negative: { {name: weight for name, (_, weight) in terms.items()} }")
+        if not any(weight > 0 for _, weight in terms.values()):
+            raise ValueError("no objective has a weight above 0, so there is nothing to learn")
+        self.terms = nn.ModuleDict({name: objective for name, (objective, _) in terms.items()})
+        self.weights = {name: float(weight) for name, (_, weight) in terms.items()}
+
+    def active(self) -> list[tuple[str, Objective]]:
+        """Names and objectives of weight above 0, in the recipe's order."""
+        return [(name, term) for name, term in self.terms.items() if self.weights[name] > 0]  # type: ignore[misc]
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Let every active term hide its part. Takes exactly one draw from ``generator``."""
+        step = int(torch.randint(2**62, (), generator=generator))
+        for name, term in self.active():
+            batch = term.corrupt(batch, torch.Generator().manual_seed(step ^ zlib.crc32(name.encode())))
+        return batch
+
+    def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """One pass through the model for all terms.
+
+        Returns:
+            the weighted total, and each active term before weighting.
+        """
+        outputs = model(batch)
+        named = {name: term(outputs, batch) for name, term in self.active()}
+        total = torch.stack([self.weights[name] * value for name, value in named.items()]).sum()
+        return total, named
+
+    def after_step(self, model: nn.Module) -> None:
+        for _, term in self.active():
+            term.after_step(model)
