@@ -1,0 +1,41 @@
+"""Check every recipe under every arm at every scale without training: ``python -m lib.stages.validate``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.recipes.load import load, names
+from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.stages.build import check
+
+
+def all_jobs(scales: list[str] | None = None) -> Iterator[Job]:
+    """Every stage of every recipe under base, each variant and each ablation arm."""
+    for scale in scales or names(Scale):
+        for recipe in names(Recipe):
+            arms = ["base", *load(Recipe, recipe).variants]
+            arms += [f"{name}.{arm}" for name in names(Ablation) if recipe in load(Ablation, name).recipes for arm in load(Ablation, name).arms]
+            for arm in arms:
+                for stage in load(Recipe, recipe).stages:
+                    yield Job.load(recipe, stage, arm, 0, scale)
+
+
+def main() -> int:
+    try:
+        for kind in (CorpusSpec, EnsembleSpec, FeatureSet, ReportSpec):
+            for name in names(kind):
+                if kind is not ReportSpec or name == "report":
+                    load(kind, name)
+        checked = {job.digest: check(job) for job in all_jobs()}
+    except (RecipeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"params: {len(checked)} different jobs bind ({min(checked.values()):,} to {max(checked.values()):,} parameters)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Jobs: digests, folders, arms, parents."""
+
+import pytest
+
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.recipes.load import load, resolve
+from lib.recipes.overlay import overlay
+from lib.recipes.plan import Plan
+from lib.recipes.specs import Scale
+
+
+def smoke(stage, arm="base", seed=0, recipe="aiac_rank1"):
+    return Job.load(recipe, stage, arm, seed, "smoke")
+
+
+def test_an_arm_that_changes_nothing_gets_the_base_folder():
+    assert smoke("finetune", "ema.without").digest == smoke("finetune").digest
+    assert smoke("finetune", "ema.without").folder.path == smoke("finetune").folder.path
+    assert smoke("finetune", "ema.with").folder.path != smoke("finetune").folder.path
+
+
+def test_an_arm_of_finetuning_shares_the_base_pretraining():
+    assert smoke("finetune", "ema.with").parents["init_from"].folder.path == smoke("pretrain").folder.path
+
+
+def test_an_arm_of_pretraining_reaches_finetuning_through_its_parent():
+    with_frames, without = smoke("finetune", "masked_frames.with"), smoke("finetune", "masked_frames.without")
+    assert with_frames.digest == smoke("finetune").digest
+    assert without.parents["init_from"].digest != smoke("pretrain").digest
+    assert without.digest != with_frames.digest
+
+
+def test_seed_scale_and_recipe_are_part_of_the_digest():
+    digests = {smoke("finetune").digest, smoke("finetune", seed=1).digest, Job.load("aiac_rank1", "finetune", scale="laptop").digest}
+    assert len(digests) == 3
+
+
+def test_weight_zero_is_the_same_as_leaving_the_objective_out():
+    """A skipped term leaves no trace: its other settings cannot change the digest."""
+    assert smoke("pretrain", "masked_tokens.without").digest == smoke("pretrain", "masked_tokens.without").digest
+    assert "lib.objectives.masking" in smoke("pretrain").modules
+    assert "lib.objectives.masking" not in smoke("finetune").modules
+
+
+def test_unknown_arm_stage_and_recipe_name_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'ema.with'"):
+        Job.load("aiac_rank1", "finetune", "emma.with", 0, "smoke")
+    with pytest.raises(RecipeError, match="did you mean 'finetune'"):
+        Job.load("aiac_rank1", "fintune", scale="smoke")
+    with pytest.raises(RecipeError, match="did you mean 'aiac_rank1'"):
+        Job.load("aiac_rank", "finetune", scale="smoke")
+
+
+def test_overlay_refuses_paths_that_do_not_exist():
+    with pytest.raises(RecipeError, match=r"a.yaml: stages.fine.x: 'fine' does not exist.*did you mean 'finetune'"):
+        overlay({"stages": {"finetune": {"x": 1}}}, {"stages.fine.x": 2}, "a.yaml")
+    with pytest.raises(RecipeError, match="nothing can be set below"):
+        overlay({"a": 1}, {"a.b": 2}, "a.yaml")
+
+
+def test_overlay_replaces_a_component_whole_and_leaves_the_original_alone():
+    tree = {"head": {"use": "A", "dim": 1}}
+    assert overlay(tree, {"head": {"use": "B"}}, "f") == {"head": {"use": "B"}}
+    assert tree == {"head": {"use": "A", "dim": 1}}
+
+
+def test_a_scale_sets_sizes_only():
+    """Every override of every scale ends in a size or budget; the loader refuses others."""
+    for name in ("smoke", "laptop", "full"):
+        load(Scale, name)
+        resolve("aiac_rank1", name)
+    base, small = resolve("aiac_rank1", "full"), resolve("aiac_rank1", "smoke")
+    for stage in base.stages:
+        assert base.stages[stage].objectives == small.stages[stage].objectives
+
+
+def test_plan_trains_nothing_twice_and_parents_come_first():
+    plan = Plan.load("laptop")
+    folders = [job.folder.path for job in plan.jobs]
+    assert len(folders) == len(set(folders))
+    for position, job in enumerate(plan.jobs):
+        assert all(parent.folder.path in folders[:position] for parent in job.parents.values())
+    outputs = [output for task in plan.tasks for output in task.outputs]
+    assert len(outputs) == len(set(outputs))
+    made = set(outputs)
+    files = {file for task in plan.tasks for file in task.inputs if not file.startswith("notebooks/")}
+    assert files <= made
+
+
+def test_systems_narrow_the_plan():
+    plan = Plan.load("smoke", systems=["wechat_baseline"])
+    assert {job.recipe for job in plan.jobs} == {"wechat_baseline"}
+    assert set(plan.ensembles) == {"wechat_baseline_mean"}
+    with pytest.raises(RecipeError, match="did you mean 'wechat_baseline'"):
+        Plan.load("smoke", systems=["wechat_base"])
