@@ -49,7 +49,7 @@ class Outputs:
     fills them with -1.
     """
 
-    joint: States
+    joint: Joint
     text_index: Tensor  # int64 [T]
     frame_index: Tensor  # int64 [F]
     pooled: Tensor  # [B, H]
@@ -70,7 +70,9 @@ class VideoModel(nn.Module):
     Each of them has ``output_dim``, the width of what it returns. Used by: every system.
     """
 
-    def __init__(self, text: nn.Module, frames: nn.Module, fusion: nn.Module, pooling: nn.Module, head: nn.Module) -> None:
+    def __init__(
+        self, text: nn.Module, frames: nn.Module, fusion: nn.Module, pooling: nn.Module, head: nn.Module
+    ) -> None:
         super().__init__()
         self.text = text
         self.frames = frames

@@ -1,3 +1,18 @@
 """Floor 4: named terms of the loss; each may corrupt its input and owns the heads that only it needs."""
 
-__all__: list[str] = []
+from lib.objectives.category import CategoryCE
+from lib.objectives.distill import SoftLabels, SoftSimilarity
+from lib.objectives.masking import MaskedFrames, MaskedTokens
+from lib.objectives.similarity import CosineRegression
+from lib.objectives.tags import TagBCE, TagFocal
+
+__all__ = [
+    "CategoryCE",
+    "CosineRegression",
+    "MaskedFrames",
+    "MaskedTokens",
+    "SoftLabels",
+    "SoftSimilarity",
+    "TagBCE",
+    "TagFocal",
+]

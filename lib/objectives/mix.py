@@ -44,7 +44,9 @@ class ObjectiveMix(nn.Module):
     def __init__(self, terms: Mapping[str, tuple[Objective, float]]) -> None:
         super().__init__()
         if any(weight < 0 for _, weight in terms.values()):
-            raise ValueError(f"weights of objectives must not be negative: { {name: weight for name, (_, weight) in terms.items()} }")
+            raise ValueError(
+                f"weights of objectives must not be negative: { {name: weight for name, (_, weight) in terms.items()} }"
+            )
         if not any(weight > 0 for _, weight in terms.values()):
             raise ValueError("no objective has a weight above 0, so there is nothing to learn")
         self.terms = nn.ModuleDict({name: objective for name, (objective, _) in terms.items()})
@@ -75,3 +77,12 @@ class ObjectiveMix(nn.Module):
     def after_step(self, model: nn.Module) -> None:
         for _, term in self.active():
             term.after_step(model)
+
+
+def needed(value: Tensor | None, who: str, what: str) -> Tensor:
+    """The value, or an error that says which objective misses what."""
+    if value is None:
+        raise ValueError(
+            f"{who} needs {what}, which is not there; the data or the model of this stage does not provide it"
+        )
+    return value

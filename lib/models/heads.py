@@ -1,0 +1,43 @@
+"""Heads: from one vector per video to its embedding or its logits."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lib.models.video_model import HeadOutput
+
+
+class Projection(nn.Module):
+    """A linear map to the embedding, not normalised: whoever compares embeddings takes the cosine. Used by: AIAC systems.
+
+    Args:
+        input_dim: width of the pooled vector.
+        dim: width of the embedding; the contest asked for at most 256.
+    """
+
+    def __init__(self, input_dim: int, dim: int = 256) -> None:
+        super().__init__()
+        self.project = nn.Linear(input_dim, dim)
+        self.output_dim = dim
+
+    def forward(self, pooled: Tensor) -> HeadOutput:
+        return HeadOutput(embedding=self.project(pooled))
+
+
+class Classifier(nn.Module):
+    """A linear map to the categories' logits. Used by: WeChat systems.
+
+    Args:
+        input_dim: width of the pooled vector.
+        num_classes: categories of the corpus.
+        dropout: on the pooled vector; the baseline has none here.
+    """
+
+    def __init__(self, input_dim: int, num_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(input_dim, num_classes)
+        self.output_dim = num_classes
+
+    def forward(self, pooled: Tensor) -> HeadOutput:
+        return HeadOutput(logits=self.classify(self.dropout(pooled)))

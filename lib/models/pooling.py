@@ -1,0 +1,74 @@
+"""Poolings: from joint states to one vector per video."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lib.models.video_model import Joint
+
+
+class ClsPool(nn.Module):
+    """The state of the first text token, wherever the layout put it."""
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self.output_dim = input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        if joint.text_index is None:
+            raise ValueError("ClsPool: the fusion kept no text position; use FirstPooled")
+        return joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
+
+
+class MeanPool(nn.Module):
+    """Mean over the valid positions. Used by: AIAC rank 1, jobs 1, 2, 3, 6.
+
+    Args:
+        include_padding: average over padded positions too, as the original does (quirk A7-1). The result then depends on
+            how far a batch is padded: only with text and frames padded to their full lengths is it the original's.
+    """
+
+    def __init__(self, input_dim: int, include_padding: bool = False) -> None:
+        super().__init__()
+        self.include_padding = include_padding
+        self.output_dim = input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        if self.include_padding:
+            return joint.hidden.mean(dim=1)
+        weight = joint.mask.unsqueeze(-1)
+        return (joint.hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+class AttentionPool(nn.Module):
+    """Softmax-weighted mean with scores w2·tanh(W1 h + b1) + b2. Used by: AIAC rank 1, jobs 4, 5.
+
+    Args:
+        include_padding: give padded positions a score too, as the original does (quirk A7-1; see ``MeanPool``).
+    """
+
+    def __init__(self, input_dim: int, include_padding: bool = False) -> None:
+        super().__init__()
+        self.transform = nn.Linear(input_dim, input_dim)
+        self.score = nn.Linear(input_dim, 1)
+        self.include_padding = include_padding
+        self.output_dim = input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        scores = self.score(torch.tanh(self.transform(joint.hidden))).float()  # [B, L, 1]
+        if not self.include_padding:
+            # the lowest number instead of -inf: a video without a single valid position must not become NaN
+            scores = scores.masked_fill(~joint.mask.unsqueeze(-1), torch.finfo(scores.dtype).min)
+        return (joint.hidden * torch.softmax(scores, dim=1)).sum(dim=1)
+
+
+class FirstPooled(nn.Module):
+    """The fusion's own vector, where it made one; else the state at the first position. Used by: the WeChat baseline."""
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self.output_dim = input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        return joint.pooled if joint.pooled is not None else joint.hidden[:, 0]

@@ -1,0 +1,132 @@
+"""Predicting a video's tags: one sigmoid per tag of the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib.data.batch import IGNORE, Batch
+from lib.models.video_model import Outputs
+from lib.objectives.mix import Objective, needed
+
+TagInput = Literal["cls", "pooled", "embedding"]
+
+
+class TagHead(nn.Module):
+    """A linear map to the tags, on the first text token's state, the pooled vector or the embedding, after relu or as it is."""
+
+    def __init__(self, num_tags: int, hidden: int, embedding_dim: int | None, input: TagInput, activation: str) -> None:
+        super().__init__()
+        if num_tags < 1:
+            raise ValueError("the corpus has no tags to predict")
+        if input == "embedding" and embedding_dim is None:
+            raise ValueError("input: embedding needs a head that makes embeddings")
+        if activation not in ("relu", "none"):
+            raise ValueError(f"activation must be relu or none, got {activation!r}")
+        self.input, self.activation = input, activation
+        self.classify = nn.Linear(embedding_dim if input == "embedding" else hidden, num_tags)
+
+    def forward(self, outputs: Outputs) -> Tensor:
+        """Logits [B, K] in float32."""
+        if self.input == "cls":
+            x = outputs.joint.hidden.index_select(1, outputs.text_index[:1]).squeeze(1)
+        else:
+            x = (
+                outputs.pooled
+                if self.input == "pooled"
+                else needed(outputs.embedding, "tags from the embedding", "outputs.embedding")
+            )
+        return self.classify(torch.relu(x) if self.activation == "relu" else x).float()
+
+
+class TagBCE(Objective):
+    """Mean binary cross entropy over all known entries of the multi-hot matrix.
+
+    Entries of -100 (videos whose tags are unknown) are left out before the mean; if nothing is known the loss is 0.
+    Used by: AIAC rank 1, pretraining.
+
+    Args:
+        num_tags, hidden, embedding_dim: sizes, from the corpus and the model.
+        input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), or pooled.
+        activation: relu, as published, or none.
+        reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has a
+            few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its pull.
+            None: no scaling.
+    """
+
+    def __init__(
+        self,
+        num_tags: int,
+        hidden: int,
+        embedding_dim: int | None = None,
+        input: Literal["cls", "pooled", "embedding"] = "cls",
+        activation: Literal["relu", "none"] = "relu",
+        reference_tags: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.head = TagHead(num_tags, hidden, embedding_dim, input, activation)
+        self.scale = 1.0 if reference_tags is None else num_tags / reference_tags
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        target = needed(batch.tags, "TagBCE", "batch.tags")
+        loss = F.binary_cross_entropy_with_logits(self.head(outputs), target.clamp(min=0), reduction="none")
+        known = target != IGNORE
+        return self.scale * (loss * known).sum() / known.sum().clamp(min=1)
+
+
+class TagFocal(Objective):
+    """Sigmoid focal loss (Lin et al. 2017, arXiv:1708.02002): easy entries count less, by (1 - p of the truth)^gamma.
+
+    gamma 0 without alpha is ``TagBCE``. Used by: AIAC rank 6 (alpha 0.99, mean, scale 100) and rank 17 (alpha 10/11, sum
+    over tags and videos, scale 0.011), pretraining.
+
+    Args:
+        num_tags, hidden, embedding_dim, input, activation, reference_tags: as for ``TagBCE``.
+        gamma: 0 counts all entries alike.
+        alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
+        reduction: mean over known entries, or their sum.
+        scale: factor on the result.
+    """
+
+    def __init__(
+        self,
+        num_tags: int,
+        hidden: int,
+        embedding_dim: int | None = None,
+        input: Literal["cls", "pooled", "embedding"] = "cls",
+        activation: Literal["relu", "none"] = "relu",
+        gamma: float = 2.0,
+        alpha: float | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+        scale: float = 1.0,
+        reference_tags: int | None = None,
+    ) -> None:
+        super().__init__()
+        if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
+            raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
+        self.head = TagHead(num_tags, hidden, embedding_dim, input, activation)
+        self.gamma, self.alpha, self.reduction = gamma, alpha, reduction
+        self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        target = needed(batch.tags, "TagFocal", "batch.tags")
+        known = target != IGNORE
+        total = (focal_with_logits(self.head(outputs), target.clamp(min=0), self.gamma, self.alpha) * known).sum()
+        return self.scale * (total if self.reduction == "sum" else total / known.sum().clamp(min=1))
+
+
+def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None) -> Tensor:
+    """Elementwise focal loss; torchvision's ``sigmoid_focal_loss`` without its two seconds of import.
+
+    log(1 - p of the truth) is taken from the logits, so that the gradient stays finite where p is 1.
+    """
+    sign = 1 - 2 * target
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if gamma != 0:
+        loss = loss * torch.exp(gamma * F.logsigmoid(sign * logits))
+    if alpha is not None:
+        loss = loss * (alpha * target + (1 - alpha) * (1 - target))
+    return loss
