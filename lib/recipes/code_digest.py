@@ -1,0 +1,166 @@
+"""Code digest: sixteen hexadecimal digits of the part of ``lib`` that a result depends on.
+
+Read from the source, nothing is imported. A result depends on the modules it names and on all they import inside
+``lib``, however deep; what counts is the syntax tree without comments, docstrings and layout.
+
+Two rules keep the answer narrow:
+
+- A package's ``__init__.py`` is a door, not a dependency: ``from lib.objectives import MaskedTokens`` leads to the module
+  that defines ``MaskedTokens`` and to none of its neighbours. Whatever ``__init__.py`` defines itself does count.
+- ``lib.recipes`` is left out: it turns YAML into values, and those values are part of every digest already.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+LEFT_OUT = ("lib.recipes",)
+
+
+def code_digest(modules: Iterable[str], *, ignore_packages: bool = True, root: Path = PROJECT) -> str:
+    """Digest of some modules of ``lib`` and everything they import inside ``lib``.
+
+    Args:
+        modules: dotted names. A package stands for all of its files, data files included.
+        ignore_packages: treat ``__init__.py`` as a door (see above); False follows every import in it.
+        root: folder that holds ``lib``.
+
+    Used by: the digests of jobs, corpora, feature sets, ensembles and the report.
+    """
+    return _code_digest(tuple(sorted(set(modules))), ignore_packages, root)
+
+
+@cache
+def _code_digest(modules: tuple[str, ...], ignore_packages: bool, root: Path) -> str:
+    hashed = hashlib.sha256()
+    for file in closure(modules, ignore_packages=ignore_packages, root=root):
+        hashed.update(f"{file.relative_to(root).as_posix()}\n{_content(file)}\n".encode())
+    return hashed.hexdigest()[:16]
+
+
+def closure(modules: Iterable[str], *, ignore_packages: bool = True, root: Path = PROJECT) -> list[Path]:
+    """The files that :func:`code_digest` covers, sorted by path."""
+    waiting: list[Path] = []
+    for name in modules:
+        waiting += _files_of(name, root)
+    seen: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        if file.suffix == ".py":
+            waiting += _imported(file, root, ignore_packages)
+    return sorted(seen)
+
+
+def _files_of(name: str, root: Path) -> list[Path]:
+    """A module's file, or every file of a package."""
+    module = _module_file(name, root)
+    if module is None or module.name != "__init__.py":
+        return [module] if module else []
+    files = (file for file in module.parent.rglob("*") if file.is_file())
+    return [file for file in files if "__pycache__" not in file.parts and not file.name.startswith(".")]
+
+
+@cache
+def _imported(file: Path, root: Path, ignore_packages: bool) -> tuple[Path, ...]:
+    """Files of ``lib`` that one file imports directly."""
+    found: set[Path] = set()
+    for module, name in _imports(_tree(file), _dotted(file, root)):
+        found.update(_lookup(module, name, root, ignore_packages))
+    return tuple(sorted(found))
+
+
+def _imports(tree: ast.Module, here: str) -> Iterator[tuple[str, str | None]]:
+    """(module, name or None) of every import of ``lib``, in functions too, but not those made for type hints only."""
+    for node in _run_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names if _ours(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                module = ".".join([*here.split(".")[: -node.level], *filter(None, [node.module])])
+            if _ours(module):
+                yield from ((module, alias.name) for alias in node.names)
+
+
+def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _run_nodes(node)
+
+
+def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) -> Iterator[Path]:
+    """Where ``from module import name`` leads; through doors to the file that defines the name."""
+    if any(module == out or module.startswith(out + ".") for out in LEFT_OUT):
+        return
+    if name is not None and (submodule := _module_file(f"{module}.{name}", root)) is not None:
+        module, name = f"{module}.{name}", None
+        if module in LEFT_OUT:
+            return
+    else:
+        submodule = _module_file(module, root)
+    if submodule is None:
+        return
+    if submodule.name != "__init__.py" or not ignore_packages:
+        yield submodule
+        return
+    if name is None:
+        return
+    exported = {bound: source for bound, source in _reexports(submodule, root)}
+    if name == "*":
+        for source in exported.values():
+            yield from _lookup(*source, root, ignore_packages)
+    elif name in exported:
+        yield from _lookup(*exported[name], root, ignore_packages)
+    else:
+        yield submodule
+
+
+def _reexports(init: Path, root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Bound name -> (module, original name) of the top-level ``from lib... import`` lines of an ``__init__.py``."""
+    tree = _tree(init)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            only = ast.Module(body=[node], type_ignores=[])
+            for (module, name), alias in zip(_imports(only, _dotted(init, root)), node.names, strict=False):
+                yield alias.asname or alias.name, (module, name or alias.name)
+
+
+def _ours(module: str) -> bool:
+    return module == "lib" or module.startswith("lib.")
+
+
+def _module_file(name: str, root: Path) -> Path | None:
+    base = root.joinpath(*name.split("."))
+    return next((file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()), None)
+
+
+def _dotted(file: Path, root: Path) -> str:
+    """Dotted name of a file; that of a package ends in ``__init__``, so that one level up is the package itself."""
+    return ".".join(file.relative_to(root).with_suffix("").parts)
+
+
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+@cache
+def _content(file: Path) -> str:
+    """Code as text without comments, docstrings and layout; data files by their bytes."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
