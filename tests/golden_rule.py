@@ -1,0 +1,124 @@
+"""Recorded outputs of the original implementations, and the rule that makes their weights from parameter names.
+
+``tests/golden/<system>/<case>.npz`` holds inputs, outputs and settings of one run of original competition code on small
+shapes. No weights are stored: both sides fill every parameter from its *original* name, so
+``golden_names.py`` says what each original name is called here.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+FOLDER = Path(__file__).parent / "golden"
+
+
+class Case:
+    """One recorded run: ``case["out/hidden"]`` as a tensor, ``case.settings``, ``case.json("train")``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with np.load(FOLDER / f"{name}.npz") as file:
+            self._arrays = {key: file[key] for key in file.files}
+
+    def __getitem__(self, key: str) -> Tensor:
+        return torch.from_numpy(np.array(self._arrays[key]))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._arrays
+
+    def array(self, key: str) -> np.ndarray:
+        return self._arrays[key]
+
+    def json(self, key: str) -> Any:
+        return json.loads(str(self._arrays[f"json/{key}"]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.json("settings")
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter and running statistic of the original under its own name, filled by the rule."""
+        names = [*self.json("parameters"), *self.json("buffers")]
+        return {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in names}
+
+
+def load_case(name: str) -> Case:
+    """A recorded case by its path below ``tests/golden``, for example ``r1/job1``."""
+    return Case(name)
+
+
+def load_renamed(module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str | None]) -> dict[str, str]:
+    """Put the original's weights into our module; every parameter of both must be accounted for.
+
+    Args:
+        names: original name, or beginning of it, -> ours; None for what we do not have. The longest match counts.
+
+    Returns:
+        original name -> ours, for the parameters that exist on both sides.
+    """
+    own, renamed, state = module.state_dict(), {}, {}
+    for name, value in weights.items():
+        begins = max((begin for begin in names if name.startswith(begin)), key=len)
+        if names[begins] is None:
+            continue
+        renamed[name] = names[begins] + name.removeprefix(begins)
+        state[renamed[name]] = value.reshape(own[renamed[name]].shape) if value.shape[:1] == (1,) else value
+    module.load_state_dict(state, strict=True)
+    return renamed
+
+
+def gradient_norms(module: nn.Module, names: list[str]) -> Tensor:
+    """L2 norms of the gradients of these parameters, float64."""
+    parameters = dict(module.named_parameters())
+    return torch.stack([parameters[name].grad.double().norm() for name in names])
+
+
+def without_dropout(module: nn.Module) -> nn.Module:
+    """The module in train mode with every dropout probability at 0, as the training steps were recorded."""
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+    return module.train()
+
+
+def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Value of the parameter or buffer that the original calls ``name``."""
+    z = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).standard_normal(shape)
+    if name.endswith("running_var"):
+        x = 1 + 0.1 * np.abs(z)
+    elif name.endswith("running_mean"):
+        x = 0.1 * z
+    elif len(shape) >= 2:  # matrices, tables, convolutions, class tokens, cluster centres
+        fan_in = int(np.prod(shape[1:]))
+        x = z / np.sqrt(fan_in if fan_in > 1 else shape[0])
+    elif name.endswith("weight"):  # the scale of a normalisation layer
+        x = 1 + 0.1 * z
+    else:
+        x = 0.1 * z
+    return x.astype(np.float32)
+
+
+def _stream(key: str) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(zlib.crc32(f"input:{key}".encode())))
+
+
+def draw(key: str, shape: tuple[int, ...], step: float = 1 / 16, std: float = 1.0) -> np.ndarray:
+    """Normal numbers rounded to multiples of ``step``, exact in float16."""
+    return (np.round(_stream(key).standard_normal(shape) * std / step) * step).astype(np.float32)
+
+
+def draw_ints(key: str, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
+    return _stream(key).integers(low, high, shape)
+
+
+def draw_uniform(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    return np.round(_stream(key).random(shape), 3).astype(np.float32)
