@@ -1,0 +1,92 @@
+"""The state of a run that is under way, on disk: whole or not at all, whatever kills the process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class Checkpointer:
+    """Keeps the newest complete checkpoint of a run as ``<folder>/checkpoint-<step>/<part>.pt``.
+
+    A checkpoint is written beside the older one and takes its place only when it is complete. Parts that have not changed
+    since (the best weights so far) are linked, not written again.
+
+    Args:
+        folder: created when needed; other files in it are left alone.
+        writes: False on all processes but one.
+    """
+
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        self.folder, self.writes = Path(folder), writes
+
+    def step(self) -> int | None:
+        """Step of the newest complete checkpoint; None if there is none."""
+        found = [self._step_of(path) for path in self.folder.glob("checkpoint-*")]
+        return max((step for step in found if step is not None), default=None)
+
+    def save(self, step: int, parts: Mapping[str, Any], unchanged: Collection[str] = ()) -> None:
+        """Write a checkpoint and remove the older ones.
+
+        Args:
+            step: updates done.
+            parts: name -> anything made of tensors, numbers, strings, lists and dictionaries.
+            unchanged: names of further parts, taken over from the newest checkpoint.
+        """
+        if not self.writes:
+            return
+        older, target = self.step(), self._path(step)
+        partial = self.folder / f".partial-{step}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, value in parts.items():
+            torch.save(value, partial / f"{name}.pt")
+        for name in unchanged:
+            if older is not None:
+                _link(self._path(older) / f"{name}.pt", partial / f"{name}.pt")
+        if target.exists():  # resumed at this very step: it holds the same
+            shutil.rmtree(partial)
+            return
+        os.replace(partial, target)
+        for path in self.folder.glob("checkpoint-*"):
+            if path != target:
+                shutil.rmtree(path)
+
+    def load(self, part: str, device: torch.device | str = "cpu") -> Any:
+        """A part of the newest checkpoint; None if it has no such part.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint.
+        """
+        step = self.step()
+        if step is None:
+            raise FileNotFoundError(f"{self.folder}: holds no checkpoint")
+        path = self._path(step) / f"{part}.pt"
+        return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+
+    def clear(self) -> None:
+        """Remove all checkpoints, whole and partial; called when the run's results are safe."""
+        if self.writes:
+            for path in [*self.folder.glob("checkpoint-*"), *self.folder.glob(".partial-*")]:
+                shutil.rmtree(path)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"checkpoint-{step}"
+
+    @staticmethod
+    def _step_of(path: Path) -> int | None:
+        found = re.fullmatch(r"checkpoint-(\d+)", path.name)
+        return int(found[1]) if found else None
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)

@@ -1,0 +1,83 @@
+"""From a stage's spec to its trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+import lib.training
+from lib.recipes import components
+from lib.recipes.specs import Component, StageSpec
+from lib.runs.history import History
+from lib.training.averaging import WeightEma
+from lib.training.checkpoint import Checkpointer
+from lib.training.divergence import Rewind
+from lib.training.param_groups import adamw
+from lib.training.task import Task
+from lib.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def loop_from(
+    spec: StageSpec,
+    *,
+    model: nn.Module,
+    mix: nn.Module,
+    accelerator: Accelerator,
+    loader: Any,
+    steps: int,
+    seed: int,
+    state: Path,
+    history: History,
+    score: Callable[[nn.Module], dict[str, float]] | None,
+    higher_is_better: bool,
+) -> Trainer:
+    """The trainer of one stage: optimizer, schedule and tricks as its spec says.
+
+    Args:
+        loader: has ``steps_per_epoch``; the schedule is laid out for ``steps``.
+        state: folder for checkpoints.
+        history: takes the rows; those after the step of a resume are cut.
+    """
+    optimizer = spec.optimizer
+    sizes = {"total_steps": steps, "steps_per_epoch": loader.steps_per_epoch}
+    rates = optimizer.lr.model_dump()
+    return Trainer(
+        mix=mix,
+        model=model,
+        accelerator=accelerator,
+        optimizer=adamw(
+            Task(model, mix).named_parameters(),
+            lr=rates,
+            weight_decay=optimizer.weight_decay,
+            layer_decay=optimizer.layer_decay,
+            eps=optimizer.eps,
+            betas=optimizer.betas,
+        ),
+        schedule=_bound(spec.schedule, "schedule", sizes),
+        max_grad_norm=spec.max_grad_norm,
+        averaging=None if spec.ema is None else WeightEma(decay=spec.ema.decay),
+        adversarial=None if spec.adversarial is None else _bound(spec.adversarial, "adversarial", sizes),
+        checkpoint=Checkpointer(state, writes=accelerator.is_main_process),
+        log=history.append,
+        truncate=history.truncate,
+        score=score,
+        primary=spec.evaluation.select,
+        higher_is_better=higher_is_better,
+        eval_every=spec.evaluation.every,
+        keep_best=spec.evaluation.keep == "best",
+        reload_best_each_epoch=spec.reload_best_each_epoch,
+        rewind=None if spec.rewind is None else Rewind(**spec.rewind.model_dump()),
+        seed=seed,
+    )
+
+
+def _bound(component: Component, where: str, sizes: dict[str, int]) -> Any:
+    arguments = components.arguments("training", component, where)
+    wanted = components.context_names("training", component.use)
+    return getattr(lib.training, component.use)(**arguments, **{name: sizes[name] for name in wanted})

@@ -1,0 +1,131 @@
+"""Learning-rate schedules: a factor for each update, a pure function of its number (but for Plateau).
+
+The factor multiplies the base rate of every parameter group. Update ``n`` is 0 for the first one, as in transformers:
+with a warm-up the first update has rate 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+
+class Schedule:
+    """What the trainer asks of a schedule."""
+
+    def multiplier(self, update: int) -> float:
+        """Factor of the base learning rate for update number ``update``, counted from 0."""
+        raise NotImplementedError
+
+    def start(self, higher_is_better: bool) -> None:
+        """Told the direction of the selection score, before the first update."""
+
+    def observe(self, score: float) -> None:
+        """Told the selection score after every evaluation."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class WarmupCosine(Schedule):
+    """Linear rise from 0, then half a cosine down to 0. Used by: AIAC rank 1, both stages.
+
+    Args:
+        total_steps: updates of the run.
+        warmup: below 1 a share of the schedule's length (rounded down), else a number of updates.
+        stretch: the schedule is laid out for ``stretch`` times the run's length (1.0: it ends with the run).
+    """
+
+    def __init__(self, *, total_steps: int, warmup: float = 0.06, stretch: float = 1.0) -> None:
+        self.total, self.warmup = _lengths(total_steps, warmup, stretch)
+
+    def multiplier(self, update: int) -> float:
+        if update < self.warmup:
+            return update / max(1, self.warmup)
+        progress = (update - self.warmup) / max(1, self.total - self.warmup)
+        return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
+class WarmupLinear(Schedule):
+    """Linear rise from 0, then linear fall to 0. Used by: WeChat baseline, rank 72; AIAC rank 6 and 17.
+
+    Args:
+        total_steps: updates of the run.
+        warmup: below 1 a share of the schedule's length (rounded down), else a number of updates.
+        stretch: the schedule is laid out for ``stretch`` times the run's length. The WeChat baseline laid out 50,000
+            steps and ran 28,120 (quirk B3): 1.778094.
+        double: multiply by a second linear schedule with 10 % warm-up, as WeChat rank 72 did by accident (quirk R12).
+    """
+
+    def __init__(self, *, total_steps: int, warmup: float = 0.1, stretch: float = 1.0, double: bool = False) -> None:
+        self.total, self.warmup = _lengths(total_steps, warmup, stretch)
+        self.double = double
+
+    def multiplier(self, update: int) -> float:
+        if update < self.warmup:
+            factor = update / max(1, self.warmup)
+        else:
+            factor = max(0.0, (self.total - update) / max(1, self.total - self.warmup))
+        return factor * self._inner(update / self.total) if self.double else factor
+
+    @staticmethod
+    def _inner(progress: float, warmup: float = 0.1) -> float:
+        return progress / warmup if progress < warmup else max(0.0, (progress - 1.0) / (warmup - 1.0))
+
+
+class Plateau(Schedule):
+    """Full rate until the selection score stops improving, then ``factor`` of it, and so on. Used by: AIAC rank 6, stage 1.
+
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does the counting, on a rate of 1.0.
+
+    Args:
+        factor: what the rate is multiplied by.
+        patience: evaluations without improvement that are tolerated (rank 6: 0).
+        threshold: relative improvement that counts.
+    """
+
+    def __init__(self, *, factor: float = 0.5, patience: int = 0, threshold: float = 1e-4) -> None:
+        self.factor, self.patience, self.threshold = factor, patience, threshold
+        self.start(higher_is_better=True)
+
+    def start(self, higher_is_better: bool) -> None:
+        carrier = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        mode = "max" if higher_is_better else "min"
+        self._counter = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            carrier, mode, self.factor, self.patience, self.threshold
+        )
+
+    def multiplier(self, update: int) -> float:
+        return self._counter.optimizer.param_groups[0]["lr"]
+
+    def observe(self, score: float) -> None:
+        self._counter.step(score)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"multiplier": self.multiplier(0)} | {name: getattr(self._counter, name) for name in self._COUNTS}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._counter.optimizer.param_groups[0]["lr"] = state["multiplier"]
+        for name in self._COUNTS:
+            setattr(self._counter, name, state[name])
+
+    _COUNTS = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+
+
+def _lengths(total_steps: int, warmup: float, stretch: float) -> tuple[int, int]:
+    """Length of the schedule and of its warm-up, in updates.
+
+    Raises:
+        ValueError: a negative warm-up, or a schedule without a step.
+    """
+    total = round(total_steps * stretch)
+    if total < 1 or warmup < 0:
+        raise ValueError(
+            f"schedule: total_steps {total_steps}, stretch {stretch}, warmup {warmup}: needs at least one step and no negative warm-up"
+        )
+    return total, int(warmup * total) if warmup < 1 else int(warmup)

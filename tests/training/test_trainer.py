@@ -1,0 +1,200 @@
+"""The loop on a tiny problem whose steps can be followed by hand."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from lib.training.adversarial import Fgm
+from lib.training.averaging import WeightEma
+from lib.training.schedule import Schedule, WarmupLinear
+from tests.training.standin import Batch, Loader, Model, error, trainer
+
+
+class Constant(Schedule):
+    def multiplier(self, update: int) -> float:
+        return 1.0
+
+
+def weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def equal(left: dict, right: dict) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_two_steps_by_hand():
+    """Plain torch in the order of the design: loss, backward, clip, AdamW, schedule."""
+    rows = []
+    ours = trainer(dropout=0.0, noisy=False, rows=rows, schedule=WarmupLinear(total_steps=2, warmup=0), max_grad_norm=0.5, log_every=1)
+    model = copy.deepcopy(ours.task.model)
+    ours.fit(Loader(), 2)
+
+    optimizer, stream = torch.optim.AdamW(model.parameters(), lr=1e-2), iter(Loader())
+    for step, rate in enumerate((1e-2, 0.5e-2)):
+        batch = next(stream)
+        loss = (model(batch) - batch.y).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        assert rows[step]["loss"] == pytest.approx(loss.item(), rel=1e-6) and rows[step]["grad_norm"] == pytest.approx(float(norm), rel=1e-6)
+        assert rows[step]["lr"] == rate and rows[step]["step"] == step + 1 and rows[step]["epoch"] == (step + 1) / 8
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(ours.task.model.state_dict()[name], tensor, rtol=0, atol=1e-7)
+
+
+def test_overfits_four_videos():
+    ours = trainer(dropout=0.0, noisy=False, steps=300, lr=3e-2)
+    loader = Loader(videos=4, batch_size=4)
+    ours.fit(loader, 300)
+    batch = Batch(loader.x, loader.y)
+    with torch.no_grad():
+        assert float((ours.task.model(batch) - loader.y).square().mean()) < 1e-4 < float(loader.y.square().mean())
+
+
+def test_history_rows_are_means_since_the_last_row():
+    single, tens = [], []
+    trainer(rows=single, log_every=1).fit(Loader(), 20)
+    trainer(rows=tens, log_every=10).fit(Loader(), 20)
+    assert [row["step"] for row in tens if "loss" in row] == [8, 10, 16, 20]  # an epoch has 8 steps, evaluations close a row
+    first = [row for row in single if row["step"] <= 8]
+    for read in (lambda row: row["loss"], lambda row: row["terms"]["fit"], lambda row: row["terms"]["noisy"], lambda row: row["grad_norm"]):
+        assert read(tens[0]) == pytest.approx(sum(map(read, first)) / 8, rel=1e-6)
+    row = tens[0]
+    assert row["loss"] == pytest.approx(row["terms"]["fit"] + 0.1 * row["terms"]["noisy"], rel=1e-6)
+
+
+def test_no_clipping_is_faithful():
+    rows = []
+    ours = trainer(noisy=False, dropout=0.0, rows=rows, max_grad_norm=None, log_every=1)
+    model, batch = copy.deepcopy(ours.task.model), next(iter(Loader()))
+    (model(batch) - batch.y).square().mean().backward()
+    by_hand = torch.cat([parameter.grad.flatten() for parameter in model.parameters()]).norm()
+    ours.fit(Loader(), 1)
+    assert rows[0]["grad_norm"] == pytest.approx(float(by_hand), rel=1e-6)
+
+
+def test_accumulation_equals_a_larger_batch():
+    """Without dropout and noise two batches of 4 give the step of one batch of 8."""
+    whole = trainer(dropout=0.0, noisy=False, schedule=Constant())
+    parts = trainer(dropout=0.0, noisy=False, schedule=Constant(), accumulate=2)
+    whole.fit(Loader(batch_size=8), 5)
+    result = parts.fit(Loader(batch_size=4), 5)
+    assert result.samples == 40
+    for name, tensor in weights(whole.task).items():
+        torch.testing.assert_close(weights(parts.task)[name], tensor, rtol=0, atol=1e-6)
+
+
+def test_accumulation_with_an_adversary():
+    """The disturbance is that of the whole update, not of its first batch."""
+    whole = trainer(dropout=0.0, noisy=False, schedule=Constant(), adversarial=Fgm())
+    parts = trainer(dropout=0.0, noisy=False, schedule=Constant(), adversarial=Fgm(), accumulate=2)
+    plain = trainer(dropout=0.0, noisy=False, schedule=Constant())
+    whole.fit(Loader(batch_size=8), 3)
+    parts.fit(Loader(batch_size=4), 3)
+    plain.fit(Loader(batch_size=8), 3)
+    for name, tensor in weights(whole.task).items():
+        torch.testing.assert_close(weights(parts.task)[name], tensor, rtol=0, atol=1e-6)
+    assert not equal(weights(whole.task), weights(plain.task))
+
+
+@pytest.mark.parametrize("higher_is_better, scores, kept", [(True, [0.1, 0.5, 0.5, 0.2], 6), (False, [0.4, 0.1, 0.3, 0.1], 8), (True, [float("nan"), 0.2, 0.1, float("nan")], 4)])
+def test_keeps_the_best_and_ties_update(higher_is_better, scores, kept):
+    """Specification A4: lowest validation MSE, ties update. A score that is not a number never wins."""
+    seen, given = [], iter(scores)
+
+    def score(model):
+        seen.append(weights(model))
+        return {"error": next(given)}
+
+    rows = []
+    ours = trainer(score=score, higher_is_better=higher_is_better, eval_every=2, rows=rows)
+    result = ours.fit(Loader(), 8)
+    assert result.best_step == kept and result.best_score == scores[kept // 2 - 1]
+    assert equal(weights(ours.task.model), seen[kept // 2 - 1])
+    assert [row["step"] for row in rows if "scores" in row] == [2, 4, 6, 8]
+    if scores[0] != scores[0]:
+        assert next(row for row in rows if "scores" in row)["scores"] == {"error": None}  # NaN is not JSON
+
+
+def test_keep_last():
+    given = iter([0.1, 0.9])
+    ours = trainer(score=lambda model: {"error": next(given)}, eval_every=2, keep_best=False)
+    assert ours.fit(Loader(), 4).best_step == 4
+    best = trainer(score=None)
+    best.fit(Loader(), 4)
+    assert equal(weights(ours.task.model), weights(best.task.model))
+
+
+def test_evaluates_once_an_epoch_by_default():
+    rows = []
+    trainer(score=error, rows=rows).fit(Loader(videos=64, batch_size=8), 20)
+    assert [row["step"] for row in rows if "scores" in row] == [8, 16, 20]
+
+
+def test_evaluation_does_not_change_what_is_learned():
+    """A score that draws random numbers and switches modes leaves the training stream alone."""
+
+    def score(model):
+        torch.rand(17)
+        assert not model.training
+        return error(model)
+
+    often, never = trainer(score=score, eval_every=1, keep_best=False), trainer()
+    often.fit(Loader(), 20)
+    never.fit(Loader(), 20)
+    assert equal(weights(often.task), weights(never.task)) and often.task.training
+
+
+def test_averaged_weights_are_evaluated_and_kept():
+    seen = []
+    ours = trainer(score=lambda model: seen.append(weights(model)) or error(model), averaging=WeightEma(decay=0.9), steps=24)
+    ours.fit(Loader(), 24)
+    raw = trainer(score=None, steps=24)
+    raw.fit(Loader(), 24)
+    assert not equal(seen[-1], weights(raw.task.model))
+    assert equal(seen[-1], weights(ours.task.model))
+    neutral = trainer(averaging=WeightEma(decay=0.0), keep_best=False, steps=24)
+    neutral.fit(Loader(), 24)
+    assert equal(weights(neutral.task), weights(raw.task)), "decay 0 is the model"
+
+
+def test_a7_5_reload_best_each_epoch():
+    """Quirk A7-5: at each epoch's end the best weights come back, while the optimizer goes on."""
+    given, at_end = iter([0.1, 0.9, 0.9]), []
+    rows = []
+    ours = trainer(score=lambda model: at_end.append(weights(model)) or {"error": next(given)}, reload_best_each_epoch=True, rows=rows, log_every=1)
+    steps_in_state = []
+    original = ours.schedule.multiplier
+    ours.schedule.multiplier = lambda update: steps_in_state.append((update, weights(ours.task.model))) or original(update)
+    ours.fit(Loader(), 24)
+    assert [row for row in rows if "event" in row] == [{"step": 8, "event": "reload_best", "from": 8}, {"step": 16, "event": "reload_best", "from": 8}]
+    begin_of_third_epoch = dict(steps_in_state)[16]
+    assert equal(begin_of_third_epoch, at_end[0]) and not equal(begin_of_third_epoch, at_end[1])
+    assert all(float(state["step"]) == 24 for state in ours.optimizer.state.values())  # moments were never reset
+
+
+def test_random_draws_depend_on_the_step_alone():
+    """Switching the corrupting term off leaves dropout as it was: common random numbers."""
+    drawn = []
+
+    class Watching(Model):
+        def forward(self, batch):
+            drawn.append(self.drop(torch.ones(32)))
+            return super().forward(batch)
+
+    for noisy in (True, False):
+        ours = trainer(noisy=noisy)
+        ours.task.model.__class__ = Watching
+        ours.fit(Loader(), 3)
+    assert len(drawn) == 6 and all(torch.equal(drawn[step], drawn[step + 3]) for step in range(3))
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_an_empty_loader_says_so():
+    with pytest.raises(ValueError, match="no batch"):
+        trainer().fit([], 3)
