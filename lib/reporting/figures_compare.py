@@ -1,0 +1,158 @@
+"""Runs against runs: forest plot of questions, scores of systems, cost, members of an ensemble."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.reporting import style
+
+
+def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
+    """Paired differences to the reference arm with 95 % intervals; the diamond is what its authors claimed.
+
+    Args:
+        frame: one row a comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` (NaN if none);
+            optional ``group`` makes a heading of each change.
+    """
+    groups = frame["group"].nunique() if "group" in frame else 0
+    figure, axis = style.canvas(height=0.95 + 0.33 * (len(frame) + groups))
+    labels, positions, y, last = [], [], 0.0, None
+    for row in frame.itertuples():
+        if groups and row.group != last:
+            axis.annotate(
+                row.group, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points",
+                ha="right", va="center", fontweight="bold", fontsize=9,
+            )  # fmt: skip
+            last, y = row.group, y + 1
+        colour = style.VERDICT.get(row.verdict, style.MUTED)
+        if row.low == row.low and row.high == row.high:
+            axis.plot([row.low, row.high], [y, y], color=colour, linewidth=2.6, solid_capstyle="round", alpha=0.85)
+        marker = {"helps": ">", "hurts": "<"}.get(row.verdict, "o")
+        axis.plot(row.difference, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
+        if row.claimed == row.claimed and row.claimed is not None:
+            axis.plot(row.claimed, y, "D", color=style.ORANGE, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=4)
+        labels.append(row.label)
+        positions.append(y)
+        y += 1
+    axis.axvline(0, color=style.INK, linewidth=0.9)
+    axis.set_yticks(positions, labels)
+    axis.set_ylim(y - 0.4, -0.7)
+    axis.grid(axis="y", visible=False)
+    axis.set_xlabel(f"difference in {metric.replace('_', ' ')} to the reference arm")
+    _widen(axis)
+    _forest_legend(figure, frame)
+    return figure
+
+
+def _widen(axis) -> None:
+    """The zero line is always inside, and no interval ends on the frame."""
+    low, high = axis.get_xlim()
+    low, high = min(low, 0), max(high, 0)
+    axis.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+    axis.locator_params(axis="x", nbins=7)
+
+
+def _forest_legend(figure: Figure, frame: pd.DataFrame) -> None:
+    seen = set(frame["verdict"])
+    handles = [
+        Line2D([], [], color=style.VERDICT[word], marker=mark, markersize=7, linewidth=2.6, label=word)
+        for word, mark in (("helps", ">"), ("hurts", "<"))
+        if word in seen
+    ]
+    if seen - set(style.VERDICT):
+        handles.append(Line2D([], [], color=style.MUTED, marker="o", markersize=7, linewidth=2.6, label="no visible effect"))
+    if frame["claimed"].notna().any():
+        handles.append(Line2D([], [], color=style.ORANGE, marker="D", markersize=6, linewidth=0, label="claimed"))
+    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles))
+
+
+def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
+    """One line per system: its score with interval, each seed as a tick, oracle and published scores beside.
+
+    Args:
+        frame: ``label``, ``score``, ``low``, ``high``, ``seeds`` (list), ``oracle``, ``published`` (list of values).
+    """
+    figure, axis = style.canvas(height=1.15 + 0.42 * len(frame))
+    for y, row in enumerate(frame.itertuples()):
+        if row.low == row.low:
+            axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=3, solid_capstyle="round", zorder=1)
+        axis.plot(row.seeds, [y] * len(row.seeds), "|", color=style.BLUE, markersize=10, zorder=2)
+        axis.plot(row.score, y, "o", color=style.BLUE, markersize=7, zorder=3)
+        axis.plot(row.published, [y] * len(row.published), "D", color=style.ORANGE, markersize=6, zorder=3)
+        if row.oracle == row.oracle and row.oracle is not None:
+            axis.plot([row.oracle] * 2, [y - 0.3, y + 0.3], color=style.GREEN, linewidth=2)
+    axis.set_yticks(range(len(frame)), frame["label"])
+    axis.set_ylim(len(frame) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+    axis.set_xlabel(metric.replace("_", " "))
+    handles = [
+        Line2D([], [], color=style.SKY, marker="o", markerfacecolor=style.BLUE, markeredgecolor=style.BLUE, linewidth=3, label="ours, 95 %"),
+        Line2D([], [], color=style.BLUE, marker="|", markersize=10, linewidth=0, label="a seed"),
+        Line2D([], [], color=style.ORANGE, marker="D", linewidth=0, label="published, other data"),
+        Line2D([], [], color=style.GREEN, linewidth=2, label="oracle"),
+    ]
+    figure.legend(handles=handles, loc="outside lower right", ncols=4)
+    return figure
+
+
+def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
+    """Training seconds (all stages) against score; up and to the left is better.
+
+    Args:
+        frame: ``label``, ``seconds``, ``score``, ``low``, ``high``.
+    """
+    figure, axis = style.canvas(height=3.0)
+    for number, row in enumerate(frame.itertuples()):
+        colour = style.SERIES[number % len(style.SERIES)]
+        if row.low == row.low:
+            axis.plot([row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.4, linewidth=2.4, solid_capstyle="round")
+        axis.plot(row.seconds, row.score, "o", color=colour, markersize=7)
+        axis.annotate(row.label, (row.seconds, row.score), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axis.set_xscale("log")
+    low, high = frame["seconds"].min(), frame["seconds"].max()
+    axis.set_xlim(low / 1.3, high * 2.2)
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:g}")
+    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric.replace("_", " "))
+    return figure
+
+
+def member_similarity(matrix: np.ndarray, names: list[str]) -> Figure:
+    """How alike the members' predictions are: rank correlation of each pair of members; less alike means more to gain."""
+    size = 1.1 + 0.42 * len(names)
+    figure, axis = style.canvas(width=min(style.WIDTH, size + 2.0), height=min(6.0, size + 0.7))
+    off = matrix[~np.eye(len(names), dtype=bool)]
+    low = float(off.min()) if len(off) else 0.0
+    image = axis.imshow(np.where(np.eye(len(names), dtype=bool), np.nan, matrix), cmap=style.HEAT, vmin=low - 0.15 * (1 - low), vmax=1)
+    middle = (low + 1) / 2
+    for row in range(len(names)):
+        for column in range(len(names)):
+            if row != column:
+                ink = "white" if matrix[row, column] > middle else style.INK
+                axis.text(column, row, f"{matrix[row, column]:.2f}", ha="center", va="center", fontsize=8, color=ink)
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axis.set_yticks(range(len(names)), names)
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axis, shrink=0.7, label="rank correlation")
+    return figure
+
+
+def growth(frame: pd.DataFrame, metric: str, oracle: float | None = None) -> Figure:
+    """Score of the ensemble of the first n members (best first) beside each member alone.
+
+    Args:
+        frame: ``members`` (n), ``ensemble`` (score of the first n), ``single`` (score of the n-th alone).
+    """
+    figure, axis = style.canvas(height=2.8)
+    axis.plot(frame["members"], frame["ensemble"], color=style.BLUE, marker="o", label="ensemble of the first n")
+    axis.plot(frame["members"], frame["single"], "o", color=style.FAINT, markersize=6, label="the n-th member alone")
+    if oracle is not None:
+        axis.axhline(oracle, color=style.GREEN, linewidth=1, linestyle=":", label="oracle")
+    axis.set_xticks(frame["members"])
+    axis.set(xlabel="members", ylabel=metric.replace("_", " "))
+    axis.legend(loc="best")
+    return figure

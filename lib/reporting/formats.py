@@ -1,0 +1,123 @@
+"""Numbers as people read them. Every number on a page passes through here."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "–"
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def score(value: float | None, digits: int = 3) -> str:
+    """A metric's value.
+
+    >>> score(0.88603), score(None)
+    ('0.886', '–')
+    """
+    return NOTHING if _absent(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def difference(value: float | None, digits: int = 4) -> str:
+    """A difference, always with its sign.
+
+    >>> difference(0.0046), difference(-0.00123456)
+    ('+0.0046', '−0.0012')
+    """
+    return NOTHING if _absent(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
+    """The two ends of an interval.
+
+    >>> interval(0.71, 0.7734), interval(-0.001, 0.0021, 4, signed=True)
+    ('0.710 to 0.773', '−0.0010 to +0.0021')
+    """
+    if _absent(low) or _absent(high):
+        return NOTHING
+    one = difference if signed else score
+    return f"{one(low, digits)} to {one(high, digits)}"
+
+
+def count(value: float | None) -> str:
+    """
+    >>> count(1234567), count(12.0)
+    ('1,234,567', '12')
+    """
+    return NOTHING if _absent(value) else f"{round(value):,}"
+
+
+def millions(value: float | None) -> str:
+    """Parameters.
+
+    >>> millions(325_114_112), millions(1_234_567), millions(98_304)
+    ('325 M', '1.23 M', '98.3 k')
+    """
+    if _absent(value):
+        return NOTHING
+    for limit, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{float(f'{value / limit:.3g}'):g} {unit}"
+    return f"{value:.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """
+    >>> seconds(4.21), seconds(75), seconds(4000), seconds(180_000)
+    ('4.2 s', '1 min 15 s', '1 h 7 min', '2 d 2 h')
+    """
+    if _absent(value):
+        return NOTHING
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    for big, small, limit, names in ((60, 1, 3600, ("min", "s")), (3600, 60, 86400, ("h", "min")), (86400, 3600, math.inf, ("d", "h"))):
+        if value < limit:
+            whole = round(value / small)
+            first, rest = divmod(whole, big // small)
+            return f"{first} {names[0]} {rest} {names[1]}" if rest else f"{first} {names[0]}"
+    return NOTHING
+
+
+def share(value: float | None) -> str:
+    """
+    >>> share(0.687)
+    '68.7 %'
+    """
+    return NOTHING if _absent(value) else f"{100 * value:.1f} %"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """For numbers of any size: statistics of a corpus, norms, rates.
+
+    >>> significant(12345.678), significant(0.01234), significant(3)
+    ('12,346', '0.0123', '3')
+    """
+    if _absent(value):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{round(value):,}".replace("-", MINUS)
+    return f"{float(f'{value:.{digits}g}'):g}".replace("-", MINUS)
+
+
+def literal(text: str) -> str:
+    """Text of a corpus inside Markdown: nothing in it is a sign.
+
+    >>> literal("a*b_c [d](e) `f`")
+    'a\\\\*b\\\\_c \\\\[d\\\\](e) \\\\`f\\\\`'
+    """
+    return re.sub(r"([\\`*_\[\]<>#~$])", r"\\\1", " ".join(text.split()))
+
+
+def plural(number: int, word: str) -> str:
+    """
+    >>> plural(1, "seed"), plural(3, "seed")
+    ('1 seed', '3 seeds')
+    """
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

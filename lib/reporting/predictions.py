@@ -1,0 +1,86 @@
+"""What a finished run predicted for its validation part, read back from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.paths import shown
+
+
+@dataclass(frozen=True)
+class PairPredictions:
+    pairs: np.ndarray  # int64 [P, 2] store rows
+    cosine: np.ndarray  # float64 [P]
+    score: np.ndarray  # float64 [P], as people gave it
+    target: np.ndarray  # float64 [P], as the loss saw it
+    seen: np.ndarray  # bool [P], shares a video with a training pair
+
+
+@dataclass(frozen=True)
+class ClassPredictions:
+    rows: np.ndarray  # int64 [V] store rows
+    logits: np.ndarray  # float32 [V, C]
+    truth: np.ndarray  # int64 [V] class
+
+    @property
+    def predicted(self) -> np.ndarray:
+        return self.logits.argmax(axis=1)
+
+
+def kind(run: RunFolder) -> str:
+    """"pairs", "classes" or "tags" (a pretraining run, judged by its loss)."""
+    return {"spearman": "pairs", "mean_f1": "classes"}.get(run.read_metrics()["primary"], "tags")
+
+
+def of_pairs(run: RunFolder) -> PairPredictions:
+    """Cosines of the validation pairs.
+
+    Raises:
+        MissingRun: the run left no embeddings.
+    """
+    embeddings, pairs = _arrays(run, "embeddings.npz"), _arrays(run, "pairs.npz")
+    left, right = (positions(embeddings["rows"], pairs["pairs"][:, side]) for side in (0, 1))
+    vectors = embeddings["vectors"].astype(np.float64)
+    cosine = np.einsum("pe,pe->p", unit(vectors[left]), unit(vectors[right]))
+    return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
+
+
+def of_classes(run: RunFolder) -> ClassPredictions:
+    arrays = _arrays(run, "predictions.npz")
+    return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
+
+
+def vectors(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
+    """Store rows int64 [N] and unit vectors [N, E]: embeddings, or centred logits where there are no embeddings."""
+    if run.embeddings.exists():
+        arrays = _arrays(run, "embeddings.npz")
+        return arrays["rows"], unit(arrays["vectors"].astype(np.float64))
+    arrays = _arrays(run, "predictions.npz")
+    logits = arrays["logits"].astype(np.float64)
+    return arrays["rows"], unit(logits - logits.mean(axis=1, keepdims=True))
+
+
+def positions(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each of ``wanted`` stands in the ascending ``rows``.
+
+    Raises:
+        KeyError: one is not there.
+    """
+    found = np.searchsorted(rows, wanted).clip(max=len(rows) - 1)
+    if (rows[found] != wanted).any():
+        raise KeyError(f"store row {int(wanted[rows[found] != wanted][0])} was not predicted by this run")
+    return found
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    return values / np.linalg.norm(values, axis=1, keepdims=True).clip(1e-12)
+
+
+def _arrays(run: RunFolder, name: str) -> dict[str, np.ndarray]:
+    path = run.path / name
+    if not path.exists():
+        raise MissingRun(f"{shown(run.path)}: no {name}; the run is unfinished, or its stage predicts nothing of the kind")
+    return run.read_arrays(path)
