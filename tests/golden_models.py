@@ -31,6 +31,7 @@ from tests.golden_names import AIAC_RANK1, WECHAT_BASELINE
 from tests.golden_rule import Case, load_renamed
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)  # of the recorded vocabulary
+_FOLDERS = tempfile.TemporaryDirectory(prefix="checkpoints-")  # removed when the interpreter ends
 PUBLISHED = {"tags": 1250 / 3, "tokens": 1 / 3.75, "frames": 1 / 9}
 
 
@@ -129,17 +130,19 @@ def wechat_batch(case: Case) -> Batch:
 
 @functools.cache
 def checkpoint(case: Case, prefix: str) -> str:
-    """A folder with config.json and weights as transformers keeps them, filled by the rule; ``prefix`` is cut off names."""
+    """A folder with config.json and weights as transformers keeps them, filled by the rule; ``prefix`` is cut off
+    names.
+    """
     from transformers import BertConfig, BertForPreTraining
 
-    config = BertConfig(**case.settings["bert"])
+    config = BertConfig(**case.settings["bert"], tie_word_embeddings=False)  # the original unties the word decoder
     model = BertForPreTraining(config)
     recorded = {name.removeprefix(prefix): value for name, value in case.weights.items() if name.startswith(prefix)}
     state = {key: recorded[key] for key in model.state_dict() if key in recorded}
     if "cls.predictions.bias" in state:
         state["cls.predictions.decoder.bias"] = state["cls.predictions.bias"]
     model.load_state_dict(state, strict=False)
-    folder = Path(tempfile.mkdtemp(prefix="checkpoint-"))
+    folder = Path(_FOLDERS.name, case.name.replace("/", "-"))
     model.save_pretrained(folder)
     return str(folder)
 

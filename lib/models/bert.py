@@ -18,8 +18,8 @@ PUBLISHED_STD, PUBLISHED_WIDTH = 0.02, 1024
 
 
 def init_std(width: int) -> float:
-    """Standard deviation of BERT's initial weights: the published 0.02 from 768 upwards, and for small random stand-ins the
-    same signal size, which goes with 1/sqrt(width) (0.08 at 64).
+    """Standard deviation of BERT's initial weights: the published 0.02 from 768 upwards, and for small random
+    stand-ins the same signal size, which goes with 1/sqrt(width) (0.08 at 64).
     """
     return PUBLISHED_STD if width >= 768 else PUBLISHED_STD * math.sqrt(PUBLISHED_WIDTH / width)
 
@@ -60,8 +60,8 @@ def pooler(config: BertConfig) -> nn.Module:
 def key_mask(mask: Tensor) -> Tensor:
     """Which keys may be attended to, as fused attention wants it: bool [B, L] -> bool [B, 1, 1, L].
 
-    A row without a single valid key would divide zero by zero; it attends everywhere instead, and the pooling, which has
-    the true mask, drops it. Equal to the originals' additive (1 - m)·(-10000) for every row that has a valid key.
+    A row without a single valid key would divide zero by zero; it attends everywhere instead, and the pooling, which
+    has the true mask, drops it. Equal to the originals' additive (1 - m)·(-10000) for every row that has a valid key.
     """
     return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
 

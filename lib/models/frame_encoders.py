@@ -13,10 +13,10 @@ from lib.models.video_model import States
 
 
 class FrameProjection(nn.Module):
-    """Each frame as one "word": a linear map to the backbone's width, own position and type tables, layer norm, dropout.
+    """Each frame as one word: linear map to the backbone's width, own position and type tables, layer norm, dropout.
 
-    Initialised like BERT. The original reuses BERT's whole embedding class here and so carries a word table that nothing
-    ever reads (21,635,072 parameters, quirk A7-14); it is left out.
+    Initialised like BERT. The original reuses BERT's whole embedding class here and so carries a word table that
+    nothing ever reads (21,635,072 parameters, quirk A7-14); it is left out.
     Used by: AIAC rank 1.
 
     Args:

@@ -8,7 +8,9 @@ from lib.models.video_model import HeadOutput
 
 
 class Projection(nn.Module):
-    """A linear map to the embedding, not normalised: whoever compares embeddings takes the cosine. Used by: AIAC systems.
+    """A linear map to the embedding, not normalised: whoever compares embeddings takes the cosine.
+
+    Used by: the AIAC systems.
 
     Args:
         input_dim: width of the pooled vector.
@@ -25,7 +27,7 @@ class Projection(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A linear map to the categories' logits. Used by: WeChat systems.
+    """A linear map to the categories' logits. Used by: the WeChat systems.
 
     Args:
         input_dim: width of the pooled vector.

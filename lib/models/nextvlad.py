@@ -10,10 +10,10 @@ from torch import Tensor, nn
 class NextVlad(nn.Module):
     """Grouped, attention-weighted soft assignment of frames to clusters.
 
-    The expanded frame is cut into G groups; each group g of frame f has an attention a = sigmoid(...) and a softmax over
-    the K clusters; a cluster collects the weighted residuals of all groups and frames, each cluster is scaled to length
-    one, and the K of them are flattened feature-major (index = feature·K + cluster), so the descriptor has length sqrt(K).
-    Invariant to the order of frames. Used by: the WeChat baseline; AIAC rank 6.
+    The expanded frame is cut into G groups; each group g of frame f has an attention a = sigmoid(...) and a softmax
+    over the K clusters; a cluster collects the weighted residuals of all groups and frames, each cluster is scaled to
+    length one, and the K of them are flattened feature-major (index = feature·K + cluster), so the descriptor has
+    length sqrt(K). Invariant to the order of frames. Used by: the WeChat baseline; AIAC rank 6.
 
     Args:
         input_dim: width of a frame (N).

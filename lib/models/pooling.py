@@ -25,8 +25,8 @@ class MeanPool(nn.Module):
     """Mean over the valid positions. Used by: AIAC rank 1, jobs 1, 2, 3, 6.
 
     Args:
-        include_padding: average over padded positions too, as the original does (quirk A7-1). The result then depends on
-            how far a batch is padded: only with text and frames padded to their full lengths is it the original's.
+        include_padding: average over padded positions too, as the original does (quirk A7-1). The result then depends
+            on how far a batch is padded: only with text and frames padded to their full lengths is it the original's.
     """
 
     def __init__(self, input_dim: int, include_padding: bool = False) -> None:
@@ -64,7 +64,7 @@ class AttentionPool(nn.Module):
 
 
 class FirstPooled(nn.Module):
-    """The fusion's own vector, where it made one; else the state at the first position. Used by: the WeChat baseline."""
+    """The fusion's own vector if it made one, else the state at the first position. Used by: the WeChat baseline."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()

@@ -58,8 +58,8 @@ class Backbone:
             model, info = BertForPreTraining.from_pretrained(self.name, dtype=torch.float32, output_loading_info=True)
         except OSError as error:
             raise ValueError(
-                f"backbone {self.name}: no weights found ({str(error).splitlines()[0]}). Give the path of a folder that holds "
-                "config.json and the weights, or use a scale with random backbones"
+                f"backbone {self.name}: no weights found ({str(error).splitlines()[0]}). "
+                "Give the path of a folder that holds config.json and the weights, or use a scale with random backbones"
             ) from error
         absent = set(
             info["missing_keys"]
@@ -110,7 +110,8 @@ def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float
         config = _load_config(name)
     if vocab_size is not None and config.vocab_size != vocab_size:
         raise ValueError(
-            f"backbone {name}: made for {config.vocab_size} tokens, the token set has {vocab_size}; name the tokenizer that belongs to it"
+            f"backbone {name}: made for {config.vocab_size} tokens, the token set has {vocab_size}; "
+            "name the tokenizer that belongs to it"
         )
     if dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout

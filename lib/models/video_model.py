@@ -18,7 +18,7 @@ from lib.data.batch import Batch
 
 @dataclass
 class States:
-    """A sequence of vectors per video, which of them are real, and, where the encoder makes one, a vector for the whole."""
+    """A sequence of vectors per video, which of them are real, and perhaps one vector for the whole."""
 
     hidden: Tensor  # [B, L, D]
     mask: Tensor  # bool [B, L]; False where padded
@@ -45,8 +45,8 @@ class Outputs:
     """Everything an objective may look at.
 
     ``text_index`` and ``frame_index`` say where in ``joint.hidden`` a token or frame is, whatever the layout: with the
-    first token in front of the frames they are ``[0, F+1, F+2, ...]`` and ``[1, ..., F]``. A fusion that keeps no sequence
-    fills them with -1.
+    first token in front of the frames they are ``[0, F+1, F+2, ...]`` and ``[1, ..., F]``. A fusion that keeps no
+    sequence fills them with -1.
     """
 
     joint: Joint

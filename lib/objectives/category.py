@@ -22,8 +22,8 @@ class CategoryCE(Objective):
         label_smoothing: share of the target spread evenly over all categories.
         focal_gamma: factor (1 - p of the truth)^gamma on each video's loss; 0 is plain cross entropy.
         class_balance: beta of class-balanced weights (Cui et al. 2019, arXiv:1901.05555): category c counts
-            (1 - beta) / (1 - beta^n_c), scaled to sum to the number of categories; None weighs all alike. The loss is the
-            mean over videos, not divided by the sum of their weights.
+            (1 - beta) / (1 - beta^n_c), scaled to sum to the number of categories; None weighs all alike. The loss is
+            the mean over videos, not divided by the sum of their weights.
         class_counts: videos per category in the training data, from the corpus; needed only with ``class_balance``.
     """
 
@@ -39,7 +39,8 @@ class CategoryCE(Objective):
         super().__init__()
         if not 0 <= label_smoothing < 1 or focal_gamma < 0:
             raise ValueError(
-                f"CategoryCE: label_smoothing must be in [0, 1) and focal_gamma 0 or more, got {label_smoothing} and {focal_gamma}"
+                f"CategoryCE: label_smoothing must be in [0, 1) and focal_gamma 0 or more, "
+                f"got {label_smoothing} and {focal_gamma}"
             )
         if class_balance is not None and class_counts is None:
             raise ValueError("CategoryCE: class_balance needs the class counts of the training data")
@@ -56,8 +57,9 @@ class CategoryCE(Objective):
         )
         index = target.clamp(min=0)
         if self.focal_gamma != 0:
-            truth = logits.log_softmax(dim=-1).gather(1, index.unsqueeze(1)).squeeze(1)
-            loss = loss * (-torch.expm1(truth)).clamp(min=0) ** self.focal_gamma
+            # log(1 - p of the truth) from the other categories' logits: finite however certain the model is
+            others = logits.scatter(1, index.unsqueeze(1), float("-inf")).logsumexp(dim=-1)
+            loss = loss * torch.exp(self.focal_gamma * (others - logits.logsumexp(dim=-1)))
         if self.weight is not None:
             loss = loss * self.weight[index]
         return (loss * known).sum() / known.sum().clamp(min=1)

@@ -15,8 +15,9 @@ from lib.objectives.similarity import _checked, pair_cosine, regression
 class SoftSimilarity(Objective):
     """Mean loss between the cosine of each pair and the teacher's cosine, ``batch.soft``.
 
-    0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and shows
-    both. The control of an ablation is a second training with weight 0.0. Used by: AIAC rank 6, self-distillation.
+    0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and
+    shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC rank 6,
+    self-distillation.
 
     Args:
         loss, delta: as for ``CosineRegression``.
@@ -35,8 +36,9 @@ class SoftSimilarity(Objective):
 class SoftLabels(Objective):
     """KL(teacher || student) over the categories, mean over videos, teacher logits in ``batch.soft`` [B, C].
 
-    Both are divided by the temperature before the softmax and the loss is multiplied by its square, which keeps the size
-    of the gradient (Hinton et al. 2015, arXiv:1503.02531). Temperature 1 is the pseudo-label distillation of WeChat rank 1.
+    Both are divided by the temperature before the softmax and the loss is multiplied by its square, which keeps the
+    size of the gradient (Hinton et al. 2015, arXiv:1503.02531). Temperature 1 is the pseudo-label distillation of
+    WeChat rank 1.
 
     Args:
         temperature: above 1 shows more of what the teacher thinks of the other categories.

@@ -30,9 +30,9 @@ class Objective(nn.Module):
 class ObjectiveMix(nn.Module):
     """The weighted sum of the terms.
 
-    A term of weight 0.0 is skipped altogether: no corruption, no computation, no draw of random numbers. Each term draws
-    from its own stream, made from one draw of the step's generator and the term's name, so switching one term off leaves
-    the masks of the others as they were (common random numbers between the arms of an ablation).
+    A term of weight 0.0 is skipped altogether: no corruption, no computation, no draw of random numbers. Each term
+    draws from its own stream, made from one draw of the step's generator and the term's name, so switching one term
+    off leaves the masks of the others as they were (common random numbers between the arms of an ablation).
 
     Args:
         terms: name -> (objective, weight).

@@ -44,7 +44,8 @@ def pair_cosine(outputs: Outputs, batch: Batch) -> Tensor:
 def regression(value: Tensor, target: Tensor, loss: str, delta: float = 0.1) -> Tensor:
     """Mean loss over P values; 0 with a graph for P = 0.
 
-    huber is 0.5 d² within ``delta`` and delta·(|d| - delta/2) beyond, divided by delta: its slope is at most 1, as mae's.
+    huber is 0.5 d² within ``delta`` and delta·(|d| - delta/2) beyond, divided by delta: its slope is at most 1, as
+    mae's.
     """
     options = {"beta": delta} if loss == "huber" else {}
     return LOSSES[loss](value, target.float(), reduction="sum", **options) / max(1, len(value))

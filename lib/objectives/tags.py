@@ -16,7 +16,7 @@ TagInput = Literal["cls", "pooled", "embedding"]
 
 
 class TagHead(nn.Module):
-    """A linear map to the tags, on the first text token's state, the pooled vector or the embedding, after relu or as it is."""
+    """A linear map to the tags from the first text token's state, the pooled vector or the embedding."""
 
     def __init__(self, num_tags: int, hidden: int, embedding_dim: int | None, input: TagInput, activation: str) -> None:
         super().__init__()
@@ -52,8 +52,9 @@ class TagBCE(Objective):
         num_tags, hidden, embedding_dim: sizes, from the corpus and the model.
         input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), or pooled.
         activation: relu, as published, or none.
-        reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has a
-            few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its pull.
+        reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has
+            a few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its
+            pull.
             None: no scaling.
     """
 
@@ -80,8 +81,8 @@ class TagBCE(Objective):
 class TagFocal(Objective):
     """Sigmoid focal loss (Lin et al. 2017, arXiv:1708.02002): easy entries count less, by (1 - p of the truth)^gamma.
 
-    gamma 0 without alpha is ``TagBCE``. Used by: AIAC rank 6 (alpha 0.99, mean, scale 100) and rank 17 (alpha 10/11, sum
-    over tags and videos, scale 0.011), pretraining.
+    gamma 0 without alpha is ``TagBCE``. Used by: AIAC rank 6 (alpha 0.99, mean, scale 100) and rank 17 (alpha 10/11,
+    sum over tags and videos, scale 0.011), pretraining.
 
     Args:
         num_tags, hidden, embedding_dim, input, activation, reference_tags: as for ``TagBCE``.

@@ -35,7 +35,9 @@ def test_corrupted_outputs_and_losses(recorded):
         batch = aiac_batch(case, corrupted=True)
         outputs = system.model(batch)
         total, named = system.mix(system.model, batch)
-        after_cls = slice(1, None) if case.name != "r1/job2" else slice(None)  # cls-first scores the last T - 1 positions
+        after_cls = (
+            slice(1, None) if case.name != "r1/job2" else slice(None)
+        )  # cls-first scores the last T - 1 positions
         words = system.mix.terms["tokens"].head(outputs.joint.hidden[:, outputs.text_index[after_cls]])
         frames = system.mix.terms["frames"].head(outputs.joint.hidden[:, outputs.frame_index])
     assert worst(words, case["out/mlm_logits"]) < 1e-5

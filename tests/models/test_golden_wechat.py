@@ -1,4 +1,6 @@
-"""The official WeChat baseline and its parts against recordings of the original code (golden/wechat), tolerance 1e-5."""
+"""The official WeChat baseline and its parts against recordings of the original code (golden/wechat), tolerance
+1e-5.
+"""
 
 import pytest
 import torch
@@ -25,7 +27,9 @@ def _check_square_step(case, module, renamed, *inputs):
 def test_nextvlad_and_quirk_b1():
     case = load_case("wechat/nextvlad")
     settings = case.settings
-    vlad = NextVlad(settings["feature_size"], settings["output_size"], clusters=settings["cluster_size"], respect_mask=False)
+    vlad = NextVlad(
+        settings["feature_size"], settings["output_size"], clusters=settings["cluster_size"], respect_mask=False
+    )
     renamed = load_renamed(vlad, case.weights, NEXTVLAD)
     mask, frames, garbage = case["in/frame_mask"].bool(), case["in/frames"], case["in/frames_garbage"]
     vlad.eval()
