@@ -1,0 +1,47 @@
+"""One schema for both competitions and for one's own videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+MAX_FRAMES = 32  # of the official formats
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One video as an importer reads it.
+
+    ``tags`` and ``category`` are None where they are unknown (test sets); an empty tuple means known to have none.
+    """
+
+    id: str
+    title: str = ""
+    asr: str = ""
+    ocr: tuple[tuple[float, str], ...] = ()  # (seconds, text)
+    tags: tuple[int, ...] | None = None
+    category: str | None = None  # "10802" (aiac2021), "0105" (wechat2022)
+    part: str = "train"
+    frames: np.ndarray | None = None  # float16 [n, D], n >= 1
+    images: tuple[bytes, ...] = ()  # encoded frames in order, where the corpus has pixels
+
+
+VIDEOS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("title", pa.string()),
+        ("asr", pa.string()),
+        ("ocr", pa.list_(pa.struct([("time", pa.float64()), ("text", pa.string())]))),
+        ("tags", pa.list_(pa.int64())),
+        ("category", pa.string()),
+        ("part", pa.string()),
+        ("n_frames", pa.int32()),
+        ("frame_offset", pa.int64()),  # in frames, into frames.f16
+        ("image_offset", pa.int64()),  # in bytes, into images.bin
+        ("image_sizes", pa.list_(pa.int32())),
+    ]
+)
+PAIRS = pa.schema([("row1", pa.int64()), ("row2", pa.int64()), ("score", pa.float32())])

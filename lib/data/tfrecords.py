@@ -1,0 +1,114 @@
+"""TFRecord files of ``tf.train.Example``, without TensorFlow.
+
+Framing: length (uint64), masked crc32c of the length, payload, masked crc32c of the payload, all little-endian. The
+message itself goes through protobuf with a descriptor built here. Byte lists come back as they were written: the
+``tfrecord`` package returns them as a numpy ``S`` array, which drops trailing zero bytes and so cuts float16 frames short.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from lib.data.rejects import BadRecord
+
+Value = Sequence[bytes] | Sequence[int] | Sequence[float]
+REMEDY = "the file is damaged; copy it again from its source"
+
+
+def _example_class() -> Any:
+    """tf.train.Example: map<string, Feature{bytes_list=1 | float_list=2 | int64_list=3}>."""
+    kind = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="vidlab_example.proto", package="vidlab", syntax="proto3")
+    for name, scalar in (("BytesList", kind.TYPE_BYTES), ("FloatList", kind.TYPE_FLOAT), ("Int64List", kind.TYPE_INT64)):
+        file.message_type.add(name=name).field.add(name="value", number=1, type=scalar, label=kind.LABEL_REPEATED)
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for number, (name, message) in enumerate((("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), 1):
+        feature.field.add(name=name, number=number, type=kind.TYPE_MESSAGE, type_name=f".vidlab.{message}", label=kind.LABEL_OPTIONAL, oneof_index=0)
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, type=kind.TYPE_STRING, label=kind.LABEL_OPTIONAL)
+    entry.field.add(name="value", number=2, type=kind.TYPE_MESSAGE, type_name=".vidlab.Feature", label=kind.LABEL_OPTIONAL)
+    features.field.add(name="feature", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features.FeatureEntry", label=kind.LABEL_REPEATED)
+    file.message_type.add(name="Example").field.add(name="features", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features", label=kind.LABEL_OPTIONAL)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("vidlab.Example"))
+
+
+Example = _example_class()
+
+
+def masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def encode(features: Mapping[str, Value]) -> bytes:
+    """Serialise an example, keys in order, so that equal content is equal bytes."""
+    example = Example()
+    for name in sorted(features):
+        values = list(features[name])
+        feature = example.features.feature[name]
+        if values and isinstance(values[0], bytes):
+            feature.bytes_list.value.extend(values)
+        elif values and isinstance(values[0], float):
+            feature.float_list.value.extend(values)
+        else:
+            feature.int64_list.value.extend(int(value) for value in values)
+    return example.SerializeToString(deterministic=True)
+
+
+def decode(payload: bytes) -> dict[str, list]:
+    """Key -> list of bytes, floats or ints. Raises google.protobuf DecodeError if the payload is not an Example."""
+    example = Example.FromString(payload)
+    return {name: list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else [] for name, feature in example.features.feature.items()}
+
+
+def write_records(path: Path, examples: Iterable[Mapping[str, Value]]) -> int:
+    """Write examples to a TFRecord file; returns how many."""
+    count = 0
+    with Path(path).open("wb") as file:
+        for features in examples:
+            payload = encode(features)
+            length = struct.pack("<Q", len(payload))
+            file.write(length + struct.pack("<I", masked_crc(length)) + payload + struct.pack("<I", masked_crc(payload)))
+            count += 1
+    return count
+
+
+def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]]:
+    """(number, example) of every record, numbered from 0; a record whose content is damaged comes as a BadRecord.
+
+    Raises:
+        BadRecord: the framing itself is damaged (truncated, or the length's checksum is wrong), so that nothing after it can be found.
+    """
+    with Path(path).open("rb") as file:
+        number = 0
+        while head := file.read(12):
+            record = f"record {number}"
+            if len(head) < 12:
+                raise BadRecord(path, record, "length", f"{len(head)} of 12 bytes", f"truncated: {REMEDY}")
+            length, crc = struct.unpack("<QI", head)
+            if masked_crc(head[:8]) != crc:
+                raise BadRecord(path, record, "checksum of the length", hex(crc), REMEDY)
+            payload = file.read(length)
+            tail = file.read(4)
+            if len(payload) < length or len(tail) < 4:
+                raise BadRecord(path, record, "payload", f"{len(payload)} of {length} bytes", f"truncated: {REMEDY}")
+            if masked_crc(payload) != struct.unpack("<I", tail)[0]:
+                yield number, BadRecord(path, record, "checksum", hex(struct.unpack("<I", tail)[0]), REMEDY)
+            else:
+                try:
+                    yield number, decode(payload)
+                except (DecodeError, ValueError) as error:
+                    yield number, BadRecord(path, record, "payload", str(error), "not a tf.train.Example; write the file again")
+            number += 1

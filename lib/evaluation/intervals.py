@@ -1,0 +1,39 @@
+"""Bootstrap intervals over what was scored; deterministic by seed."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+from lib.evaluation.metrics import mean_f1
+
+DRAWS = 1000
+
+
+def interval_of_spearman(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval, resampling videos' pairs by their first video so that pairs of one query stay together.
+
+    Args:
+        pairs: int [P, 2] store rows.
+    """
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(pairs[:, 0], return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 2))
+    values = []
+    for _ in range(DRAWS):
+        chosen = rng.integers(0, len(starts) - 1, len(starts) - 1)
+        index = np.concatenate([order[starts[g] : starts[g + 1]] for g in chosen])
+        a, b = rankdata(predicted[index]), rankdata(truth[index])
+        values.append(np.corrcoef(a, b)[0, 1])
+    return tuple(np.nanpercentile(values, [2.5, 97.5]).tolist())
+
+
+def interval_of_mean_f1(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval over videos."""
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(200):
+        index = rng.integers(0, len(truth), len(truth))
+        values.append(mean_f1(truth[index], predicted[index], level1_of_level2)["mean_f1"])
+    return tuple(np.percentile(values, [2.5, 97.5]).tolist())
