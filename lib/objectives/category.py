@@ -66,7 +66,7 @@ class CategoryCE(Objective):
 
 
 def class_balanced_weights(counts: Sequence[int] | None, beta: float) -> Tensor:
-    """Weights (1 - beta) / (1 - beta^n), scaled to sum to the number of classes; an unseen class counts as seen once."""
+    """Weights (1 - beta) / (1 - beta^n), scaled to sum to the number of classes; an unseen one counts as seen once."""
     n = torch.as_tensor(counts, dtype=torch.float64).clamp(min=1)
     weight = (1 - beta) / (1 - beta**n)
     return (weight * len(n) / weight.sum()).float()

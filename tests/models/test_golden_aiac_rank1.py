@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lib.training.param_groups import param_groups
 from tests.golden_models import aiac_batch, aiac_rank1, similarity_mix, worst
 from tests.golden_rule import gradient_norms, load_case, without_dropout
 
@@ -95,3 +96,19 @@ def test_every_original_parameter_has_a_place(recorded):
     case, system = recorded
     ours = sum(parameter.numel() for parameter in system.parameters())
     assert ours + 200 * 64 == case.json("parameter_count")
+
+
+def test_optimizer_groups(recorded):
+    """The original's own groups of both stages: which parameter has which rate and decay (finetuning has no heads)."""
+    case, system = recorded
+    ours = dict(system.named_parameters())
+    for stage, rates in {"pretrain": (5e-5, 5e-4), "finetune": (1e-5, 5e-5)}.items():
+        groups = param_groups(ours.items(), lr=dict(zip(("backbone", "rest"), rates, strict=True)), weight_decay=0.01)
+        found = {name: (group["lr"], group["weight_decay"]) for group in groups for name in group["names"]}
+        expected = {
+            system.renamed[name]: (group["lr"], group["weight_decay"])
+            for group in case.json("param_groups")[stage]
+            for name in group["parameters"]
+            if name in system.renamed
+        }
+        assert {name: found[name] for name in expected} == expected and len(expected) >= 40

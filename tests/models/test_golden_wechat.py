@@ -10,6 +10,7 @@ from lib.models.nextvlad import NextVlad
 from lib.models.video_model import States
 from lib.objectives import CategoryCE
 from lib.objectives.mix import ObjectiveMix
+from lib.training.param_groups import param_groups
 from tests.golden_models import wechat_baseline, wechat_batch, worst
 from tests.golden_names import CONCAT_SE, NEXTVLAD, SQUEEZE_EXCITE
 from tests.golden_rule import gradient_norms, load_case, load_renamed, without_dropout
@@ -104,3 +105,13 @@ def test_baseline_step(baseline):
 def test_every_original_parameter_has_a_place(baseline):
     case, model = baseline
     assert sum(parameter.numel() for parameter in model.parameters()) == case.json("parameter_count")
+
+
+def test_optimizer_groups(baseline):
+    """The original decays everything but names with bias or LayerNorm.weight, at one rate; ours goes by shape."""
+    case, model = baseline
+    groups = param_groups(model.named_parameters(), lr=5e-5, weight_decay=0.01)
+    found = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    recorded = case.json("param_groups")
+    expected = {model.renamed[name]: group["weight_decay"] for group in recorded for name in group["parameters"]}
+    assert found == expected
