@@ -97,11 +97,16 @@ class Pgd(Adversary):
 
 def _along(gradient: Tensor, length: float) -> Tensor:
     """A step of ``length`` along the gradient; none where its norm is 0 or not finite. Never waits for the device."""
-    norm = torch.linalg.vector_norm(gradient)
+    norm = _norm(gradient)
     usable = torch.isfinite(norm) & (norm > 0)
     return torch.where(usable, length * gradient / norm, torch.zeros_like(gradient))
 
 
 def _within(offset: Tensor, radius: float) -> Tensor:
-    norm = torch.linalg.vector_norm(offset)
+    norm = _norm(offset)
     return torch.where(norm > radius, radius * offset / norm, offset)
+
+
+def _norm(tensor: Tensor) -> Tensor:
+    """Norm of the rows' norms: adding up 16 million squares at once in float32 is off by 6e-4."""
+    return torch.linalg.vector_norm(torch.linalg.vector_norm(tensor, dim=-1))

@@ -48,8 +48,8 @@ class Checkpointer:
         for name, value in parts.items():
             torch.save(value, partial / f"{name}.pt")
         for name in unchanged:
-            if older is not None:
-                _link(self._path(older) / f"{name}.pt", partial / f"{name}.pt")
+            if older is not None and (source := self._path(older) / f"{name}.pt").exists():
+                _link(source, partial / source.name)
         if target.exists():  # resumed at this very step: it holds the same
             shutil.rmtree(partial)
             return

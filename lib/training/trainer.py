@@ -102,6 +102,11 @@ class Trainer:
         self.log = log if accelerator.is_main_process else lambda row: None
         self.truncate = truncate if accelerator.is_main_process else lambda step: None
         self.progress: Style = progress if accelerator.is_main_process else "off"
+        if accelerator.num_processes > 1 and accelerator.ddp_handler is None:
+            from accelerate import DistributedDataParallelKwargs
+
+            # a head that this stage's objectives do not use gets no gradient
+            accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.task = Task(model, mix)
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.wrapped, self.optimizer = accelerator.prepare(self.task, optimizer)

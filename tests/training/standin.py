@@ -36,7 +36,9 @@ class Batch:
 class Loader:
     """Endless batches in an order that depends on seed and epoch only; remembers its position."""
 
-    def __init__(self, videos: int = 64, batch_size: int = 8, *, rank: int = 0, world: int = 1, poison: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, videos: int = 64, batch_size: int = 8, *, rank: int = 0, world: int = 1, poison: tuple[int, ...] = ()
+    ) -> None:
         generator = torch.Generator().manual_seed(7)
         self.x = torch.randn(videos, WIDTH, generator=generator)
         self.y = self.x @ torch.linspace(-1, 1, WIDTH) + 0.1 * torch.randn(videos, generator=generator)
@@ -102,22 +104,44 @@ def accelerator() -> Accelerator:
     return Accelerator(cpu=True)
 
 
-def trainer(folder: Path | None = None, *, steps: int = 40, lr: float = 1e-2, dropout: float = 0.2, noisy: bool = True, rows: list | None = None, **settings: Any) -> Trainer:
+def trainer(
+    folder: Path | None = None,
+    *,
+    steps: int = 40,
+    lr: float = 1e-2,
+    dropout: float = 0.2,
+    noisy: bool = True,
+    unused: bool = False,
+    rows: list | None = None,
+    **settings: Any,
+) -> Trainer:
     """A trainer of the tiny problem; with a folder it checkpoints there and writes ``history.jsonl``."""
     torch.manual_seed(0)
     model = Model(dropout)
+    if unused:
+        model.unused = nn.Linear(2, 2)  # gets no gradient, as the projection does while pretraining
+    device = accelerator()
     terms: dict[str, tuple[Objective, float]] = {"fit": (Regression(), 1.0)}
     if noisy:
         terms["noisy"] = (Noisy(), 0.1)
     mix = ObjectiveMix(terms)
     if folder is not None:
         history = History(folder / "history.jsonl")
-        settings = {"checkpoint": Checkpointer(folder / "state"), "log": history.append, "truncate": history.truncate} | settings
+        settings = {
+            "checkpoint": Checkpointer(folder / "state", writes=device.is_main_process),
+            "log": history.append,
+            "truncate": history.truncate,
+        } | settings
     if rows is not None:
         settings["log"] = rows.append
-    settings = {"schedule": WarmupCosine(total_steps=steps, warmup=0.1), "primary": "error", "higher_is_better": False, "progress": "off"} | settings
+    settings = {
+        "schedule": WarmupCosine(total_steps=steps, warmup=0.1),
+        "primary": "error",
+        "higher_is_better": False,
+        "progress": "off",
+    } | settings
     optimizer = torch.optim.AdamW(Task(model, mix).parameters(), lr=lr, fused=True)
-    return Trainer(mix=mix, model=model, accelerator=accelerator(), optimizer=optimizer, **settings)
+    return Trainer(mix=mix, model=model, accelerator=device, optimizer=optimizer, **settings)
 
 
 def error(model: nn.Module) -> dict[str, float]:

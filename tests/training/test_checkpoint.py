@@ -1,0 +1,39 @@
+"""Checkpoints: the newest complete one, parts that are linked, nothing else touched."""
+
+import torch
+
+from lib.training.checkpoint import Checkpointer
+
+
+def test_newest_replaces_older_and_unchanged_parts_are_kept(tmp_path):
+    (tmp_path / "digest.json").write_text("{}")  # the run folder's own, not a checkpoint
+    checkpoint = Checkpointer(tmp_path)
+    assert checkpoint.step() is None
+    checkpoint.save(5, {"live": {"step": 5}, "best": torch.arange(3)})
+    inode = (tmp_path / "checkpoint-5" / "best.pt").stat().st_ino
+    checkpoint.save(10, {"live": {"step": 10}}, unchanged=["best", "snapshot"])
+    assert checkpoint.step() == 10 and checkpoint.load("live") == {"step": 10}
+    assert torch.equal(checkpoint.load("best"), torch.arange(3)) and checkpoint.load("absent") is None
+    assert (tmp_path / "checkpoint-10" / "best.pt").stat().st_ino == inode, "linked, not copied"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "digest.json"]
+    checkpoint.clear()
+    assert [path.name for path in tmp_path.iterdir()] == ["digest.json"]
+
+
+def test_a_half_written_one_is_ignored(tmp_path):
+    checkpoint = Checkpointer(tmp_path)
+    checkpoint.save(5, {"live": 5})
+    partial = tmp_path / ".partial-10"
+    partial.mkdir()
+    (partial / "live.pt").write_bytes(b"half")
+    assert checkpoint.step() == 5 and checkpoint.load("live") == 5
+    checkpoint.save(10, {"live": 10})
+    assert checkpoint.load("live") == 10 and not partial.exists()
+
+
+def test_other_processes_only_read(tmp_path):
+    Checkpointer(tmp_path).save(5, {"live": 5})
+    reader = Checkpointer(tmp_path, writes=False)
+    reader.save(10, {"live": 10})
+    reader.clear()
+    assert reader.step() == 5 and reader.load("live") == 5
