@@ -6,14 +6,16 @@ transformers is imported inside the functions: it takes seconds, and NeXtVLAD do
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from transformers import BertConfig
+    from transformers.models.bert.modeling_bert import BertEmbeddings, BertEncoder, BertPooler
 
+M = TypeVar("M", bound=nn.Module)
 PUBLISHED_STD, PUBLISHED_WIDTH = 0.02, 1024
 
 
@@ -36,21 +38,21 @@ def init_like_bert(module: nn.Module, std: float) -> None:
                 part.weight[part.padding_idx].zero_()
 
 
-def embeddings(config: BertConfig) -> nn.Module:
+def embeddings(config: BertConfig) -> BertEmbeddings:
     """Word, position and token-type tables, summed, layer norm, dropout."""
     from transformers.models.bert.modeling_bert import BertEmbeddings
 
     return _initialised(BertEmbeddings(config), config)
 
 
-def encoder(config: BertConfig) -> nn.Module:
+def encoder(config: BertConfig) -> BertEncoder:
     """The stack of post-norm layers, on torch's fused attention."""
     from transformers.models.bert.modeling_bert import BertEncoder
 
     return _initialised(BertEncoder(config), config)
 
 
-def pooler(config: BertConfig) -> nn.Module:
+def pooler(config: BertConfig) -> BertPooler:
     """tanh of a linear map of the first position."""
     from transformers.models.bert.modeling_bert import BertPooler
 
@@ -66,6 +68,6 @@ def key_mask(mask: Tensor) -> Tensor:
     return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
 
 
-def _initialised(module: nn.Module, config: BertConfig) -> nn.Module:
+def _initialised(module: M, config: BertConfig) -> M:
     init_like_bert(module, config.initializer_range)
     return module

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ class Backbone:
         from transformers import BertForPreTraining
 
         try:
-            model, info = BertForPreTraining.from_pretrained(self.name, dtype=torch.float32, output_loading_info=True)
+            loaded: Any = BertForPreTraining.from_pretrained(self.name, dtype=torch.float32, output_loading_info=True)
+            model, info = loaded
         except OSError as error:
             raise ValueError(
                 f"backbone {self.name}: no weights found ({str(error).splitlines()[0]}). "
@@ -198,7 +199,7 @@ def _load_config(name: str) -> BertConfig:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(name)
+        config: Any = AutoConfig.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"backbone {name}: neither a folder nor a model that can be fetched ({str(error).splitlines()[0]})"

@@ -9,7 +9,7 @@ from torch import Tensor
 from lib.data.batch import Batch
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
-from lib.objectives.similarity import _checked, pair_cosine, regression
+from lib.objectives.similarity import checked_loss, pair_cosine, regression
 
 
 class SoftSimilarity(Objective):
@@ -25,7 +25,7 @@ class SoftSimilarity(Objective):
 
     def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1) -> None:
         super().__init__()
-        self.loss, self.delta = _checked(loss), delta
+        self.loss, self.delta = checked_loss(loss), delta
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         return regression(

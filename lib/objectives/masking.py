@@ -19,7 +19,7 @@ from lib.objectives.mix import Objective, needed
 class PredictionHead(nn.Module):
     """Linear H→H, erf-GELU, layer norm, linear to the prediction: BERT's own head, for words or for frames.
 
-    Without a table of its own (``output_dim`` None) the decoder is the text encoder's word table plus a free bias.
+    Without a table of its own the decoder is the text encoder's word table plus a free bias.
     """
 
     def __init__(self, hidden: int, output_dim: int, own_table: bool = True) -> None:
@@ -33,9 +33,8 @@ class PredictionHead(nn.Module):
             nn.init.uniform_(self.bias, -(hidden**-0.5), hidden**-0.5)
 
     def forward(self, x: Tensor, shared_table: Tensor | None = None) -> Tensor:
-        return F.linear(
-            self.LayerNorm(F.gelu(self.dense(x))), shared_table if self.table is None else self.table, self.bias
-        )
+        table = self.table if self.table is not None else needed(shared_table, "tied: true", "an encoder's word table")
+        return F.linear(self.LayerNorm(F.gelu(self.dense(x))), table, self.bias)
 
 
 class MaskedTokens(Objective):

@@ -26,7 +26,7 @@ class CosineRegression(Objective):
 
     def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1) -> None:
         super().__init__()
-        self.loss, self.delta = _checked(loss), delta
+        self.loss, self.delta = checked_loss(loss), delta
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         return regression(
@@ -51,7 +51,8 @@ def regression(value: Tensor, target: Tensor, loss: str, delta: float = 0.1) -> 
     return LOSSES[loss](value, target.float(), reduction="sum", **options) / max(1, len(value))
 
 
-def _checked(loss: str) -> str:
+def checked_loss(loss: str) -> str:
+    """The name, or an error that lists the choices."""
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
     return loss

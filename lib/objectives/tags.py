@@ -22,12 +22,13 @@ class TagHead(nn.Module):
         super().__init__()
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
-        if input == "embedding" and embedding_dim is None:
+        width = embedding_dim if input == "embedding" else hidden
+        if width is None:
             raise ValueError("input: embedding needs a head that makes embeddings")
         if activation not in ("relu", "none"):
             raise ValueError(f"activation must be relu or none, got {activation!r}")
         self.input, self.activation = input, activation
-        self.classify = nn.Linear(embedding_dim if input == "embedding" else hidden, num_tags)
+        self.classify = nn.Linear(width, num_tags)
 
     def forward(self, outputs: Outputs) -> Tensor:
         """Logits [B, K] in float32."""
