@@ -104,6 +104,7 @@ class DataSpec(Spec):
     target: Literal["raw", "rank", "rank_all"] = "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
     batch_size: int = Field(ge=1)
     epochs: float = Field(gt=0)
+    min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
     limit: int | None = Field(None, ge=1)
@@ -241,6 +242,7 @@ SCALE_MAY_SET = (
     "features.frames.length",
     "data.batch_size",
     "data.epochs",
+    "data.min_steps",
     "data.limit",
     "data.split.k",
     "data.split.use",

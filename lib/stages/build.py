@@ -68,13 +68,14 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
 
 def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
     """The weighted objectives of the job's stage, with the heads that only they need."""
+    replace = load(Scale, job.scale).backbone
     context: dict[str, Any] = {
         "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
         "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
         "embedding_dim": model.head.output_dim,
     }  # fmt: skip
     terms = {
-        name: (bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}"), objective.weight)
+        name: (bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}", backbone=replace), objective.weight)
         for name, objective in job.stage_spec.objectives.items()
         if objective.weight > 0
     }

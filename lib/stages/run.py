@@ -80,7 +80,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     )  # fmt: skip
     tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
     judge = Judge(problem, assembler, accelerator, tree, next((t for n, t in mix.terms.items() if n == "tags"), None))
-    steps = max(1, round(spec.data.epochs * loader.steps_per_epoch))
+    steps = max(1, spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch))
 
     trainer = loop_from(
         spec, model=model, mix=mix, accelerator=accelerator, loader=loader, steps=steps, seed=job.seed, state=folder.state,
