@@ -97,11 +97,12 @@ class Assembler:
         if self._tags is None:
             return None
         indptr, indices, known = self._tags
+        starts, counts = indptr[rows], indptr[rows + 1] - indptr[rows]
+        videos = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
         hot = torch.zeros(len(rows), self.num_tags)
-        for position, row in enumerate(rows):
-            hot[position, torch.from_numpy(indices[indptr[row] : indptr[row + 1]].astype(np.int64))] = 1.0
-            if not known[row]:
-                hot[position] = IGNORE
+        hot[torch.from_numpy(videos), torch.from_numpy(indices[np.repeat(starts, counts) + within].astype(np.int64))] = 1.0
+        hot[torch.from_numpy(~known[rows])] = IGNORE
         return hot
 
 

@@ -33,9 +33,10 @@ class TokenSet:
         self.names: list[str] = self.about["fields"]
         self.vocab_size: int = self.about["vocab_size"]
         self.special = SpecialIds(**self.about["special"])
-        self._offsets = np.load(self.folder / "offsets.npy", mmap_mode="r")
+        # plain views: slicing an np.memmap itself costs several times as much, and fields() slices a lot
+        self._offsets = np.asarray(np.load(self.folder / "offsets.npy", mmap_mode="r"))
         size = int(self._offsets[-1, -1])
-        self._tokens = np.memmap(self.folder / "tokens.i32", dtype="<i4", mode="r", shape=(size,)) if size else np.zeros(0, "<i4")
+        self._tokens = np.asarray(np.memmap(self.folder / "tokens.i32", dtype="<i4", mode="r", shape=(size,))) if size else np.zeros(0, "<i4")
 
     def __len__(self) -> int:
         return self._offsets.shape[1] - 1
