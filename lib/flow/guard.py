@@ -1,0 +1,97 @@
+"""Refuse parameters that a notebook does not have.
+
+papermill only warns about ``-p sede 1`` and goes on with the default seed. Two doors, one check: the runner asks before
+it starts a kernel, and each notebook asks in the cell after its parameters, so that the plain papermill command is
+guarded too.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# First line of the cell that papermill injects (its default ``comment``).
+INJECTED = "# Parameters"
+TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (float, int), "bool": bool, "list": list, "dict": dict}
+
+
+class ParameterError(ValueError):
+    """A parameter that the notebook does not have, or a value of another type than its parameter."""
+
+
+def check_parameters() -> None:
+    """Stop a notebook that was given a parameter it does not have. Call it in the cell after the parameters.
+
+    In JupyterLab, where nothing is injected, it does nothing.
+
+    Raises:
+        ParameterError: names the parameter, the nearest one and all that exist; or the type that was expected.
+    """
+    try:
+        history = get_ipython().history_manager.input_hist_raw  # type: ignore[name-defined]  # a built-in of every kernel
+    except NameError:
+        return
+    cells = [cell for cell in history if cell.strip()]
+    injected = next((i for i in reversed(range(len(cells))) if cells[i].startswith(INJECTED)), None)
+    if injected is not None:
+        declared = declarations("\n".join(cells[:injected]))
+        check(assignments(cells[injected]), declared, "this notebook")
+
+
+def check(given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> None:
+    """Hold given parameters against declared ones (name to annotation, "" for none).
+
+    Raises:
+        ParameterError: see :func:`check_parameters`.
+    """
+    for name, value in given.items():
+        if name not in declared:
+            raise ParameterError(f"unknown parameter {name!r}{_nearest(name, declared)}; {where} knows: {', '.join(declared)}")
+        expected = TYPES.get(declared[name])
+        wrong = expected is not None and (not isinstance(value, expected) or isinstance(value, bool) and expected is not bool)
+        if wrong:
+            raise ParameterError(f"parameter {name}: {value!r} is not of type {declared[name]}, which {where} asks for")
+
+
+def declarations(source: str) -> dict[str, str]:
+    """Names assigned at the top level of a parameters cell, with their annotation as text ("" for none).
+
+    >>> declarations("seed: int = 0  # of everything random")
+    {'seed': 'int'}
+    """
+    names: dict[str, str] = {}
+    for node in _body(source):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            names.update((target.id, "") for target in node.targets if isinstance(target, ast.Name))
+    return names
+
+
+def assignments(source: str) -> dict[str, Any]:
+    """Values assigned in an injected cell; papermill writes literals (``float('nan')`` and the like come as text)."""
+    values: dict[str, Any] = {}
+    for node in _body(source):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            values[node.targets[0].id] = _literal(node.value)
+    return values
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return float(node.args[0].value) if isinstance(node, ast.Call) and node.args else ast.unparse(node)  # type: ignore[attr-defined]
+
+
+def _body(source: str) -> list[ast.stmt]:
+    """Statements of a cell; lines that only IPython understands are left out."""
+    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    return ast.parse("\n".join(lines)).body
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (nearest: {match[0]!r})" if match else ""
