@@ -34,7 +34,6 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--videos", type=int, required=True)
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--pairs", type=int, help="labelled pairs (default: in proportion)")
-    generate.add_argument("--frames", choices=("features", "jpeg", "both"), default="features")
     generate.add_argument("--out", type=Path, required=True)
     generate.set_defaults(run=_generate)
 
@@ -74,7 +73,7 @@ def _import_help() -> str:
 def _generate(options: argparse.Namespace) -> None:
     from lib.data.twin import generate
 
-    generate(options.out, track=options.track, videos=options.videos, seed=options.seed, pairs=options.pairs, frames=options.frames)
+    generate(options.out, track=options.track, videos=options.videos, seed=options.seed, pairs=options.pairs)
     print(f"written: {shown(options.out)}; next: python -m lib corpus import {options.out} --out <store>")
 
 
