@@ -35,7 +35,8 @@ class Resume:
             return last or evaluated or step % self.every == 0
         return last or time.monotonic() - self._saved > max(5.0, 20 * self._cost)
 
-    def save(self, trainer: Trainer, loader: Any) -> None:
+    def save(self, trainer: Trainer, position: dict[str, Any]) -> None:
+        """``position``: the loader's, behind the batches of the newest step."""
         began = time.monotonic()
         rewind = trainer.rewind
         parts: dict[str, Any] = {
@@ -46,7 +47,7 @@ class Resume:
                 "learned": trainer.learned.state_dict(),
                 "schedule": trainer.schedule.state_dict(),
                 "rewind": None if rewind is None else rewind.state_dict(),
-                "loader": loader.state_dict(),
+                "loader": position,
                 "meter": trainer.meter.steps,
                 "best": {"step": trainer.best.step, "score": trainer.best.score},
             },

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from lib.training.adversarial import Adversary
 from lib.training.averaging import Averaging
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
+from lib.training.feed import Feed
 from lib.training.learned import Best, Learned
 from lib.training.meter import Meter, finite
 from lib.training.progress import Progress, Style
@@ -64,6 +66,7 @@ class Trainer:
         keep_best: end with the best weights, else with the last.
         reload_best_each_epoch: put the best weights back at every epoch's end, and train on (quirk A7-5).
         rewind: what to do about divergence; None: nothing.
+        ahead: batches prepared in advance by a thread; None: two for a GPU, none on a CPU.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Trainer:
         reload_best_each_epoch: bool = False,
         rewind: Rewind | None = None,
         seed: int = 0,
+        ahead: int | None = None,
         progress: Style = "auto",
     ) -> None:
         self.accelerator, self.schedule = accelerator, schedule
@@ -101,6 +105,7 @@ class Trainer:
         self.keep_best, self.reload_best_each_epoch, self.rewind = keep_best, reload_best_each_epoch, rewind
         self.log = log if accelerator.is_main_process else lambda row: None
         self.truncate = truncate if accelerator.is_main_process else lambda step: None
+        self.ahead = ahead if ahead is not None else (2 if accelerator.device.type == "cuda" else 0)
         self.progress: Style = progress if accelerator.is_main_process else "off"
         if accelerator.num_processes > 1 and accelerator.ddp_handler is None:
             from accelerate import DistributedDataParallelKwargs
@@ -132,14 +137,14 @@ class Trainer:
         self.resume.restore(self, loader)
         self.truncate(self.step)
         epoch = max(1, getattr(loader, "steps_per_epoch", steps) // self.accumulate)
-        stream = _endless(loader)
         self.task.train()
-        with Progress(steps, self.step, self.progress) as bar:
+        prepare = partial(self._prepared, done=self.step)
+        with Feed(loader, prepare, self.ahead) as feed, Progress(steps, self.step, self.progress) as bar:
             started = time.monotonic()
             while self.step < steps:
                 self.step = step = self.step + 1
                 seed_step(self.seed, step, self.accelerator.process_index)
-                batches = [self._prepared(next(stream), part) for part in range(self.accumulate)]
+                batches = [feed.next().to(self.accelerator.device) for _ in range(self.accumulate)]
                 for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                     group["lr"] = rate * self.schedule.multiplier(step - 1)
                 loss, terms = self._gradients(batches)
@@ -167,7 +172,7 @@ class Trainer:
                     self.learned.load_weights(self.best.weights)
                     self.log({"step": step, "event": "reload_best", "from": self.best.step})
                 if self.resume.due(step, last=step == steps, evaluated=evaluate):
-                    self.resume.save(self, loader)
+                    self.resume.save(self, feed.position)
                 started = time.monotonic()
         return self._finish()
 
@@ -177,11 +182,12 @@ class Trainer:
 
     # One step
 
-    def _prepared(self, batch: Batch, part: int) -> Batch:
-        """Corrupted on the CPU by a generator of this very step, then on the device."""
-        process, device = self.accelerator.process_index, self.accelerator.device
-        batch = self.task.mix.corrupt(batch, generator_for(self.seed, "corrupt", self.step, part, process))
-        return (batch.pin_memory() if device.type == "cuda" else batch).to(device)
+    def _prepared(self, batch: Batch, number: int, done: int) -> Batch:
+        """Corrupted on the CPU by a generator of the very step it is for; ``number`` batches after ``done`` steps."""
+        step, part = divmod(number, self.accumulate)
+        generator = generator_for(self.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
+        batch = self.task.mix.corrupt(batch, generator)
+        return batch.pin_memory() if self.accelerator.device.type == "cuda" else batch
 
     def _gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
         """Forward and backward over the batches of one update, added to the gradients; loss and terms as means over them."""
@@ -248,18 +254,3 @@ class Trainer:
                 weights = self.learned.weights()
             self.learned.load_weights(weights)
         return TrainResult(step, self.best.score, self.step, self.samples, self.seconds)
-
-
-def _endless(loader: Iterable[Batch]) -> Iterator[Batch]:
-    """Batches without end; a loader that ends is begun again.
-
-    Raises:
-        ValueError: the loader holds no batch.
-    """
-    while True:
-        empty = True
-        for batch in loader:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError("the training loader yields no batch; are there fewer items than batch_size?")

@@ -49,6 +49,7 @@ def everything() -> dict:
         "log_every": 4,
         "eval_every": 7,
         "save_every": 5,
+        "ahead": 2,
     }
 
 
@@ -165,7 +166,7 @@ class Fatal(Loader):
             if self.step == 23:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield batch
-run(Path(sys.argv[1]), Fatal(poison=(12,)), **everything())
+run(Path(sys.argv[1]), Fatal(poison=(12,)), **everything() | {"ahead": 0})
 """
 
 
