@@ -22,30 +22,33 @@ PROJECT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ("lib.recipes",)
 
 
-def code_digest(modules: Iterable[str], *, ignore_packages: bool = True, root: Path = PROJECT) -> str:
+def code_digest(modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT) -> str:
     """Digest of some modules of ``lib`` and everything they import inside ``lib``.
 
     Args:
         modules: dotted names. A package stands for all of its files, data files included.
+        source: code that is not part of ``lib`` (a notebook's); what it imports is covered, the code itself is not.
         ignore_packages: treat ``__init__.py`` as a door (see above); False follows every import in it.
         root: folder that holds ``lib``.
 
     Used by: the digests of jobs, corpora, feature sets, ensembles and the report.
     """
-    return _code_digest(tuple(sorted(set(modules))), ignore_packages, root)
+    return _code_digest(tuple(sorted(set(modules))), source, ignore_packages, root)
 
 
 @cache
-def _code_digest(modules: tuple[str, ...], ignore_packages: bool, root: Path) -> str:
+def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, root: Path) -> str:
     hashed = hashlib.sha256()
-    for file in closure(modules, ignore_packages=ignore_packages, root=root):
+    for file in closure(modules, source=source, ignore_packages=ignore_packages, root=root):
         hashed.update(f"{file.relative_to(root).as_posix()}\n{_content(file)}\n".encode())
     return hashed.hexdigest()[:16]
 
 
-def closure(modules: Iterable[str], *, ignore_packages: bool = True, root: Path = PROJECT) -> list[Path]:
+def closure(modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
     waiting: list[Path] = []
+    for module, name in _imports(ast.parse(source), "notebook"):
+        waiting += _lookup(module, name, root, ignore_packages)
     for name in modules:
         waiting += _files_of(name, root)
     seen: set[Path] = set()

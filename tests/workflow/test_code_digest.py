@@ -109,3 +109,9 @@ def test_the_library_itself():
     assert "lib/stages/run.py" in spine
     assert not {"lib/objectives/masking.py", "lib/objectives/tags.py", "lib/recipes/plan.py"} & spine
     assert "lib/objectives/tags.py" not in covered(PROJECT, "lib.objectives.masking")
+
+
+def test_code_outside_the_library_is_covered_by_what_it_imports(tree):
+    root = tree()
+    files = closure([], source="from lib.objectives import Tags\nfrom lib.training import seed\nprint(seed)\n", root=root)
+    assert [file.name for file in files] == ["mix.py", "tags.py", "seed.py"]
