@@ -121,13 +121,23 @@ class Store:
         """float16 [n, D], a fresh array.
 
         Raises:
-            StoreError: the corpus has pixels but no features.
+            StoreError: the corpus has pixels but no features, or the file ends too early.
         """
         if not self.frame_dim:
             raise StoreError(f"{shown(self.path)}: holds images but no frame features; extract them first")
-        size = int(self.n_frames[row]) * self.frame_dim * 2
-        raw = os.pread(self._file("frames.f16"), size, int(self._frame_offset[row]) * self.frame_dim * 2)
-        return np.frombuffer(raw, dtype="<f2").reshape(-1, self.frame_dim).copy()
+        out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
+        self.read_frames(row, out)
+        return out
+
+    def read_frames(self, row: int, out: np.ndarray) -> None:
+        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between.
+
+        Raises:
+            StoreError: the file ends too early.
+        """
+        start = int(self._frame_offset[row]) * self.frame_dim * 2
+        if os.preadv(self._file("frames.f16"), [memoryview(out).cast("B")], start) != out.nbytes:
+            raise StoreError(f"{shown(self.path / 'frames.f16')}: ends within the frames of video {row}; import the corpus again")
 
     def images(self, row: int) -> list[bytes]:
         """Encoded frames in order; empty if the corpus has no pixels."""

@@ -1,4 +1,4 @@
-"""Which frames of a video a model sees: named sampling rules, padding and masks.
+"""Which frames of a video a model sees: named sampling rules.
 
 Rules for n frames and S slots, n > S (with n <= S all frames are taken in order):
 
@@ -14,10 +14,7 @@ random_bin          one uniform draw from each of S equal bins                  
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
 
 
 def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = None) -> np.ndarray:
@@ -58,22 +55,3 @@ def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = 
         edges = slot * n / slots
         return np.minimum((edges + generator.random(slots) * n / slots).astype(np.int64), n - 1)
     raise ValueError(f"unknown frame rule {rule!r}")
-
-
-def pad(videos: Sequence[np.ndarray], slots: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Stack frame matrices of different length.
-
-    Args:
-        videos: float16 or float32 [n_i, D].
-        slots: F; None for the longest of the batch.
-
-    Returns:
-        frames float32 [B, F, D] with zeros after each video's end; mask bool [B, F].
-    """
-    slots = slots or max(len(video) for video in videos)
-    frames = np.zeros((len(videos), slots, videos[0].shape[1]), dtype=videos[0].dtype)
-    mask = np.zeros((len(videos), slots), dtype=bool)
-    for row, video in enumerate(videos):
-        frames[row, : len(video)] = video
-        mask[row, : len(video)] = True
-    return torch.from_numpy(frames).float().numpy(), mask  # torch converts half precision ten times as fast as numpy

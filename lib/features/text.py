@@ -10,7 +10,6 @@ packed          ``[CLS] title [SEP] ocr [SEP] asr [SEP]``, the longest field cut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,53 +26,59 @@ class SpecialIds:
     mask: int
 
 
-def cut_longest_first(lengths: Sequence[int], budget: int) -> list[int]:
+def cut_longest_first(lengths: np.ndarray, budget: int) -> np.ndarray:
     """How much of each field stays when together they may hold ``budget`` tokens: always one token off the longest.
 
-    >>> cut_longest_first([10, 3, 8], 12)
+    Args:
+        lengths: int64 [fields, videos].
+
+    >>> cut_longest_first(np.array([[10], [3], [8]]), 12).ravel().tolist()
     [5, 3, 4]
     """
-    kept = list(lengths)
-    while sum(kept) > budget:
-        kept[max(range(len(kept)), key=lambda i: (kept[i], i))] -= 1
-    return kept
+    count = len(lengths)
+    ascending = np.sort(lengths, axis=0)
+    level = np.full(lengths.shape[1], np.iinfo(np.int64).max)  # longer fields are cut down to it
+    for whole in reversed(range(count)):  # if the ``whole`` shortest fields stay as they are, the others share the rest
+        share = (budget - ascending[:whole].sum(axis=0)) // (count - whole)
+        level = np.where(share < ascending[whole], share, level)
+    kept = np.minimum(lengths, np.maximum(level, 0))
+    longer = lengths > level
+    spare = np.where(longer.any(axis=0), budget - kept.sum(axis=0), 0)  # less than one each: to the first of the cut fields
+    return kept + (longer & (longer.cumsum(axis=0) <= spare))
 
 
-def assemble(fields: dict[str, np.ndarray], layout: str, length: int, special: SpecialIds) -> tuple[np.ndarray, np.ndarray]:
-    """One video's tokens.
+def lay_out(
+    flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, layout: str, length: int, special: SpecialIds, *, full: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The token sequences of a batch.
 
     Args:
-        fields: field name -> token ids without special tokens.
+        flat: token ids of all fields of all videos, without special tokens.
+        starts, lengths: int64 [fields of the layout, B], where in ``flat`` they lie.
         layout: see the table above.
         length: most tokens, special ones included.
+        full: pad to ``length``, else to the longest of the batch.
 
     Returns:
-        input ids and token types, both int64 [at most length].
+        ids int64 [B, T], mask bool [B, T], token types int64 [B, T].
 
     >>> special = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
-    >>> assemble({"title": np.arange(6, 16)}, "cls_sep_title", 8, special)[0].tolist()
-    [3, 4, 6, 7, 8, 9, 10, 4]
+    >>> lay_out(np.arange(6, 16), np.array([[0, 0]]), np.array([[10, 1]]), "cls_sep_title", 8, special)[0].tolist()
+    [[3, 4, 6, 7, 8, 9, 10, 4], [3, 4, 6, 4, 0, 0, 0, 0]]
     """
-    parts = [fields[name] for name in FIELDS[layout]]
-    separators = len(parts) + (1 if layout == "cls_sep_title" else 0)
-    kept = cut_longest_first([len(part) for part in parts], length - 1 - separators)
-    ids, types = [special.cls], [0]
-    if layout == "cls_sep_title":
-        ids.append(special.sep)
-        types.append(0)
-    for number, (part, size) in enumerate(zip(parts, kept, strict=True)):
-        kind = 1 if layout == "title_asr" and number == 1 else 0
-        ids.extend([*part[:size].tolist(), special.sep])
-        types.extend([kind] * (size + 1))
-    return np.array(ids, dtype=np.int64), np.array(types, dtype=np.int64)
-
-
-def pad(rows: Sequence[tuple[np.ndarray, np.ndarray]], special: SpecialIds, length: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Stack token rows: ids int64 [B, T], mask bool [B, T], token types int64 [B, T]; T is ``length`` or the longest row."""
-    length = length or max(len(ids) for ids, _ in rows)
-    ids = np.full((len(rows), length), special.pad, dtype=np.int64)
-    types = np.zeros((len(rows), length), dtype=np.int64)
-    mask = np.zeros((len(rows), length), dtype=bool)
-    for row, (tokens, kinds) in enumerate(rows):
-        ids[row, : len(tokens)], types[row, : len(tokens)], mask[row, : len(tokens)] = tokens, kinds, True
-    return ids, mask, types
+    front = [special.cls, special.sep] if layout == "cls_sep_title" else [special.cls]
+    kept = cut_longest_first(lengths, length - len(front) - len(lengths))
+    ends = len(front) + kept.sum(axis=0) + len(kept)
+    ids = np.full((kept.shape[1], length if full else int(ends.max())), special.pad, dtype=np.int64)
+    types = np.zeros_like(ids)
+    place = np.arange(ids.shape[1])
+    ids[:, : len(front)] = front
+    cursor = np.full(len(ids), len(front))
+    for number, (start, size) in enumerate(zip(starts, kept, strict=True)):
+        video, token = (np.arange(size.max(initial=0)) < size[:, None]).nonzero()
+        ids[video, cursor[video] + token] = flat[start[video] + token]
+        ids[np.arange(len(ids)), cursor + size] = special.sep
+        if layout == "title_asr" and number == 1:
+            types[(place >= cursor[:, None]) & (place <= (cursor + size)[:, None])] = 1
+        cursor = cursor + size + 1
+    return ids, place < ends[:, None], types

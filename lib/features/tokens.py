@@ -7,7 +7,7 @@ kept apart and without special tokens, so that every layout (``lib.features.text
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,11 @@ class TokenSet:
     def lengths(self, field: str) -> np.ndarray:
         """Tokens of that field per video, int64 [N]."""
         return np.diff(self._offsets[self.names.index(field)])
+
+    def spans(self, rows: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All token ids end to end, and where those of some videos begin and how many they are, int64 [fields, B]."""
+        offsets = self._offsets[[self.names.index(name) for name in names]]
+        return self._tokens, offsets[:, rows], offsets[:, rows + 1] - offsets[:, rows]
 
     @property
     def tokenizer(self):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.features.frames import pad, pick
+from lib.features.frames import pick
 
 RULES = ["linspace_round", "bin_centre", "floor_step", "head", "random_sorted", "random_bin"]
 
@@ -42,10 +42,3 @@ def test_random_rules_need_a_generator_and_unknown_rules_fail():
         pick(50, 8, "sideways", np.random.default_rng(0))
     with pytest.raises(ValueError, match="at least one frame"):
         pick(0, 8, "head")
-
-
-def test_pad_zeroes_and_masks():
-    frames, mask = pad([np.ones((2, 3), np.float16), np.full((1, 3), 2, np.float16)], 4)
-    assert frames.shape == (2, 4, 3) and frames.dtype == np.float32
-    assert mask.tolist() == [[True, True, False, False], [True, False, False, False]]
-    assert frames[0, 2:].sum() == 0 and frames[1, 0].tolist() == [2, 2, 2]

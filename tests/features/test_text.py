@@ -6,44 +6,73 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.features import vocabulary
-from lib.features.text import SpecialIds, assemble, cut_longest_first, pad
+from lib.features.text import SpecialIds, cut_longest_first, lay_out
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
+
+
+def one(fields: list[np.ndarray], layout: str, length: int) -> tuple[list[int], list[int]]:
+    """Ids and token types of a single video."""
+    flat = np.concatenate(fields)
+    lengths = np.array([[len(field)] for field in fields])
+    starts = lengths.cumsum(axis=0) - lengths
+    ids, mask, types = lay_out(flat, starts, lengths, layout, length, SPECIAL)
+    assert mask.all()
+    return ids[0].tolist(), types[0].tolist()
 
 
 def test_r1_4_layouts():
     """AIAC specification 10, R1-4: a 60-character title keeps 33 or 34 pieces; cls-first begins [CLS] [SEP]."""
     title = np.arange(10, 70)
-    first, _ = assemble({"title": title}, "cls_sep_title", 36, SPECIAL)
-    assert first[:2].tolist() == [3, 4] and first[-1] == 4 and len(first) == 36 and (first >= 10).sum() == 33
-    video, _ = assemble({"title": title}, "cls_title", 36, SPECIAL)
-    assert len(video) == 36 and (video >= 10).sum() == 34
+    first, _ = one([title], "cls_sep_title", 36)
+    assert first[:2] == [3, 4] and first[-1] == 4 and len(first) == 36 and sum(piece >= 10 for piece in first) == 33
+    video, _ = one([title], "cls_title", 36)
+    assert len(video) == 36 and sum(piece >= 10 for piece in video) == 34
 
 
 def test_empty_title():
     """A1.1: an empty title gives [CLS] [SEP] [SEP]."""
-    assert assemble({"title": np.array([], int)}, "cls_sep_title", 36, SPECIAL)[0].tolist() == [3, 4, 4]
+    assert one([np.array([], int)], "cls_sep_title", 36)[0] == [3, 4, 4]
 
 
 def test_two_fields_have_types():
-    ids, types = assemble({"title": np.array([10, 11]), "asr": np.array([12])}, "title_asr", 8, SPECIAL)
-    assert ids.tolist() == [3, 10, 11, 4, 12, 4] and types.tolist() == [0, 0, 0, 0, 1, 1]
+    assert one([np.array([10, 11]), np.array([12])], "title_asr", 8) == ([3, 10, 11, 4, 12, 4], [0, 0, 0, 0, 1, 1])
 
 
-@given(lengths=st.lists(st.integers(0, 60), min_size=1, max_size=3), budget=st.integers(0, 80))
-def test_the_longest_field_is_cut_first(lengths, budget):
-    kept = cut_longest_first(lengths, budget)
-    assert sum(kept) == min(sum(lengths), budget)
-    assert all(k <= n for k, n in zip(kept, lengths, strict=True))
-    cut = [k for k, n in zip(kept, lengths, strict=True) if k < n]
-    assert not cut or max(kept) - min(cut) <= 1
+def test_three_fields_are_packed():
+    """Budget 8 - 4 = 4 of 3 + 3 + 1 pieces: the two long ones give way, the first keeps the odd one."""
+    fields = [np.array([10, 11, 12]), np.array([20, 21, 22]), np.array([30])]
+    assert one(fields, "packed", 8)[0] == [3, 10, 11, 4, 20, 4, 30, 4]
 
 
-def test_pad_is_batch_wide_or_fixed():
-    rows = [(np.array([3, 9, 4]), np.zeros(3, int)), (np.array([3, 4]), np.zeros(2, int))]
-    ids, mask, _ = pad(rows, SPECIAL)
-    assert ids.tolist() == [[3, 9, 4], [3, 4, 0]] and mask.sum() == 5
-    assert pad(rows, SPECIAL, 6)[0].shape == (2, 6)
+def one_token_at_a_time(lengths: list[int], budget: int) -> list[int]:
+    """The definition: always one token off the longest field, of equally long ones off the last."""
+    kept = list(lengths)
+    while sum(kept) > budget:
+        kept[max(range(len(kept)), key=lambda i: (kept[i], i))] -= 1
+    return kept
+
+
+@given(videos=st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(st.integers(0, 60), min_size=n, max_size=n), min_size=1, max_size=5)), budget=st.integers(0, 80))
+def test_the_longest_field_is_cut_first(videos, budget):
+    expected = [one_token_at_a_time(lengths, budget) for lengths in videos]
+    assert cut_longest_first(np.array(videos).T, budget).T.tolist() == expected
+
+
+@given(
+    titles=st.lists(st.integers(0, 9), min_size=1, max_size=5),
+    layout=st.sampled_from(["cls_sep_title", "cls_title"]),
+    length=st.integers(4, 14),
+    full=st.booleans(),
+)
+def test_a_batch_is_its_videos_padded(titles, layout, length, full):
+    flat, lengths = np.arange(100, 100 + sum(titles)), np.array([titles])
+    starts = lengths.cumsum(axis=1) - lengths
+    ids, mask, types = lay_out(flat, starts, lengths, layout, length, SPECIAL, full=full)
+    alone = [one([flat[start : start + size]], layout, length)[0] for start, size in zip(starts[0], lengths[0], strict=True)]
+    width = length if full else max(map(len, alone))
+    assert ids.tolist() == [video + [SPECIAL.pad] * (width - len(video)) for video in alone]
+    assert mask.sum(axis=1).tolist() == list(map(len, alone)) and types.sum() == 0
 
 
 def test_corpus_vocabulary_knows_characters_and_spells_rare_words():
