@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lib.data.store import Store
+from lib.data.vocabulary import CategoryTree
 from lib.reporting import formats, predictions
 from lib.reporting.figures_space import shorten
 from lib.reporting.table import Column, Table
@@ -101,13 +102,11 @@ def confused(run: RunFolder, store: Store, count: int = 10) -> Table:
 
 def upper_confusion(result: predictions.ClassPredictions, store: Store) -> tuple[np.ndarray, list[str]]:
     """Counts over the upper level of the category tree, rows are truth, and its names; only what occurs."""
-    upper = np.array([upper_category(str(name)) for name in store.manifest["categories"]])
-    names, index = np.unique(upper, return_inverse=True)
-    truth, given = index[result.truth], index[result.predicted]
-    matrix = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(matrix, (truth, given), 1)
+    tree = CategoryTree([str(name) for name in store.manifest["categories"]])
+    matrix = np.zeros((len(tree.level1_names), len(tree.level1_names)), dtype=np.int64)
+    np.add.at(matrix, (tree.level1_of_level2[result.truth], tree.level1_of_level2[result.predicted]), 1)
     used = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
-    return matrix[np.ix_(used, used)], names[used].tolist()
+    return matrix[np.ix_(used, used)], tree.level1_names[used].tolist()
 
 
 def class_scores(result: predictions.ClassPredictions) -> pd.DataFrame:
@@ -150,7 +149,7 @@ def neighbours(run: RunFolder, store: Store, queries: int = 5, count: int = 4) -
         Column("cosine", lambda r: formats.score(r["cosine"], 3), "number"),
     )
     frame = pd.DataFrame(records)
-    return Table(frame, columns, "Below each title: category, then tags.", emphasis=lambda r: "first" if r["rank"] == 1 else "")
+    return Table(frame, columns, "Below each title: category, then tags.", emphasis=lambda r: "first" if r["rank"] == 1 else "same")
 
 
 def _far_apart(vectors: np.ndarray, count: int) -> list[int]:

@@ -8,25 +8,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lib.reporting import style
+from lib.reporting.formats import metric as metric_name
 
 
 def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
     """Paired differences to the reference arm with 95 % intervals; the diamond is what its authors claimed.
 
     Args:
-        frame: one row a comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` (NaN if none);
-            optional ``group`` makes a heading of each change.
+        frame: one row a comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` (NaN if none).
     """
-    groups = frame["group"].nunique() if "group" in frame else 0
-    figure, axis = style.canvas(height=0.95 + 0.33 * (len(frame) + groups))
-    labels, positions, y, last = [], [], 0.0, None
-    for row in frame.itertuples():
-        if groups and row.group != last:
-            axis.annotate(
-                row.group, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points",
-                ha="right", va="center", fontweight="bold", fontsize=9,
-            )  # fmt: skip
-            last, y = row.group, y + 1
+    figure, axis = style.canvas(height=1.1 + 0.33 * len(frame))
+    for y, row in enumerate(frame.itertuples()):
         colour = style.VERDICT.get(row.verdict, style.MUTED)
         if row.low == row.low and row.high == row.high:
             axis.plot([row.low, row.high], [y, y], color=colour, linewidth=2.6, solid_capstyle="round", alpha=0.85)
@@ -34,14 +26,11 @@ def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
         axis.plot(row.difference, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
         if row.claimed == row.claimed and row.claimed is not None:
             axis.plot(row.claimed, y, "D", color=style.ORANGE, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=4)
-        labels.append(row.label)
-        positions.append(y)
-        y += 1
     axis.axvline(0, color=style.INK, linewidth=0.9)
-    axis.set_yticks(positions, labels)
-    axis.set_ylim(y - 0.4, -0.7)
+    axis.set_yticks(range(len(frame)), frame["label"])
+    axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(f"difference in {metric.replace('_', ' ')} to the reference arm")
+    axis.set_xlabel(f"difference in {metric_name(metric)} to the reference arm")
     _widen(axis)
     _forest_legend(figure, frame)
     return figure
@@ -62,8 +51,8 @@ def _forest_legend(figure: Figure, frame: pd.DataFrame) -> None:
         for word, mark in (("helps", ">"), ("hurts", "<"))
         if word in seen
     ]
-    if seen - set(style.VERDICT):
-        handles.append(Line2D([], [], color=style.MUTED, marker="o", markersize=7, linewidth=2.6, label="no visible effect"))
+    for word in sorted(seen - set(style.VERDICT)):
+        handles.append(Line2D([], [], color=style.MUTED, marker="o", markersize=7, linewidth=2.6, label=word))
     if frame["claimed"].notna().any():
         handles.append(Line2D([], [], color=style.ORANGE, marker="D", markersize=6, linewidth=0, label="claimed"))
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles))
@@ -87,7 +76,7 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
     axis.set_yticks(range(len(frame)), frame["label"])
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(metric.replace("_", " "))
+    axis.set_xlabel(metric_name(metric))
     handles = [
         Line2D([], [], color=style.SKY, marker="o", markerfacecolor=style.BLUE, markeredgecolor=style.BLUE, linewidth=3, label="ours, 95 %"),
         Line2D([], [], color=style.BLUE, marker="|", markersize=10, linewidth=0, label="a seed"),
@@ -116,7 +105,7 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
     axis.set_xlim(low / 1.3, high * 2.2)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("{x:g}")
-    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric.replace("_", " "))
+    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric_name(metric))
     return figure
 
 
@@ -132,7 +121,7 @@ def member_similarity(matrix: np.ndarray, names: list[str]) -> Figure:
         for column in range(len(names)):
             if row != column:
                 ink = "white" if matrix[row, column] > middle else style.INK
-                axis.text(column, row, f"{matrix[row, column]:.2f}", ha="center", va="center", fontsize=8, color=ink)
+                axis.text(column, row, f"{matrix[row, column]:.3f}", ha="center", va="center", fontsize=8, color=ink)
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axis.set_yticks(range(len(names)), names)
     axis.grid(visible=False)
@@ -141,18 +130,17 @@ def member_similarity(matrix: np.ndarray, names: list[str]) -> Figure:
     return figure
 
 
-def growth(frame: pd.DataFrame, metric: str, oracle: float | None = None) -> Figure:
+def growth(frame: pd.DataFrame, metric: str) -> Figure:
     """Score of the ensemble of the first n members (best first) beside each member alone.
 
     Args:
         frame: ``members`` (n), ``ensemble`` (score of the first n), ``single`` (score of the n-th alone).
     """
     figure, axis = style.canvas(height=2.8)
+    axis.plot(frame["members"], frame["single"], "o", color=style.FAINT, markersize=8, label="the n-th member alone")
     axis.plot(frame["members"], frame["ensemble"], color=style.BLUE, marker="o", label="ensemble of the first n")
-    axis.plot(frame["members"], frame["single"], "o", color=style.FAINT, markersize=6, label="the n-th member alone")
-    if oracle is not None:
-        axis.axhline(oracle, color=style.GREEN, linewidth=1, linestyle=":", label="oracle")
     axis.set_xticks(frame["members"])
-    axis.set(xlabel="members", ylabel=metric.replace("_", " "))
+    axis.margins(y=0.15)
+    axis.set(xlabel="members", ylabel=metric_name(metric))
     axis.legend(loc="best")
     return figure

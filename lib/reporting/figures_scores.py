@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.reporting import style
+from lib.reporting.formats import metric as metric_name
 
 
 def predicted_against_true(predicted: np.ndarray, truth: np.ndarray, name: str = "cosine") -> Figure:
@@ -38,7 +39,7 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
     """Score by slice with its interval; a dotted line marks the score over everything.
 
     Args:
-        frame: columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; one block of rows per ``by``.
+        frame: columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; one block of rows per ``by``; may be empty.
     """
     figure, axis = style.canvas(height=0.8 + 0.27 * (len(frame) + frame["by"].nunique()))
     labels, positions, y = [], [], 0.0
@@ -56,12 +57,14 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
             positions.append(y)
             y += 1
         y += 0.3
+    if frame.empty:
+        axis.set_title("too few validation items to slice", fontweight="normal")
     if overall is not None:
         axis.axvline(overall, color=style.MUTED, linewidth=1, linestyle=":")
     axis.set_yticks(positions, labels)
     axis.set_ylim(y - 0.5, -0.7)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(metric.replace("_", " "))
+    axis.set_xlabel(metric_name(metric))
     return figure
 
 
@@ -100,6 +103,7 @@ def long_tail(frame: pd.DataFrame) -> Figure:
         axis.plot(means["count"], means["f1"], color=style.RED, marker="o", markersize=4, label="mean of classes of similar size")
         axis.legend(loc="lower right")
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.set(xlabel="videos of the class in the validation part", ylabel="F1 of the class", ylim=(-0.04, 1.04))
     return figure
 

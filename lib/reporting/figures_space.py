@@ -36,7 +36,7 @@ def layout(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
     reduced = PCA(min(30, *unit.shape), svd_solver="full").fit_transform(unit.astype(np.float64))
     perplexity = float(np.clip(len(vectors) / 20, 2, 30))
-    return TSNE(2, init="pca", perplexity=perplexity, random_state=seed, method="barnes_hut", n_jobs=1).fit_transform(reduced)
+    return TSNE(2, init="pca", perplexity=perplexity, random_state=seed, max_iter=500, method="barnes_hut", n_jobs=1).fit_transform(reduced)
 
 
 def spread(points: np.ndarray, count: int) -> np.ndarray:

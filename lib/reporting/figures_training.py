@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.reporting import style
+from lib.reporting.formats import metric as metric_name
 
 
 def smooth(values: pd.Series, points: int = 60) -> pd.Series:
@@ -67,37 +68,27 @@ def _score_panel(axis, scores: pd.DataFrame, metric: str, best_step: int | None)
     axis.plot(scores["step"], scores[name], color=style.GREEN, marker="o", markersize=3.5)
     kept = scores[scores["step"] == best_step]
     axis.plot(kept["step"], kept[name], "o", markersize=9, markerfacecolor="none", markeredgewidth=1.8, color=style.RED)
-    axis.set_title(f"validation {metric.replace('_', ' ')}", fontweight="normal", fontsize=9.5)
+    axis.set_title(f"validation {metric_name(metric)}", fontweight="normal", fontsize=9.5)
 
 
-def curves_by_arm(curves: Mapping[str, list[pd.DataFrame]], metric: str, reference: str, oracle: float | None = None) -> Figure:
-    """Validation curves of the arms of one question: thin lines are seeds, the thick line is their mean.
+def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame]]]], reference: str) -> Figure:
+    """Validation curves of the arms of one question: thin lines are seeds, thick ones their mean, dashed is the reference.
 
     Args:
-        curves: arm -> one frame a seed with columns ``step`` and ``scores.<metric>``.
+        panels: system -> (metric, arm -> one frame a seed with columns ``step`` and ``scores.<metric>``).
     """
-    name = f"scores.{metric}"
-    figure, axis = style.canvas(height=2.9)
-    others = [arm for arm in curves if arm != reference]
-    palette = {reference: style.MUTED, **style.colours(others)}
-    for arm in [reference, *others]:
-        seeds = [frame.set_index("step")[name] for frame in curves[arm] if name in frame]
-        if not seeds:
-            continue
-        for seed in seeds:
-            axis.plot(seed.index, seed, color=palette[arm], alpha=0.35, linewidth=0.9)
-        mean = pd.concat(seeds, axis=1).mean(axis=1)
-        axis.plot(mean.index, mean, color=palette[arm], linewidth=2.2, label=arm, linestyle="--" if arm == reference else "-")
-    _oracle_line(axis, oracle)
-    axis.set(xlabel="step", ylabel=metric.replace("_", " "))
-    axis.legend(loc="best")
+    figure, axes = style.canvas(height=2.9, columns=len(panels), squeeze=False)
+    for axis, (system, (metric, curves)) in zip(axes.flat, panels.items(), strict=True):
+        others = [arm for arm in curves if arm != reference]
+        palette = {reference: style.MUTED, **style.colours(others)}
+        for arm in [reference, *others]:
+            seeds = [frame.set_index("step")[f"scores.{metric}"] for frame in curves[arm] if len(frame)]
+            for seed in seeds:
+                axis.plot(seed.index, seed, color=palette[arm], alpha=0.35, linewidth=0.9)
+            if seeds:
+                mean = pd.concat(seeds, axis=1).mean(axis=1)
+                axis.plot(mean.index, mean, color=palette[arm], linewidth=2.2, label=arm, linestyle="--" if arm == reference else "-")
+        axis.set(xlabel="step", ylabel=metric_name(metric), title=system if len(panels) > 1 else "")
+        axis.locator_params(nbins=6)
+        axis.legend(loc="best")
     return figure
-
-
-def _oracle_line(axis, oracle: float | None) -> None:
-    if oracle is not None:
-        axis.axhline(oracle, color=style.GREEN, linewidth=1, linestyle=":")
-        axis.annotate(
-            "oracle", (1, oracle), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
-            ha="right", fontsize=8, color=style.GREEN,
-        )  # fmt: skip

@@ -14,6 +14,17 @@ def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss"}
+
+
+def metric(name: str) -> str:
+    """
+    >>> metric("mean_f1"), metric("lv1_f1_micro")
+    ('mean F1', 'lv1 f1 micro')
+    """
+    return METRICS.get(name, name.replace("_", " "))
+
+
 def score(value: float | None, digits: int = 3) -> str:
     """A metric's value.
 

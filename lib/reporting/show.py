@@ -13,8 +13,13 @@ from matplotlib.figure import Figure
 
 from lib.data.store import Store
 from lib.recipes.job import Job
+from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, figures_scores, figures_space, figures_training, formats, predictions
+from lib.reporting import examples, figures_compare, figures_scores, figures_space, figures_training, formats, gather, pages_questions, predictions, tables
+from lib.reporting.answers import Answer
+from lib.reporting.ensembles import Result
+from lib.reporting.reading import sentences
+from lib.reporting.slicing import slice_scores
 from lib.reporting.table import Column, Table
 from lib.runs.folder import RunFolder
 
@@ -85,11 +90,8 @@ def predicted(run: RunFolder, store: Store | Path | str | None = None) -> Figure
 
 
 def slices(run: RunFolder, store: Store | Path | str) -> Figure:
-    """Score by text length, tags, frames and missing parts of the videos."""
-    from lib.reporting.slicing import slice_scores
-
-    metrics = run.read_metrics()
-    return figures_scores.slices(slice_scores(run, examples.opened(store)), metrics["primary"], metrics["scores"]["validation"][metrics["primary"]])
+    """Score by text length, missing parts, frames, and how much training saw of the pair or class."""
+    return figures_scores.slices(*slice_scores(run, examples.opened(store)))
 
 
 def worst(run: RunFolder, store: Store | Path | str, count: int = 10) -> Table:
@@ -123,3 +125,75 @@ def teacher_student(run: RunFolder, teacher: RunFolder) -> Figure:
     if not np.array_equal(student.pairs, master.pairs):
         raise ValueError("teacher and student were validated on different pairs; give both the same split")
     return figures_scores.teacher_student(master.cosine, student.cosine, student.score)
+
+
+# ---- questions, ensembles, leaderboard
+
+
+def arms(plan: Plan, ablation: str) -> Table:
+    """What each arm of a question switches.
+
+    Raises:
+        KeyError: the plan has no such ablation.
+    """
+    if ablation not in plan.ablations:
+        raise KeyError(f"no ablation {ablation!r} in this plan; it has: {', '.join(plan.ablations) or 'none'}")
+    return pages_questions.arms(plan.ablations[ablation])
+
+
+def question(answer: Answer) -> Table:
+    """Arms with their scores, paired differences, intervals and verdicts; the reference row first."""
+    return tables.question(answer)
+
+
+def forest(answer: Answer) -> Figure:
+    """Paired differences with 95 % intervals, and what was claimed."""
+    return figures_compare.forest(pages_questions.forest_rows(answer), answer.frame["metric"].iloc[0])
+
+
+def arm_curves(answer: Answer) -> Figure:
+    """Validation scores over steps by arm, one panel a system."""
+    return pages_questions.curves(answer)
+
+
+def reading(answer: Answer) -> Table:
+    """What may be said of the numbers, by rule."""
+    return Table(pd.DataFrame({"reading": sentences(answer)}), (Column("", "reading"),))
+
+
+def verdicts(answers: list[Answer]) -> Table:
+    """One line per question and system."""
+    return tables.verdicts(answers)
+
+
+def leaderboard(plan: Plan) -> Table:
+    """Systems and their scored stages, best known numbers beside."""
+    return tables.leaderboard(gather.systems(plan), link=False)
+
+
+def ensemble_members(plan: Plan, ensemble: str) -> Table:
+    """The runs an ensemble joins, with their scores alone.
+
+    Raises:
+        KeyError: the plan has no such ensemble.
+        MissingRun: a member is absent; names it and its ``make`` line.
+    """
+    if ensemble not in plan.ensembles:
+        raise KeyError(f"no ensemble {ensemble!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
+    return tables.provenance(gather.runs(plan.ensemble_jobs(ensemble)))
+
+
+def members(result: Result) -> Table:
+    """Members of an ensemble alone, and what the ensemble loses without each."""
+    return tables.members(result.members, result.metrics["primary"])
+
+
+def growth(result: Result) -> Figure:
+    """Score of the ensemble as members join, best first."""
+    frame = pd.DataFrame({"members": range(1, len(result.members) + 1), "ensemble": result.members["growth"], "single": result.members["score"]})
+    return figures_compare.growth(frame, result.metrics["primary"])
+
+
+def similarity(result: Result) -> Figure:
+    """Rank correlation of what each two members predict."""
+    return figures_compare.member_similarity(result.similarity, list(result.members["member"]))

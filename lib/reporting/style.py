@@ -46,7 +46,7 @@ def use() -> None:
             "font.family": ["DejaVu Sans", "Noto Sans SC"], "font.size": 9.5, "text.color": INK,
             "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 9,
             "axes.labelsize": 9.5, "axes.labelcolor": INK, "axes.edgecolor": FAINT, "axes.linewidth": 0.8,
-            "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.unicode_minus": True,
+            "axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.unicode_minus": True,
             "axes.grid": True, "grid.color": RULE, "grid.linewidth": 0.7,
             "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "xtick.color": MUTED, "ytick.color": MUTED,
             "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.major.size": 3, "ytick.major.size": 0,
@@ -90,11 +90,12 @@ def colours(names) -> dict[str, str]:
 def svg(figure: Figure) -> str:
     """The figure as SVG text: no date, fixed ids, coordinates to a hundredth of a point; equal figures give equal text."""
     use()
-    if figure.get_layout_engine() is not None:  # laid out once: a second pass would move things by a hair
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:  # laid out once: a second pass would move things by a hair
+        engine.execute(figure)
         figure.set_layout_engine("none")
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
     text = _COORDINATES.sub(lambda match: _LONG_NUMBER.sub(_shorten, match.group()), buffer.getvalue())
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 

@@ -28,7 +28,7 @@ class Column:
         title: heading.
         show: a row (Series) -> text with inline Markdown, lines after the first in small print; a string names the field
             to show as it is.
-        kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code".
+        kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code" (every line).
         hint: what the heading means, shown on hover.
     """
 
@@ -80,10 +80,12 @@ class Table:
         return "\n".join(lines)
 
     def _markdown_cell(self, column: Column, row: pd.Series) -> str:
-        text = column.text(row).replace("|", "\\|").replace("\n", "<br>")
-        if text != NOTHING and column.kind == "verdict":
+        text = column.text(row).replace("|", "\\|")
+        if text == NOTHING:
+            return text
+        if column.kind == "verdict":
             return f"**{text}**"
-        return f"`{text}`" if text != NOTHING and column.kind == "code" else text
+        return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
 
     def html(self) -> str:
         """A table in a box of its own that scrolls sideways on narrow screens."""
@@ -96,15 +98,17 @@ class Table:
         )
         caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
         notes = "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f'<figure class="table"><div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>{caption}{notes}</figure>'
+        titled = any(column.title for column in self.columns)
+        thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
+        table = f"<table>{thead}<tbody>{body}</tbody></table>"
+        return f'<figure class="{kind}"><div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>{caption}{notes}</figure>'
 
     def _html_cell(self, column: Column, row: pd.Series) -> str:
         text = column.text(row)
         if column.kind == "verdict" and text != NOTHING:
             content = chip(text)
         elif column.kind == "code":
-            content = f"<code>{html.escape(text)}</code>"
+            content = "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines()) if text != NOTHING else text
         else:
             first, *rest = text.split("\n")
             content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)

@@ -1,0 +1,107 @@
+"""Many run folders as one table. A missing or stale run is an error that names it and the command that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.plan import Plan
+from lib.recipes.specs import Recipe
+from lib.runs.files import read_json
+from lib.runs.paths import shown
+
+TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss only says how pretraining went
+HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False}
+
+
+def metrics_of(job: Job) -> dict:
+    """Raises MissingRun: no finished run of exactly this job; names folder and ``make`` line."""
+    return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")
+
+
+def runs(jobs: Iterable[Job]) -> pd.DataFrame:
+    """One row a job: names, primary score with its interval, oracle, cost and provenance.
+
+    Raises:
+        MissingRun: a job has no finished run with its digest.
+    """
+    return pd.DataFrame([_row(job) for job in jobs])
+
+
+def _row(job: Job) -> dict:
+    metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
+    primary = metrics["primary"]
+    low, high = metrics["intervals"].get(primary) or (None, None)
+    scores = metrics["scores"]
+    return {
+        "recipe": job.recipe, "stage": job.stage, "arm": job.arm, "seed": job.seed, "metric": primary, "score": scores["validation"][primary],
+        "low": low, "high": high, "unseen": scores.get("unseen", {}).get(primary), "oracle": metrics["oracle"].get(primary),
+        "train_items": metrics["items"].get("train"), "validation_items": metrics["items"].get("validation"), "seen_share": metrics["items"].get("seen_share"),
+        "steps": metrics["steps"], "best_step": metrics["best_step"], "parameters": metrics["parameters"], "seconds": timing.get("seconds"),
+        "samples_per_second": timing.get("samples_per_second"), "peak_rss_mb": timing.get("peak_rss_mb"), "digest": metrics["digest"],
+        "commit": facts.get("commit", "unknown"), "dirty": bool(facts.get("dirty")), "device": facts.get("device", "unknown"), "python": facts.get("python"),
+        "platform": facts.get("platform"), "torch": facts.get("packages", {}).get("torch"), "corpus": metrics["job"]["corpus"],
+        "folder": shown(job.folder.path),
+    }  # fmt: skip
+
+
+def provenance_of(job: Job) -> dict:
+    path = job.folder.provenance
+    return read_json(path) if path.exists() else {}
+
+
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was trained from, ancestors first, each once."""
+    chain: dict = {}
+    for parent in job.parents.values():
+        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
+    return list((chain | {job.folder.path: job}).values())
+
+
+def systems(plan: Plan) -> pd.DataFrame:
+    """One row per recipe and scored stage: means over seeds. The raw material of the leaderboard.
+
+    ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
+    deviation of the score over seeds; ``total_seconds`` counts all stages the run needed.
+    """
+    rows = []
+    for recipe in plan.systems:
+        spec = load(Recipe, recipe)
+        for stage in spec.stages:
+            jobs = [plan.job(recipe, stage, "base", seed) for seed in plan.seeds]
+            frame = runs(jobs)
+            metric = frame["metric"].iloc[0]
+            if metric not in TASK_METRICS:
+                continue
+            published = [p for p in spec.published if p.stage == stage and p.metric == metric]
+            rows.append(
+                {
+                    "recipe": recipe, "stage": stage, "title": spec.title, "contest": spec.corpus, "corpus": frame["corpus"].iloc[0], "metric": metric,
+                    "seeds": len(frame), "score": frame["score"].mean(), "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+                    "low": _mean(frame["low"]), "high": _mean(frame["high"]), "unseen": _mean(frame["unseen"]), "oracle": _mean(frame["oracle"]),
+                    "published": "; ".join(f"{p.value} ({p.split})" for p in published), "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
+                    "parameters": int(frame["parameters"].iloc[0]), "seconds": _mean(frame["seconds"]),
+                    "total_seconds": sum(_mean(runs(chain)["seconds"]) or 0.0 for chain in zip(*(lineage(job) for job in jobs), strict=True)),
+                    "samples_per_second": _mean(frame["samples_per_second"]), "peak_rss_mb": _mean(frame["peak_rss_mb"]),
+                    "scores": " ".join(str(value) for value in frame["score"]),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _mean(values: pd.Series) -> float | None:
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def mixed(frame: pd.DataFrame) -> str:
+    """A sentence if the runs of a table come from several commits, devices or versions of torch, else nothing."""
+    what = [
+        f"{name} {', '.join(sorted(map(str, frame[column].unique())))}"
+        for column, name in (("commit", "commits"), ("device", "devices"), ("torch", "versions of torch"))
+        if frame[column].nunique() > 1
+    ]
+    return f"The runs of this page do not all come from the same state of things: {'; '.join(what)}." if what else ""

@@ -1,0 +1,82 @@
+"""Markdown to one self-contained HTML page: no script, no network, formulas as MathML, Chinese glyphs inside."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+from pathlib import Path
+
+import mistune
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from latex2mathml.converter import convert
+
+from lib.reporting.fonts import font_face, needed
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Renderer(mistune.HTMLRenderer):
+    """Headings get ids, tables a box that scrolls, links to Markdown twins become links to pages."""
+
+    def heading(self, text: str, level: int, **attributes) -> str:
+        return f'<h{level} id="{slug(text)}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if "://" not in url:
+            url = re.sub(r"\.md(#|$)", r".html\1", url)
+        return super().link(text, url, title)
+
+    def table(self, text: str) -> str:
+        return f'<figure class="table"><div class="scroll" tabindex="0" role="region" aria-label="table"><table>{text}</table></div></figure>\n'
+
+    def block_math(self, text: str) -> str:
+        return f'<div class="scroll">{convert(text, display="block")}</div>\n'
+
+    def inline_math(self, text: str) -> str:
+        return convert(text)
+
+
+def slug(text: str) -> str:
+    """
+    >>> slug("What came <em>out</em>?")
+    'what-came-out'
+    """
+    return re.sub(r"[^\w]+", "-", re.sub(r"<[^>]+>", "", text).lower()).strip("-")
+
+
+@cache
+def _markdown() -> mistune.Markdown:
+    return mistune.create_markdown(renderer=Renderer(escape=False), plugins=["table", "math", "strikethrough"])
+
+
+def to_html(markdown: str) -> str:
+    return str(_markdown()(markdown))
+
+
+@cache
+def environment() -> Environment:
+    """Templates: an unknown name is an error, so that no number can be silently absent."""
+    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+
+
+@cache
+def _stylesheet(name: str) -> str:
+    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / name).read_text(encoding="utf-8"), flags=re.S)
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def page(body: str, *, title: str, navigation: list[tuple[str, str]], banner: str = "", footer: str = "", styles: str = "", wide: bool = False) -> str:
+    """A whole page around ``body``.
+
+    Args:
+        body: HTML.
+        navigation: (text, address) of the bar at the top.
+        banner: a warning above everything; may hold inline HTML.
+        styles: more CSS, after the page's own.
+    """
+    visible = html.unescape(re.sub(r"<[^>]+>", "", " ".join([body, title, banner, footer, *(text for text, _ in navigation)])))
+    attributes = " ".join(re.findall(r'(?:alt|title)="([^"]*)"', body))
+    css = font_face(needed(visible + attributes)) + "\n" + _stylesheet("page.css") + "\n" + styles
+    template = environment().get_template("page.html.j2")
+    return template.render(body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide)

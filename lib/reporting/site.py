@@ -1,0 +1,118 @@
+"""Site: collects pictures, tables and pages of one report in a folder beside its place, then puts it there whole.
+
+A template is rendered twice: as HTML and as its Markdown twin. ``{{ show(thing) }}`` gives a picture or table in
+whichever of the two is being made.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lib.reporting import formats, style
+from lib.reporting.html import environment, page, to_html
+from lib.reporting.table import Table, inline
+from lib.runs.files import replace_folder, write_text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A saved figure: where it lies, what a reader who cannot see it is told, what stands below it."""
+
+    file: str
+    alt: str
+    caption: str
+    width: int  # CSS pixels at 100 %
+    height: int
+
+    def html(self) -> str:
+        image = f'<img src="{self.file}" alt="{html.escape(self.alt)}" width="{self.width}" height="{self.height}" loading="lazy">'
+        caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
+        return f'<figure class="picture"><div class="frame" tabindex="0" role="region" aria-label="figure">{image}</div>{caption}</figure>'
+
+    def markdown(self) -> str:
+        return f"![{self.alt}]({self.file})" + (f"\n\n*{self.caption}*" if self.caption else "")
+
+
+@dataclass(frozen=True)
+class Download:
+    """A table with the address of its CSV."""
+
+    table: Table
+    file: str
+
+    def html(self) -> str:
+        return self.table.html().removesuffix("</figure>") + f'<p class="downloads"><a href="{self.file}">CSV</a></p></figure>'
+
+    def markdown(self) -> str:
+        return f"{self.table.markdown()}\n\n[CSV]({self.file})"
+
+
+class Site:
+    """Raises FileExistsError from nothing: an older report at ``out`` is replaced when ``finish`` is called."""
+
+    def __init__(self, out: Path, navigation: list[tuple[str, str]], banner: str = "", footer: str = ""):
+        self.out, self.navigation, self.banner, self.footer = out, navigation, banner, footer
+        self.partial = out.with_name(f".{out.name}.partial")
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+
+    def picture(self, name: str, figure: Figure, alt: str, caption: str = "") -> Picture:
+        path = style.save(figure, self.partial / "figures" / f"{name}.svg")
+        return self._picture(path, alt, caption)
+
+    def existing_picture(self, source: Path, name: str, alt: str, caption: str = "") -> Picture:
+        """Take over a picture that an earlier notebook left in its run folder."""
+        path = self.partial / "figures" / f"{name}{source.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+        return self._picture(path, alt, caption)
+
+    def _picture(self, path: Path, alt: str, caption: str) -> Picture:
+        return Picture(f"figures/{path.name}", alt, caption, *_size(path))
+
+    def table(self, name: str, table: Table) -> Download:
+        table.write_csv(self.partial / "tables" / f"{name}.csv")
+        return Download(table, f"tables/{name}.csv")
+
+    def page(self, name: str, template: str, title: str, *, banner: str = "", **context: Any) -> None:
+        """Write ``<name>.md`` and ``<name>.html`` from one template."""
+        source = environment().get_template(template)
+        context |= {"title": title, "f": formats, "literal": formats.literal}
+        banner = " ".join(filter(None, (self.banner, banner)))
+        twin = source.render(**context, show=lambda thing: f"\n{thing.markdown()}\n")
+        write_text(self.partial / f"{name}.md", _tidy((f"> {banner}\n\n" if banner else "") + twin))
+        body = to_html(source.render(**context, show=lambda thing: f"\n{thing.html()}\n"))
+        self.html(name, body, title, banner=banner)
+
+    def html(self, name: str, body: str, title: str, *, banner: str | None = None, styles: str = "", wide: bool = False) -> None:
+        up = "../" * name.count("/")
+        navigation = [(text, up + address) for text, address in self.navigation]
+        banner = self.banner if banner is None else banner
+        full = f"{title} · {self.navigation[0][0]}" if title != self.navigation[0][0] else title
+        write_text(self.partial / f"{name}.html", page(body, title=full, navigation=navigation, banner=inline(banner), footer=self.footer, styles=styles, wide=wide))
+
+    def finish(self) -> Path:
+        return replace_folder(self.partial, self.out)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height in CSS pixels; matplotlib writes points."""
+    if path.suffix != ".svg":
+        from PIL import Image
+
+        with Image.open(path) as image:
+            return image.size
+    head = path.read_text(encoding="utf-8")[:2000]
+    sizes = [re.search(rf'{side}="([\d.]+)(pt|px)?"', head) for side in ("width", "height")]
+    return tuple(round(float(found.group(1)) * (4 / 3 if found.group(2) == "pt" else 1)) if found else 600 for found in sizes)
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.strip().splitlines())) + "\n"
