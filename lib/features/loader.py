@@ -53,7 +53,7 @@ class Assembler:
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
         self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[text.layout]) + 3, text.length)
-        self.lengths = self.text_lengths + np.minimum(store.n_frames, frames.length)
+        self.frame_lengths = np.minimum(store.n_frames, frames.length)
 
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
@@ -113,6 +113,19 @@ class Assembler:
         return hot
 
 
+def alike(frames: np.ndarray, text: np.ndarray, size: int) -> np.ndarray:
+    """An order in which each ``size`` items on end have about as many frames and about as many tokens.
+
+    Frames and text are padded apart, so sorting by their sum would put long texts beside many frames: a third more
+    padding. Instead: by frames, cut into about as many strips as each strip has batches, every strip by text.
+    """
+    order = np.argsort(frames, kind="stable")
+    batches = -(-len(order) // size)
+    strips = np.array_split(np.arange(batches), max(1, round(batches**0.5)))
+    parts = [order[strip[0] * size : (strip[-1] + 1) * size] for strip in strips if len(strip)]
+    return np.concatenate([order[:0], *(part[np.argsort(text[part], kind="stable")] for part in parts)])
+
+
 class TrainLoader:
     """Endless batches, epoch after epoch, each item once an epoch; the incomplete last batch of an epoch is dropped."""
 
@@ -152,13 +165,17 @@ class TrainLoader:
         size = self.batch_size
         order = order[: len(order) - len(order) % size]  # before sorting, or the longest items would always be the dropped ones
         if self.bucket:
-            lengths = self.assembler.lengths[self.items.rows]
-            lengths = lengths.max(axis=1) if self.items.are_pairs else lengths
             mega = size * MEGABATCH
-            chunks = [order[start : start + mega] for start in range(0, len(order), mega)]
-            order = np.concatenate([chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks]) if chunks else order
+            order = np.concatenate([order[:0], *(self._alike(order[start : start + mega]) for start in range(0, len(order), mega))])
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         return [batches[i] for i in generator.permutation(len(batches))] if self.bucket else batches
+
+    def _alike(self, items: np.ndarray) -> np.ndarray:
+        rows = self.items.rows[items]
+        frames, text = self.assembler.frame_lengths[rows], self.assembler.text_lengths[rows]
+        if self.items.are_pairs:
+            frames, text = frames.max(axis=1), text.max(axis=1)
+        return items[alike(frames, text, self.batch_size)]
 
 
 class EvalLoader:
@@ -166,7 +183,7 @@ class EvalLoader:
 
     def __init__(self, assembler: Assembler, rows: np.ndarray, batch_size: int):
         self.assembler, self.batch_size = assembler, batch_size
-        self.rows = rows[np.argsort(-assembler.lengths[rows], kind="stable")]
+        self.rows = rows[alike(-assembler.frame_lengths[rows], -assembler.text_lengths[rows], batch_size)]
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
