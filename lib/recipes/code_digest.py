@@ -94,11 +94,15 @@ def _imports(tree: ast.Module, here: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        yield node
-        yield from _run_nodes(node)
+    """Statements that can run; expressions are skipped, as none holds an import."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr) or isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            yield child
+            waiting.append(child)
 
 
 def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) -> Iterator[Path]:
@@ -154,16 +158,15 @@ def _dotted(file: Path, root: Path) -> str:
 
 @cache
 def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    """Syntax tree without docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    for node in [tree, *_run_nodes(tree)]:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
 
 
 @cache
 def _content(file: Path) -> str:
     """Code as text without comments, docstrings and layout; data files by their bytes."""
-    if file.suffix != ".py":
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return ast.unparse(_tree(file)) if file.suffix == ".py" else hashlib.sha256(file.read_bytes()).hexdigest()

@@ -254,6 +254,7 @@ SCALE_MAY_SET = (
     "model.frames.clusters",
     "model.frames.output_dim",
     "model.frames.groups",
+    "model.frames.expansion",
     "model.fusion.output_dim",
     "model.head.dim",
     "rewind.window",
