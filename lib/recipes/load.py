@@ -11,7 +11,17 @@ from pydantic import ValidationError
 
 from lib.recipes.errors import RecipeError, from_validation, nearest
 from lib.recipes.overlay import overlay
-from lib.recipes.specs import SCALE_MAY_SET, Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale, Spec
+from lib.recipes.specs import (
+    SCALE_MAY_SET,
+    Ablation,
+    CorpusSpec,
+    EnsembleSpec,
+    FeatureSet,
+    Recipe,
+    ReportSpec,
+    Scale,
+    Spec,
+)
 from lib.runs import paths
 
 Kind = TypeVar("Kind", bound=Spec)

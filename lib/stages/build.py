@@ -9,9 +9,6 @@ from typing import Any
 
 import torch
 
-import lib.models
-import lib.objectives
-import lib.training
 from lib.data.store import Store
 from lib.features.text import SpecialIds
 from lib.features.tokens import TokenSet
