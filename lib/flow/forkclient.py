@@ -65,7 +65,7 @@ def _receive(connection):
     while not line.endswith(b"\n"):
         try:
             received = connection.recv(1)
-        except socket.timeout:
+        except TimeoutError:
             if os.getppid() != parent:
                 os._exit(130)
             continue

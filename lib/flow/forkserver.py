@@ -8,7 +8,7 @@ own, so nothing leaks from one to the next. Rules that keep this safe:
 - It listens before it imports, so early requests wait instead of starting cold.
 - It ends with its parent, and a fork ends with the client that asked for it (``lib/flow/forkclient.py``).
 
-``python -m lib.flow.forkserver FOLDER`` creates FOLDER/socket and FOLDER/kernels/python3 (a kernel specification whose
+``python -m lib.flow.forkserver FOLDER [MODULE ...]`` creates FOLDER/socket and FOLDER/kernels/python3 (a kernel specification whose
 command is the client). Whoever has ``VIDLAB_ZYGOTE=FOLDER/socket`` in the environment uses it.
 """
 
@@ -30,6 +30,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -63,15 +64,19 @@ def gpus_visible() -> int:
 
 
 @contextmanager
-def warm():
-    """Keep a fork server for the length of a block and name it in ``os.environ``; do nothing where it is not available."""
+def warm(preload: Sequence[str] = ()) -> Iterator[subprocess.Popen | None]:
+    """Keep a fork server for the length of a block and name it in ``os.environ``; do nothing where it is not available.
+
+    Args:
+        preload: what to import beforehand; PRELOAD if empty.
+    """
     if not available() or os.environ.get(ADDRESS):
         yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="vidlab-"))
     environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     environment["JPY_PARENT_PID"] = "1"  # ipykernel reads it at import: "somebody else looks after my parent"
-    server = subprocess.Popen([sys.executable, "-m", "lib.flow.forkserver", str(folder)], env=environment, start_new_session=True)
+    server = subprocess.Popen([sys.executable, "-m", "lib.flow.forkserver", str(folder), *preload], env=environment, start_new_session=True)
     try:
         _wait_for(folder / "socket", server)
         os.environ[ADDRESS] = str(folder / "socket")
@@ -237,7 +242,7 @@ def _kill(pid: int) -> None:
         pass
 
 
-def _python_path(environment) -> list[str]:
+def _python_path(environment: Mapping[str, str]) -> list[str]:
     return [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
 
 
@@ -268,7 +273,7 @@ def write_kernel_specification(folder: Path) -> None:
     (target / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
 
 
-def preload(server: ForkServer, names: tuple[str, ...] = PRELOAD) -> None:
+def import_all(names: Sequence[str], server: ForkServer) -> None:
     for name in names:
         if os.getppid() != server.parent:
             server.stop()
@@ -282,7 +287,7 @@ def preload(server: ForkServer, names: tuple[str, ...] = PRELOAD) -> None:
 
 def main() -> None:
     server = ForkServer(Path(sys.argv[1]))
-    preload(server)
+    import_all(sys.argv[2:] or PRELOAD, server)
     server.serve()
 
 

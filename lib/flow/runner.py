@@ -16,6 +16,7 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,14 @@ def run_notebook(notebook: Path, out: Path, parameters: dict[str, Any], task: st
     log.propagate = False
     problem = ""
     try:
-        papermill.execute_notebook(
-            str(notebook), str(partial), parameters, progress_bar=False, log_output=True, autosave_cell_every=0,
-            config=Config({"KernelManager": {"transport": "ipc"}}),
-        )  # fmt: skip
+        # Sockets in a folder of this run's own: jupyter_client would put "kernel-ipc-1" into the working folder, and two
+        # runs that start together would share it. Short, because a socket's path may have some hundred characters.
+        with tempfile.TemporaryDirectory(prefix="vidlab-run-") as sockets:
+            kernel = {"transport": "ipc", "ip": f"{sockets}/kernel", "connection_file": f"{sockets}/kernel.json"}
+            papermill.execute_notebook(
+                str(notebook), str(partial), parameters, progress_bar=False, log_output=True, autosave_cell_every=0,
+                config=Config({"KernelManager": kernel}),
+            )  # fmt: skip
         os.replace(partial, out)
         return
     except PapermillExecutionError as error:

@@ -1,0 +1,121 @@
+"""Steps: the plan's tasks as the Snakefile needs them, frozen in a file.
+
+The plan is read once, by the driver, and written down: every process that evaluates the Snakefile sees the same graph even
+if a file is edited meanwhile, and evaluating it costs milliseconds.
+
+A training step's product is its executed notebook. ``metrics.json`` and the weights lie beside it and are looked after by
+``lib.runs`` (a run with the right digest is read, never trained again), so an edited sentence or figure of a notebook
+re-executes it in a second or two over the finished run.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lib.recipes.code_digest import code_digest
+from lib.recipes.plan import Task
+from lib.recipes.specs import STAGE_NOTEBOOKS
+from lib.runs import paths
+from lib.runs.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule of the Snakefile."""
+
+    kind: str  # the task's rule: corpus, eda, features, pretrain, ...
+    name: str  # unique: kind and name of the task
+    inputs: list[str]  # older or newer does not matter, only that they exist: the digest says whether they changed
+    sources: list[str]  # these count by content: the notebook, and for the report all it shows
+    outputs: list[str]
+    log: str
+    call: str  # arguments of lib.flow.runner
+    digest: str  # of values, data and code behind the result
+    page: str  # of the code that only shows the result
+    results: list[str]  # what lib.runs looks after: metrics.json first, its "digest" must be ``digest``
+
+    def is_made(self) -> bool:
+        return all((paths.home() / file).exists() for file in self.outputs)
+
+    def is_trained(self) -> bool:
+        """Whether the results are there and made with this digest. True for a step that has none."""
+        files = [paths.home() / file for file in self.results]
+        return not files or all(file.exists() for file in files) and read_json(files[0])["digest"] == self.digest
+
+
+def steps_of(tasks: Iterable[Task]) -> list[Step]:
+    """The tasks of a plan as steps, in the same order, with paths relative to the folder that holds ``runs/``."""
+    tasks = list(tasks)
+    product = {file: task.log for task in tasks if task.rule in STAGE_NOTEBOOKS for file in task.outputs}
+    return [_step(task, product) for task in tasks]
+
+
+def _step(task: Task, product: dict[str, str]) -> Step:
+    trains = task.rule in STAGE_NOTEBOOKS
+    name = f"{task.rule}/{task.name}"
+    inputs = [_shown(file) for file in dict.fromkeys(product.get(file, file) for file in task.inputs if file != task.notebook)]
+    outputs = [task.log] if trains else list(task.outputs)
+    sources = [_notebook(task.notebook)] if task.notebook else []
+    if task.rule == "report":
+        inputs, sources = [], sources + inputs
+    if task.notebook:
+        values = yaml.safe_dump(task.parameters, default_flow_style=True, width=10**9, allow_unicode=True).strip()
+        call = ["--task", name, _notebook(task.notebook), _shown(task.log), "-y", values]
+    else:
+        call = ["--module", name, *task.command[1:]]
+    return Step(
+        kind=task.rule,
+        name=name,
+        inputs=inputs,
+        sources=sources,
+        outputs=[_shown(file) for file in outputs],
+        log=_shown(Path(task.log).with_suffix(".log")),
+        call=shlex.join(call),
+        digest=task.digest,
+        page=code_digest([], source=_code(Path(paths.PROJECT, task.notebook))) if task.notebook else "",
+        results=[_shown(file) for file in task.outputs] if trains else [],
+    )
+
+
+def _code(notebook: Path) -> str:
+    """Code cells of a notebook as one source; "" while the notebook does not exist."""
+    if not notebook.exists():
+        return ""
+    cells = read_json(notebook)["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def _shown(file: str | Path) -> str:
+    """Relative to the folder that holds ``runs/``, which is where Snakemake works."""
+    path = Path(file)
+    return str(path.relative_to(paths.home())) if path.is_absolute() and path.is_relative_to(paths.home()) else str(path)
+
+
+def _notebook(name: str) -> str:
+    return _shown(paths.PROJECT / name)
+
+
+def write(steps: list[Step], file: Path) -> None:
+    write_json(file, [asdict(step) for step in steps])
+
+
+def read(config: dict[str, Any]) -> list[Step]:
+    """The steps of a Snakefile's configuration: those in the file ``plan``, or those of the plan it describes.
+
+    Args:
+        config: ``plan`` (a file written by the driver), or ``scale``, ``corpus``, ``systems`` (comma-separated), ``seeds``.
+    """
+    if "plan" in config:
+        return [Step(**step) for step in read_json(Path(config["plan"]))]
+    from lib.recipes.plan import Plan
+
+    systems = [name for name in str(config.get("systems", "")).split(",") if name]
+    plan = Plan.load(config.get("scale", "laptop"), config.get("corpus"), systems or None, config.get("seeds"))
+    return steps_of(plan.tasks)
+

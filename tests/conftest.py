@@ -1,0 +1,36 @@
+"""What all tests share: one thread, no network, one seed, and the markers' rules."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports torch: the thread count is part of every result, and spinning threads slow the machine down.
+os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+os.environ.setdefault("MPLBACKEND", "agg")
+# A workflow that runs the tests must not lend its own warm process or progress display to them.
+for name in ("VIDLAB_ZYGOTE", "VIDLAB_EVENTS", "VIDLAB_FORKED"):
+    os.environ.pop(name, None)
+
+import random  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _one_seed():
+    """A test that draws without a generator of its own draws the same every time, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``gpu`` tests skip where there is no GPU, and say so; torch is asked only if there are any."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if not wanting:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and this machine shows none"))
