@@ -81,22 +81,24 @@ class Pgd(Adversary):
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         targets = self.targets(module)
         own = [parameter.data.clone() for parameter in targets]
-        clean = [(parameter, parameter.grad.clone()) for parameter in module.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        clean = [(gradient, gradient.clone()) for gradient in gradients]
         try:
             for step in range(1, self.steps + 1):
                 for parameter, start in zip(targets, own, strict=True):
                     parameter.data.add_(_along(parameter.grad, self.alpha))
                     parameter.data.copy_(start + _within(parameter.data - start, self.epsilon))
-                for parameter, gradient in clean:  # in place: under DDP gradients are views of its buckets
-                    parameter.grad.copy_(gradient) if step == self.steps else parameter.grad.zero_()
+                for gradient, saved in clean:  # in place: under DDP gradients are views of its buckets
+                    gradient.copy_(saved) if step == self.steps else gradient.zero_()
                 again()
         finally:
             for parameter, data in zip(targets, own, strict=True):
                 parameter.data.copy_(data)
 
 
-def _along(gradient: Tensor, length: float) -> Tensor:
+def _along(gradient: Tensor | None, length: float) -> Tensor:
     """A step of ``length`` along the gradient; none where its norm is 0 or not finite. Never waits for the device."""
+    assert gradient is not None  # targets() asked for it
     norm = _norm(gradient)
     usable = torch.isfinite(norm) & (norm > 0)
     return torch.where(usable, length * gradient / norm, torch.zeros_like(gradient))

@@ -103,13 +103,18 @@ class WeightSwa(Averaging):
     @torch.no_grad()
     def update(self, step: int, total: int) -> None:
         if step <= self.begin * total:
-            torch._foreach_copy_(self._mean, [parameter.detach() for parameter in self._live])
+            self._restart()
         elif step % self.every == 0 or step == total:
             if self.count == 0:
-                torch._foreach_copy_(self._mean, [parameter.detach() for parameter in self._live])
+                self._restart()
                 self.count = 1
             else:
                 self._take()
+
+    def _restart(self) -> None:
+        """The average is the live model."""
+        for mean, parameter in zip(self._mean, self._live, strict=True):
+            mean.copy_(parameter.detach())
 
 
 def soup(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -35,7 +35,8 @@ class Meter:
                 for step in self.steps
             ]
         )
-        values: list[list[float]] = accelerator.reduce(table, "mean").tolist()
+        shared: Any = accelerator.reduce(table, "mean")
+        values: list[list[float]] = shared.tolist()
         loss, norm, *terms = (finite(math.fsum(column) / len(values)) for column in zip(*values, strict=True))
         row = {
             "lr": self.steps[-1]["lr"],

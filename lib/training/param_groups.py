@@ -75,7 +75,7 @@ def adamw(
     difference is confined to the first steps (A7-13). Used by: both recipes.
     """
     groups = param_groups(named, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
-    return torch.optim.AdamW(groups, eps=eps, betas=tuple(betas), fused=True)
+    return torch.optim.AdamW(groups, eps=eps, betas=betas, fused=True)
 
 
 LAYER = re.compile(r"^(.*\.layers?)\.(\d+)\.")

@@ -37,6 +37,8 @@ class Resume:
 
     def save(self, trainer: Trainer, position: dict[str, Any]) -> None:
         """``position``: the loader's, behind the batches of the newest step."""
+        if self.checkpoint is None:
+            return
         began = time.monotonic()
         rewind = trainer.rewind
         parts: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 class Task(nn.Module):
     """What is trained, wrapped for several devices and saved as a whole; its parameters are ``model.*`` and ``mix.*``."""
+
+    model: nn.Module
+    mix: Any  # an ObjectiveMix
 
     def __init__(self, model: nn.Module, mix: nn.Module) -> None:
         super().__init__()

@@ -111,7 +111,7 @@ class Trainer:
             from accelerate import DistributedDataParallelKwargs
 
             # a head that this stage's objectives do not use gets no gradient
-            accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
+            accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)  # pyright: ignore
         self.task = Task(model, mix)
         self.rates = [group["lr"] for group in optimizer.param_groups]
         self.wrapped, self.optimizer = accelerator.prepare(self.task, optimizer)
@@ -167,7 +167,7 @@ class Trainer:
                     bar.show(self._look(step / epoch))
                 self.seconds += time.monotonic() - started
                 if evaluate and self.score is not None:
-                    self._evaluate(step / epoch)
+                    self._evaluate(self.score, step / epoch)
                 if step % epoch == 0 and step < steps and self.reload_best_each_epoch and self.best.weights is not None:
                     self.learned.load_weights(self.best.weights)
                     self.log({"step": step, "event": "reload_best", "from": self.best.step})
@@ -204,10 +204,9 @@ class Trainer:
     def _clip(self) -> Tensor:
         """Global gradient norm before clipping."""
         if self.max_grad_norm is not None:
-            return self.accelerator.clip_grad_norm_(self.task.parameters(), self.max_grad_norm)
-        return nn.utils.get_total_norm(
-            [parameter.grad for parameter in self.task.parameters() if parameter.grad is not None]
-        )
+            norm: Any = self.accelerator.clip_grad_norm_(self.task.parameters(), self.max_grad_norm)
+            return norm
+        return nn.utils.get_total_norm([p.grad for p in self.task.parameters() if p.grad is not None])
 
     # Every so often
 
@@ -215,19 +214,20 @@ class Trainer:
         """Log the steps since the last look and judge their losses; returns the newest one."""
         row, losses = self.meter.take(self.accelerator)
         self.log({"step": self.step, "epoch": epoch, **row})
-        for loss in losses if self.rewind is not None else ():
-            reason = self.rewind.observe(loss)
-            if reason is not None:
-                self.log(self.rewind.go_back(self.learned, step=self.step, loss=loss, lr=row["lr"], reason=reason))
-                break
+        if self.rewind is not None:
+            for loss in losses:
+                reason = self.rewind.observe(loss)
+                if reason is not None:
+                    self.log(self.rewind.go_back(self.learned, step=self.step, loss=loss, lr=row["lr"], reason=reason))
+                    break
         return losses[-1]
 
-    def _evaluate(self, epoch: float) -> None:
+    def _evaluate(self, score: Callable[[nn.Module], dict[str, float]], epoch: float) -> None:
         """Score the averaged weights; remember them if none were better. Leaves torch's random stream alone."""
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self.learned.averaged():
             self.task.eval()
-            scores = {name: float(value) for name, value in self.score(self.task.model).items()}
+            scores = {name: float(value) for name, value in score(self.task.model).items()}
             if self.accelerator.num_processes > 1:  # the same decision everywhere, whatever rounding does
                 from accelerate.utils import broadcast_object_list
 
@@ -241,7 +241,8 @@ class Trainer:
     def _keep_snapshot(self, loss: Tensor) -> None:
         """Copy the state that gave this loss, before its update, when a copy is due."""
         if self.rewind is not None and self.rewind.due(self.step - 1):
-            self.rewind.keep(self.step - 1, float(self.accelerator.reduce(loss, "mean")), self.learned)
+            shared: Any = self.accelerator.reduce(loss, "mean")
+            self.rewind.keep(self.step - 1, float(shared), self.learned)
 
     def _finish(self) -> TrainResult:
         """Leave the chosen weights in the model."""
