@@ -62,6 +62,7 @@ format: .venv/.done ## write what check can fix
 bench: .venv/.done ## speed, as ratios against a naive mode
 	$(PY) -m benchmarks.loader
 	$(PY) -m benchmarks.training
+	$(PY) -m benchmarks.published
 lock: .venv/.done ## resolve versions again
 	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
 clean: ## remove what was generated (data, runs), not .venv and not reports
