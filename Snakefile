@@ -22,8 +22,7 @@ for step in STEPS:
         name:
             step.name
         input:
-            ancient(step.inputs),
-            step.sources,
+            step.inputs,
         output:
             step.outputs,
         params:

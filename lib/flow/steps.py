@@ -4,8 +4,10 @@ The plan is read once, by the driver, and written down: every process that evalu
 if a file is edited meanwhile, and evaluating it costs milliseconds.
 
 A training step's product is its executed notebook. ``metrics.json`` and the weights lie beside it and are looked after by
-``lib.runs`` (a run with the right digest is read, never trained again), so an edited sentence or figure of a notebook
-re-executes it in a second or two over the finished run.
+``lib.runs`` (a run with the right digest is read, never trained again). So an edited sentence or figure of a notebook
+re-executes it over the finished run, in a second or two, and so it is with what depends on it: Snakemake cannot know that a
+step that ran again gave the same result, and ``ancient`` inputs, which look like the way to tell it, hide changes
+(downstream of a step that runs they keep its other triggers from being looked at; 9.27).
 """
 
 from __future__ import annotations
@@ -31,8 +33,7 @@ class Step:
 
     kind: str  # the task's rule: corpus, eda, features, pretrain, ...
     name: str  # unique: kind and name of the task
-    inputs: list[str]  # older or newer does not matter, only that they exist: the digest says whether they changed
-    sources: list[str]  # these count by content: the notebook, and for the report all it shows
+    inputs: list[str]  # what other steps make, and the notebook
     outputs: list[str]
     log: str
     call: str  # arguments of lib.flow.runner
@@ -60,10 +61,8 @@ def _step(task: Task, product: dict[str, str]) -> Step:
     trains = task.rule in STAGE_NOTEBOOKS
     name = f"{task.rule}/{task.name}"
     inputs = [_shown(file) for file in dict.fromkeys(product.get(file, file) for file in task.inputs if file != task.notebook)]
+    inputs += [_notebook(task.notebook)] if task.notebook else []
     outputs = [task.log] if trains else list(task.outputs)
-    sources = [_notebook(task.notebook)] if task.notebook else []
-    if task.rule == "report":
-        inputs, sources = [], sources + inputs
     if task.notebook:
         values = yaml.safe_dump(task.parameters, default_flow_style=True, width=10**9, allow_unicode=True).strip()
         call = ["--task", name, _notebook(task.notebook), _shown(task.log), "-y", values]
@@ -73,7 +72,6 @@ def _step(task: Task, product: dict[str, str]) -> Step:
         kind=task.rule,
         name=name,
         inputs=inputs,
-        sources=sources,
         outputs=[_shown(file) for file in outputs],
         log=_shown(Path(task.log).with_suffix(".log")),
         call=shlex.join(call),
