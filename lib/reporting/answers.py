@@ -50,13 +50,31 @@ class Answer:
 
     def curves(self, recipe: str) -> dict[str, list[pd.DataFrame]]:
         """Validation scores over steps: arm -> one frame a seed."""
-        return {arm: [job.folder.history.frame("scores") for job in jobs] for (of, arm), jobs in self.jobs.items() if of == recipe}
+        return {
+            arm: [job.folder.history.frame("scores") for job in jobs]
+            for (of, arm), jobs in self.jobs.items()
+            if of == recipe
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """What ``comparison.json`` holds."""
-        rows = [{key: None if value != value else value for key, value in row.items()} for row in self.frame.to_dict("records")]
-        runs = [{"recipe": r["recipe"], "arm": r["arm"], "seed": r["seed"], "score": r["score"], "digest": r["digest"]} for r in self.runs.to_dict("records")]
-        return {"schema": 1, "ablation": self.name, "question": self.spec.question, "reference": self.spec.reference, "digest": self.digest, "rows": rows, "runs": runs}
+        rows = [
+            {key: None if value != value else value for key, value in row.items()}
+            for row in self.frame.to_dict("records")
+        ]
+        runs = [
+            {"recipe": r["recipe"], "arm": r["arm"], "seed": r["seed"], "score": r["score"], "digest": r["digest"]}
+            for r in self.runs.to_dict("records")
+        ]
+        return {
+            "schema": 1,
+            "ablation": self.name,
+            "question": self.spec.question,
+            "reference": self.spec.reference,
+            "digest": self.digest,
+            "rows": rows,
+            "runs": runs,
+        }
 
     def write(self, folder: Path) -> Path:
         """``table.csv`` and ``comparison.json``, the latter last."""
@@ -91,10 +109,23 @@ def answer(plan: Plan, name: str) -> Answer:
 def _row(spec: Ablation, recipe: str, arm: str, runs: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Any]:
     metric = runs["metric"].iloc[0]
     row = {
-        "recipe": recipe, "arm": arm, "is_reference": arm == spec.reference, "metric": metric, "n": len(runs), "score": runs["score"].mean(),
-        "sd": runs["score"].std(ddof=1) if len(runs) > 1 else float("nan"), "difference": float("nan"), "low": float("nan"), "high": float("nan"),
-        "verdict": "", "detectable": float("nan"), "claimed": float("nan"), "claimed_source": "", "scores": " ".join(map(str, runs["score"])), "seconds": runs["seconds"].mean(),
-    }  # fmt: skip
+        "recipe": recipe,
+        "arm": arm,
+        "is_reference": arm == spec.reference,
+        "metric": metric,
+        "n": len(runs),
+        "score": runs["score"].mean(),
+        "sd": runs["score"].std(ddof=1) if len(runs) > 1 else float("nan"),
+        "difference": float("nan"),
+        "low": float("nan"),
+        "high": float("nan"),
+        "verdict": "",
+        "detectable": float("nan"),
+        "claimed": float("nan"),
+        "claimed_source": "",
+        "scores": " ".join(map(str, runs["score"])),
+        "seconds": runs["seconds"].mean(),
+    }
     if arm != spec.reference:
         claims = [claim for claim in spec.claimed if claim.metric == metric]
         row |= paired(runs, reference, metric)
@@ -108,4 +139,10 @@ def paired(runs: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str
     arm, base = both["score"].to_numpy(), both["score_reference"].to_numpy()
     found = compare(arm, base, gather.HIGHER_IS_BETTER[metric])
     sd = float(np.std(arm - base, ddof=1)) if len(both) > 1 else float("nan")
-    return {"difference": found.mean, "low": found.low, "high": found.high, "verdict": found.verdict, "detectable": detectable(sd, len(both))}
+    return {
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "verdict": found.verdict,
+        "detectable": detectable(sd, len(both)),
+    }

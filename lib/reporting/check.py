@@ -58,7 +58,7 @@ class Page(HTMLParser):
         if tag in VOID:
             return
         if not self._open or self._open[-1] != tag:
-            self.problems.append(f"</{tag}> closes <{self._open[-1] if self._open else 'nothing'}>")
+            self.problems.append(f"</{tag}> comes while <{self._open[-1] if self._open else 'nothing'}> is open")
             if tag not in self._open:
                 return
             while self._open[-1] != tag:
@@ -80,7 +80,10 @@ def problems(folder: Path) -> list[str]:
     for path, page in pages.items():
         name = path.relative_to(folder.resolve())
         found += [f"{name}: {problem}" for problem in page.problems]
-        found += [f"{name}: id {identity!r} occurs twice" for identity in sorted({i for i in page.ids if page.ids.count(i) > 1})]
+        found += [
+            f"{name}: id {identity!r} occurs twice"
+            for identity in sorted({i for i in page.ids if page.ids.count(i) > 1})
+        ]
         for address in page.loads:
             found += [f"{name}: {why}" for why in _load(path, address)]
         for address in page.links:

@@ -29,7 +29,7 @@ from lib.runs.paths import shown
 
 @dataclass(frozen=True)
 class Result:
-    """``members`` are sorted best first: member, score, without (score of all others), gain, growth (score up to here)."""
+    """``members`` best first: member, score, without (score of all others), gain, growth (score up to here)."""
 
     metrics: dict[str, Any]
     members: pd.DataFrame
@@ -98,12 +98,30 @@ def combine(plan: Plan, name: str) -> Result:
         others = values[:number] + values[number + 1 :]
         without = judged.scores(joined(others))[judged.primary] if others else float("nan")
         growth = judged.scores(joined(values[: number + 1]))[judged.primary]
-        rows.append({"member": names[number], "score": judged.scores(value)[judged.primary], "without": without, "gain": final[judged.primary] - without, "growth": growth})
+        rows.append(
+            {
+                "member": names[number],
+                "score": judged.scores(value)[judged.primary],
+                "without": without,
+                "gain": final[judged.primary] - without,
+                "growth": growth,
+            }
+        )
     result = {
-        "schema": 1, "ensemble": name, "combine": spec.combine.model_dump(), "primary": judged.primary, "scores": {"validation": final},
-        "intervals": {judged.primary: judged.interval(both)}, "oracle": metrics[0]["oracle"], "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
-    }  # fmt: skip
-    arrays = {"ids": judged.ids, "rows": judged.rows, **({"vectors": both} if judged.kind == "pairs" else {"logits": both, "truth": judged.truth})}
+        "schema": 1,
+        "ensemble": name,
+        "combine": spec.combine.model_dump(),
+        "primary": judged.primary,
+        "scores": {"validation": final},
+        "intervals": {judged.primary: judged.interval(both)},
+        "oracle": metrics[0]["oracle"],
+        "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
+    }
+    arrays = {
+        "ids": judged.ids,
+        "rows": judged.rows,
+        **({"vectors": both} if judged.kind == "pairs" else {"logits": both, "truth": judged.truth}),
+    }
     return Result(result, pd.DataFrame(rows), _similarity(judged, values), arrays)
 
 
@@ -111,7 +129,10 @@ def write(result: Result, folder: Path) -> Path:
     """``members.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, and last ``metrics.json``."""
     run = RunFolder(folder)
     write_text(folder / "members.csv", result.members.to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "similarity.csv", pd.DataFrame(result.similarity, columns=result.members["member"]).to_csv(index=False, lineterminator="\n"))
+    write_text(
+        folder / "similarity.csv",
+        pd.DataFrame(result.similarity, columns=result.members["member"]).to_csv(index=False, lineterminator="\n"),
+    )
     run.write_arrays(run.embeddings if "vectors" in result.arrays else run.predictions, **result.arrays)
     return write_json(run.metrics, result.metrics)
 
@@ -123,7 +144,9 @@ def read(plan: Plan, name: str) -> Result:
         MissingRun: it has not, or its members have changed since; names the ``make`` line.
     """
     where = folder(plan, name)
-    remedy = f"Make it with: make ensemble NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else "")
+    remedy = f"Make it with: make ensemble NAME={name} SCALE={plan.scale}" + (
+        f" CORPUS={plan.corpus}" if plan.corpus else ""
+    )
     if not (where / "metrics.json").exists():
         raise MissingRun(f"{shown(where)}: no finished ensemble. {remedy}")
     metrics = read_json(where / "metrics.json")
@@ -141,10 +164,18 @@ def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
     low, high = metrics["intervals"][primary]
     published = [p for p in spec.published if p.metric == primary]
     return {
-        "name": name, "title": spec.title, "recipe": spec.recipe, "members": len(result.members), "metric": primary, "score": metrics["scores"]["validation"][primary],
-        "low": low, "high": high, "best": result.members["score"].max(), "oracle": metrics["oracle"].get(primary),
+        "name": name,
+        "title": spec.title,
+        "recipe": spec.recipe,
+        "members": len(result.members),
+        "metric": primary,
+        "score": metrics["scores"]["validation"][primary],
+        "low": low,
+        "high": high,
+        "best": result.members["score"].max(),
+        "oracle": metrics["oracle"].get(primary),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
-    }  # fmt: skip
+    }
 
 
 def _label(job: Job, spec: EnsembleSpec) -> str:
@@ -167,18 +198,25 @@ def _members(jobs: Sequence[Job]) -> tuple[Judged, list[np.ndarray]]:
         _same([rows for rows, _ in loaded], jobs)
         rows = loaded[0][0]
         pairs = np.stack([predictions.positions(rows, found[0].pairs[:, side]) for side in (0, 1)], axis=1)
-        return Judged("pairs", rows, store.column("id")[rows].astype(str), found[0].score, pairs=pairs), [vectors for _, vectors in loaded]
+        return Judged("pairs", rows, store.column("id")[rows].astype(str), found[0].score, pairs=pairs), [
+            vectors for _, vectors in loaded
+        ]
     results = [predictions.of_classes(job.folder) for job in jobs]
     _same([result.rows for result in results], jobs)
     tree = CategoryTree([str(name) for name in store.manifest["categories"]])
     rows = results[0].rows
-    return Judged("classes", rows, store.column("id")[rows].astype(str), results[0].truth, level1=tree.level1_of_level2), [result.logits for result in results]
+    return Judged(
+        "classes", rows, store.column("id")[rows].astype(str), results[0].truth, level1=tree.level1_of_level2
+    ), [result.logits for result in results]
 
 
 def _same(arrays: list[np.ndarray], jobs: Sequence[Job]) -> None:
     for array, job in zip(arrays[1:], jobs[1:], strict=True):
         if not np.array_equal(array, arrays[0]):
-            raise ValueError(f"{shown(job.folder.path)} was validated on other items than {shown(jobs[0].folder.path)}; members need one split")
+            raise ValueError(
+                f"{shown(job.folder.path)} was validated on other items than {shown(jobs[0].folder.path)}; "
+                "members need one split"
+            )
 
 
 def _similarity(judged: Judged, values: list[np.ndarray]) -> np.ndarray:

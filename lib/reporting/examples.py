@@ -43,17 +43,27 @@ def worst_pairs(run: RunFolder, store: Store, count: int = 10) -> Table:
     gap = ranks[0] - ranks[1]
     rows = [
         {
-            "title_1": title(store, result.pairs[i, 0]), "title_2": title(store, result.pairs[i, 1]), "score": result.score[i], "cosine": result.cosine[i],
-            "rank_gap": gap[i], "labels_1": labels(store, result.pairs[i, 0]), "labels_2": labels(store, result.pairs[i, 1]),
+            "title_1": title(store, result.pairs[i, 0]),
+            "title_2": title(store, result.pairs[i, 1]),
+            "score": result.score[i],
+            "cosine": result.cosine[i],
+            "rank_gap": gap[i],
+            "labels_1": labels(store, result.pairs[i, 0]),
+            "labels_2": labels(store, result.pairs[i, 1]),
         }
         for i in np.lexsort((result.pairs[:, 1], result.pairs[:, 0], -np.abs(gap)))[:count]
-    ]  # fmt: skip
+    ]
     columns = (
         Column("first video", lambda r: _described(r["title_1"], r["labels_1"])),
         Column("second video", lambda r: _described(r["title_2"], r["labels_2"])),
         Column("human score", lambda r: formats.score(r["score"], 2), "number"),
         Column("cosine", lambda r: formats.score(r["cosine"], 2), "number"),
-        Column("rank gap", lambda r: formats.difference(r["rank_gap"], 2), "number", "rank of the cosine minus rank of the human score, both from 0 to 1"),
+        Column(
+            "rank gap",
+            lambda r: formats.difference(r["rank_gap"], 2),
+            "number",
+            "rank of the cosine minus rank of the human score, both from 0 to 1",
+        ),
     )
     caption = "Pairs ranked most wrongly: a positive gap means that the system finds them more alike than people did."
     return Table(pd.DataFrame(rows), columns, caption)
@@ -69,16 +79,21 @@ def worst_classes(run: RunFolder, store: Store, count: int = 10) -> Table:
     names = store.manifest["categories"]
     rows = [
         {
-            "title": title(store, result.rows[i]), "true": str(names[result.truth[i]]), "given": str(names[result.predicted[i]]),
-            "confidence": confidence[i], "share_of_true": shares[i, result.truth[i]],
+            "title": title(store, result.rows[i]),
+            "true": str(names[result.truth[i]]),
+            "given": str(names[result.predicted[i]]),
+            "confidence": confidence[i],
+            "share_of_true": shares[i, result.truth[i]],
         }
         for i in wrong[np.lexsort((result.rows[wrong], -confidence[wrong]))][:count]
-    ]  # fmt: skip
+    ]
     columns = (
-        Column("video", lambda r: formats.literal(r["title"])), Column("true class", "true"), Column("given", "given"),
+        Column("video", lambda r: formats.literal(r["title"])),
+        Column("true class", "true"),
+        Column("given", "given"),
         Column("confidence", lambda r: formats.share(r["confidence"]), "number"),
         Column("share of the true class", lambda r: formats.share(r["share_of_true"]), "number"),
-    )  # fmt: skip
+    )
     frame = pd.DataFrame(rows, columns=["title", "true", "given", "confidence", "share_of_true"])
     return Table(frame, columns, "Wrong with the greatest confidence.")
 
@@ -88,15 +103,22 @@ def confused(run: RunFolder, store: Store, count: int = 10) -> Table:
     result = predictions.of_classes(run)
     names = store.manifest["categories"]
     wrong = result.predicted != result.truth
-    frame = pd.DataFrame({"true": result.truth[wrong], "given": result.predicted[wrong]}).value_counts().rename("videos").reset_index()
+    frame = (
+        pd.DataFrame({"true": result.truth[wrong], "given": result.predicted[wrong]})
+        .value_counts()
+        .rename("videos")
+        .reset_index()
+    )
     frame["of"] = frame["true"].map(pd.Series(result.truth).value_counts())
     frame = frame.sort_values(["videos", "true", "given"], ascending=[False, True, True]).head(count)
     for column in ("true", "given"):
         frame[column] = [str(names[index]) for index in frame[column]]
     columns = (
-        Column("true class", "true"), Column("taken for", "given"), Column("videos", lambda r: formats.count(r["videos"]), "number"),
+        Column("true class", "true"),
+        Column("taken for", "given"),
+        Column("videos", lambda r: formats.count(r["videos"]), "number"),
         Column("of all of the class", lambda r: formats.share(r["videos"] / r["of"]), "number"),
-    )  # fmt: skip
+    )
     return Table(frame.reset_index(drop=True), columns, "Classes taken for each other most often.")
 
 
@@ -110,7 +132,7 @@ def upper_confusion(result: predictions.ClassPredictions, store: Store) -> tuple
 
 
 def class_scores(result: predictions.ClassPredictions) -> pd.DataFrame:
-    """F1 and number of videos of each class that occurs in the validation part: columns ``class``, ``count``, ``f1``."""
+    """F1 and number of validation videos of each class that occurs: columns ``class``, ``count``, ``f1``."""
     classes = np.unique(result.truth)
     right = result.predicted == result.truth
     hits = np.array([(right & (result.truth == c)).sum() for c in classes])
@@ -139,17 +161,26 @@ def neighbours(run: RunFolder, store: Store, queries: int = 5, count: int = 4) -
         for rank, other in enumerate(np.argsort(-cosines, kind="stable")[:count], start=1):
             records.append(
                 {
-                    "query": title(store, rows[query]) if rank == 1 else "", "query_labels": labels(store, rows[query]) if rank == 1 else "",
-                    "neighbour": title(store, rows[other]), "labels": labels(store, rows[other]), "rank": rank, "cosine": cosines[other],
+                    "query": title(store, rows[query]) if rank == 1 else "",
+                    "query_labels": labels(store, rows[query]) if rank == 1 else "",
+                    "neighbour": title(store, rows[other]),
+                    "labels": labels(store, rows[other]),
+                    "rank": rank,
+                    "cosine": cosines[other],
                 }
-            )  # fmt: skip
+            )
     columns = (
         Column("video", lambda r: _described(r["query"], r["query_labels"])),
         Column("nearest", lambda r: _described(r["neighbour"], r["labels"])),
         Column("cosine", lambda r: formats.score(r["cosine"], 3), "number"),
     )
     frame = pd.DataFrame(records)
-    return Table(frame, columns, "Below each title: category, then tags.", emphasis=lambda r: "first" if r["rank"] == 1 else "same")
+    return Table(
+        frame,
+        columns,
+        "Below each title: category, then tags.",
+        emphasis=lambda r: "first" if r["rank"] == 1 else "same",
+    )
 
 
 def _far_apart(vectors: np.ndarray, count: int) -> list[int]:

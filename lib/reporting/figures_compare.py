@@ -15,7 +15,7 @@ def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
     """Paired differences to the reference arm with 95 % intervals; the diamond is what its authors claimed.
 
     Args:
-        frame: one row a comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` (NaN if none).
+        frame: a row per comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` or NaN.
     """
     figure, axis = style.canvas(height=1.1 + 0.33 * len(frame))
     for y, row in enumerate(frame.itertuples()):
@@ -25,7 +25,16 @@ def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
         marker = {"helps": ">", "hurts": "<"}.get(row.verdict, "o")
         axis.plot(row.difference, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
         if row.claimed == row.claimed and row.claimed is not None:
-            axis.plot(row.claimed, y, "D", color=style.ORANGE, markersize=6, markeredgecolor="white", markeredgewidth=0.6, zorder=4)
+            axis.plot(
+                row.claimed,
+                y,
+                "D",
+                color=style.ORANGE,
+                markersize=6,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                zorder=4,
+            )
     axis.axvline(0, color=style.INK, linewidth=0.9)
     axis.set_yticks(range(len(frame)), frame["label"])
     axis.set_ylim(len(frame) - 0.4, -0.6)
@@ -78,7 +87,16 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
     axis.grid(axis="y", visible=False)
     axis.set_xlabel(metric_name(metric))
     handles = [
-        Line2D([], [], color=style.SKY, marker="o", markerfacecolor=style.BLUE, markeredgecolor=style.BLUE, linewidth=3, label="ours, 95 %"),
+        Line2D(
+            [],
+            [],
+            color=style.SKY,
+            marker="o",
+            markerfacecolor=style.BLUE,
+            markeredgecolor=style.BLUE,
+            linewidth=3,
+            label="ours, 95 %",
+        ),
         Line2D([], [], color=style.BLUE, marker="|", markersize=10, linewidth=0, label="a seed"),
         Line2D([], [], color=style.ORANGE, marker="D", linewidth=0, label="published, other data"),
         Line2D([], [], color=style.GREEN, linewidth=2, label="oracle"),
@@ -97,9 +115,13 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
     for number, row in enumerate(frame.itertuples()):
         colour = style.SERIES[number % len(style.SERIES)]
         if row.low == row.low:
-            axis.plot([row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.4, linewidth=2.4, solid_capstyle="round")
+            axis.plot(
+                [row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.4, linewidth=2.4, solid_capstyle="round"
+            )
         axis.plot(row.seconds, row.score, "o", color=colour, markersize=7)
-        axis.annotate(row.label, (row.seconds, row.score), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axis.annotate(
+            row.label, (row.seconds, row.score), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
     axis.set_xscale("log")
     low, high = frame["seconds"].min(), frame["seconds"].max()
     axis.set_xlim(low / 1.3, high * 2.2)
@@ -110,12 +132,14 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
 
 
 def member_similarity(matrix: np.ndarray, names: list[str]) -> Figure:
-    """How alike the members' predictions are: rank correlation of each pair of members; less alike means more to gain."""
+    """How alike the members' predictions are, as rank correlations; the less alike, the more there is to gain."""
     size = 1.1 + 0.42 * len(names)
     figure, axis = style.canvas(width=min(style.WIDTH, size + 2.0), height=min(6.0, size + 0.7))
     off = matrix[~np.eye(len(names), dtype=bool)]
     low = float(off.min()) if len(off) else 0.0
-    image = axis.imshow(np.where(np.eye(len(names), dtype=bool), np.nan, matrix), cmap=style.HEAT, vmin=low - 0.15 * (1 - low), vmax=1)
+    image = axis.imshow(
+        np.where(np.eye(len(names), dtype=bool), np.nan, matrix), cmap=style.HEAT, vmin=low - 0.15 * (1 - low), vmax=1
+    )
     middle = (low + 1) / 2
     for row in range(len(names)):
         for column in range(len(names)):

@@ -31,7 +31,14 @@ def predicted_against_true(predicted: np.ndarray, truth: np.ndarray, name: str =
     ranks = [rankdata(values) / len(values) for values in (truth, predicted)]
     right.scatter(*ranks, **dots)
     right.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1, zorder=0)
-    right.set(xlabel="rank of human score", ylabel="rank of prediction", title="Ranks", aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    right.set(
+        xlabel="rank of human score",
+        ylabel="rank of prediction",
+        title="Ranks",
+        aspect="equal",
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.02),
+    )
     return figure
 
 
@@ -39,15 +46,22 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
     """Score by slice with its interval; a dotted line marks the score over everything.
 
     Args:
-        frame: columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; one block of rows per ``by``; may be empty.
+        frame: columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; a block of rows per ``by``; may be empty.
     """
     figure, axis = style.canvas(height=0.8 + 0.27 * (len(frame) + frame["by"].nunique()))
     labels, positions, y = [], [], 0.0
     for by, block in frame.groupby("by", sort=False):
         axis.annotate(
-            by, (0, y), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points", ha="right", va="center", fontweight="bold",
+            by,
+            (0, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(-6, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontweight="bold",
             fontsize=8.5,
-        )  # fmt: skip
+        )
         y += 1
         for row in block.itertuples():
             if row.low == row.low and row.low is not None:
@@ -81,7 +95,9 @@ def confusion(matrix: np.ndarray, names: list[str]) -> Figure:
     image = axis.imshow(shares, cmap=style.HEAT, vmin=0, vmax=1, interpolation="nearest")
     ticks = np.arange(len(names))
     axis.set_xticks(ticks, names, rotation=90, fontsize=7.5)
-    axis.set_yticks(ticks, [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)], fontsize=7.5)
+    axis.set_yticks(
+        ticks, [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)], fontsize=7.5
+    )
     axis.set(xlabel="given", ylabel="true (videos)")
     axis.grid(visible=False)
     figure.colorbar(image, ax=axis, shrink=0.6, label="share of the true class")
@@ -100,7 +116,14 @@ def long_tail(frame: pd.DataFrame) -> Figure:
     if len(edges) > 2:
         bins = pd.cut(frame["count"], edges, right=False)
         means = frame.groupby(bins, observed=True)[["count", "f1"]].mean()
-        axis.plot(means["count"], means["f1"], color=style.RED, marker="o", markersize=4, label="mean of classes of similar size")
+        axis.plot(
+            means["count"],
+            means["f1"],
+            color=style.RED,
+            marker="o",
+            markersize=4,
+            label="mean of classes of similar size",
+        )
         axis.legend(loc="lower right")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
@@ -111,7 +134,9 @@ def long_tail(frame: pd.DataFrame) -> Figure:
 def teacher_student(teacher: np.ndarray, student: np.ndarray, truth: np.ndarray) -> Figure:
     """Each point is a validation pair: teacher's cosine, student's cosine, human score as colour."""
     figure, axis = style.canvas(width=4.8, height=3.9)
-    dots = axis.scatter(teacher, student, c=truth, cmap=style.SEQUENTIAL, s=11, alpha=0.8, linewidths=0, rasterized=len(truth) > 400)
+    dots = axis.scatter(
+        teacher, student, c=truth, cmap=style.SEQUENTIAL, s=11, alpha=0.8, linewidths=0, rasterized=len(truth) > 400
+    )
     ends = [min(teacher.min(), student.min()), max(teacher.max(), student.max())]
     axis.plot(ends, ends, color=style.FAINT, linewidth=1, zorder=0)
     axis.set(xlabel="teacher's cosine", ylabel="student's cosine", aspect="equal")

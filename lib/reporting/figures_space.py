@@ -36,7 +36,9 @@ def layout(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
     reduced = PCA(min(30, *unit.shape), svd_solver="full").fit_transform(unit.astype(np.float64))
     perplexity = float(np.clip(len(vectors) / 20, 2, 30))
-    return TSNE(2, init="pca", perplexity=perplexity, random_state=seed, max_iter=500, method="barnes_hut", n_jobs=1).fit_transform(reduced)
+    return TSNE(
+        2, init="pca", perplexity=perplexity, random_state=seed, max_iter=500, method="barnes_hut", n_jobs=1
+    ).fit_transform(reduced)
 
 
 def spread(points: np.ndarray, count: int) -> np.ndarray:
@@ -49,7 +51,9 @@ def spread(points: np.ndarray, count: int) -> np.ndarray:
     return np.array(chosen)
 
 
-def embedding_map(points: np.ndarray, groups: list[str], titles: list[str], examples: int = 14, groups_shown: int = 7) -> Figure:
+def embedding_map(
+    points: np.ndarray, groups: list[str], titles: list[str], examples: int = 14, groups_shown: int = 7
+) -> Figure:
     """Every dot is a video, its colour its category; some carry their title.
 
     Args:
@@ -63,7 +67,9 @@ def embedding_map(points: np.ndarray, groups: list[str], titles: list[str], exam
     palette = style.colours(common)
     group = np.asarray(groups)
     rest = ~np.isin(group, common)
-    axis.scatter(*points[rest].T, s=9, color=style.FAINT, alpha=0.6, linewidths=0, label="other" if rest.any() else None)
+    axis.scatter(
+        *points[rest].T, s=9, color=style.FAINT, alpha=0.6, linewidths=0, label="other" if rest.any() else None
+    )
     for name in common:
         axis.scatter(*points[group == name].T, s=13, color=palette[name], alpha=0.75, linewidths=0, label=str(name))
     axis.set(xticks=[], yticks=[])
@@ -71,7 +77,14 @@ def embedding_map(points: np.ndarray, groups: list[str], titles: list[str], exam
     _label(axis, points, titles, examples)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=min(8, len(common) + 1), title="category", markerscale=1.6, columnspacing=1.1, handletextpad=0.2)
+    figure.legend(
+        loc="outside lower center",
+        ncols=min(8, len(common) + 1),
+        title="category",
+        markerscale=1.6,
+        columnspacing=1.1,
+        handletextpad=0.2,
+    )
     return figure
 
 
@@ -92,10 +105,22 @@ def _label(axis, points: np.ndarray, titles: list[str], examples: int) -> None:
             continue
         taken.append(box)
         axis.annotate(
-            title, points[index], xytext=(7 if right else -7, 5), textcoords="offset points", ha="left" if right else "right",
-            fontsize=8, color=style.INK, bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": style.RULE, "alpha": 0.88, "linewidth": 0.6},
+            title,
+            points[index],
+            xytext=(7 if right else -7, 5),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            fontsize=8,
+            color=style.INK,
+            bbox={
+                "boxstyle": "round,pad=0.2",
+                "facecolor": "white",
+                "edgecolor": style.RULE,
+                "alpha": 0.88,
+                "linewidth": 0.6,
+            },
             arrowprops={"arrowstyle": "-", "color": style.MUTED, "linewidth": 0.6},
-        )  # fmt: skip
+        )
         axis.scatter(*points[index], s=26, facecolors="none", edgecolors=style.INK, linewidths=0.9)
 
 

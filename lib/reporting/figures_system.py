@@ -10,7 +10,13 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from lib.reporting import style
 
 # slot -> (x, y, width): text and frames meet in the fusion
-PLACES = {"text": (1.85, 1.55, 1.75), "frames": (1.85, 0.35, 1.75), "fusion": (4.15, 0.95, 1.5), "pooling": (6.05, 0.95, 1.3), "head": (7.75, 0.95, 1.3)}
+PLACES = {
+    "text": (1.85, 1.55, 1.75),
+    "frames": (1.85, 0.35, 1.75),
+    "fusion": (4.15, 0.95, 1.5),
+    "pooling": (6.05, 0.95, 1.3),
+    "head": (7.75, 0.95, 1.3),
+}
 HEIGHT = 0.66
 ARROWS = (("text", "fusion"), ("frames", "fusion"), ("fusion", "pooling"), ("pooling", "head"))
 
@@ -27,10 +33,28 @@ def slots(parts: Mapping[str, str], output: str) -> Figure:
     axis.set_axis_off()
     for slot, (x, y, width) in PLACES.items():
         edge = style.BLUE if slot in ("text", "frames") else style.INK
-        axis.add_patch(FancyBboxPatch((x, y), width, HEIGHT, boxstyle="round,pad=0.02,rounding_size=0.1", facecolor="#f4f6f9", edgecolor=edge, linewidth=1.1))
+        axis.add_patch(
+            FancyBboxPatch(
+                (x, y),
+                width,
+                HEIGHT,
+                boxstyle="round,pad=0.02,rounding_size=0.1",
+                facecolor="#f4f6f9",
+                edgecolor=edge,
+                linewidth=1.1,
+            )
+        )
         axis.text(x + width / 2, y + HEIGHT - 0.18, slot, ha="center", va="center", fontsize=7.5, color=style.MUTED)
         name = parts[slot]
-        axis.text(x + width / 2, y + 0.24, name, ha="center", va="center", fontsize=8.2 if len(name) < 15 else 7, fontweight="bold")
+        axis.text(
+            x + width / 2,
+            y + 0.24,
+            name,
+            ha="center",
+            va="center",
+            fontsize=8.2 if len(name) < 15 else 7,
+            fontweight="bold",
+        )
     for source, target in ARROWS:
         (x1, y1, width), (x2, y2, _) = PLACES[source], PLACES[target]
         _arrow(axis, (x1 + width + 0.05, y1 + HEIGHT / 2), (x2 - 0.05, y2 + HEIGHT / 2))
@@ -45,4 +69,8 @@ def slots(parts: Mapping[str, str], output: str) -> Figure:
 
 
 def _arrow(axis, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=style.MUTED, linewidth=1.1, shrinkA=0, shrinkB=0))
+    axis.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=9, color=style.MUTED, linewidth=1.1, shrinkA=0, shrinkB=0
+        )
+    )

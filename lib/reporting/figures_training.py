@@ -17,7 +17,9 @@ def smooth(values: pd.Series, points: int = 60) -> pd.Series:
     return values.rolling(window, center=True, min_periods=1).median()
 
 
-def run_curves(history: pd.DataFrame, scores: pd.DataFrame, metric: str, best_step: int | None = None, rewinds: Sequence[int] = ()) -> Figure:
+def run_curves(
+    history: pd.DataFrame, scores: pd.DataFrame, metric: str, best_step: int | None = None, rewinds: Sequence[int] = ()
+) -> Figure:
     """One small panel per objective (unweighted), gradient norm, learning rate, and the validation score.
 
     Args:
@@ -57,7 +59,11 @@ def run_curves(history: pd.DataFrame, scores: pd.DataFrame, metric: str, best_st
 def _panels(history: pd.DataFrame) -> list[tuple[str, str]]:
     """(title, column) of each panel; the weighted sum only where there is something to sum."""
     terms = [name for name in history.columns if name.startswith("terms.")]
-    panels = [*((name.removeprefix("terms."), name) for name in terms), ("gradient norm", "grad_norm"), ("learning rate", "lr")]
+    panels = [
+        *((name.removeprefix("terms."), name) for name in terms),
+        ("gradient norm", "grad_norm"),
+        ("learning rate", "lr"),
+    ]
     if len(terms) > 1:
         panels.insert(0, ("weighted sum", "loss"))
     return [(title, name) for title, name in panels if name in history.columns]
@@ -72,7 +78,7 @@ def _score_panel(axis, scores: pd.DataFrame, metric: str, best_step: int | None)
 
 
 def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame]]]], reference: str) -> Figure:
-    """Validation curves of the arms of one question: thin lines are seeds, thick ones their mean, dashed is the reference.
+    """Validation curves of the arms of one question: seeds thin, their mean thick, the reference dashed.
 
     Args:
         panels: system -> (metric, arm -> one frame a seed with columns ``step`` and ``scores.<metric>``).
@@ -87,7 +93,14 @@ def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame
                 axis.plot(seed.index, seed, color=palette[arm], alpha=0.35, linewidth=0.9)
             if seeds:
                 mean = pd.concat(seeds, axis=1).mean(axis=1)
-                axis.plot(mean.index, mean, color=palette[arm], linewidth=2.2, label=arm, linestyle="--" if arm == reference else "-")
+                axis.plot(
+                    mean.index,
+                    mean,
+                    color=palette[arm],
+                    linewidth=2.2,
+                    label=arm,
+                    linestyle="--" if arm == reference else "-",
+                )
         axis.set(xlabel="step", ylabel=metric_name(metric), title=system if len(panels) > 1 else "")
         axis.locator_params(nbins=6)
         axis.legend(loc="best")

@@ -32,7 +32,13 @@ def font_face(characters: str) -> str:
     from fontTools.ttLib import TTFont
 
     font = TTFont(pylopdf_fonts_zh_cn.sans_path(), recalcTimestamp=False)
-    options = Options(layout_features=[], hinting=False, notdef_outline=True, name_IDs=[], drop_tables=["BASE", "GPOS", "GSUB", "GDEF", "VORG", "DSIG", "vhea", "vmtx"])
+    options = Options(
+        layout_features=[],
+        hinting=False,
+        notdef_outline=True,
+        name_IDs=[],
+        drop_tables=["BASE", "GPOS", "GSUB", "GDEF", "VORG", "DSIG", "vhea", "vmtx"],
+    )
     subsetter = Subsetter(options)
     subsetter.populate(text=characters)
     subsetter.subset(font)

@@ -86,7 +86,11 @@ def seconds(value: float | None) -> str:
         return NOTHING
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    for big, small, limit, names in ((60, 1, 3600, ("min", "s")), (3600, 60, 86400, ("h", "min")), (86400, 3600, math.inf, ("d", "h"))):
+    for big, small, limit, names in (
+        (60, 1, 3600, ("min", "s")),
+        (3600, 60, 86400, ("h", "min")),
+        (86400, 3600, math.inf, ("d", "h")),
+    ):
         if value < limit:
             whole = round(value / small)
             first, rest = divmod(whole, big // small)

@@ -37,15 +37,35 @@ def _row(job: Job) -> dict:
     low, high = metrics["intervals"].get(primary) or (None, None)
     scores = metrics["scores"]
     return {
-        "recipe": job.recipe, "stage": job.stage, "arm": job.arm, "seed": job.seed, "metric": primary, "score": scores["validation"][primary],
-        "low": low, "high": high, "unseen": scores.get("unseen", {}).get(primary), "oracle": metrics["oracle"].get(primary),
-        "train_items": metrics["items"].get("train"), "validation_items": metrics["items"].get("validation"), "seen_share": metrics["items"].get("seen_share"),
-        "steps": metrics["steps"], "best_step": metrics["best_step"], "parameters": metrics["parameters"], "seconds": timing.get("seconds"),
-        "samples_per_second": timing.get("samples_per_second"), "peak_rss_mb": timing.get("peak_rss_mb"), "digest": metrics["digest"],
-        "commit": facts.get("commit", "unknown"), "dirty": bool(facts.get("dirty")), "device": facts.get("device", "unknown"), "python": facts.get("python"),
-        "platform": facts.get("platform"), "torch": facts.get("packages", {}).get("torch"), "corpus": metrics["job"]["corpus"],
+        "recipe": job.recipe,
+        "stage": job.stage,
+        "arm": job.arm,
+        "seed": job.seed,
+        "metric": primary,
+        "score": scores["validation"][primary],
+        "low": low,
+        "high": high,
+        "unseen": scores.get("unseen", {}).get(primary),
+        "oracle": metrics["oracle"].get(primary),
+        "train_items": metrics["items"].get("train"),
+        "validation_items": metrics["items"].get("validation"),
+        "seen_share": metrics["items"].get("seen_share"),
+        "steps": metrics["steps"],
+        "best_step": metrics["best_step"],
+        "parameters": metrics["parameters"],
+        "seconds": timing.get("seconds"),
+        "samples_per_second": timing.get("samples_per_second"),
+        "peak_rss_mb": timing.get("peak_rss_mb"),
+        "digest": metrics["digest"],
+        "commit": facts.get("commit", "unknown"),
+        "dirty": bool(facts.get("dirty")),
+        "device": facts.get("device", "unknown"),
+        "python": facts.get("python"),
+        "platform": facts.get("platform"),
+        "torch": facts.get("packages", {}).get("torch"),
+        "corpus": metrics["job"]["corpus"],
         "folder": shown(job.folder.path),
-    }  # fmt: skip
+    }
 
 
 def provenance_of(job: Job) -> dict:
@@ -79,16 +99,32 @@ def systems(plan: Plan) -> pd.DataFrame:
             published = [p for p in spec.published if p.stage == stage and p.metric == metric]
             rows.append(
                 {
-                    "recipe": recipe, "stage": stage, "title": spec.title, "contest": spec.corpus, "corpus": frame["corpus"].iloc[0], "metric": metric,
-                    "seeds": len(frame), "score": frame["score"].mean(), "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
-                    "low": _mean(frame["low"]), "high": _mean(frame["high"]), "unseen": _mean(frame["unseen"]), "oracle": _mean(frame["oracle"]),
-                    "published": "; ".join(f"{p.value} ({p.split})" for p in published), "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
-                    "parameters": int(frame["parameters"].iloc[0]), "seconds": _mean(frame["seconds"]),
-                    "total_seconds": sum(_mean(runs(chain)["seconds"]) or 0.0 for chain in zip(*(lineage(job) for job in jobs), strict=True)),
-                    "samples_per_second": _mean(frame["samples_per_second"]), "peak_rss_mb": _mean(frame["peak_rss_mb"]),
+                    "recipe": recipe,
+                    "stage": stage,
+                    "title": spec.title,
+                    "contest": spec.corpus,
+                    "corpus": frame["corpus"].iloc[0],
+                    "metric": metric,
+                    "seeds": len(frame),
+                    "score": frame["score"].mean(),
+                    "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+                    "low": _mean(frame["low"]),
+                    "high": _mean(frame["high"]),
+                    "unseen": _mean(frame["unseen"]),
+                    "oracle": _mean(frame["oracle"]),
+                    "published": "; ".join(f"{p.value} ({p.split})" for p in published),
+                    "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
+                    "parameters": int(frame["parameters"].iloc[0]),
+                    "seconds": _mean(frame["seconds"]),
+                    "total_seconds": sum(
+                        _mean(runs(chain)["seconds"]) or 0.0
+                        for chain in zip(*(lineage(job) for job in jobs), strict=True)
+                    ),
+                    "samples_per_second": _mean(frame["samples_per_second"]),
+                    "peak_rss_mb": _mean(frame["peak_rss_mb"]),
                     "scores": " ".join(str(value) for value in frame["score"]),
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from latex2mathml.converter import convert
 
 from lib.reporting.fonts import font_face, needed
+from lib.reporting.table import scroll_box
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -28,7 +29,7 @@ class Renderer(mistune.HTMLRenderer):
         return super().link(text, url, title)
 
     def table(self, text: str) -> str:
-        return f'<figure class="table"><div class="scroll" tabindex="0" role="region" aria-label="table"><table>{text}</table></div></figure>\n'
+        return f'<figure class="table">{scroll_box(f"<table>{text}</table>")}</figure>\n'
 
     def block_math(self, text: str) -> str:
         return f'<div class="scroll">{convert(text, display="block")}</div>\n'
@@ -57,7 +58,13 @@ def to_html(markdown: str) -> str:
 @cache
 def environment() -> Environment:
     """Templates: an unknown name is an error, so that no number can be silently absent."""
-    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 @cache
@@ -66,7 +73,16 @@ def _stylesheet(name: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def page(body: str, *, title: str, navigation: list[tuple[str, str]], banner: str = "", footer: str = "", styles: str = "", wide: bool = False) -> str:
+def page(
+    body: str,
+    *,
+    title: str,
+    navigation: list[tuple[str, str]],
+    banner: str = "",
+    footer: str = "",
+    styles: str = "",
+    wide: bool = False,
+) -> str:
     """A whole page around ``body``.
 
     Args:
@@ -75,8 +91,12 @@ def page(body: str, *, title: str, navigation: list[tuple[str, str]], banner: st
         banner: a warning above everything; may hold inline HTML.
         styles: more CSS, after the page's own.
     """
-    visible = html.unescape(re.sub(r"<[^>]+>", "", " ".join([body, title, banner, footer, *(text for text, _ in navigation)])))
+    visible = html.unescape(
+        re.sub(r"<[^>]+>", "", " ".join([body, title, banner, footer, *(text for text, _ in navigation)]))
+    )
     attributes = " ".join(re.findall(r'(?:alt|title)="([^"]*)"', body))
     css = font_face(needed(visible + attributes)) + "\n" + _stylesheet("page.css") + "\n" + styles
     template = environment().get_template("page.html.j2")
-    return template.render(body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide)
+    return template.render(
+        body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide
+    )

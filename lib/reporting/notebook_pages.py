@@ -1,19 +1,30 @@
-"""Executed notebooks as pages of the report: same style, code folded away, formulas as MathML, nothing from a network."""
+"""Executed notebooks as pages of the report: same style, formulas as MathML, nothing from a network."""
 
 from __future__ import annotations
 
+import html
+import logging
 import re
 from pathlib import Path
 
 from lib.recipes.plan import Plan
 from lib.reporting.html import to_html
 from lib.reporting.site import Site
+from lib.runs import paths
 
-TITLES = {"eda": "Corpus", "features": "Features", "pretrain": "Pretraining", "finetune": "Finetuning", "distill": "Distillation", "ablation": "Question", "ensemble": "Ensemble"}
+TITLES = {
+    "eda": "Corpus",
+    "features": "Features",
+    "pretrain": "Pretraining",
+    "finetune": "Finetuning",
+    "distill": "Distillation",
+    "ablation": "Question",
+    "ensemble": "Ensemble",
+}
 
 
 def write(site: Site, plan: Plan) -> dict[str, str]:
-    """Convert the executed notebooks of the plan that exist: base runs of the first seed, corpora, questions, ensembles.
+    """Convert the executed notebooks that exist: base runs of the first seed, corpora, questions, ensembles.
 
     Returns:
         folder of the run -> address of the page; a run made without its notebook is not in it.
@@ -24,8 +35,13 @@ def write(site: Site, plan: Plan) -> dict[str, str]:
         if task.rule not in TITLES or not source.exists() or not _worth_a_page(task, plan):
             continue
         name = f"notebooks/{re.sub(r'[^A-Za-z0-9_.-]+', '-', f'{task.rule}-{task.name}')}"
-        parameters = ", ".join(f"{key} {value}" for key, value in task.parameters.items() if value not in ("", None) and key not in ("out", "world"))
-        convert(site, source, name, f"{TITLES[task.rule]}: {task.name}", f"Executed `{task.notebook}` with {parameters}.")
+        parameters = [
+            f"{key} {value}"
+            for key, value in task.parameters.items()
+            if value not in ("", None) and key not in ("out", "world")
+        ]
+        about = " · ".join(["executed notebook", *parameters])
+        convert(site, source, name, f"{TITLES[task.rule]}: {task.name}", about)
         pages[str(source.parent)] = f"{name}.html"
     return pages
 
@@ -43,34 +59,42 @@ def convert(site: Site, source: Path, name: str, title: str, about: str) -> None
     from nbconvert import HTMLExporter
     from pygments.formatters import HtmlFormatter
 
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True)
+    quiet = logging.getLogger(f"{__name__}.nbconvert")
+    quiet.setLevel(logging.ERROR)  # it warns of missing alt texts, which are added below
+    exporter = HTMLExporter(
+        log=quiet, template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True
+    )
     exporter.register_filter("markdown2html", lambda text: to_html(text))
-    exporter.register_filter("highlight_code", lambda text, **_: _highlight(text))
     notebook = nbformat.read(source, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if cell.get("id") != "guard"]
     body, _ = exporter.from_notebook_node(notebook)
     body = _clean(body)
-    light, dark = HtmlFormatter(style="default").get_style_defs("pre"), HtmlFormatter(style="github-dark").get_style_defs("pre")
+    for root in (paths.home(), paths.PROJECT):  # outputs may name files; a reader has them elsewhere
+        body = body.replace(f"{root}/", "")
+    light, dark = (
+        HtmlFormatter(style="default").get_style_defs("pre"),
+        HtmlFormatter(style="github-dark").get_style_defs("pre"),
+    )
     styles = f"{_only_colours(light)}\n@media (prefers-color-scheme: dark) {{\n{_only_colours(dark)}\n}}"
     site.html(name, to_html(about) + body, title, styles=styles, wide=True)
-
-
-def _highlight(code: str) -> str:
-    """Folded: the story is in the text and the outputs."""
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
-    return f"<details><summary>code</summary><pre>{highlight(code, PythonLexer(), HtmlFormatter(nowrap=True))}</pre></details>"
 
 
 def _clean(body: str) -> str:
     """Without scripts, with an alt text on every picture, ids unique, tables in a box that scrolls."""
     body = re.sub(r"<script\b.*?</script>", "", body, flags=re.S)
     body = re.sub(r"<style\b[^>]*>.*?</style>", "", body, flags=re.S)
-    body = re.sub(r"<img (?![^>]*\balt=)", '<img alt="figure of this notebook" ', body)
-    body = re.sub(r'alt="(No description has been provided for this image)?"', 'alt="figure of this notebook"', body)
-    body = re.sub(r'(<table border="1" class="dataframe">.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S)
+    body = re.sub(r' alt="(No description has been provided for this image)?"', "", body)
+    parts = re.split(r"(<h\d[^>]*>.*?</h\d>|<img (?![^>]*\balt=))", body, flags=re.S)
+    heading = "this notebook"
+    for number, part in enumerate(parts):
+        if part.startswith("<h"):
+            heading = html.escape(re.sub(r"<[^>]+>", "", part))
+        elif part.startswith("<img "):
+            parts[number] = f'<img alt="Figure: {heading}" '
+    body = "".join(parts)
+    body = re.sub(
+        r'(<table border="1" class="dataframe">.*?</table>)', r'<div class="scroll">\1</div>', body, flags=re.S
+    )
     return body
 
 

@@ -13,7 +13,17 @@ import pandas as pd
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import ReportSpec, Scale
-from lib.reporting import figures_compare, formats, gather, notebook_pages, pages_data, pages_questions, pages_recipe, reading, tables
+from lib.reporting import (
+    figures_compare,
+    formats,
+    gather,
+    notebook_pages,
+    pages_data,
+    pages_questions,
+    pages_recipe,
+    reading,
+    tables,
+)
 from lib.reporting.answers import Answer, answer
 from lib.reporting.site import Site
 from lib.runs import paths
@@ -39,7 +49,9 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     board = gather.systems(plan)
     runs = gather.runs(plan.jobs)
     answers = {name: answer(plan, name) for name in plan.ablations}
-    site = Site(Path(out) if out else plan.report_folder, navigation(plan), load(Scale, scale).banner, footer(plan, runs))
+    site = Site(
+        Path(out) if out else plan.report_folder, navigation(plan), load(Scale, scale).banner, footer(plan, runs)
+    )
     notebooks = notebook_pages.write(site, plan)
     recipes = [pages_recipe.recipe(site, plan, name, board, list(answers.values()), notebooks) for name in plan.systems]
     for found in answers.values():
@@ -66,21 +78,42 @@ def navigation(plan: Plan) -> list[tuple[str, str]]:
 
 def footer(plan: Plan, runs: pd.DataFrame) -> str:
     commits = ", ".join(sorted(runs["commit"].unique()))
-    return f"{paths.world(plan.scale, plan.corpus)} · {formats.plural(len(runs), 'run')} · commit {commits} · every number on this page was read from run folders"
+    facts = [paths.world(plan.scale, plan.corpus), formats.plural(len(runs), "run"), f"commit {commits}"]
+    return " · ".join([*facts, "every number on this page was read from run folders"])
 
 
-def index(site: Site, plan: Plan, board: pd.DataFrame, runs: pd.DataFrame, answers: list[Answer], ensembles: list[dict], more: list) -> None:
+def index(
+    site: Site,
+    plan: Plan,
+    board: pd.DataFrame,
+    runs: pd.DataFrame,
+    answers: list[Answer],
+    ensembles: list[dict],
+    more: list,
+) -> None:
     """The front page."""
     compared = [a.comparisons.assign(ablation=a.name) for a in answers]
     rows = pd.concat(compared, ignore_index=True) if compared else pd.DataFrame(columns=["metric"])
     site.table("leaderboard", tables.leaderboard(board))
-    tracks = [track(site, metric, group.reset_index(drop=True), answers, rows[rows["metric"] == metric]) for metric, group in board.groupby("metric", sort=False)]
+    tracks = [
+        track(site, metric, group.reset_index(drop=True), answers, rows[rows["metric"] == metric])
+        for metric, group in board.groupby("metric", sort=False)
+    ]
     site.page(
-        "index", "index.md.j2", load(ReportSpec, "report").title,
-        banner=gather.mixed(runs), eyebrow=f"{plan.scale} scale · {' and '.join(ref.label for ref in plan.corpora)} · {formats.plural(len(plan.seeds), 'seed')}",
-        summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])], tracks=tracks, answers=answers,
-        ensembles=site.table("ensembles", tables.ensembles(pd.DataFrame(ensembles))) if ensembles else None, more=more, command=command(plan),
-    )  # fmt: skip
+        "index",
+        "index.md.j2",
+        load(ReportSpec, "report").title,
+        banner=gather.mixed(runs),
+        eyebrow=" · ".join(
+            [f"{plan.scale} scale", *(ref.label for ref in plan.corpora), formats.plural(len(plan.seeds), "seed")]
+        ),
+        summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])],
+        tracks=tracks,
+        answers=answers,
+        ensembles=site.table("ensembles", tables.ensembles(pd.DataFrame(ensembles))) if ensembles else None,
+        more=more,
+        command=command(plan),
+    )
 
 
 def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], rows: pd.DataFrame) -> dict:
@@ -90,24 +123,37 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
     plot = board.assign(label=labels, seconds=board["total_seconds"])
     cost = figures_compare.cost_against_score(plot.assign(label=board["recipe"] + " " + board["stage"]), metric)
     result = {
-        "metric": metric, "name": name, "rows": rows, "table": site.table(f"scores_{metric}", tables.leaderboard(board)), "verdicts": None,
-        "cost": site.picture(f"cost_{metric}", cost, f"Training time against {metric} of {len(board)} systems and stages", f"{name}: training time of all stages against score. Up and to the left is better."),
-    }  # fmt: skip
+        "metric": metric,
+        "name": name,
+        "rows": rows,
+        "table": site.table(f"scores_{metric}", tables.leaderboard(board)),
+        "verdicts": None,
+        "cost": site.picture(
+            f"cost_{metric}",
+            cost,
+            f"Training time against {metric} of {len(board)} systems and stages",
+            f"{name}: training time of all stages against score. Up and to the left is better.",
+        ),
+    }
     touching = [a for a in answers if (a.comparisons["metric"] == metric).any()]
     if touching:
         narrowed = [Answer(a.name, a.spec, a.frame[a.frame["metric"] == metric], a.jobs, a.runs) for a in touching]
         forest = pd.concat([pages_questions.forest_rows(a, named=True) for a in narrowed], ignore_index=True)
         result["verdicts"] = site.table(f"verdicts_{metric}", tables.verdicts(narrowed))
         result["forest"] = site.picture(
-            f"forest_{metric}", figures_compare.forest(forest, metric), pages_questions.forest_alt(forest, metric),
+            f"forest_{metric}",
+            figures_compare.forest(forest, metric),
+            pages_questions.forest_alt(forest, metric),
             f"{name}: all questions at once. Line: 95 % interval of the paired difference. Diamond: what was claimed.",
-        )  # fmt: skip
+        )
     return result
 
 
 def command(plan: Plan) -> str:
     """The make line of the whole report."""
-    extra = (f" CORPUS={plan.corpus}" if plan.corpus else "") + (f" SYSTEMS={','.join(plan.systems)}" if plan.systems != load(ReportSpec, "report").recipes else "")
+    extra = (f" CORPUS={plan.corpus}" if plan.corpus else "") + (
+        f" SYSTEMS={','.join(plan.systems)}" if plan.systems != load(ReportSpec, "report").recipes else ""
+    )
     return f"make reproduce SCALE={plan.scale}{extra}"
 
 

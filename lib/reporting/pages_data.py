@@ -20,8 +20,12 @@ from lib.runs.files import read_json
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
 
-
-PICTURES = {"lengths": ("lengths", "missing"), "rare and frequent": ("long_tail",), "pairs": ("scores", "components"), "splits": ()}  # section -> pictures
+PICTURES = {
+    "lengths": ("lengths", "missing"),
+    "rare and frequent": ("long_tail",),
+    "pairs": ("scores", "components"),
+    "splits": (),
+}  # section -> pictures
 COLUMNS = ("mean", "p25", "median", "p75", "max", "empty", "training pairs", "validation pairs", "touch training")
 CAPTIONS = {
     "lengths": "How long texts are, and how many frames a video has.",
@@ -49,25 +53,48 @@ def corpus(site: Site, plan: Plan, ref: CorpusRef, notebooks: dict[str, str]) ->
     """
     folder = paths.runs(plan.scale, plan.corpus) / "corpora" / ref.label
     if not (folder / "eda.json").exists():
-        raise MissingRun(f"{shown(folder)}: no eda.json. Make it with: papermill notebooks/00_data_eda.ipynb out.ipynb -p corpus {ref.name} -p scale {plan.scale} -p out {shown(folder)}")
+        raise MissingRun(
+            f"{shown(folder)}: no eda.json. Make it with: papermill notebooks/00_data_eda.ipynb out.ipynb "
+            f"-p corpus {ref.name} -p scale {plan.scale} -p out {shown(folder)}"
+        )
     facts = read_json(folder / "eda.json")
-    pictures = {path.stem: site.existing_picture(path, f"{ref.label}_{path.stem}", f"{_heading(path.stem)} of {ref.label}", CAPTIONS.get(path.stem, "")) for path in sorted((folder / "figures").glob("*.svg"))}
+    pictures = {
+        path.stem: site.existing_picture(
+            path, f"{ref.label}_{path.stem}", f"{_heading(path.stem)} of {ref.label}", CAPTIONS.get(path.stem, "")
+        )
+        for path in sorted((folder / "figures").glob("*.svg"))
+    }
     sections = _sections(facts, pictures, site, ref.label)
     site.page(
-        f"corpus_{ref.label}", "corpus.md.j2", f"Corpus {ref.label}", eyebrow=f"corpus of {ref.track} · {plan.scale} scale",
-        about="What the models get to see, counted before anything is trained.", sections=sections,
+        f"corpus_{ref.label}",
+        "corpus.md.j2",
+        f"Corpus {ref.label}",
+        eyebrow=f"corpus of {ref.track} · {plan.scale} scale",
+        sections=sections,
         links=[("Executed notebook", notebooks[str(folder)])] if str(folder) in notebooks else [],
-    )  # fmt: skip
+    )
     return ref.label, f"corpus_{ref.label}.md"
 
 
 def _sections(facts: dict[str, Any], pictures: dict[str, Picture], site: Site, label: str) -> list[dict[str, Any]]:
-    """Single values in one table of facts; a mapping of mappings is a table with a row each; pictures where they belong."""
-    nested = {key: value for key, value in facts.items() if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values())}
-    sections = [{"heading": "Facts", "table": _facts(_flat({key: value for key, value in facts.items() if key not in nested})), "pictures": []}]
+    """Single values in one table of facts; a mapping of mappings is a table with a row each; pictures beside them."""
+    nested = {
+        key: value
+        for key, value in facts.items()
+        if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values())
+    }
+    sections = [
+        {
+            "heading": "Facts",
+            "table": _facts(_flat({key: value for key, value in facts.items() if key not in nested})),
+            "pictures": [],
+        }
+    ]
     placed = {picture: section for section, names in PICTURES.items() for picture in names}
     for section in dict.fromkeys([*PICTURES, *nested, "other"]):
-        table = site.table(f"{label}_{section.replace(' ', '_')}", _records(nested[section])) if section in nested else None
+        table = (
+            site.table(f"{label}_{section.replace(' ', '_')}", _records(nested[section])) if section in nested else None
+        )
         drawn = [picture for stem, picture in pictures.items() if placed.get(stem, "other") == section]
         if table or drawn:
             sections.append({"heading": _heading(section), "table": table, "pictures": drawn})
@@ -83,7 +110,7 @@ def _records(values: dict[str, dict[str, Any]]) -> Table:
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one: ``{"oracle": {"spearman": x}}`` becomes ``{"oracle spearman": x}``; lists are left out."""
+    """Nested mappings as one, without lists: ``{"oracle": {"spearman": x}}`` becomes ``{"oracle spearman": x}``."""
     result = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -98,7 +125,9 @@ def _heading(key: str) -> str:
 
 
 def _facts(values: dict[str, Any]) -> Table:
-    shown_values = [formats.significant(value) if isinstance(value, bool | int | float) else str(value) for value in values.values()]
+    shown_values = [
+        formats.significant(value) if isinstance(value, bool | int | float) else str(value) for value in values.values()
+    ]
     frame = pd.DataFrame({"what": [key.replace("_", " ") for key in values], "value": list(values.values())})
     return Table(frame.assign(shown=shown_values), (Column("", "what"), Column("", "shown", "number")))
 
@@ -109,14 +138,22 @@ def embedding_map(site: Site, plan: Plan, name: str) -> tuple[str, str]:
     store = Store.open(job.corpus.store)
     what = "embeddings" if job.folder.embeddings.exists() else "class logits"
     picture = site.picture(
-        f"map_{name}", show.embedding_map(job.folder, store), f"Videos of {store.path.name} in the space of {name}, coloured by upper-level category, some with their title",
-        f"{what.capitalize()} of {name}, seed {job.seed}: principal components, then t-SNE. Colour: upper-level category; distances between far groups mean nothing.",
-    )  # fmt: skip
+        f"map_{name}",
+        show.embedding_map(job.folder, store),
+        f"Videos of {store.path.name} in the space of {name}, coloured by upper-level category, some with their title",
+        f"{what.capitalize()} of {name}, seed {job.seed}: principal components, then t-SNE. "
+        "Colour: upper-level category. Distances between far groups mean nothing.",
+    )
     site.page(
-        f"map_{name}", "map.md.j2", f"What {name} finds alike", eyebrow=f"embedding map · {name} {job.stage} · {job.corpus.label}",
-        about=f"Every dot is a video that {name} has looked at. Good {what} put videos of one kind beside each other without having been told the kind of most of them.",
-        map=picture, neighbours=site.table(f"neighbours_{name}", show.neighbours(job.folder, store)),
-    )  # fmt: skip
+        f"map_{name}",
+        "map.md.j2",
+        f"What {name} finds alike",
+        eyebrow=f"embedding map · {name} {job.stage} · {job.corpus.label}",
+        system=name,
+        what=what,
+        map=picture,
+        neighbours=site.table(f"neighbours_{name}", show.neighbours(job.folder, store)),
+    )
     return name, f"map_{name}.md"
 
 
@@ -127,22 +164,46 @@ def errors(site: Site, plan: Plan, name: str) -> tuple[str, str]:
     metrics = gather.metrics_of(job)
     primary, is_pairs = metrics["primary"], predictions.kind(run) == "pairs"
     label = formats.metric(primary)
-    what = ("Predicted against human score of the validation pairs", "Left: values; right: ranks, which is all that Spearman sees.") if is_pairs else (
-        "Confusion matrix of the upper level of the category tree", "Upper level of the category tree: share of each true class (row) that was given each class (column).")  # fmt: skip
+    what = (
+        (
+            "Predicted against human score of the validation pairs",
+            "Left: values; right: ranks, which is all that Spearman sees.",
+        )
+        if is_pairs
+        else (
+            "Confusion matrix of the upper level of the category tree",
+            "Upper level of the category tree: share of each true class (row) that was given each class (column).",
+        )
+    )
     context = {
         "predicted": site.picture(f"predicted_{name}", show.predicted(run, store), *what),
-        "slices": site.picture(f"slices_{name}", show.slices(run, store), f"Scores of {name} by kind of video", f"{'Spearman' if is_pairs else 'Share of right answers'} by kind of video, with 95 % intervals; the dotted line is over everything."),
-        "worst": site.table(f"worst_{name}", show.worst(run, store)), "tail": None,
-    }  # fmt: skip
+        "slices": site.picture(
+            f"slices_{name}",
+            show.slices(run, store),
+            f"Scores of {name} by kind of video",
+            f"{'Spearman' if is_pairs else 'Share of right answers'} by kind of video, with 95 % intervals; "
+            "the dotted line is over everything.",
+        ),
+        "worst": site.table(f"worst_{name}", show.worst(run, store)),
+        "tail": None,
+    }
     if not is_pairs:
         result = predictions.of_classes(run)
         tail = figures_scores.long_tail(examples.class_scores(result))
-        context["tail"] = site.picture(f"tail_{name}", tail, "F1 of each class against its number of videos", "Each dot is a class.")
+        context["tail"] = site.picture(
+            f"tail_{name}", tail, "F1 of each class against its number of videos", "Each dot is a class."
+        )
         context["confused"] = site.table(f"confused_{name}", examples.confused(run, store))
     site.page(
-        f"errors_{name}", "errors.md.j2", f"Where {name} is wrong", eyebrow=f"errors · {name} {job.stage}, seed {job.seed} · {job.corpus.label}",
-        about=f"{label[0].upper()}{label[1:]} {formats.score(metrics['scores']['validation'][primary], 4)} over {formats.count(metrics['items']['validation'])} validation items; what that number hides.", **context,
-    )  # fmt: skip
+        f"errors_{name}",
+        "errors.md.j2",
+        f"Where {name} is wrong",
+        eyebrow=f"errors · {name} {job.stage}, seed {job.seed} · {job.corpus.label}",
+        label=label[0].upper() + label[1:],
+        score=formats.score(metrics["scores"]["validation"][primary], 4),
+        items=formats.count(metrics["items"]["validation"]),
+        **context,
+    )
     return name, f"errors_{name}.md"
 
 
@@ -150,16 +211,27 @@ def provenance(site: Site, plan: Plan, runs: pd.DataFrame) -> tuple[str, str]:
     """Write ``provenance``: every run, its digest, its commit, its cost."""
     fingerprints = {ref.label: Store.open(ref.store).fingerprint for ref in plan.corpora}
     facts = {
-        "runs": formats.count(len(runs)), "training time in all": formats.seconds(runs["seconds"].sum()), "largest peak memory": f"{formats.count(runs['peak_rss_mb'].max())} MB",
-        "commits": ", ".join(sorted(runs["commit"].unique())), "uncommitted changes": "yes" if runs["dirty"].any() else "no",
-        "devices": ", ".join(sorted(runs["device"].unique())), "platforms": ", ".join(sorted(map(str, runs["platform"].unique()))),
-        "python": ", ".join(sorted(map(str, runs["python"].unique()))), "torch": ", ".join(sorted(map(str, runs["torch"].unique()))),
+        "runs": formats.count(len(runs)),
+        "training time in all": formats.seconds(runs["seconds"].sum()),
+        "largest peak memory": f"{formats.count(runs['peak_rss_mb'].max())} MB",
+        "commits": ", ".join(sorted(runs["commit"].unique())),
+        "uncommitted changes": "yes" if runs["dirty"].any() else "no",
+        "devices": ", ".join(sorted(runs["device"].unique())),
+        "platforms": ", ".join(sorted(map(str, runs["platform"].unique()))),
+        "python": ", ".join(sorted(map(str, runs["python"].unique()))),
+        "torch": ", ".join(sorted(map(str, runs["torch"].unique()))),
         **{f"fingerprint of {label}": fingerprint for label, fingerprint in fingerprints.items()},
-    }  # fmt: skip
-    table = Table(pd.DataFrame({"what": list(facts), "value": list(facts.values())}), (Column("", "what"), Column("", "value")))
+    }
+    table = Table(
+        pd.DataFrame({"what": list(facts), "value": list(facts.values())}), (Column("", "what"), Column("", "value"))
+    )
     site.page(
-        "provenance", "provenance.md.j2", "Provenance", eyebrow=f"{plan.scale} scale",
-        about="Which code, on which machine, made the numbers of this report. A digest covers every setting, the corpus, the runs a run starts from and the code of the parts it uses: equal digests mean equal results.",
-        mixed=gather.mixed(runs), facts=table, runs=site.table("runs", tables.provenance(runs)),
-    )  # fmt: skip
+        "provenance",
+        "provenance.md.j2",
+        "Provenance",
+        eyebrow=f"{plan.scale} scale",
+        mixed=gather.mixed(runs),
+        facts=table,
+        runs=site.table("runs", tables.provenance(runs)),
+    )
     return "Provenance", "provenance.md"

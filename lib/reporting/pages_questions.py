@@ -35,15 +35,36 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
     forest = forest_rows(answer)
     where = str(folder(plan, name))
     site.page(
-        f"ablation_{name}", "ablation.md.j2", spec.question, eyebrow=f"{spec.family} · {', '.join(answer.recipes)}", headline=reading.headline(answer),
-        forest=site.picture(f"forest_{name}", figures_compare.forest(forest, metric), forest_alt(forest, metric), "Line: 95 % interval of the paired difference. Diamond: what was claimed."),
-        claims=spec.claimed, about=spec.about.strip(), method=_method(plan, answer), arms=arms(answer.spec), table=site.table(f"ablation_{name}", tables.question(answer)),
-        curves=site.picture(f"curves_{name}", curves(answer), f"Validation scores over steps for the arms {', '.join(spec.arms)}", "Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference."),
-        sentences=reading.sentences(answer), discussion=spec.discussion.strip(),
-        discussion_is_old=answer.discussion_is_old, discussion_digest=spec.discussion_digest, digest=answer.digest,
+        f"ablation_{name}",
+        "ablation.md.j2",
+        spec.question,
+        eyebrow=f"{spec.family} · {', '.join(answer.recipes)}",
+        headline=reading.headline(answer),
+        forest=site.picture(
+            f"forest_{name}",
+            figures_compare.forest(forest, metric),
+            forest_alt(forest, metric),
+            "Line: 95 % interval of the paired difference. Diamond: what was claimed.",
+        ),
+        claims=spec.claimed,
+        about=spec.about.strip(),
+        method=_method(plan, answer),
+        arms=arms(answer.spec),
+        table=site.table(f"ablation_{name}", tables.question(answer)),
+        curves=site.picture(
+            f"curves_{name}",
+            curves(answer),
+            f"Validation scores over steps for the arms {', '.join(spec.arms)}",
+            "Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference.",
+        ),
+        sentences=reading.sentences(answer),
+        discussion=spec.discussion.strip(),
+        discussion_is_old=answer.discussion_is_old,
+        discussion_digest=spec.discussion_digest,
+        digest=answer.digest,
         command=f"make ablation NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else ""),
         links=[("Executed notebook", notebooks[where])] if where in notebooks else [],
-    )  # fmt: skip
+    )
 
 
 def _method(plan: Plan, answer: Answer) -> list[str]:
@@ -52,13 +73,23 @@ def _method(plan: Plan, answer: Answer) -> list[str]:
     for (recipe, stage), group in runs.groupby(["recipe", "stage"], sort=False):
         row = group.iloc[0]
         lines.append(
-            f"{recipe}, stage {stage}: {formats.count(row['train_items'])} training items of {row['corpus']}, {formats.count(row['steps'])} steps, "
-            f"{formats.count(row['validation_items'])} validation items, {formats.seconds(group['seconds'].mean())} a run."
+            f"{recipe}, stage {stage}: {formats.count(row['train_items'])} training items of {row['corpus']}, "
+            f"{formats.count(row['steps'])} steps, {formats.count(row['validation_items'])} validation items, "
+            f"{formats.seconds(group['seconds'].mean())} a run."
         )
-    lines.append(f"{formats.plural(len(plan.seeds), 'seed')} an arm ({', '.join(map(str, plan.seeds))}). Arms share corpus, split, steps, seeds and the random draws of everything that is not switched.")
-    shared = {f"{job.recipe} {parent.stage}" for jobs in answer.jobs.values() for job in jobs for parent in job.parents.values() if parent.stage_spec.seed is not None}
+    lines.append(f"{formats.plural(len(plan.seeds), 'seed')} an arm: {', '.join(map(str, plan.seeds))}.")
+    shared = {
+        f"{job.recipe} {parent.stage}"
+        for jobs in answer.jobs.values()
+        for job in jobs
+        for parent in job.parents.values()
+        if parent.stage_spec.seed is not None
+    }
     if shared:
-        lines.append(f"One pretraining feeds all seeds ({', '.join(sorted(shared))}): the interval covers the noise of the later stages only.")
+        lines.append(
+            f"One pretraining feeds all seeds ({', '.join(sorted(shared))}): "
+            "the interval covers the noise of the later stages only."
+        )
     return lines
 
 
@@ -66,11 +97,17 @@ def arms(spec: Ablation) -> Table:
     """What each arm switches, the reference first."""
 
     def switched(arm: str) -> str | None:
-        return "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items()) or None
+        return (
+            "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items())
+            or None
+        )
 
     order = [spec.reference, *(arm for arm in spec.arms if arm != spec.reference)]
     frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})
-    columns = (Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")), Column("what is switched in the recipe", "changes", "code"))
+    columns = (
+        Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")),
+        Column("what is switched in the recipe", "changes", "code"),
+    )
     return Table(frame, columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
@@ -91,17 +128,39 @@ def ensemble(site: Site, plan: Plan, name: str, notebooks: dict[str, str]) -> di
     gain = row["score"] - row["best"]
     oracle = "no oracle is known" if row["oracle"] is None else f"the oracle is {formats.score(row['oracle'])}"
     sentence = (
-        f"{formats.plural(len(members), 'member')} together reach {formats.score(row['score'], 4)} {formats.metric(metric)}, "
+        f"{formats.plural(len(members), 'member')} together reach "
+        f"{formats.score(row['score'], 4)} {formats.metric(metric)}, "
         f"{formats.difference(gain)} to the best of them; {oracle}."
     )
-    growth = pd.DataFrame({"members": range(1, len(members) + 1), "ensemble": members["growth"], "single": members["score"]})
+    growth = pd.DataFrame(
+        {"members": range(1, len(members) + 1), "ensemble": members["growth"], "single": members["score"]}
+    )
     site.page(
-        f"ensemble_{name}", "ensemble.md.j2", spec.title, eyebrow=f"ensemble · {spec.recipe} · {spec.combine.use}", sentence=sentence, about=spec.about.strip(),
-        table=site.table(f"ensemble_{name}", tables.ensembles(pd.DataFrame([row]))), members=site.table(f"members_{name}", tables.members(members, metric)),
-        growth=site.picture(f"growth_{name}", figures_compare.growth(growth, metric), f"{metric} of the ensemble of the first n members, best first", "Score of the ensemble as members join, best first."),
-        similarity=site.picture(f"similarity_{name}", figures_compare.member_similarity(result.similarity, list(members["member"])), "Rank correlation of the predictions of each two members", "Rank correlation of what each two members predict. The less alike two good members are, the more they gain together."),
-        published=site.table(f"published_{name}", tables.published([p.model_dump() for p in spec.published])) if spec.published else None,
+        f"ensemble_{name}",
+        "ensemble.md.j2",
+        spec.title,
+        eyebrow=f"ensemble · {spec.recipe} · {spec.combine.use}",
+        sentence=sentence,
+        about=spec.about.strip(),
+        table=site.table(f"ensemble_{name}", tables.ensembles(pd.DataFrame([row]))),
+        members=site.table(f"members_{name}", tables.members(members, metric)),
+        growth=site.picture(
+            f"growth_{name}",
+            figures_compare.growth(growth, metric),
+            f"{metric} of the ensemble of the first n members, best first",
+            "Score of the ensemble as members join, best first.",
+        ),
+        similarity=site.picture(
+            f"similarity_{name}",
+            figures_compare.member_similarity(result.similarity, list(members["member"])),
+            "Rank correlation of the predictions of each two members",
+            "Rank correlation of what each two members predict. "
+            "The less alike two good members are, the more they gain together.",
+        ),
+        published=site.table(f"published_{name}", tables.published([p.model_dump() for p in spec.published]))
+        if spec.published
+        else None,
         command=f"make ensemble NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else ""),
         links=[("Executed notebook", notebooks[where])] if where in notebooks else [],
-    )  # fmt: skip
+    )
     return row

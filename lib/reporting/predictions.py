@@ -31,7 +31,7 @@ class ClassPredictions:
 
 
 def kind(run: RunFolder) -> str:
-    """"pairs", "classes" or "tags" (a pretraining run, judged by its loss)."""
+    """ "pairs", "classes" or "tags" (a pretraining run, judged by its loss)."""
     return {"spearman": "pairs", "mean_f1": "classes"}.get(run.read_metrics()["primary"], "tags")
 
 
@@ -82,5 +82,7 @@ def unit(values: np.ndarray) -> np.ndarray:
 def _arrays(run: RunFolder, name: str) -> dict[str, np.ndarray]:
     path = run.path / name
     if not path.exists():
-        raise MissingRun(f"{shown(run.path)}: no {name}; the run is unfinished, or its stage predicts nothing of the kind")
+        raise MissingRun(
+            f"{shown(run.path)}: no {name}; the run is unfinished, or its stage predicts nothing of the kind"
+        )
     return run.read_arrays(path)

@@ -1,4 +1,4 @@
-"""What may be said of numbers, by rule: the sentences of the report that carry results. No sentence is typed by hand."""
+"""What may be said of numbers, by rule: the sentences of the report that carry results."""
 
 from __future__ import annotations
 
@@ -31,13 +31,25 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     effects = rows[rows["verdict"].map(seen)]
     effects = effects.reindex(effects["difference"].abs().sort_values(ascending=False, kind="stable").index)
     counted = f"{len(effects)} of {f.plural(len(rows), 'comparison')}"
-    told = [f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}" for _, r in effects.iterrows()]
+    told = [
+        f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
+        for _, r in effects.iterrows()
+    ]
     limit = rows.loc[~rows["verdict"].map(seen), "detectable"].median()
     seeds = f.plural(int(rows["n"].max()), "seed")
-    rest = "" if limit != limit else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
+    rest = (
+        ""
+        if limit != limit
+        else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
+    )
     if not told:
         return f"{name}: none of {f.plural(len(rows), 'comparison')} shows an effect.{rest}"
-    return f"{name}: {counted} {'shows' if len(effects) == 1 else 'show'} an effect. " + "; ".join(told) + "." + (rest if len(effects) < len(rows) else "")
+    return (
+        f"{name}: {counted} {'shows' if len(effects) == 1 else 'show'} an effect. "
+        + "; ".join(told)
+        + "."
+        + (rest if len(effects) < len(rows) else "")
+    )
 
 
 def _arm(row: pd.Series) -> str:
@@ -53,7 +65,8 @@ def sentences(answer: Answer) -> list[str]:
             f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
         )
         if not seen(row["verdict"]) and row["detectable"] == row["detectable"]:
-            line += f" These seeds would have shown a true effect of {f.score(row['detectable'], 4)} four times out of five."
+            worth = f.score(row["detectable"], 4)
+            line += f" These seeds would have shown a true effect of {worth} four times out of five."
         lines.append(line + _claim(row))
     return lines
 
@@ -64,12 +77,21 @@ def _claim(row: pd.Series) -> str:
     text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
     if row["low"] != row["low"]:
         return text + "."
-    where = "inside" if row["low"] <= row["claimed"] <= row["high"] else "above" if row["claimed"] > row["high"] else "below"
+    where = (
+        "inside"
+        if row["low"] <= row["claimed"] <= row["high"]
+        else "above"
+        if row["claimed"] > row["high"]
+        else "below"
+    )
     return f"{text}, which lies {where} our interval."
 
 
 def headline(answer: Answer) -> str:
     """One line under the question: the verdict on each system."""
     rows = [row for _, row in answer.comparisons.iterrows()]
-    text = "; ".join(f"{row['verdict']} on {row['recipe']}" + ("" if row["arm"] == "with" else f" (arm `{row['arm']}`)") for row in rows)
+    text = "; ".join(
+        f"{row['verdict']} on {row['recipe']}" + ("" if row["arm"] == "with" else f" (arm `{row['arm']}`)")
+        for row in rows
+    )
     return f"{text[0].upper()}{text[1:]}."

@@ -15,7 +15,18 @@ from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, figures_compare, figures_scores, figures_space, figures_training, formats, gather, pages_questions, predictions, tables
+from lib.reporting import (
+    examples,
+    figures_compare,
+    figures_scores,
+    figures_space,
+    figures_training,
+    formats,
+    gather,
+    pages_questions,
+    predictions,
+    tables,
+)
 from lib.reporting.answers import Answer
 from lib.reporting.ensembles import Result
 from lib.reporting.reading import sentences
@@ -26,7 +37,10 @@ from lib.runs.folder import RunFolder
 
 def job(job: Job) -> Table:
     """The resolved job: recipe, stage, arm, seed, corpus, digest, folder, parents, finished or not."""
-    facts = {key: formats.significant(value) if isinstance(value, bool) else str(value) for key, value in job.describe().items()}
+    facts = {
+        key: formats.significant(value) if isinstance(value, bool) else str(value)
+        for key, value in job.describe().items()
+    }
     frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
     return Table(frame, (Column("", "what"), Column("", "value", "code")))
 
@@ -36,7 +50,9 @@ def curves(run: RunFolder) -> Figure:
     metrics, history = run.read_metrics(), run.history
     events = history.frame("event")
     rewinds = [int(row["step"]) for _, row in events.iterrows() if row.get("event") == "rewind"]
-    return figures_training.run_curves(history.frame("loss"), history.frame("scores"), metrics["primary"], metrics["best_step"], rewinds)
+    return figures_training.run_curves(
+        history.frame("loss"), history.frame("scores"), metrics["primary"], metrics["best_step"], rewinds
+    )
 
 
 def scores(run: RunFolder) -> Table:
@@ -44,43 +60,77 @@ def scores(run: RunFolder) -> Table:
     metrics = run.read_metrics()
     rows = [
         {
-            "split": split, "metric": metric, "score": value,
+            "split": split,
+            "metric": metric,
+            "score": value,
             "low": metrics["intervals"].get(metric, [None, None])[0] if split == "validation" else None,
             "high": metrics["intervals"].get(metric, [None, None])[1] if split == "validation" else None,
             "oracle": metrics["oracle"].get(metric) if split == "validation" else None,
         }
         for split, values in metrics["scores"].items()
         for metric, value in values.items()
-    ]  # fmt: skip
+    ]
     columns = (
-        Column("part", "split"), Column("metric", "metric"), Column("score", lambda r: formats.score(r["score"], 4), "number"),
+        Column("part", "split"),
+        Column("metric", "metric"),
+        Column("score", lambda r: formats.score(r["score"], 4), "number"),
         Column("95 % interval", lambda r: formats.interval(r["low"], r["high"]), "number", "over validation items"),
         Column("oracle", lambda r: formats.score(r["oracle"]), "number", "score of the generator's own truth"),
-    )  # fmt: skip
-    items = ", ".join(f"{key.replace('_', ' ')}: {formats.significant(value)}" for key, value in metrics["items"].items())
-    return Table(pd.DataFrame(rows), columns, f"{items}. Kept: step {formats.count(metrics['best_step'])} of {formats.count(metrics['steps'])}.")
+    )
+    items = ", ".join(
+        f"{key.replace('_', ' ')}: {formats.significant(value)}" for key, value in metrics["items"].items()
+    )
+    return Table(
+        pd.DataFrame(rows),
+        columns,
+        f"{items}. Kept: step {formats.count(metrics['best_step'])} of {formats.count(metrics['steps'])}.",
+    )
 
 
 def against_published(run: RunFolder, recipe: Recipe) -> Table:
     """Our score beside each published score of the same stage and metric; other data, so never subtracted."""
     metrics = run.read_metrics()
     ours = metrics["scores"]["validation"]
-    rows = [{"whose": "ours", "corpus": metrics["job"]["corpus"], "split": "validation", "metric": m, "score": v, "source": "", "note": ""} for m, v in ours.items()]
+    rows = [
+        {
+            "whose": "ours",
+            "corpus": metrics["job"]["corpus"],
+            "split": "validation",
+            "metric": m,
+            "score": v,
+            "source": "",
+            "note": "",
+        }
+        for m, v in ours.items()
+    ]
     rows += [
-        {"whose": "published", "corpus": recipe.origin.contest, "split": p.split, "metric": p.metric, "score": p.value, "source": p.source, "note": p.note}
+        {
+            "whose": "published",
+            "corpus": recipe.origin.contest,
+            "split": p.split,
+            "metric": p.metric,
+            "score": p.value,
+            "source": p.source,
+            "note": p.note,
+        }
         for p in recipe.published
         if p.stage == metrics["job"]["stage"].split("_")[0]
     ]
     frame = pd.DataFrame(rows).sort_values("metric", kind="stable").reset_index(drop=True)
     columns = (
-        Column("", "whose"), Column("metric", "metric"), Column("score", lambda r: formats.score(r["score"], 4), "number"), Column("corpus", "corpus"),
-        Column("split", "split"), Column("source", "source"), Column("note", "note"),
-    )  # fmt: skip
+        Column("", "whose"),
+        Column("metric", "metric"),
+        Column("score", lambda r: formats.score(r["score"], 4), "number"),
+        Column("corpus", "corpus"),
+        Column("split", "split"),
+        Column("source", "source"),
+        Column("note", "note"),
+    )
     return Table(frame, columns, emphasis=lambda r: "reference" if r["whose"] == "ours" else "")
 
 
 def predicted(run: RunFolder, store: Store | Path | str | None = None) -> Figure:
-    """Pairs: predicted against human score, as values and ranks. Classes: confusion of the upper level (needs the store)."""
+    """Pairs: predicted against human score, as values and ranks. Classes: confusion of the upper level."""
     if predictions.kind(run) == "pairs":
         result = predictions.of_pairs(run)
         return figures_scores.predicted_against_true(result.cosine, result.score)
@@ -125,9 +175,6 @@ def teacher_student(run: RunFolder, teacher: RunFolder) -> Figure:
     if not np.array_equal(student.pairs, master.pairs):
         raise ValueError("teacher and student were validated on different pairs; give both the same split")
     return figures_scores.teacher_student(master.cosine, student.cosine, student.score)
-
-
-# ---- questions, ensembles, leaderboard
 
 
 def arms(plan: Plan, ablation: str) -> Table:
@@ -190,7 +237,13 @@ def members(result: Result) -> Table:
 
 def growth(result: Result) -> Figure:
     """Score of the ensemble as members join, best first."""
-    frame = pd.DataFrame({"members": range(1, len(result.members) + 1), "ensemble": result.members["growth"], "single": result.members["score"]})
+    frame = pd.DataFrame(
+        {
+            "members": range(1, len(result.members) + 1),
+            "ensemble": result.members["growth"],
+            "single": result.members["score"],
+        }
+    )
     return figures_compare.growth(frame, result.metrics["primary"])
 
 

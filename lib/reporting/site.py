@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from lib.reporting import formats, style
 from lib.reporting.html import environment, page, to_html
-from lib.reporting.table import Table, inline
+from lib.reporting.table import Table, inline, scroll_box
 from lib.runs.files import replace_folder, write_text
 
 
@@ -32,9 +32,10 @@ class Picture:
     height: int
 
     def html(self) -> str:
-        image = f'<img src="{self.file}" alt="{html.escape(self.alt)}" width="{self.width}" height="{self.height}" loading="lazy">'
+        size = f'width="{self.width}" height="{self.height}"'
+        image = f'<img src="{self.file}" alt="{html.escape(self.alt)}" {size} loading="lazy">'
         caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
-        return f'<figure class="picture"><div class="frame" tabindex="0" role="region" aria-label="figure">{image}</div>{caption}</figure>'
+        return f'<figure class="picture">{scroll_box(image, "figure", "frame")}{caption}</figure>'
 
     def markdown(self) -> str:
         return f"![{self.alt}]({self.file})" + (f"\n\n*{self.caption}*" if self.caption else "")
@@ -48,7 +49,10 @@ class Download:
     file: str
 
     def html(self) -> str:
-        return self.table.html().removesuffix("</figure>") + f'<p class="downloads"><a href="{self.file}">CSV</a></p></figure>'
+        return (
+            self.table.html().removesuffix("</figure>")
+            + f'<p class="downloads"><a href="{self.file}">CSV</a></p></figure>'
+        )
 
     def markdown(self) -> str:
         return f"{self.table.markdown()}\n\n[CSV]({self.file})"
@@ -91,12 +95,25 @@ class Site:
         body = to_html(source.render(**context, show=lambda thing: f"\n{thing.html()}\n"))
         self.html(name, body, title, banner=banner)
 
-    def html(self, name: str, body: str, title: str, *, banner: str | None = None, styles: str = "", wide: bool = False) -> None:
+    def html(
+        self, name: str, body: str, title: str, *, banner: str | None = None, styles: str = "", wide: bool = False
+    ) -> None:
         up = "../" * name.count("/")
         navigation = [(text, up + address) for text, address in self.navigation]
         banner = self.banner if banner is None else banner
         full = f"{title} · {self.navigation[0][0]}" if title != self.navigation[0][0] else title
-        write_text(self.partial / f"{name}.html", page(body, title=full, navigation=navigation, banner=inline(banner), footer=self.footer, styles=styles, wide=wide))
+        write_text(
+            self.partial / f"{name}.html",
+            page(
+                body,
+                title=full,
+                navigation=navigation,
+                banner=inline(banner),
+                footer=self.footer,
+                styles=styles,
+                wide=wide,
+            ),
+        )
 
     def finish(self) -> Path:
         return replace_folder(self.partial, self.out)
@@ -111,7 +128,9 @@ def _size(path: Path) -> tuple[int, int]:
             return image.size
     head = path.read_text(encoding="utf-8")[:2000]
     sizes = [re.search(rf'{side}="([\d.]+)(pt|px)?"', head) for side in ("width", "height")]
-    return tuple(round(float(found.group(1)) * (4 / 3 if found.group(2) == "pt" else 1)) if found else 600 for found in sizes)
+    return tuple(
+        round(float(found.group(1)) * (4 / 3 if found.group(2) == "pt" else 1)) if found else 600 for found in sizes
+    )
 
 
 def _tidy(text: str) -> str:

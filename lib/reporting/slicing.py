@@ -24,11 +24,14 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str, float
     """Scores of a run's validation items by slice.
 
     Returns:
-        frame with columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; name of the score; score over everything.
+        frame with columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; name of the score; score over all.
     """
     if predictions.kind(run) == "pairs":
         result = predictions.of_pairs(run)
-        rows = [_row(by, name, *_spearman(result.cosine[mask], result.score[mask])) for by, name, mask in _of_pairs(result, store)]
+        rows = [
+            _row(by, name, *_spearman(result.cosine[mask], result.score[mask]))
+            for by, name, mask in _of_pairs(result, store)
+        ]
         return _frame(rows), "spearman", spearman(result.cosine, result.score)
     result = predictions.of_classes(run)
     right = result.predicted == result.truth
@@ -68,22 +71,25 @@ def _of_classes(result: predictions.ClassPredictions, store: Store) -> Iterator[
 
 
 def _facts(store: Store, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Lengths, frames and tags of the videos that occur in ``rows``, and where each element of ``rows`` stands in them."""
+    """Lengths, frames and tags of the videos in ``rows``, and where each element of ``rows`` stands in them."""
     unique, place = np.unique(rows, return_inverse=True)
     videos = [store.video(int(row), frames=False) for row in unique]
     frame = pd.DataFrame(
         {
-            "title": [len(video.title) for video in videos], "asr": [len(video.asr) for video in videos],
-            "ocr": [sum(len(text) for _, text in video.ocr) for video in videos], "frames": store.n_frames[unique], "tags": [set(video.tags or ()) for video in videos],
+            "title": [len(video.title) for video in videos],
+            "asr": [len(video.asr) for video in videos],
+            "ocr": [sum(len(text) for _, text in video.ocr) for video in videos],
+            "frames": store.n_frames[unique],
+            "tags": [set(video.tags or ()) for video in videos],
         }
-    )  # fmt: skip
+    )
     return frame, place.reshape(rows.shape)
 
 
 def _thirds(by: str, values: np.ndarray, unit: str) -> Iterator[tuple[str, str, np.ndarray]]:
     """Three slices of about the same size; fewer where many values are equal."""
-    edges = np.unique(np.quantile(values, [0, 1 / 3, 2 / 3, 1], method="inverted_cdf"))
-    index = np.searchsorted(edges, values, side="left").clip(min=1) if len(edges) > 1 else np.ones(len(values), int)
+    edges = np.unique(np.quantile(values, [1 / 3, 2 / 3], method="inverted_cdf"))
+    index = np.searchsorted(edges, values, side="left")
     for number in np.unique(index):
         mask = index == number
         low, high = values[mask].min(), values[mask].max()
@@ -108,5 +114,8 @@ def _spearman(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, float, flo
 def _share(right: np.ndarray) -> tuple[int, float, float, float]:
     """Wilson's interval of a share."""
     n, p = len(right), float(right.mean())
-    centre, half = (p + Z**2 / (2 * n)) / (1 + Z**2 / n), Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    centre, half = (
+        (p + Z**2 / (2 * n)) / (1 + Z**2 / n),
+        Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)),
+    )
     return n, p, float(centre - half), float(centre + half)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from matplotlib import rcParams
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from lib.runs.files import write_atomically
@@ -40,21 +41,50 @@ def use() -> None:
     from matplotlib import font_manager
 
     font_manager.fontManager.addfont(str(pylopdf_fonts_zh_cn.sans_path()))
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # the Chinese font has no bold cut; that is fine
+    logging.getLogger("matplotlib.font_manager").setLevel(
+        logging.ERROR
+    )  # the Chinese font has no bold cut; that is fine
     rcParams.update(
         {
-            "font.family": ["DejaVu Sans", "Noto Sans SC"], "font.size": 9.5, "text.color": INK,
-            "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 9,
-            "axes.labelsize": 9.5, "axes.labelcolor": INK, "axes.edgecolor": FAINT, "axes.linewidth": 0.8,
-            "axes.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.unicode_minus": True,
-            "axes.grid": True, "grid.color": RULE, "grid.linewidth": 0.7,
-            "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "xtick.color": MUTED, "ytick.color": MUTED,
-            "xtick.labelcolor": INK, "ytick.labelcolor": INK, "xtick.major.size": 3, "ytick.major.size": 0,
-            "legend.frameon": False, "legend.fontsize": 8.5, "legend.handlelength": 1.6,
-            "lines.linewidth": 1.8, "lines.markersize": 5, "figure.facecolor": "white", "savefig.facecolor": "white",
-            "svg.fonttype": "path", "svg.hashsalt": "vidlab", "figure.dpi": 100,
+            "font.family": ["DejaVu Sans", "Noto Sans SC"],
+            "font.size": 9.5,
+            "text.color": INK,
+            "axes.titlesize": 10.5,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.titlepad": 9,
+            "axes.labelsize": 9.5,
+            "axes.labelcolor": INK,
+            "axes.edgecolor": FAINT,
+            "axes.linewidth": 0.8,
+            "axes.facecolor": "none",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.unicode_minus": True,
+            "axes.grid": True,
+            "grid.color": RULE,
+            "grid.linewidth": 0.7,
+            "xtick.labelsize": 8.5,
+            "ytick.labelsize": 8.5,
+            "xtick.color": MUTED,
+            "ytick.color": MUTED,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
+            "xtick.major.size": 3,
+            "ytick.major.size": 0,
+            "legend.frameon": False,
+            "legend.fontsize": 8.5,
+            "legend.handlelength": 1.6,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "svg.fonttype": "path",
+            "svg.hashsalt": "vidlab",
+            "figure.dpi": 100,
         }
-    )  # fmt: skip
+    )
     _show_in_notebooks()
 
 
@@ -88,14 +118,18 @@ def colours(names) -> dict[str, str]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text: no date, fixed ids, coordinates to a hundredth of a point; equal figures give equal text."""
+    """The figure as SVG text: no date, fixed ids, coordinates to a hundredth; equal figures give equal text."""
     use()
     engine = figure.get_layout_engine()
     if engine is not None:  # laid out once: a second pass would move things by a hair
         engine.execute(figure)
         figure.set_layout_engine("none")
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
+    buffer, dpi, face = io.StringIO(), figure.dpi, figure.get_facecolor()
+    figure.set_facecolor("none")
+    try:  # without savefig's rehearsal: the layout is settled, and a report draws many figures
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    finally:
+        figure.set(dpi=dpi, facecolor=face)
     text = _COORDINATES.sub(lambda match: _LONG_NUMBER.sub(_shorten, match.group()), buffer.getvalue())
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
 

@@ -26,8 +26,8 @@ class Column:
 
     Args:
         title: heading.
-        show: a row (Series) -> text with inline Markdown, lines after the first in small print; a string names the field
-            to show as it is.
+        show: a row (Series) -> text with inline Markdown, lines after the first in small print; a string names the
+            field to show as it is.
         kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code" (every line).
         hint: what the heading means, shown on hover.
     """
@@ -49,7 +49,9 @@ class Table:
     columns: tuple[Column, ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
-    emphasis: Callable[[pd.Series], str] = field(default=lambda row: "")  # row -> CSS class, "reference" for reference rows
+    emphasis: Callable[[pd.Series], str] = field(
+        default=lambda row: ""
+    )  # row -> CSS class, "reference" for reference rows
 
     @classmethod
     def plain(cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None) -> Table:
@@ -90,10 +92,13 @@ class Table:
     def html(self) -> str:
         """A table in a box of its own that scrolls sideways on narrow screens."""
         head = "".join(
-            f'<th scope="col" class="{column.kind}"{_title(column.hint)}>{html.escape(column.title)}</th>' for column in self.columns
+            f'<th scope="col" class="{column.kind}"{_title(column.hint)}>{html.escape(column.title)}</th>'
+            for column in self.columns
         )
         body = "".join(
-            f'<tr{_class(self.emphasis(row))}>' + "".join(self._html_cell(column, row) for column in self.columns) + "</tr>"
+            f"<tr{_class(self.emphasis(row))}>"
+            + "".join(self._html_cell(column, row) for column in self.columns)
+            + "</tr>"
             for row in self._rows()
         )
         caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
@@ -101,14 +106,18 @@ class Table:
         titled = any(column.title for column in self.columns)
         thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
         table = f"<table>{thead}<tbody>{body}</tbody></table>"
-        return f'<figure class="{kind}"><div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>{caption}{notes}</figure>'
+        return f'<figure class="{kind}">{scroll_box(table)}{caption}{notes}</figure>'
 
     def _html_cell(self, column: Column, row: pd.Series) -> str:
         text = column.text(row)
         if column.kind == "verdict" and text != NOTHING:
             content = chip(text)
         elif column.kind == "code":
-            content = "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines()) if text != NOTHING else text
+            content = (
+                "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines())
+                if text != NOTHING
+                else text
+            )
         else:
             first, *rest = text.split("\n")
             content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)
@@ -116,6 +125,11 @@ class Table:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def scroll_box(content: str, label: str = "table", kind: str = "scroll") -> str:
+    """A box that scrolls sideways by itself, by keyboard too, so that the page never does."""
+    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}">{content}</div>'
 
 
 def inline(text: str) -> str:

@@ -13,9 +13,13 @@ PAIRED = "95 % t-interval of the mean paired difference over seeds"
 
 
 def published_cell(row: pd.Series) -> str:
-    """"0.886 / 0.836", and below it where each was measured."""
+    """ "0.886 / 0.836", and below it where each was measured."""
     pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
-    return f"{' / '.join(f.score(float(value)) for value, _ in pairs)}\n{' / '.join(split for _, split in pairs)}" if pairs else f.NOTHING
+    return (
+        f"{' / '.join(f.score(float(value)) for value, _ in pairs)}\n{' / '.join(split for _, split in pairs)}"
+        if pairs
+        else f.NOTHING
+    )
 
 
 def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
@@ -29,10 +33,28 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
 
     columns = [
         Column("system", system),
-        Column(metric, lambda r: f"**{f.score(r['score'])}**" + (f"\n± {f.score(r['sd'], 4)}" if r["sd"] == r["sd"] and r["sd"] is not None else ""), "number", "mean over seeds ± standard deviation over seeds"),
+        Column(
+            metric,
+            lambda r: (
+                f"**{f.score(r['score'])}**"
+                + (f"\n± {f.score(r['sd'], 4)}" if r["sd"] == r["sd"] and r["sd"] is not None else "")
+            ),
+            "number",
+            "mean over seeds ± standard deviation over seeds",
+        ),
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
-        Column("unseen", lambda r: f.score(r["unseen"]), "number", "only validation pairs neither of whose videos occurs in a training pair"),
-        Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth; nothing can be expected to beat it"),
+        Column(
+            "unseen",
+            lambda r: f.score(r["unseen"]),
+            "number",
+            "only validation pairs neither of whose videos occurs in a training pair",
+        ),
+        Column(
+            "oracle",
+            lambda r: f.score(r["oracle"]),
+            "number",
+            "score of the generator's own truth; nothing can be expected to beat it",
+        ),
         Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
         Column("training", lambda r: f.seconds(r["total_seconds"]), "number", "all stages, mean over seeds"),
         Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number", "training samples of this stage"),
@@ -41,7 +63,10 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
     if frame["unseen"].isna().all():
         columns = [column for column in columns if column.title != "unseen"]
     seeds = f.plural(int(frame["seeds"].max()), "seed")
-    caption = f"Validation part of {corpora}, mean over {seeds}. Interval: {ITEMS}. Published scores belong to the competition's data and are not comparable."
+    caption = (
+        f"Validation part of {corpora}, mean over {seeds}. Interval: {ITEMS}. "
+        "Published scores belong to the competition's data and are not comparable."
+    )
     return Table(frame, tuple(columns), caption)
 
 
@@ -53,7 +78,12 @@ def question(answer: Answer) -> Table:
         Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
         Column(metric, lambda r: f.score(r["score"], 4), "number", "mean over seeds"),
         Column("sd", lambda r: f.score(r["sd"], 4), "number", "standard deviation over seeds"),
-        Column("difference", lambda r: f.difference(r["difference"]), "number", "arm minus reference, same seed, same data order"),
+        Column(
+            "difference",
+            lambda r: f.difference(r["difference"]),
+            "number",
+            "arm minus reference, same seed, same data order",
+        ),
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number", PAIRED),
         Column("verdict", lambda r: r["verdict"] or None, "verdict"),
         Column("claimed", lambda r: f.difference(r["claimed"]), "number", "by its authors, on other data"),
@@ -67,75 +97,122 @@ def question(answer: Answer) -> Table:
 
 def verdicts(answers: list[Answer]) -> Table:
     """One line per question and system: what the report found."""
-    frame = pd.concat([a.comparisons.assign(ablation=a.name, question=a.spec.question, family=a.spec.family) for a in answers], ignore_index=True)
+    frame = pd.concat(
+        [a.comparisons.assign(ablation=a.name, question=a.spec.question, family=a.spec.family) for a in answers],
+        ignore_index=True,
+    )
     columns = (
         Column("question", lambda r: f"[{r['question']}](ablation_{r['ablation']}.md)\n`{r['arm']}` on {r['recipe']}"),
         Column("verdict", "verdict", "verdict"),
-        Column("difference", lambda r: f.difference(r["difference"]), "number", "in the metric of the track, to the reference arm"),
+        Column(
+            "difference",
+            lambda r: f.difference(r["difference"]),
+            "number",
+            "in the metric of the track, to the reference arm",
+        ),
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number", PAIRED),
         Column("claimed", lambda r: f.difference(r["claimed"]), "number", "by its authors, on other data"),
     )
-    return Table(frame, columns, f"Arm minus reference, {f.plural(int(frame['n'].max()), 'paired seed')}. Interval: {PAIRED}.")
+    return Table(
+        frame, columns, f"Arm minus reference, {f.plural(int(frame['n'].max()), 'paired seed')}. Interval: {PAIRED}."
+    )
 
 
 def published(rows: list[dict]) -> Table:
     """Published scores of a system with their sources."""
     columns = (
-        Column("stage", "stage"), Column("split", "split"), Column("metric", "metric"), Column("score", lambda r: str(r["value"]), "number"),
-        Column("source", "source"), Column("note", lambda r: r["note"] or None),
-    )  # fmt: skip
+        Column("stage", "stage"),
+        Column("split", "split"),
+        Column("metric", "metric"),
+        Column("score", lambda r: str(r["value"]), "number"),
+        Column("source", "source"),
+        Column("note", lambda r: r["note"] or None),
+    )
     return Table(pd.DataFrame(rows), columns)
 
 
 def quirks(rows: list[dict]) -> Table:
     """What the original code does beside its description, and the switch that restores it."""
-    columns = (Column("id", "id", "code"), Column("the original", "says"), Column("switch", lambda r: r["switch"].replace("; ", "\n") or None, "code"))
+    columns = (
+        Column("id", "id", "code"),
+        Column("the original", "says"),
+        Column("switch", lambda r: r["switch"].replace("; ", "\n") or None, "code"),
+    )
     return Table(pd.DataFrame(rows), columns)
 
 
 def members(frame: pd.DataFrame, metric: str) -> Table:
     """Members of an ensemble: alone, and what the ensemble loses without them."""
     columns = (
-        Column("member", "member", "code"), Column(f.metric(metric), lambda r: f.score(r["score"], 4), "number", "of the member alone"),
+        Column("member", "member", "code"),
+        Column(f.metric(metric), lambda r: f.score(r["score"], 4), "number", "of the member alone"),
         Column("without it", lambda r: f.score(r["without"], 4), "number", "score of the ensemble of all others"),
         Column("adds", lambda r: f.difference(r["gain"]), "number", "ensemble minus ensemble without it"),
-        Column("first n", lambda r: f.score(r["growth"], 4), "number", "ensemble of the members up to this line, best first"),
-    )  # fmt: skip
+        Column(
+            "first n",
+            lambda r: f.score(r["growth"], 4),
+            "number",
+            "ensemble of the members up to this line, best first",
+        ),
+    )
     return Table(frame, columns, "Best member first.")
 
 
 def ensembles(frame: pd.DataFrame) -> Table:
     """Ensembles of the report."""
     columns = (
-        Column("ensemble", lambda r: f"[{r['title']}](ensemble_{r['name']}.md)\n{r['recipe']}, {f.plural(int(r['members']), 'member')}"),
-        Column("metric", lambda r: f.metric(r["metric"])), Column("ensemble", lambda r: f"**{f.score(r['score'])}**", "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over validation items (bootstrap)"),
-        Column("best member", lambda r: f.score(r["best"]), "number"), Column("gain", lambda r: f.difference(r["score"] - r["best"]), "number", "to the best member"),
+        Column(
+            "ensemble",
+            lambda r: (
+                f"[{r['title']}](ensemble_{r['name']}.md)\n{r['recipe']}, {f.plural(int(r['members']), 'member')}"
+            ),
+        ),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("ensemble", lambda r: f"**{f.score(r['score'])}**", "number"),
+        Column(
+            "95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over validation items (bootstrap)"
+        ),
+        Column("best member", lambda r: f.score(r["best"]), "number"),
+        Column("gain", lambda r: f.difference(r["score"] - r["best"]), "number", "to the best member"),
         Column("oracle", lambda r: f.score(r["oracle"]), "number"),
         Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
-    )  # fmt: skip
+    )
     return Table(frame, columns)
 
 
 def stages(frame: pd.DataFrame) -> Table:
     """What each stage of a system cost, mean over seeds."""
     columns = (
-        Column("stage", "stage"), Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
-        Column("steps", lambda r: f.count(r["steps"]), "number"), Column("training items", lambda r: f.count(r["train_items"]), "number"),
-        Column("time", lambda r: f.seconds(r["seconds"]), "number"), Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
+        Column("stage", "stage"),
+        Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
+        Column("steps", lambda r: f.count(r["steps"]), "number"),
+        Column("training items", lambda r: f.count(r["train_items"]), "number"),
+        Column("time", lambda r: f.seconds(r["seconds"]), "number"),
+        Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
         Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
-        Column("peak memory", lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING, "number"),
-    )  # fmt: skip
+        Column(
+            "peak memory",
+            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
+            "number",
+        ),
+    )
     return Table(frame, columns, "Means over seeds.")
 
 
 def provenance(frame: pd.DataFrame) -> Table:
     """Every run behind the report."""
     columns = (
-        Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"), Column("score", lambda r: f.score(r["score"], 4), "number"),
-        Column("metric", lambda r: f.metric(r["metric"])), Column("digest", "digest", "code"),
-        Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"), Column("device", "device"),
+        Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
+        Column("score", lambda r: f.score(r["score"], 4), "number"),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("digest", "digest", "code"),
+        Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
+        Column("device", "device"),
         Column("time", lambda r: f.seconds(r["seconds"]), "number"),
-        Column("peak memory", lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING, "number"),
-    )  # fmt: skip
+        Column(
+            "peak memory",
+            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
+            "number",
+        ),
+    )
     return Table(frame, columns)

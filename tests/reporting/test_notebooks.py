@@ -1,0 +1,69 @@
+"""Notebooks 05 to 07 over the fake world, cell by cell in this process: no kernel, a second each."""
+
+import json
+
+import nbformat
+import pytest
+
+from lib.reporting import ensembles, pages
+from lib.runs.paths import notebooks
+
+PARAMETERS = {
+    "05_ablation": {"ablation": "ema"},
+    "06_ensemble": {"ensemble": "aiac_rank1_concat"},
+    "07_leaderboard": {"systems": "wechat_baseline"},
+}
+
+
+def run(name: str, **parameters) -> dict:
+    notebook = nbformat.read(notebooks() / f"{name}.ipynb", as_version=4)
+    scope: dict = {"__name__": "__main__"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{name}:{cell.id}", "exec"), scope)
+            if "parameters" in cell.metadata.get("tags", []):
+                assert set(parameters) <= set(scope)
+                scope |= parameters
+    return scope
+
+
+def test_ablation_writes_table_and_comparison(world, tmp_path):
+    run("05_ablation", **PARAMETERS["05_ablation"], out=str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "comparison.json"}
+    assert json.loads((tmp_path / "comparison.json").read_text())["ablation"] == "ema"
+
+
+def test_ensemble_writes_metrics_members_and_vectors(world, tmp_path):
+    run("06_ensemble", **PARAMETERS["06_ensemble"], out=str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "metrics.json",
+        "members.csv",
+        "similarity.csv",
+        "embeddings.npz",
+    }
+
+
+def test_leaderboard_renders_the_same_report_as_the_module_bit_for_bit(world, tmp_path):
+    name = "wechat_baseline_mean"
+    ensembles.write(ensembles.combine(world, name), ensembles.folder(world, name))
+    run("07_leaderboard", **PARAMETERS["07_leaderboard"], out=str(tmp_path / "a"))
+    pages.render("laptop", **PARAMETERS["07_leaderboard"], out=str(tmp_path / "b"))
+    first, second = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (tmp_path / "a", tmp_path / "b")
+    )
+    assert first == second and len(first) > 30
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_spine(name):
+    """Titled, parameters tagged and typed with help, guard next; short cells; stable ids; nothing executed."""
+    notebook = nbformat.read(notebooks() / f"{name}.ipynb", as_version=4)
+    cells = notebook.cells
+    assert [cell.id for cell in cells if cell.cell_type == "code"][:3] == ["params", "guard", "resolve"]
+    assert cells[0].id == "title" and cells[0].source.startswith("# ") and cells[-1].id == "next"
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert all(len(cell.source.splitlines()) < 15 for cell in cells)
+    for line in code[0].source.splitlines():
+        assert ": " in line.split("=")[0] and "  # " in line, line

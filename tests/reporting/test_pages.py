@@ -1,0 +1,128 @@
+"""The report of the fake world: every page valid, offline and complete; no number typed by hand."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lib.recipes.plan import Plan
+from lib.reporting import check, ensembles, fonts, pages
+from lib.reporting.html import TEMPLATES, to_html
+from lib.reporting.site import Site
+from lib.runs.folder import MissingRun
+
+
+@pytest.fixture(scope="module")
+def report(world) -> Path:
+    for name in world.ensembles:
+        ensembles.write(ensembles.combine(world, name), ensembles.folder(world, name))
+    return pages.render("laptop").parent
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def test_every_page_is_valid_and_opens_offline(report):
+    assert check.problems(report) == []
+
+
+def test_every_page_has_its_markdown_twin_and_the_expected_pages_exist(report, world):
+    names = {path.stem for path in report.glob("*.html")}
+    assert names == {path.stem for path in report.glob("*.md")}
+    expected = {"index", "provenance", "corpus_twin_pairs", "corpus_twin_classes"}
+    expected |= {f"{kind}_{recipe}" for kind in ("recipe", "map", "errors") for recipe in world.systems}
+    expected |= {f"ablation_{name}" for name in world.ablations} | {f"ensemble_{name}" for name in world.ensembles}
+    assert names == expected
+
+
+def test_links_and_pictures_of_the_markdown_twins_exist(report):
+    for path in report.glob("*.md"):
+        for address in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text_of(path)):
+            assert "://" in address or (report / address).exists(), f"{path.name}: {address}"
+
+
+def test_no_page_names_the_folder_it_was_made_in(report):
+    for path in report.rglob("*.*"):
+        assert str(report.parents[1]) not in text_of(path), path.name
+
+
+def test_front_page_shows_score_interval_oracle_and_published(report):
+    board = pd.read_csv(report / "tables" / "leaderboard.csv")
+    front = text_of(report / "index.html")
+    row = board.iloc[0]
+    assert f"<strong>{row['score']:.3f}</strong>" in front
+    assert f"{row['low']:.3f} to {row['high']:.3f}" in front and f">{row['oracle']:.3f}<" in front
+    assert "0.886 / 0.836" in front
+    assert front.index("Which trick is worth what") < front.index("helps") < front.index('id="scores"')
+
+
+def test_question_page_says_what_its_csv_says(report):
+    rows = pd.read_csv(report / "tables" / "ablation_ema.csv")
+    told = text_of(report / "ablation_ema.md")
+    difference = rows.loc[rows["arm"] == "with", "difference"].iloc[0]
+    assert f"+{difference:.4f}" in told and "**helps**" in told
+    assert "make ablation NAME=ema SCALE=laptop" in told
+    assert "Nobody put a number on it." in told and "+0.0026" in text_of(report / "ablation_masked_tokens.md")
+
+
+def test_chinese_titles_carry_their_font(report):
+    page = text_of(report / "map_aiac_rank1.html")
+    assert fonts.needed(page) and "@font-face" in page and "font/woff2" in page
+    assert "@font-face" not in text_of(report / "provenance.html")
+
+
+def test_the_font_has_exactly_the_characters_asked_for():
+    import base64
+    import io
+
+    from fontTools.ttLib import TTFont
+
+    rule = fonts.font_face("家猫，")
+    data = base64.b64decode(re.search(r"base64,([^)]+)\)", rule).group(1))
+    assert set(map(chr, TTFont(io.BytesIO(data)).getBestCmap())) == set("家猫，")
+    assert fonts.font_face("") == "" and fonts.font_face("家猫，") == rule
+
+
+@pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.glob("*.md.j2")))
+def test_no_template_holds_a_typed_number(template):
+    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", text_of(TEMPLATES / template), flags=re.S)
+    assert not re.findall(r"\d", prose)
+    calls = "".join(re.findall(r"\{\{.*?\}\}", text_of(TEMPLATES / template), flags=re.S))
+    assert not re.findall(r"(?<![\w\"])\d", calls)
+
+
+def test_missing_run_stops_the_report_and_keeps_the_old_one(report, world, tmp_path):
+    job = world.job("wechat_baseline", "finetune", "base", 2)
+    moved = shutil.move(job.folder.path, tmp_path / "away")
+    before = text_of(report / "index.html")
+    try:
+        with pytest.raises(MissingRun, match="make run RECIPE=wechat_baseline STAGE=finetune ARM=base SEED=2"):
+            pages.render("laptop")
+    finally:
+        shutil.move(moved, job.folder.path)
+    assert text_of(report / "index.html") == before
+
+
+def test_banner_stands_on_every_page(tmp_path):
+    site = Site(tmp_path / "out", [("home", "index.html")], banner="The numbers on this page mean nothing.")
+    site.html("index", "<p>x</p>", "home")
+    site.html("other", "<p>y</p>", "other")
+    site.finish()
+    for name in ("index", "other"):
+        assert "The numbers on this page mean nothing." in text_of(tmp_path / "out" / f"{name}.html")
+    assert not (tmp_path / ".out.partial").exists()
+
+
+def test_command_names_corpus_and_systems_only_where_they_differ():
+    assert pages.command(Plan.load("smoke")) == "make reproduce SCALE=smoke"
+    assert pages.command(Plan.load("smoke", systems=["aiac_rank1"])) == "make reproduce SCALE=smoke SYSTEMS=aiac_rank1"
+
+
+def test_formulas_become_mathml_and_links_point_to_pages():
+    assert "<math" in to_html("a $x^2$ b") and "$" not in to_html("a $x^2$ b")
+    assert to_html("[a](recipe_b.md#c) [d](https://e.org/f.md)") == (
+        '<p><a href="recipe_b.html#c">a</a> <a href="https://e.org/f.md">d</a></p>\n'
+    )

@@ -1,0 +1,78 @@
+"""Tables by hand: what a cell shows, what the CSV holds."""
+
+import pandas as pd
+
+from lib.reporting import formats, reading
+from lib.reporting.table import Column, Table, chip, inline
+
+FRAME = pd.DataFrame({"name": ["a|b", "<i>"], "score": [0.12345, None], "verdict": ["helps", ""]})
+TABLE = Table(
+    FRAME,
+    (
+        Column("name", lambda r: formats.literal(r["name"]) + "\nbelow"),
+        Column("score", lambda r: formats.score(r["score"]), "number", "what it means"),
+        Column("verdict", lambda r: r["verdict"] or None, "verdict"),
+    ),
+    "A caption.",
+    emphasis=lambda r: "reference" if r["score"] != r["score"] else "",
+)
+
+
+def test_markdown_by_hand():
+    assert TABLE.markdown() == (
+        "| name | score | verdict |\n| --- | ---: | --- |\n| a\\|b<br>below | 0.123 | **helps** |\n"
+        "| \\<i\\><br>below | – | – |\n\nA caption."
+    )
+
+
+def test_html_escapes_what_the_corpus_says_and_marks_the_reference():
+    text = TABLE.html()
+    assert "&lt;i&gt;<small>below</small>" in text and "<i>" not in text
+    assert '<tr class="reference">' in text
+    assert '<td class="number">0.123</td>' in text and 'title="what it means"' in text
+    assert '<span class="chip helps">helps</span>' in text
+
+
+def test_csv_holds_the_numbers_themselves(tmp_path):
+    path = TABLE.write_csv(tmp_path / "t.csv")
+    assert path.read_text() == "name,score,verdict\na|b,0.12345,helps\n<i>,,\n"
+
+
+def test_a_table_without_headings_has_no_head():
+    facts = Table(pd.DataFrame({"k": ["x"], "v": ["y"]}), (Column("", "k"), Column("", "v")))
+    assert "<thead>" not in facts.html() and 'class="table facts"' in facts.html()
+
+
+def test_verdict_words_decide_the_colour():
+    assert 'class="chip hurts"' in chip("hurts")
+    assert 'class="chip none"' in chip("no measurable effect")
+
+
+def test_titles_full_of_signs_stay_as_they_are():
+    title = "*a* _b_ [c](d) `e` <f> #g $h$ ~i~ \\j"
+    shown = inline(formats.literal(title))
+    assert shown == "*a* _b_ [c](d) `e` &lt;f&gt; #g $h$ ~i~ \\j"
+
+
+def comparison(**changes) -> dict:
+    row = {"recipe": "r", "ablation": "ema", "arm": "with", "metric": "spearman", "n": 3, "difference": 0.01}
+    row |= {"low": 0.002, "high": 0.018, "verdict": "helps", "detectable": 0.012}
+    return row | changes
+
+
+def test_summary_of_a_track_names_the_largest_effect_first():
+    nothing = comparison(ablation="focal_tags", verdict="no measurable effect", low=-0.1, high=0.1)
+    worst = comparison(ablation="mask", difference=-0.5, verdict="hurts")
+    text = reading.track_summary("spearman", pd.DataFrame([comparison(), worst, nothing]))
+    assert text.startswith(
+        "**Pairs** (Spearman): 2 of 3 comparisons show an effect. [mask](ablation_mask.md) hurts, −0.5000"
+    )
+    assert "[ema](ablation_ema.md) helps, +0.0100 (95 % interval +0.0020 to +0.0180)" in text
+    assert text.endswith("The others would have to be worth about 0.0120 for 3 seeds to show it.")
+
+
+def test_summary_without_any_effect_says_so():
+    rows = pd.DataFrame(
+        [comparison(verdict="one seed: no interval", low=None, high=None, detectable=float("nan"), n=1)]
+    )
+    assert reading.track_summary("mean_f1", rows) == "**Classes** (mean F1): none of 1 comparison shows an effect."
