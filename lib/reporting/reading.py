@@ -42,6 +42,9 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
         if limit != limit
         else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
     )
+    if rows["n"].max() == 1:
+        undecided = f"{f.plural(len(rows), 'comparison')} without a verdict"
+        return f"{name}: one seed cannot tell an effect from chance; {undecided}."
     if not told:
         return f"{name}: none of {f.plural(len(rows), 'comparison')} shows an effect.{rest}"
     return (

@@ -67,7 +67,7 @@ def scores(run: RunFolder) -> Table:
             "high": metrics["intervals"].get(metric, [None, None])[1] if split == "validation" else None,
             "oracle": metrics["oracle"].get(metric) if split == "validation" else None,
         }
-        for split, values in metrics["scores"].items()
+        for split, values in sorted(metrics["scores"].items(), key=lambda item: item[0] != "validation")
         for metric, value in values.items()
     ]
     columns = (
@@ -116,7 +116,8 @@ def against_published(run: RunFolder, recipe: Recipe) -> Table:
         for p in recipe.published
         if p.stage == metrics["job"]["stage"].split("_")[0]
     ]
-    frame = pd.DataFrame(rows).sort_values("metric", kind="stable").reset_index(drop=True)
+    frame = pd.DataFrame(rows)
+    frame = frame.sort_values("metric", kind="stable", key=lambda names: names != metrics["primary"], ignore_index=True)
     columns = (
         Column("", "whose"),
         Column("metric", "metric"),
@@ -219,12 +220,7 @@ def leaderboard(plan: Plan) -> Table:
 
 
 def ensemble_members(plan: Plan, ensemble: str) -> Table:
-    """The runs an ensemble joins, with their scores alone.
-
-    Raises:
-        KeyError: the plan has no such ensemble.
-        MissingRun: a member is absent; names it and its ``make`` line.
-    """
+    """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
     if ensemble not in plan.ensembles:
         raise KeyError(f"no ensemble {ensemble!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
     return tables.provenance(gather.runs(plan.ensemble_jobs(ensemble)))

@@ -11,6 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from cycler import cycler
 from matplotlib import rcParams
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -49,6 +50,7 @@ def use() -> None:
             "font.family": ["DejaVu Sans", "Noto Sans SC"],
             "font.size": 9.5,
             "text.color": INK,
+            "axes.prop_cycle": cycler(color=SERIES),
             "axes.titlesize": 10.5,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
