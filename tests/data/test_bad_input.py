@@ -20,7 +20,8 @@ from tests.data.small import AIAC_WIDTH, WECHAT_WIDTH, annotation, matrix, recor
 
 @dataclass(frozen=True)
 class Case:
-    """``make`` writes the corpus; the others are what must stand in file, record, field, value and remedy of the error.
+    """``make`` writes the corpus; the others are what must stand in record, field, value and remedy of the error;
+    ``file`` is the name of the file it points at (either, where several would help).
 
     ``kept`` videos and ``pairs`` are left after quarantine.
     """
@@ -110,7 +111,7 @@ WECHAT = {
     "title that is no text": Case(wechat(title=3), "labeled.json", f"(video {ID1})", "title", "3", "must be text", kept=2, pairs=0),
     "text on screen as text": Case(wechat(ocr="字"), "labeled.json", f"(video {ID1})", "ocr", "字", "list of", kept=2, pairs=0),
     "duplicate id": Case(wechat(0), "labeled.json", annotation(0)["id"], "id", annotation(0)["id"], "the same id came before", kept=2, pairs=0),
-    "member missing": Case(lambda folder: small.wechat(folder, features={ID1: None}), FEATURES, f"(video {ID1})", "", f"{ID1}.npy", "missing from the archive", kept=2, pairs=0),
+    "member missing": Case(lambda folder: small.wechat(folder, features={ID1: None}), FEATURES, f"(video {ID1})", "", "", "archive", kept=2, pairs=0),
     "no array": Case(lambda folder: small.wechat(folder, features={ID1: b"hello"}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "", "extract the features again", kept=2, pairs=0),
     "wrong width": Case(lambda folder: small.wechat(folder, features={ID1: matrix(2, 10)}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "10", "768", kept=2, pairs=0),
     "one dimension": Case(lambda folder: small.wechat(folder, features={ID1: matrix(1, WECHAT_WIDTH)[0]}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "(768,)", "matrix", kept=2, pairs=0),
@@ -132,11 +133,11 @@ def custom(item: dict | bytes, extra: Callable[[Path], object] = lambda folder: 
 CUSTOM = {
     "unknown key": Case(custom({"id": "b", "frames": "b.npy", "titel": "乙"}), "manifest.jsonl", "line 2 (video b)", "titel", "乙", "unknown key", kept=2, pairs=0),
     "no JSON": Case(custom(b'{"id": "b",'), "manifest.jsonl", "line 2", "JSON", '{"id"', "one JSON object", kept=2, pairs=0),
-    "not UTF-8": Case(custom(b'{"id": "\xff"}'), "manifest.jsonl", "line 2", "", "", "UTF-8", kept=2, pairs=0),
+    "not UTF-8": Case(custom(b'{"id": "b", "title": "\xff", "frames": "b.npy"}'), "manifest.jsonl", "line 2", "", "", "UTF-8", kept=2, pairs=0),
     "no frames named": Case(custom({"id": "b"}), "manifest.jsonl", "line 2 (video b)", "frames", "missing", "path", kept=2, pairs=0),
     "no such file": Case(custom({"id": "b", "frames": "z.npy"}), "manifest.jsonl", "line 2 (video b)", "frames", "z.npy", "no such file", kept=2, pairs=0),
-    "unreadable mp4": Case(custom({"id": "b", "frames": "b.mp4"}, lambda folder: (folder / "b.mp4").write_bytes(b"no movie" * 50)), "b.mp4", "line 2 (video b)", "frames", "", "encode", kept=2, pairs=0),
-    "image that is none": Case(custom({"id": "b", "frames": "b"}, lambda folder: ((folder / "b").mkdir(), (folder / "b" / "1.jpg").write_bytes(b"text"))), "b", "line 2 (video b)", "", "", "image", kept=2, pairs=0),
+    "unreadable mp4": Case(custom({"id": "b", "frames": "b.mp4"}, lambda folder: (folder / "b.mp4").write_bytes(b"no movie" * 50)), "b.mp4 manifest.jsonl", "line 2 (video b)", "frames", "", "encode", kept=2, pairs=0),
+    "image that is none": Case(custom({"id": "b", "frames": "b"}, lambda folder: ((folder / "b").mkdir(), (folder / "b" / "1.jpg").write_bytes(b"text"))), "b manifest.jsonl", "line 2 (video b)", "", "", "image", kept=2, pairs=0),
     "negative tag": Case(custom({"id": "b", "frames": "b.npy", "tags": [1, -1]}), "manifest.jsonl", "line 2 (video b)", "tags", "-1", "non-negative", kept=2, pairs=0),
     "category as a number": Case(custom({"id": "b", "frames": "b.npy", "category": 101}), "manifest.jsonl", "line 2 (video b)", "category", "101", "text", kept=2, pairs=0),
 }  # fmt: skip
@@ -145,7 +146,7 @@ CASES = [pytest.param(case, id=f"{name}: {what}") for name, cases in (("aiac", A
 
 
 def assert_names(error: dict[str, str], case: Case) -> None:
-    assert Path(error["file"]).name == case.file
+    assert Path(error["file"]).name in case.file.split()
     for field in ("record", "field", "value", "remedy"):
         assert getattr(case, field) in error[field], f"{field}: {error}"
         assert error[field]
@@ -213,7 +214,7 @@ def test_feature_archive_damaged(tmp_path: Path):
 
 def test_unknown_layout(tmp_path: Path):
     (tmp_path / "corpus").mkdir()
-    with pytest.raises(BadRecord, match="--format"):
+    with pytest.raises(BadRecord, match="wechat2022"):
         import_corpus(tmp_path / "corpus", tmp_path / "store")
     with pytest.raises(BadRecord, match="missing"):
         import_corpus(tmp_path / "nowhere", tmp_path / "store")
