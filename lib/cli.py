@@ -110,9 +110,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> None:
+    import pandas as pd
+
     from lib.data.describe import overview
     from lib.data.store import Store
 
+    pd.set_option("display.unicode.east_asian_width", True, "display.width", 160)
     for title, table in overview(Store.open(options.store)).items():
         print(f"\n{title}\n{table.to_string()}")
 
