@@ -48,7 +48,7 @@ class StoreWriter:
             raise StoreError(f"{shown(self.out)}: there is something already; choose another --out or pass --overwrite")
         if self.out.exists() and not (self.out / "manifest.json").exists():
             raise StoreError(f"{shown(self.out)}: is not a store, so it will not be overwritten; choose another --out")
-        self.rejects = rejects or Rejects()
+        self.rejects = Rejects() if rejects is None else rejects  # an empty one is falsy
         self.partial = self.out.with_name(self.out.name + ".partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
