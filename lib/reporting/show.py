@@ -30,6 +30,7 @@ from lib.reporting import (
 from lib.reporting.answers import Answer
 from lib.reporting.ensembles import Result
 from lib.reporting.reading import sentences
+from lib.reporting.rows import dicts
 from lib.reporting.slicing import slice_scores
 from lib.reporting.table import Column, Table
 from lib.runs.folder import RunFolder
@@ -49,7 +50,7 @@ def curves(run: RunFolder) -> Figure:
     """Losses by term, gradient norm, learning rate and validation score over steps; the ring is the checkpoint kept."""
     metrics, history = run.read_metrics(), run.history
     events = history.frame("event")
-    rewinds = [int(row["step"]) for _, row in events.iterrows() if row.get("event") == "rewind"]
+    rewinds = [int(row["step"]) for row in dicts(events) if row.get("event") == "rewind"]
     return figures_training.run_curves(
         history.frame("loss"), history.frame("scores"), metrics["primary"], metrics["best_step"], rewinds
     )
@@ -130,7 +131,7 @@ def against_published(run: RunFolder, recipe: Recipe) -> Table:
     return Table(frame, columns, emphasis=lambda r: "reference" if r["whose"] == "ours" else "")
 
 
-def predicted(run: RunFolder, store: Store | Path | str | None = None) -> Figure:
+def predicted(run: RunFolder, store: Store | Path | str) -> Figure:
     """Pairs: predicted against human score, as values and ranks. Classes: confusion of the upper level."""
     if predictions.kind(run) == "pairs":
         result = predictions.of_pairs(run)
