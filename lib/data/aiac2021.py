@@ -79,7 +79,7 @@ def _name(number: int, example: dict[str, list]) -> str:
 
 def _video(example: dict[str, list], part: str) -> Video:
     labelled = not part.startswith("test")
-    for key in ("id", "title", "frame_feature", *(("tag_id", "category_id") if labelled else ())):
+    for key in ("id", "title", "frame_feature", *(("tag_id",) if labelled else ())):
         if key not in example:
             raise Wrong(key, "missing", REMEDY)
     name = _text(example, "id")
@@ -106,7 +106,7 @@ def _frames(raw: list) -> np.ndarray:
 
 
 def _text(example: dict[str, list], key: str) -> str:
-    """The text of a key; empty where the key has no value (asr_text may even be absent)."""
+    """The text of a key; empty where the key has no value (asr_text, which only one system reads, may even be absent)."""
     value = (example.get(key) or [b""])[0]
     if not isinstance(value, bytes):
         raise Wrong(key, value, "must be UTF-8 text; write the record again")
