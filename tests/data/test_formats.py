@@ -14,7 +14,7 @@ from lib.data.checking import problems
 from lib.data.importing import import_corpus
 from lib.data.store import Store, StoreError
 from lib.data.tfrecords import decode, encode, read_records, write_records
-from tests.data.small import aiac, annotation, custom, example, frames, wechat
+from tests.data.tiny import aiac, annotation, custom, example, frames, wechat
 
 SHARED = Path(os.environ.get("VIDLAB_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
 needs_real = pytest.mark.skipif(not SHARED.exists(), reason="the two small real corpora are not beside this checkout")

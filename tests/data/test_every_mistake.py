@@ -6,7 +6,7 @@ import pytest
 
 from lib.data.importing import import_corpus
 from lib.data.rejects import BadRecord
-from tests.data.small import aiac, annotation, custom, example, frames, npy, wechat
+from tests.data.tiny import aiac, annotation, custom, example, frames, npy, wechat
 
 
 def raw(array):
