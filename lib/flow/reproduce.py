@@ -34,7 +34,6 @@ from lib.runs import paths
 from lib.runs.files import read_json, write_json
 
 BUSY, STOPPED = 75, 130
-PAGES = ("ablation", "ensemble", "report")  # kinds of step that only read runs
 
 
 class UsageError(Exception):
@@ -81,12 +80,9 @@ def drive(every: list[Step], wanted: list[str], world: Path, seconds: dict[str, 
     """
     frozen = world / "plan.json"
     steps.write(every, frozen)
-    if options.existing:
-        require_existing(every)
-        workflow = Workflow(frozen, tuple(wanted), only=tuple(step.name for step in every if step.kind in PAGES))
-    else:
-        stale = tuple(step.outputs[0] for step in every if step.is_made() and not step.is_trained())
-        workflow = Workflow(frozen, tuple(wanted), forced=stale)
+    stale = tuple(step.outputs[0] for step in every if step.is_made() and not step.is_trained())
+    only = tuple(step.name for step in every if step.kind in ("ablation", "ensemble", "report")) if options.existing else ()
+    workflow = Workflow(frozen, tuple(wanted), stale, only)
     workflow.unlock()
     reasons = workflow.pending()
     pending = [step for step in every if any(file in reasons for file in step.outputs)]
@@ -186,14 +182,6 @@ def expectations(every: list[Step], world: Path, by_kind: dict[str, float]) -> d
 def _durations(world: Path) -> dict[str, float]:
     file = world / "durations.json"
     return read_json(file) if file.exists() else {}
-
-
-def require_existing(every: list[Step]) -> None:
-    """Raises UsageError if a run that the pages read is absent or was made with other settings."""
-    missing = [step.name for step in every if step.kind not in PAGES and not (step.is_made() and step.is_trained())]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UsageError(f"{missing[0]}{more}: not made, or made with other settings; `make reproduce` makes what is missing.")
 
 
 def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:

@@ -166,7 +166,7 @@ class Plan:
     def _ablation_task(self, name: str) -> Task:
         jobs = [job for group in self.ablation_jobs(name).values() for job in group]
         inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-        parameters = {"ablation": name, "scale": self.scale, "corpus": self.corpus, "systems": ",".join(self.systems), "seeds": len(self.seeds)}
+        parameters = {"ablation": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
         content = digest([self.ablations[name].model_dump(mode="json"), [job.digest for job in jobs]])
         folder = self._world / "ablations" / name
         return self._notebook_task("ablation", name, "notebooks/05_ablation.ipynb", folder, inputs, ("comparison.json", "table.csv"), parameters, content)
@@ -174,7 +174,7 @@ class Plan:
     def _ensemble_task(self, name: str) -> Task:
         jobs = self.ensemble_jobs(name)
         inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-        parameters = {"ensemble": name, "scale": self.scale, "corpus": self.corpus, "systems": ",".join(self.systems), "seeds": len(self.seeds)}
+        parameters = {"ensemble": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
         content = digest([self.ensembles[name].model_dump(mode="json"), [job.digest for job in jobs], code_digest(["lib.evaluation.ensemble"])])
         folder = self._world / "ensembles" / name
         return self._notebook_task("ensemble", name, "notebooks/06_ensemble.ipynb", folder, inputs, ("metrics.json", "members.csv"), parameters, content)

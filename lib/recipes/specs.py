@@ -92,8 +92,8 @@ class SplitSpec(Spec):
     """
 
     use: Literal["both_mod_k", "strict_mod_k", "components", "random", "stratified", "none"] = "none"
-    k: int = Field(default=5, ge=2)
-    fold: int = Field(default=0, ge=0)
+    k: int = Field(5, ge=2)
+    fold: int = Field(0, ge=0)
     seed: int = 2022
 
 
@@ -136,10 +136,10 @@ class EmaSpec(Spec):
 class RewindSpec(Spec):
     """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
 
-    factor: float = Field(default=3.0, gt=1)
-    window: int = Field(default=50, ge=2)
-    patience: int = Field(default=5, ge=1)
-    max_rewinds: int = Field(default=3, ge=0)
+    factor: float = Field(3.0, gt=1)
+    window: int = Field(50, ge=2)
+    patience: int = Field(5, ge=1)
+    max_rewinds: int = Field(3, ge=0)
 
 
 class EvaluationSpec(Spec):

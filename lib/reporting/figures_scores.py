@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from lib.reporting import style
 from lib.reporting.formats import metric as metric_name
-from lib.reporting.rows import named
 
 
 def predicted_against_true(predicted: np.ndarray, truth: np.ndarray, name: str = "cosine") -> Figure:
@@ -64,7 +63,7 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
             fontsize=8.5,
         )
         y += 1
-        for row in named(block):
+        for row in block.itertuples():
             if row.low == row.low and row.low is not None:
                 axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=2.4, solid_capstyle="round", zorder=1)
             axis.plot(row.score, y, "o", color=style.BLUE, markersize=5.5, zorder=2)

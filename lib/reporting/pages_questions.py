@@ -11,7 +11,6 @@ from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation
 from lib.reporting import ensembles, figures_compare, figures_training, formats, reading, tables
 from lib.reporting.answers import Answer, folder
-from lib.reporting.rows import named
 from lib.reporting.site import Site
 from lib.reporting.table import Column, Table
 
@@ -25,7 +24,7 @@ def forest_rows(answer: Answer, named: bool = False) -> pd.DataFrame:
 
 
 def forest_alt(frame: pd.DataFrame, metric: str) -> str:
-    told = [f"{row.label}: {formats.difference(row.difference)}, {row.verdict}" for row in named(frame)]
+    told = [f"{row.label}: {formats.difference(row.difference)}, {row.verdict}" for row in frame.itertuples()]
     return f"Paired differences in {formats.metric(metric)} with intervals. " + "; ".join(told)
 
 

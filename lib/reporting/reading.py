@@ -7,12 +7,11 @@ import pandas as pd
 from lib.evaluation.compare import HELPS, HURTS
 from lib.reporting import formats as f
 from lib.reporting.answers import Answer
-from lib.reporting.rows import Row, dicts
 
 TRACKS = {"spearman": "Pairs", "mean_f1": "Classes"}
 
 
-def short(row: Row) -> str:
+def short(row: pd.Series) -> str:
     """+0.0120 (95 % interval +0.0060 to +0.0180)"""
     between = f.interval(row["low"], row["high"], 4, signed=True)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
@@ -34,7 +33,7 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     counted = f"{len(effects)} of {f.plural(len(rows), 'comparison')}"
     told = [
         f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
-        for r in dicts(effects)
+        for _, r in effects.iterrows()
     ]
     limit = rows.loc[~rows["verdict"].map(seen), "detectable"].median()
     seeds = f.plural(int(rows["n"].max()), "seed")
@@ -43,9 +42,6 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
         if limit != limit
         else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
     )
-    if rows["n"].max() == 1:
-        undecided = f"{f.plural(len(rows), 'comparison')} without a verdict"
-        return f"{name}: one seed cannot tell an effect from chance; {undecided}."
     if not told:
         return f"{name}: none of {f.plural(len(rows), 'comparison')} shows an effect.{rest}"
     return (
@@ -56,14 +52,14 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     )
 
 
-def _arm(row: Row) -> str:
+def _arm(row: pd.Series) -> str:
     return "" if row["arm"] == "with" else f" (arm `{row['arm']}`)"
 
 
 def sentences(answer: Answer) -> list[str]:
     """The reading of one question: a sentence per comparison, then the claim against it."""
     lines = []
-    for row in dicts(answer.comparisons):
+    for _, row in answer.comparisons.iterrows():
         line = (
             f"On {row['recipe']}, `{row['arm']}` against `{answer.spec.reference}`: **{row['verdict']}**. "
             f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
@@ -75,7 +71,7 @@ def sentences(answer: Answer) -> list[str]:
     return lines
 
 
-def _claim(row: Row) -> str:
+def _claim(row: pd.Series) -> str:
     if row["claimed"] != row["claimed"]:
         return ""
     text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
@@ -93,7 +89,7 @@ def _claim(row: Row) -> str:
 
 def headline(answer: Answer) -> str:
     """One line under the question: the verdict on each system."""
-    rows = [row for row in dicts(answer.comparisons)]
+    rows = [row for _, row in answer.comparisons.iterrows()]
     text = "; ".join(
         f"{row['verdict']} on {row['recipe']}" + ("" if row["arm"] == "with" else f" (arm `{row['arm']}`)")
         for row in rows
