@@ -16,17 +16,19 @@ from lib.evaluation.metrics import mean_f1, spearman
 
 MEMBERS = {"rank1": "submit/result.json", "rank6": "result.json", "rank17": "result/result.json"}
 DIM = 256
+UNKNOWN_CATEGORY = "not one of the 200 official categories; keep leading zeros"
 
 
 def write_embeddings(path: Path, ids: Sequence[str], vectors: np.ndarray, style: str = "rank1") -> None:
     """``{"<id>": [numbers]}`` in a deflated zip; ranks 1 and 17 round to float16, rank 6 writes float64 (specification 0.5).
 
     Raises:
-        ValueError: a number that is not finite.
+        ValueError: a number that is not finite, or too large for float16.
     """
-    if not np.isfinite(vectors).all():
-        raise ValueError("embeddings hold NaN or Inf; nothing was written")
-    rounded = vectors.astype(np.float64) if style == "rank6" else vectors.astype(np.float16)
+    with np.errstate(over="ignore"):  # what overflows is refused
+        rounded = vectors.astype(np.float64 if style == "rank6" else np.float16)
+    if not np.isfinite(rounded).all():
+        raise ValueError(f"embeddings hold NaN, Inf or numbers beyond {rounded.dtype}; nothing was written")
     content = json.dumps({str(name): [float(value) for value in row] for name, row in zip(ids, rounded, strict=True)})
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo(MEMBERS[style], (2021, 11, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
@@ -44,11 +46,18 @@ def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
             if len(members) != 1:
                 raise BadRecord(path, "archive", "members", archive.namelist(), "exactly one .json file is expected")
             content = json.loads(archive.read(members[0]))
+    except BadRecord:  # is a ValueError itself
+        raise
     except (zipfile.BadZipFile, ValueError) as error:
         raise BadRecord(path, "archive", "content", str(error), "write the submission again") from None
+    if not isinstance(content, dict):
+        raise BadRecord(path, "archive", "content", f"a {type(content).__name__}", "one object of id: [numbers] is expected")
     result: dict[str, np.ndarray] = {}
     for name, values in content.items():
-        vector = np.asarray(values, float)
+        try:
+            vector = np.asarray(values, float)
+        except (TypeError, ValueError):
+            raise BadRecord(path, f"video {name}", "embedding", values, "a list of numbers is expected") from None
         dim = dim or vector.size
         if vector.shape != (dim,):
             raise BadRecord(path, f"video {name}", "embedding", f"shape {vector.shape}", f"every vector has {dim} numbers")
@@ -75,7 +84,7 @@ def read_classes(path: Path) -> dict[str, str]:
             if len(row) != 2:
                 raise BadRecord(path, f"line {number}", "line", ",".join(row), "a line is id,category_id")
             if row[1] not in WECHAT_CATEGORIES:
-                raise BadRecord(path, f"line {number} (video {row[0]})", "category_id", row[1], "not one of the 200 official categories; keep leading zeros")
+                raise BadRecord(path, f"line {number} (video {row[0]})", "category_id", row[1], UNKNOWN_CATEGORY)
             if row[0] in result:
                 raise BadRecord(path, f"line {number}", "id", row[0], "the same id came before; write every video once")
             result[row[0]] = row[1]
@@ -108,15 +117,30 @@ def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Pa
                 if name not in vectors:
                     raise BadRecord(submission, f"video {name}", "embedding", "missing", f"line {number} of the labels needs it")
             a, b = vectors[parts[0]], vectors[parts[1]]
+            try:
+                score.append(float(parts[2]))
+            except ValueError:
+                raise BadRecord(labels, f"line {number}", "score", parts[2], "must be a number") from None
             cosine.append(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
-            score.append(float(parts[2]))
     return {"pairs": len(score), "spearman": spearman(np.array(cosine), np.array(score))}
 
 
 def _truth(labels: Path) -> dict[str, str]:
-    if labels.suffix == ".json":
-        return {item["id"]: item["category_id"] for item in json.loads(labels.read_text(encoding="utf-8"))}
-    return read_classes(labels)
+    if labels.suffix != ".json":
+        return read_classes(labels)
+    try:
+        items = json.loads(labels.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadRecord(labels, "file", "content", str(error), "a JSON list of annotations is expected") from None
+    result: dict[str, str] = {}
+    for number, item in enumerate(items, 1):
+        for field in ("id", "category_id"):
+            if field not in item:
+                raise BadRecord(labels, f"item {number}", field, "missing", "every annotation has id and category_id")
+        if item["category_id"] not in WECHAT_CATEGORIES:
+            raise BadRecord(labels, f"item {number} (video {item['id']})", "category_id", item["category_id"], UNKNOWN_CATEGORY)
+        result[item["id"]] = item["category_id"]
+    return result
 
 
 def _score_classes(predicted: Mapping[str, str], submission: Path, truth: Mapping[str, str]) -> dict[str, float]:
