@@ -1,0 +1,46 @@
+"""Edges of both scores, by hand."""
+
+import numpy as np
+import pytest
+
+from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
+from lib.evaluation.metrics import mean_f1, spearman
+from tests.golden_rule import load_case
+
+LEVEL1 = CategoryTree(WECHAT_CATEGORIES).level1_of_level2
+
+
+def test_golden_taxonomy_and_accuracies():
+    case = load_case("wechat/metric")
+    assert np.array_equal(LEVEL1, case.array("out/level1_of_level2"))
+    assert list(WECHAT_CATEGORIES) == case.settings["category_ids"]
+    ours = mean_f1(case.array("in/label"), case.array("in/prediction"), LEVEL1)
+    assert set(ours) == {"mean_f1", "lv1_f1_micro", "lv1_f1_macro", "lv2_f1_micro", "lv2_f1_macro"}
+    for level in ("lv1", "lv2"):
+        assert ours[f"{level}_f1_micro"] == pytest.approx(float(case.array(f"out/{level}_acc")), abs=1e-12)
+
+
+def test_15_metric_4_class_absent_on_both_sides_changes_nothing():
+    """The same videos as classes 0 and 1, and as classes 1 and 3 of a tree with others around them."""
+    narrow = mean_f1(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), np.array([0, 1]))
+    wide = mean_f1(np.array([1, 1, 3, 3]), np.array([1, 3, 3, 3]), np.array([0, 1, 1, 2, 3]))
+    assert narrow == wide
+    # class 0 has 2*1/(2+1), class 1 has 2*2/(2+3); accuracy 3/4; both levels alike
+    assert narrow["mean_f1"] == pytest.approx((0.75 + (2 / 3 + 4 / 5) / 2) / 2)
+
+
+def test_class_that_is_only_predicted_counts_as_zero():
+    """Truth all 0, one of four said to be 1: F1 of 0 is 2*3/(4+3), of 1 it is 0."""
+    assert mean_f1(np.zeros(4, int), np.array([0, 0, 0, 1]), np.arange(2))["lv2_f1_macro"] == pytest.approx(3 / 7)
+
+
+def test_spearman_by_hand():
+    """Without ties 1 - 6 sum d^2 / (n (n^2 - 1)): d = 0 1 1 0, so 1 - 12/60; order is all that counts."""
+    assert spearman(np.array([0.1, 0.2, 0.3, 0.4]), np.array([1.0, 3.0, 2.0, 4.0])) == pytest.approx(0.8)
+    assert spearman(np.array([1.0, 2.0, 3.0]), np.array([9.0, 5.0, 1.0])) == pytest.approx(-1.0)
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    assert spearman(np.exp(x), y**3) == pytest.approx(spearman(x, y), abs=1e-12)
+
+
+def test_spearman_of_a_constant_is_zero_on_either_side():
+    assert spearman(np.ones(5), np.arange(5.0)) == spearman(np.arange(5.0), np.ones(5)) == 0.0
