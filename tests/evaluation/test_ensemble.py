@@ -1,0 +1,122 @@
+"""The original's concatenation and SVD, the specification's invariant, and the other rules by hand."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from lib.evaluation.ensemble import ConcatSvd, MeanEmbedding, WeightedLogits, concat
+from tests.golden_rule import draw, draw_uniform, load_case
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def cosines(vectors: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    left, right = unit(vectors[pairs[:, 0]]), unit(vectors[pairs[:, 1]])
+    return (left * right).sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def case():
+    return load_case("r1/ensemble")
+
+
+@pytest.fixture(scope="module")
+def members() -> list[np.ndarray]:
+    """The recorded run's six inputs, by the rule of the recording."""
+    latent = draw_uniform("r1/ensemble/latent", (300, 12)) - 0.5
+    made = []
+    for job in range(1, 7):
+        noise = draw(f"r1/ensemble/noise/job{job}", (300, 256), std=0.25)
+        mixed = latent @ draw(f"r1/ensemble/mix/job{job}", (12, 256)) + noise
+        made.append(mixed.astype(np.float16).astype(np.float64))
+    return made
+
+
+def test_golden_inputs_follow_the_rule(case, members):
+    assert np.array_equal(np.stack([member[0, :16] for member in members]), case.array("out/input_row0"))
+
+
+def test_golden_concatenation(case, members):
+    joined, pairs = concat(members), case.array("in/pairs")
+    assert np.linalg.norm(joined, axis=1) == pytest.approx(case.array("out/concat_norm"), abs=1e-6)
+    assert cosines(joined, pairs) == pytest.approx(case.array("out/cosine_concat"), abs=1e-6)
+
+
+def test_golden_svd(case, members):
+    """The README of the recording gives 6.6e-6 as its own deviation between two machines."""
+    reduced = ConcatSvd()(members)
+    assert reduced.shape == (300, 256)
+    assert cosines(reduced, case.array("in/pairs")) == pytest.approx(case.array("out/cosine_svd"), abs=2e-5)
+    assert np.linalg.norm(reduced, axis=1) == pytest.approx(case.array("out/svd_norm"), abs=2e-5)
+    singular = np.linalg.norm(reduced, axis=0)[:16]  # an un-centred SVD: U S, so column norms are singular values
+    assert singular == pytest.approx(case.array("out/singular_values"), abs=2e-5)
+
+
+def test_10_R1_1_six_equal_members_keep_their_cosines_through_the_svd():
+    vectors = unit(np.random.default_rng(0).normal(size=(300, 256)))
+    reduced = ConcatSvd(dim=256)([vectors] * 6)
+    assert unit(reduced) @ unit(reduced).T == pytest.approx(vectors @ vectors.T, abs=1e-6)
+    rounded = reduced.astype(np.float16).astype(np.float64)
+    assert unit(rounded) @ unit(rounded).T == pytest.approx(vectors @ vectors.T, abs=5e-4)
+
+
+def test_10_R1_1_concatenation_of_any_members_has_length_one_and_mean_cosines():
+    generator = np.random.default_rng(0)
+    members = [generator.normal(size=(40, width)) for width in (8, 8, 16, 3, 8, 20)]
+    joined = concat(members)
+    mean = np.mean([unit(member) @ unit(member).T for member in members], axis=0)
+    assert joined @ joined.T == pytest.approx(mean, abs=1e-6)
+    assert np.linalg.norm(joined, axis=1) == pytest.approx(np.ones(40), abs=1e-12)
+
+
+def test_concatenation_with_weights_by_hand():
+    """Cosines 1 and 0 with weights 0.25 and 0.75: 0.25."""
+    joined = concat([np.array([[2.0, 0], [5, 0]]), np.array([[1.0, 0], [0, 3]])], weights=[0.25, 0.75])
+    assert joined[0] @ joined[1] == pytest.approx(0.25)
+
+
+def test_concatenation_refuses_nothing_and_wrong_numbers_of_weights():
+    with pytest.raises(ValueError, match="at least one member"):
+        concat([])
+    with pytest.raises(ValueError):
+        concat([np.ones((2, 2))] * 2, weights=[1.0])
+
+
+def test_svd_caps_its_width_and_fits_on_the_first_half_if_asked():
+    members = [np.random.default_rng(seed).normal(size=(20, 6)) for seed in (0, 1)]
+    assert ConcatSvd(dim=256)(members).shape == (20, 11)
+    changed = [np.concatenate([member[:12], 3 * member[12:] + 1]) for member in members]
+    before, after = (ConcatSvd(dim=4, fit="reference")(given) for given in (members, changed))
+    assert before[:12] == pytest.approx(after[:12], abs=1e-9)  # fitted on rows 0 to 9, which are the same
+    assert not np.allclose(ConcatSvd(dim=4)(members)[:10], ConcatSvd(dim=4)(changed)[:10], atol=1e-3)
+
+
+def test_mean_embedding_by_hand():
+    members = [np.array([[3.0, 4.0]]), np.array([[0.0, 2.0]])]
+    assert MeanEmbedding()(members) == pytest.approx(np.array([[0.3, 0.9]]))
+    assert MeanEmbedding(normalise=False)(members) == pytest.approx(np.array([[1.5, 3.0]]))
+
+
+def test_mean_embedding_refuses_unequal_widths():
+    with pytest.raises(ValueError, match="one width"):
+        MeanEmbedding()([np.ones((2, 3)), np.ones((2, 4))])
+
+
+def test_weighted_logits_by_hand():
+    """Probabilities (0.5, 0.5) and (0.9, 0.1): mean (0.7, 0.3); with weights 3 and 1 (0.6, 0.4)."""
+    members = [np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]]) + 7]  # logits are known up to a constant
+    assert np.exp(WeightedLogits()(members)) == pytest.approx(np.array([[0.7, 0.3]]))
+    assert np.exp(WeightedLogits(weights=[3, 1])(members)) == pytest.approx(np.array([[0.6, 0.4]]))
+
+
+def test_weighted_logits_of_one_member_are_its_probabilities():
+    logits = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert np.exp(WeightedLogits()([logits])) == pytest.approx(softmax(logits.astype(np.float64), axis=1))
+    assert np.isfinite(WeightedLogits()([np.array([[0.0, 1e4]])])).all()
+
+
+def test_weighted_logits_refuse_another_number_of_weights():
+    with pytest.raises(ValueError, match="1 weights for 2 members"):
+        WeightedLogits(weights=[1.0])([np.zeros((1, 2))] * 2)

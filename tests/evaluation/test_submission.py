@@ -1,0 +1,251 @@
+"""Submission files: what is written is read back, what is wrong is named, and scores are those worked out by hand."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from lib.data.rejects import BadRecord
+from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.evaluation.submission import (
+    MEMBERS,
+    read_classes,
+    read_embeddings,
+    score_file,
+    write_classes,
+    write_embeddings,
+)
+from lib.runs.paths import PROJECT
+
+FLOATS = st.floats(-100, 100, allow_subnormal=False)
+
+
+def write_zip(path: Path, members: dict[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def names_all(error: BadRecord, file: Path, record: str, field: str, value: str, remedy: str) -> None:
+    """The error carries all five facts, and its message says them."""
+    assert file.name in error.file and record in error.record and field == error.field
+    assert value in error.value and remedy in error.remedy
+    for fact in (error.file, error.record, error.field, error.value, error.remedy):
+        assert fact in str(error)
+
+
+@settings(max_examples=30)
+@given(
+    ids=st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5, unique=True),
+    style=st.sampled_from(sorted(MEMBERS)),
+    data=st.data(),
+)
+def test_embeddings_round_trip(ids, style, data):
+    vectors = data.draw(arrays.arrays(np.float64, (len(ids), 4), elements=FLOATS))
+    with tempfile.TemporaryDirectory() as folder:
+        write_embeddings(Path(folder) / "s.zip", ids, vectors, style)
+        read = read_embeddings(Path(folder) / "s.zip", dim=4)
+    expected = vectors if style == "rank6" else vectors.astype(np.float16).astype(np.float64)
+    assert list(read) == ids
+    for name, row in zip(ids, expected, strict=True):
+        assert np.array_equal(read[name], row)
+
+
+@pytest.mark.parametrize(("style", "value"), [("rank1", 0.0999755859375), ("rank17", 0.0999755859375), ("rank6", 0.1)])
+def test_float16_rounding(tmp_path, style, value):
+    """The float16 nearest to 0.1 is 1638/2^14 = 0.0999755859375; rank 6 wrote float64."""
+    write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), style)
+    assert read_embeddings(tmp_path / "s.zip", dim=1)["a"].tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    ("style", "member"),
+    [("rank1", "submit/result.json"), ("rank6", "result.json"), ("rank17", "result/result.json")],
+)
+def test_member_names_of_the_teams(tmp_path, style, member):
+    """Specification of the AIAC 2021 systems, section 0.5."""
+    write_embeddings(tmp_path / "s.zip", ["a"], np.ones((1, 2)), style)
+    with zipfile.ZipFile(tmp_path / "s.zip") as archive:
+        assert archive.namelist() == [member]
+        assert archive.infolist()[0].compress_type == zipfile.ZIP_DEFLATED
+
+
+def test_same_embeddings_give_the_same_bytes(tmp_path):
+    for name in ("a.zip", "b.zip"):
+        write_embeddings(tmp_path / name, ["x"], np.ones((1, 2)))
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+@pytest.mark.parametrize(("value", "style"), [(np.nan, "rank1"), (np.inf, "rank6"), (1e6, "rank1"), (1e6, "rank17")])
+def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, style):
+    """1e6 is finite, but beyond float16 (65504): the file would hold Infinity."""
+    with pytest.raises(ValueError, match="nothing was written"):
+        write_embeddings(tmp_path / "s.zip", ["a"], np.array([[value]]), style)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("members", "record", "field", "value", "remedy"),
+    [
+        ({"a.json": "{}", "b.json": "{}"}, "archive", "members", "b.json", "exactly one"),
+        ({"a.txt": "{}"}, "archive", "members", "a.txt", "exactly one"),
+        ({"a.json": "{"}, "archive", "content", "Expecting", "again"),
+        ({"a.json": "[1, 2]"}, "archive", "content", "list", "id"),
+        ({"a.json": '{"v": [1.0]}'}, "video v", "embedding", "(1,)", "2 numbers"),
+        ({"a.json": '{"v": [1.0, NaN]}'}, "video v", "embedding", "NaN", "finite"),
+        ({"a.json": '{"v": [1.0, "x"]}'}, "video v", "embedding", "x", "numbers"),
+    ],
+)
+def test_wrong_embeddings_are_named(tmp_path, members, record, field, value, remedy):
+    path = write_zip(tmp_path / "s.zip", members)
+    with pytest.raises(BadRecord) as caught:
+        read_embeddings(path, dim=2)
+    names_all(caught.value, path, record, field, value, remedy)
+
+
+def test_not_a_zip_is_named(tmp_path):
+    path = tmp_path / "s.zip"
+    path.write_text("no zip")
+    with pytest.raises(BadRecord) as caught:
+        read_embeddings(path)
+    names_all(caught.value, path, "archive", "content", "zip", "again")
+
+
+@settings(max_examples=30)
+@given(
+    ids=st.lists(st.text("abcdefgh0123456789_-", min_size=1, max_size=8), min_size=1, max_size=9, unique=True),
+    data=st.data(),
+)
+def test_classes_round_trip(ids, data):
+    categories = [data.draw(st.sampled_from(WECHAT_CATEGORIES)) for _ in ids]
+    with tempfile.TemporaryDirectory() as folder:
+        write_classes(Path(folder) / "result.csv", ids, categories)
+        assert read_classes(Path(folder) / "result.csv") == dict(zip(ids, categories, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "record", "field", "value", "remedy"),
+    [
+        ("a,0000\nb\n", "line 2", "line", "b", "id,category_id"),
+        ("a,0000,1\n", "line 1", "line", "a,0000,1", "id,category_id"),
+        ("a,101\n", "line 1 (video a)", "category_id", "101", "leading zeros"),
+        ("a,9999\n", "line 1 (video a)", "category_id", "9999", "200 official"),
+        ("a,0000\na,0001\n", "line 2", "id", "a", "once"),
+    ],
+)
+def test_wrong_classes_are_named(tmp_path, text, record, field, value, remedy):
+    path = tmp_path / "result.csv"
+    path.write_text(text)
+    with pytest.raises(BadRecord) as caught:
+        read_classes(path)
+    names_all(caught.value, path, record, field, value, remedy)
+
+
+@pytest.fixture
+def pairs(tmp_path) -> tuple[Path, Path]:
+    """Cosines 1, 0.6, 0, -1 of a to b c d e. Human scores in the order 1 0.4 0.5 0: ranks differ by 0 1 1 0."""
+    vectors = {"a": [1, 0], "b": [2, 0], "c": [0.6, 0.8], "d": [0, 3], "e": [-1, 0]}
+    submission = write_zip(tmp_path / "s.zip", {"submit/result.json": json.dumps(vectors)})
+    labels = tmp_path / "label.tsv"
+    labels.write_text("a\tb\t1.0\na\tc\t0.4\na\td\t0.5\na\te\t0.0\n")
+    return submission, labels
+
+
+def test_score_of_pairs_by_hand(pairs):
+    """1 - 6 * 2 / (4 * 15) = 0.8."""
+    assert score_file(*pairs) == {"pairs": 4, "spearman": pytest.approx(0.8)}
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "record", "field", "value", "remedy"),
+    [
+        ("a\tb\n", "label.tsv", "line 5", "line", "a", "score"),
+        ("a\tb\thigh\n", "label.tsv", "line 5", "score", "high", "number"),
+        ("a\tz\t0.5\n", "s.zip", "video z", "embedding", "missing", "line 5"),
+    ],
+)
+def test_wrong_pair_labels_are_named(pairs, line, file, record, field, value, remedy):
+    submission, labels = pairs
+    labels.write_text(labels.read_text() + line)
+    with pytest.raises(BadRecord) as caught:
+        score_file(submission, labels)
+    names_all(caught.value, Path(file), record, field, value, remedy)
+
+
+@pytest.fixture
+def classes(tmp_path) -> tuple[Path, Path]:
+    """Truth 0000 0000 0001 0100, said 0000 0001 0001 0100."""
+    ids = ["a", "b", "c", "d"]
+    write_classes(tmp_path / "result.csv", ids, ["0000", "0001", "0001", "0100"])
+    write_classes(tmp_path / "truth.csv", ids, ["0000", "0000", "0001", "0100"])
+    return tmp_path / "result.csv", tmp_path / "truth.csv"
+
+
+def test_score_of_classes_by_hand(classes):
+    """Level 2: accuracy 3/4, F1 2/3 2/3 1; level 1: no error."""
+    scores = score_file(*classes)
+    assert scores["videos"] == 4 and scores["lv1_f1_micro"] == scores["lv1_f1_macro"] == 1.0
+    assert scores["lv2_f1_micro"] == 0.75 and scores["lv2_f1_macro"] == pytest.approx(7 / 9)
+    assert scores["mean_f1"] == pytest.approx((0.75 + 7 / 9 + 2) / 4)
+
+
+def test_classes_are_scored_against_annotations_too(classes, tmp_path):
+    submission, truth = classes
+    annotations = tmp_path / "labeled.json"
+    annotations.write_text(json.dumps([{"id": i, "category_id": c} for i, c in read_classes(truth).items()]))
+    assert score_file(submission, annotations) == score_file(submission, truth)
+
+
+@pytest.mark.parametrize(
+    ("content", "record", "field", "value", "remedy"),
+    [
+        ('[{"id": "a"}]', "item 1", "category_id", "missing", "category_id"),
+        ('[{"id": "a", "category_id": "7777"}]', "item 1 (video a)", "category_id", "7777", "200 official"),
+        ("[", "file", "content", "Expecting", "JSON"),
+    ],
+)
+def test_wrong_annotations_are_named(classes, tmp_path, content, record, field, value, remedy):
+    annotations = tmp_path / "labeled.json"
+    annotations.write_text(content)
+    with pytest.raises(BadRecord) as caught:
+        score_file(classes[0], annotations)
+    names_all(caught.value, annotations, record, field, value, remedy)
+
+
+@pytest.mark.parametrize(("side", "field", "value"), [(0, "category_id", "missing"), (1, "id", "d")])
+def test_videos_on_one_side_only_are_named(classes, side, field, value):
+    lines = classes[side].read_text().splitlines()
+    classes[side].write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(BadRecord) as caught:
+        score_file(*classes)
+    names_all(caught.value, classes[0], "video d", field, value, "line")
+
+
+def test_missing_file_is_named(classes, tmp_path):
+    with pytest.raises(BadRecord) as caught:
+        score_file(classes[0], tmp_path / "nothing.csv")
+    names_all(caught.value, tmp_path / "nothing.csv", "file", "path", "missing", "existing file")
+
+
+def test_command_line(pairs):
+    """``python -m lib score``: 0 and the score, or 1 and one line that says what is wrong."""
+    good, bad = (
+        subprocess.run(
+            [sys.executable, "-m", "lib", "score", str(pairs[0]), str(labels)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+        )
+        for labels in (pairs[1], pairs[1].with_name("nothing.tsv"))
+    )
+    assert good.returncode == 0 and good.stdout.splitlines() == ["pairs: 4", "spearman: 0.800000"]
+    assert bad.returncode == 1 and bad.stderr.startswith("error: ") and "nothing.tsv" in bad.stderr
