@@ -116,6 +116,7 @@ WECHAT = {
     "wrong width": Case(lambda folder: small.wechat(folder, features={ID1: matrix(2, 10)}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "10", "768", kept=2, pairs=0),
     "one dimension": Case(lambda folder: small.wechat(folder, features={ID1: matrix(1, WECHAT_WIDTH)[0]}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "(768,)", "matrix", kept=2, pairs=0),
     "NaN": Case(lambda folder: small.wechat(folder, features={ID1: np.full((1, WECHAT_WIDTH), np.nan, "<f2")}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "nan in frame 0", "extract the features again", kept=2, pairs=0),
+    "too large for half precision": Case(lambda folder: small.wechat(folder, features={ID1: np.full((1, WECHAT_WIDTH), 1e6)}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "in frame 0", "extract the features again", kept=2, pairs=0),
     "frame that is no image": Case(lambda folder: small.wechat(folder, frames={ID1: {"01.jpg": b"GIF89a......"}}), f"{ID1}.zip", f"(video {ID1})", "01.jpg", "GIF89a", "not a JPEG or PNG", kept=2, pairs=0),
     "zip of no frames": Case(lambda folder: small.wechat(folder, frames={ID1: {}}), f"{ID1}.zip", f"(video {ID1})", "frames", "0", "at least one frame", kept=2, pairs=0),
 }  # fmt: skip
@@ -140,6 +141,7 @@ CUSTOM = {
     "image that is none": Case(custom({"id": "b", "frames": "b"}, lambda folder: ((folder / "b").mkdir(), (folder / "b" / "1.jpg").write_bytes(b"text"))), "b manifest.jsonl", "line 2 (video b)", "", "", "image", kept=2, pairs=0),
     "negative tag": Case(custom({"id": "b", "frames": "b.npy", "tags": [1, -1]}), "manifest.jsonl", "line 2 (video b)", "tags", "-1", "non-negative", kept=2, pairs=0),
     "category as a number": Case(custom({"id": "b", "frames": "b.npy", "category": 101}), "manifest.jsonl", "line 2 (video b)", "category", "101", "text", kept=2, pairs=0),
+    "title of a lone surrogate": Case(custom(b'{"id": "b", "frames": "b.npy", "title": "\\ud800"}'), "manifest.jsonl", "line 2 (video b)", "title", "ud800", "UTF-8", kept=2, pairs=0),
 }  # fmt: skip
 
 CASES = [pytest.param(case, id=f"{name}: {what}") for name, cases in (("aiac", AIAC), ("wechat", WECHAT), ("custom", CUSTOM)) for what, case in cases.items()]

@@ -128,7 +128,7 @@ def test_pairs(pair_store: Store):
 
 def test_tags_outside_the_list_are_dropped(pair_store: Store):
     indptr, indices, known = pair_store.tags_csr()
-    rows = dict(zip(["1", "2", "18446744073709551615", "90"], pair_store.row_of(["1", "2", "18446744073709551615", "90"])))
+    rows = dict(zip(["1", "2", "18446744073709551615", "90"], pair_store.row_of(["1", "2", "18446744073709551615", "90"]), strict=True))
     tags = {name: [pair_store.manifest["tags"][k] for k in indices[indptr[row] : indptr[row + 1]]] for name, row in rows.items()}
     assert tags == {"1": [11, 22], "2": [22, 11], "18446744073709551615": [], "90": []}
     assert {name: bool(known[row]) for name, row in rows.items()} == {"1": True, "2": True, "18446744073709551615": True, "90": False}

@@ -14,7 +14,7 @@ from lib.data.targets import RankTarget, transform
 
 
 def ids(*pairs: tuple[object, object]) -> tuple[np.ndarray, np.ndarray]:
-    first, second = zip(*pairs)
+    first, second = zip(*pairs, strict=True)
     return np.array([str(x) for x in first], object), np.array([str(x) for x in second], object)
 
 
@@ -139,3 +139,47 @@ def test_transform_sees_validation_only_as_published():
     # ranks of [0, .5, 1, .5, .5] are 1, 3, 5: the same here; one more value at the top tips it
     assert transform("rank", train, np.array([1.0]))[0] == pytest.approx([0, 0.5, 1])
     assert transform("rank_all", train, np.array([1.0]))[0] == pytest.approx([0, 0.4, 1])
+
+
+def test_split_proves_that_it_is_disjoint():
+    first, second = ids((5, 10), (15, 20), (5, 11), (3, 4))
+    leaking = splits.both_mod_k(first, second)
+    assert leaking.touching().tolist() == [True, False]
+    with pytest.raises(splits.LeakError, match="50.0% of the 2"):
+        leaking.prove_disjoint()
+    strict = splits.strict_mod_k(first, second)
+    assert strict.prove_disjoint() is strict
+    with pytest.raises(splits.LeakError, match="1 items are in both"):
+        splits.Split(np.array([True, True]), np.array([True, False])).prove_disjoint()
+
+
+def test_random_split_is_the_baselines():
+    """torch's random_split with a generator of seed 2022, training first, as the official code calls it."""
+    import torch
+    from torch.utils.data import random_split
+
+    _, held = random_split(range(250), [225, 25], generator=torch.Generator().manual_seed(2022))
+    assert np.flatnonzero(splits.random_split(np.zeros(250))[1]).tolist() == sorted(held)
+
+
+def test_kfold_rows():
+    held = np.array([splits.kfold_rows(23, k=5, fold=fold)[1] for fold in range(5)])
+    assert (held.sum(axis=0) == 1).all() and sorted(held.sum(axis=1)) == [4, 4, 5, 5, 5]
+    assert (splits.kfold_rows(23, seed=1)[1] != splits.kfold_rows(23)[1]).any()
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 4))
+@settings(deadline=None)
+def test_group_kfold_keeps_groups_whole(groups: list[int], fold: int):
+    split = splits.group_kfold(np.array(groups), fold=fold).prove_disjoint()
+    assert (split.train ^ split.val).all()
+    assert not set(np.array(groups)[split.train]) & set(np.array(groups)[split.val])
+
+
+def test_holdout_keeps_near_duplicates_together():
+    labels, groups = np.tile([0, 1], 50), np.repeat(np.arange(50), 2)
+    split = splits.holdout(labels, groups=groups).prove_disjoint()
+    assert split.val.sum() == 10
+    assert splits.holdout(labels).leak(groups) > 0  # without groups they straddle
+    with pytest.raises(ValueError, match="3 items cannot be dealt into 10"):
+        splits.holdout(np.zeros(3))
