@@ -1,69 +1,108 @@
-# The user's verbs. `make help` lists them; every verb is one line.
+# The user's verbs; `make help` lists them. Needs git, make and Python 3.11 or newer; everything else comes from the lock.
 SCALE ?= laptop
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 CORPUS ?=
 SYSTEMS ?=
 SEEDS ?=
+JOBS ?=
 STAGE ?= finetune
 ARM ?= base
 SEED ?= 0
 
-# Without bytecode every process compiles every library again (12 s); spinning OpenMP threads are 8 to 17 times slower on
-# busy cores; the thread count is part of a result, so it never depends on the machine.
+# Without bytecode every process compiles every library again (12 s). Spinning OpenMP threads are 8 to 17 times slower on
+# busy cores. The thread count is part of a result, so it never depends on the machine.
 export PYTHONDONTWRITEBYTECODE :=
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-PY := .venv/bin/python
-PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(shell command -v $(v) 2>/dev/null)))
-REPRODUCE = $(PY) -m lib.flow.reproduce --scale $(SCALE) --jobs $(JOBS) $(if $(CORPUS),--corpus $(CORPUS)) $(if $(SYSTEMS),--systems $(subst $(space),$(comma),$(SYSTEMS))) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(KEEP_GOING),--keep-going)
+# Where the environment is: .venv, or the active conda environment made from environment.yml.
+ifeq ($(CONDA_DEFAULT_ENV),vidlab)
+BIN := $(CONDA_PREFIX)/bin
+READY := $(CONDA_PREFIX)/.vidlab
+else
+BIN := .venv/bin
+READY := .venv/.done
+endif
+PY := $(BIN)/python
+
 comma := ,
 empty :=
 space := $(empty) $(empty)
+list = $(subst $(space),$(comma),$(strip $(1)))
+need = $(if $($(1)),,$(error $(1) is missing: make $@ $(1)=...))
+REPRODUCE = $(PY) -m lib.flow.reproduce --scale $(SCALE) $(if $(CORPUS),--corpus $(CORPUS)) \
+	$(if $(SYSTEMS),--systems $(call list,$(SYSTEMS))) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
+	$(if $(KEEP_GOING),--keep-going)
+# Tests side by side: a process each, so no more than four unless asked for.
+TEST_JOBS = $(or $(JOBS),$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n))))
 
-.PHONY: help setup reproduce plan run ablation ensemble report lab test check format bench lock clean
+.PHONY: help setup reproduce test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
 help: ## list the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: .venv/.done ## make .venv from the lock
-.venv/.done: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' || { echo "error: this Python has no ensurepip (on Debian: install python3-venv)"; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install -q uv==0.13.8
-	$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock || $(PY) -m pip install -q --require-hashes -r requirements.lock
-	$(PY) -m uv pip install -q --python $(PY) --no-deps --no-build-isolation -e . || $(PY) -m pip install -q --no-deps --no-build-isolation -e .
-	touch $@
-
-reproduce: .venv/.done ## everything from corpora to report [SCALE= CORPUS= SYSTEMS= SEEDS= JOBS= KEEP_GOING=1]
+reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= SEEDS= JOBS= KEEP_GOING=1]
 	@$(REPRODUCE)
-plan: .venv/.done ## what reproduce would run and for how long
+test: $(READY) ## the whole suite
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile
+test-slow: $(READY) ## also the tests that take minutes
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile -m "slow or not slow"
+test-gpu: $(READY) ## what only a GPU can show
+	$(PY) -m pytest -q -m gpu -rs
+
+plan: $(READY) ## what reproduce would run, and for how long
 	@$(REPRODUCE) --dry-run
-run: .venv/.done ## one job and its parents: RECIPE= [STAGE= ARM= SEED=]
-	@$(REPRODUCE) --job $(RECIPE) $(STAGE) $(ARM) $(SEED)
-ablation: .venv/.done ## one question: NAME=
-	@$(REPRODUCE) ablation/$(NAME)
-ensemble: .venv/.done ## one ensemble: NAME=
-	@$(REPRODUCE) ensemble/$(NAME)
-report: .venv/.done ## the report and what it still lacks
-	@$(REPRODUCE) report
-lab: .venv/.done ## JupyterLab on the notebooks
-	.venv/bin/jupyter lab notebooks
-test: .venv/.done ## the whole suite
-	$(PY) -m pytest -n $(JOBS) -q
-check: .venv/.done ## style, types, floors, notebooks, params
-	$(PY) -m ruff check lib tests benchmarks
-	.venv/bin/lint-imports
-	.venv/bin/nbstripout --verify --keep-id notebooks/*.ipynb
-	$(PY) -m lib.stages.validate
-format: .venv/.done ## write what check can fix
-	$(PY) -m ruff check --fix -q lib tests benchmarks
-	.venv/bin/nbstripout --keep-id notebooks/*.ipynb
-bench: .venv/.done ## speed, as ratios against a naive mode
+run: $(READY) ## one training job and its parents: RECIPE= [STAGE= ARM= SEED=]
+	@$(call need,RECIPE)$(REPRODUCE) --job $(RECIPE) $(STAGE) $(ARM) $(SEED)
+ablation: $(READY) ## one question: NAME=
+	@$(call need,NAME)$(REPRODUCE) ablation/$(NAME)
+ensemble: $(READY) ## one ensemble: NAME=
+	@$(call need,NAME)$(REPRODUCE) ensemble/$(NAME)
+report: $(READY) ## the pages, from the runs that exist; trains nothing
+	@$(REPRODUCE) --existing
+lab: $(READY) ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+bench: $(READY) ## speed, as ratios against a naive mode
 	$(PY) -m benchmarks.loader
 	$(PY) -m benchmarks.training
 	$(PY) -m benchmarks.published
-lock: .venv/.done ## resolve versions again
-	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
-clean: ## remove what was generated (data, runs), not .venv and not reports
-	rm -rf data runs .snakemake logs
+
+CODE := lib tests benchmarks
+check: $(READY) ## style, types, floors, notebooks, params
+	$(PY) -m ruff check $(CODE) notebooks
+	$(BIN)/snakefmt --check Snakefile
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
+	$(PY) -m lib.stages.validate
+	$(BIN)/basedpyright
+format: $(READY) ## write what check can fix
+	$(PY) -m ruff check --fix -q $(CODE) notebooks
+	$(PY) -m ruff format -q $(CODE) notebooks
+	$(BIN)/snakefmt Snakefile
+	$(BIN)/nbstripout --keep-id $(STRIP) notebooks/*.ipynb
+STRIP := --extra-keys "metadata.language_info.version metadata.papermill cell.metadata.papermill cell.metadata.execution"
+clean: ## remove what was generated (data, runs), but not .venv and not reports
+	rm -rf data runs logs .snakemake
+
+# ---- the environment
+
+setup: $(READY) ## .venv from the lock
+# The first of these that is new enough and can make environments; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+.venv/.done: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer that can make environments (with venv and ensurepip)."; \
+		echo "On Debian and Ubuntu: apt install python3-venv. Elsewhere name one: make setup PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up .venv with $$("$(PYTHON)" --version); about a minute, with pip alone five."
+	@test -x $(PY) || "$(PYTHON)" -m venv .venv
+	@$(PY) -m pip install -q --disable-pip-version-check uv==0.13.8 || echo "uv cannot be had; going on with pip alone."
+	@$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock \
+		|| $(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test ! -d .git || git config diff.jupytext.textconv \
+		"$(BIN)/jupytext --from ipynb --to py:percent --opt notebook_metadata_filter=-all -o - --quiet"
+	@touch $@
+$(CONDA_PREFIX)/.vidlab: requirements.lock pyproject.toml
+	@$(PY) -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+lock: $(READY) ## resolve pyproject.toml again; UPGRADE=1 takes newer versions
+	$(PY) -m uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock

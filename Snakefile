@@ -25,12 +25,12 @@ for step in STEPS:
             step.inputs,
         output:
             step.outputs,
+        log:
+            step.log,
+        threads: 1
         params:
             digest=step.digest,
             page=step.page,
             call=step.call,
-        log:
-            step.log,
-        threads: 1
         shell:
             "exec {sys.executable} -m lib.flow.runner {params.call} > {log} 2>&1"

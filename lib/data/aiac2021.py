@@ -9,122 +9,148 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from lib.data.rejects import BadRecord, Rejects, check_frames
+from lib.data.checks import Wrong
+from lib.data.pair_files import read_pairs
+from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import Video
 from lib.data.tfrecords import read_records
 from lib.data.writer import StoreWriter
 
-TRACK = "pairs"
+FRAME_DIM = 1536
+REMEDY = "every record needs it; write the record again"
 
 
 def recognise(folder: Path) -> bool:
-    return any(folder.glob("*/*.tfrecord*"))
+    return bool(_files(folder))
 
 
-def read(folder: Path, writer: StoreWriter, rejects: Rejects, *, max_frames: int) -> dict[str, Any]:
-    """Import every ``<part>/*.tfrecord*``, then the pairs of ``pairwise/label.tsv``.
+def track(folder: Path) -> str:
+    return "pairs"
+
+
+def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
+    """Import every ``<part>/*.tfrecords``, then the pairs of ``<part>/label.tsv``.
 
     Returns:
-        what the manifest needs to know: the tag vocabulary, ascending (tags outside ``tag_list.txt`` are dropped by every system).
+        what the manifest needs to know: the tag vocabulary and the categories that occur, ascending. Tags outside
+        ``tag_list.txt`` are kept with the video and dropped when it is used, as every system does.
 
     Raises:
         BadRecord: the first bad record, unless ``rejects`` quarantines.
     """
-    files = sorted(folder.glob("*/*.tfrecord*"))
     vocabulary = _tag_list(folder / "tag_list.txt", rejects)
-    bar = tqdm(desc="import videos", unit="video")
-    for file in files:
-        for video, error in _videos(file, file.parent.name, max_frames, writer):
-            if error is None:
+    with tqdm(desc="import videos", unit="video", mininterval=0.5) as bar:
+        for file in _files(folder):
+            for record, read_one in _records(file, rejects):
                 try:
-                    writer.add(video, file)
-                except BadRecord as duplicate:
-                    error = duplicate
-            if error is not None:
-                rejects.add(error)
-            bar.update()
-    bar.close()
+                    writer.add(read_one(), file, record, frames_field="frame_feature")
+                except Wrong as wrong:
+                    rejects.add(wrong.at(file, record))
+                except BadRecord as error:
+                    rejects.add(error)
+                bar.update()
     for file in sorted(folder.glob("*/label.tsv")):
-        _pairs(file, writer, rejects)
-    return {"tags": vocabulary, "categories": None}
+        read_pairs(file, writer, rejects)
+    return {"tags": vocabulary, "categories": sorted(writer.categories)}
 
 
-def _videos(file: Path, part: str, max_frames: int, writer: StoreWriter) -> Iterator[tuple[Video | None, BadRecord | None]]:
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*/*.tfrecord*") if file.suffix in (".tfrecord", ".tfrecords"))
+
+
+def _records(file: Path, rejects: Rejects) -> Iterator[tuple[str, Any]]:
+    """Record names, each with a function that makes its Video; a file whose framing breaks ends there."""
+    part = file.parent.name
     try:
         for number, example in read_records(file):
-            try:
-                if isinstance(example, BadRecord):
-                    raise example
-                yield _video(example, file, f"record {number}", part, max_frames, writer.frame_dim), None
-            except BadRecord as error:
-                yield None, error
-    except BadRecord as error:  # the framing broke: nothing more can be read from this file
-        yield None, error
+            if isinstance(example, BadRecord):
+                rejects.add(example)
+                continue
+            yield _name(number, example), lambda example=example: _video(example, part)
+    except BadRecord as error:
+        rejects.add(error)
 
 
-def _video(example: dict[str, list], file: Path, record: str, part: str, max_frames: int, width: int | None) -> Video:
-    name = _text(example, "id", file, record)
-    if not name.isdigit():
-        raise BadRecord(file, record, "id", name, "an id is a decimal number as text")
-    record = f"{record} (video {name})"
+def _name(number: int, example: dict[str, list]) -> str:
+    known = example.get("id") or [b""]
+    name = known[0].decode("utf-8", "replace") if isinstance(known[0], bytes) else ""
+    return f"record {number} (video {name})" if name else f"record {number}"
+
+
+def _video(example: dict[str, list], part: str) -> Video:
     labelled = not part.startswith("test")
-    for key in ("title", "frame_feature", *(("tag_id",) if labelled else ())):
+    for key in ("id", "title", "frame_feature", *(("tag_id",) if labelled else ())):
         if key not in example:
-            raise BadRecord(file, record, key, "missing", "every record needs it; write the record again")
-    raw = example["frame_feature"]
-    sizes = {len(frame) for frame in raw}
-    if any(size % 2 for size in sizes) or len(sizes) > 1:
-        raise BadRecord(file, record, "frame_feature", f"frames of {sorted(sizes)} bytes", "all frames are float16 vectors of one width; write the record again")
-    frames = np.frombuffer(b"".join(raw), dtype="<f2").reshape(len(raw), -1) if raw else np.zeros((0, width or 0), "<f2")
-    check_frames(frames, file, record, "frame_feature", max_frames, width)
-    tags = None
-    if "tag_id" in example:
-        tags = tuple(example["tag_id"])
-        bad = [tag for tag in tags if not isinstance(tag, int) or tag < 0]
-        if bad:
-            raise BadRecord(file, record, "tag_id", bad[0], "a tag is a non-negative integer")
+            raise Wrong(key, "missing", REMEDY)
+    name = _text(example, "id")
+    if not (name.isascii() and name.isdigit()):
+        raise Wrong("id", name, "an id is a decimal number as text")
+    tags = tuple(_integers(example, "tag_id")) if "tag_id" in example else None
     category = None
-    if example.get("category_id"):
-        category = str(example["category_id"][0])
-        if not category.isdigit() or len(category) != 5:
-            raise BadRecord(file, record, "category_id", category, "a category has five digits, 1LLSS")
-    return Video(id=name, title=_text(example, "title", file, record), asr=_text(example, "asr_text", file, record, default=""), tags=tags, category=category, part=part, frames=frames)
+    if "category_id" in example:
+        numbers = _integers(example, "category_id")
+        if len(numbers) != 1 or len(str(numbers[0])) != 5:
+            raise Wrong("category_id", numbers, "unknown category: a record has one, of five digits 1LLSS")
+        category = str(numbers[0])
+    return Video(
+        id=name,
+        title=_text(example, "title"),
+        asr=_text(example, "asr_text"),
+        tags=tags,
+        category=category,
+        part=part,
+        frames=_frames(example["frame_feature"]),
+    )
 
 
-def _text(example: dict[str, list], key: str, file: Path, record: str, default: str | None = None) -> str:
-    if key not in example and default is None:
-        raise BadRecord(file, record, key, "missing", "every record needs it; write the record again")
-    value = example.get(key) or [b""]
+def _frames(raw: list) -> np.ndarray:
+    """float16 [n, width]; trailing zeros of a frame belong to it."""
+    if any(not isinstance(frame, bytes) for frame in raw):
+        raise Wrong("frame_feature", raw[0], "frames are byte strings of float16 numbers; write the record again")
+    sizes = {len(frame) for frame in raw}
+    if len(sizes) > 1 or any(size % 2 for size in sizes):
+        raise Wrong(
+            "frame_feature",
+            f"frames of {sorted(sizes)} bytes",
+            "all frames are float16 vectors of one width; write the record again",
+        )
+    return np.frombuffer(b"".join(raw), dtype="<f2").reshape(len(raw), -1) if raw else np.zeros((0, 1), "<f2")
+
+
+def _text(example: dict[str, list], key: str) -> str:
+    """The text of a key; empty where the key has no value (asr_text, which only one system reads, may even be absent)."""
+    value = (example.get(key) or [b""])[0]
+    if not isinstance(value, bytes):
+        raise Wrong(key, value, "must be UTF-8 text; write the record again")
     try:
-        return value[0].decode("utf-8")
-    except (UnicodeDecodeError, AttributeError):
-        raise BadRecord(file, record, key, value[0], "not valid UTF-8 text; convert the file to UTF-8") from None
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Wrong(
+            key, value[max(0, error.start - 12) : error.end + 12], "not valid UTF-8 text; convert the file to UTF-8"
+        ) from None
+
+
+def _integers(example: dict[str, list], key: str) -> list[int]:
+    for number in example[key]:
+        if not isinstance(number, int) or number < 0:
+            raise Wrong(key, number, "unknown: tags and categories are non-negative integers")
+    return example[key]
 
 
 def _tag_list(file: Path, rejects: Rejects) -> list[int]:
     if not file.exists():
-        raise BadRecord(file, "file", "tag_list.txt", "missing", "the list of tags belongs beside the parts; one tag id a line")
+        raise BadRecord(
+            file, "file", "tag_list.txt", "missing", "the list of tags belongs beside the parts; one tag id a line"
+        )
     tags: set[int] = set()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip().isdigit():
-            tags.add(int(line))
-        elif line.strip():
-            rejects.add(BadRecord(file, f"line {number}", "tag", line, "a tag is a non-negative integer"))
-    return sorted(tags)
-
-
-def _pairs(file: Path, writer: StoreWriter, rejects: Rejects) -> None:
     with file.open("rb") as lines:
-        for number, raw in enumerate(tqdm(lines, desc="import pairs", unit="pair"), 1):
-            record = f"line {number}"
-            try:
-                parts = raw.decode("utf-8", errors="replace").rstrip("\r\n").split("\t")
-                if len(parts) != 3:
-                    raise BadRecord(file, record, "line", raw, "a line is id1 <tab> id2 <tab> score")
-                try:
-                    score = float(parts[2])
-                except ValueError:
-                    raise BadRecord(file, record, "score", parts[2], "a similarity is a number in [0, 1]") from None
-                writer.add_pair(parts[0], parts[1], score, file, record)
-            except BadRecord as error:
-                rejects.add(error)
+        for number, line in enumerate(lines, 1):
+            if line.strip().isdigit():
+                tags.add(int(line))
+            elif line.strip():
+                rejects.add(
+                    BadRecord(
+                        file, f"line {number}", "tag", line.strip(), "unknown tag: a tag is a non-negative integer"
+                    )
+                )
+    return sorted(tags)

@@ -2,78 +2,167 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedKFold
-
-Masks = tuple[np.ndarray, np.ndarray]  # training, validation: bool, one per item
 
 
-def residue(ids: np.ndarray, k: int) -> np.ndarray:
-    """id mod k. Ids of up to 20 digits are exact; an id that is no number counts by its checksum."""
-    return np.array([int(name) % k if str(name).isdigit() else zlib.crc32(str(name).encode()) % k for name in ids])
+class LeakError(AssertionError):
+    """Validation items share something with training items."""
 
 
-def both_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Masks:
+class Split(tuple):
+    """Two masks, ``train, val = split``, with a way to measure what they share.
+
+    Attributes:
+        train, val: bool [M]; an item may be in neither.
+    """
+
+    def __new__(cls, train: np.ndarray, val: np.ndarray, *keys: np.ndarray):
+        """``keys``: what an item consists of, arrays [M]: both ids of a pair, the group of a row."""
+        split = super().__new__(cls, (train, val))
+        split._keys = keys
+        return split
+
+    @property
+    def train(self) -> np.ndarray:
+        return self[0]
+
+    @property
+    def val(self) -> np.ndarray:
+        return self[1]
+
+    def touching(self, *keys: np.ndarray) -> np.ndarray:
+        """bool [number of validation items]: one of its keys also occurs in training.
+
+        Args:
+            keys: other keys to compare by, [M] each, for example titles; those of the split itself if none.
+        """
+        keys = keys or self._keys or (np.arange(len(self.train)),)
+        seen = np.unique(np.concatenate([np.asarray(key)[self.train] for key in keys]))
+        return np.any([np.isin(np.asarray(key)[self.val], seen) for key in keys], axis=0)
+
+    def leak(self, *keys: np.ndarray) -> float:
+        """Share of validation items that touch training; 0 for an empty validation part. ``keys`` as in ``touching``."""
+        return float(self.touching(*keys).mean()) if self.val.any() else 0.0
+
+    def prove_disjoint(self) -> Split:
+        """Raises LeakError unless nothing of a validation item occurs in training."""
+        if (self.train & self.val).any():
+            raise LeakError(f"{int((self.train & self.val).sum())} items are in both parts")
+        if self.leak():
+            raise LeakError(f"{self.leak():.1%} of the {int(self.val.sum())} validation items touch training")
+        return self
+
+
+def leak(id1: np.ndarray, id2: np.ndarray, train: np.ndarray, val: np.ndarray) -> float:
+    """Share of validation pairs that contain a video which also occurs in a training pair."""
+    return Split(train, val, id1, id2).leak()
+
+
+def residue(ids: Sequence[str] | np.ndarray, k: int) -> np.ndarray:
+    """int64 [M], id mod k. Ids of up to 20 digits are exact; an id that is no number counts by its checksum."""
+    numbers = (str(name) for name in ids)
+    return np.array(
+        [int(name) % k if name.isascii() and name.isdigit() else zlib.crc32(name.encode()) % k for name in numbers],
+        dtype=np.int64,
+    )
+
+
+def both_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
     """The published split (AIAC rank 1): validation if both ids are ``fold`` mod ``k``, training is the rest.
 
     It leaks: a pair with one such id trains, so most validation videos are seen in training (quirk A7-7).
     """
     val = (residue(id1, k) == fold) & (residue(id2, k) == fold)
-    return ~val, val
+    return Split(~val, val, id1, id2)
 
 
-def strict_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Masks:
+def strict_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
     """The same validation pairs; pairs with exactly one such id are dropped, so that no video is on both sides."""
     first, second = residue(id1, k) == fold, residue(id2, k) == fold
-    return ~first & ~second, first & second
+    return Split(~first & ~second, first & second, id1, id2)
 
 
-def components(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Masks:
+def component_of(id1: np.ndarray, id2: np.ndarray) -> np.ndarray:
+    """int [M]: the connected component of the pair graph that each pair belongs to."""
+    names, flat = np.unique(np.concatenate([np.asarray(id1), np.asarray(id2)]), return_inverse=True)
+    left, right = flat[: len(id1)], flat[len(id1) :]
+    graph = coo_matrix((np.ones(len(left)), (left, right)), shape=(len(names), len(names)))
+    return connected_components(graph, directed=False)[1][left]
+
+
+def components(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
     """Whole connected components of the pair graph: about 1/k of the pairs validate and share no video with training.
 
     Components are dealt out largest first, each to the fold with the fewest pairs so far; the giant component of the real
     corpus (63 % of the pairs) therefore fills one fold, and ``fold`` counts from the smallest.
     """
-    names, flat = np.unique(np.concatenate([id1, id2]).astype(str), return_inverse=True)
-    left, right = flat[: len(id1)], flat[len(id1) :]
-    graph = coo_matrix((np.ones(len(left)), (left, right)), shape=(len(names), len(names)))
-    owner = connected_components(graph, directed=False)[1][left]
+    split = group_kfold(component_of(id1, id2), k=k, fold=fold)
+    return Split(split.train, split.val, id1, id2)
+
+
+def kfold_rows(count: int, *, k: int = 5, fold: int = 0, seed: int = 0) -> Split:
+    """One of ``k`` shuffled folds of items, whatever they share; sizes differ by at most one."""
+    home = np.empty(count, np.int64)
+    home[np.random.default_rng(seed).permutation(count)] = np.arange(count) % k
+    return Split(home != fold, home == fold)
+
+
+def group_kfold(groups: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
+    """One of ``k`` folds of whole groups: largest first, each to the smallest fold; ``fold`` counts from the smallest."""
+    _, owner = np.unique(np.asarray(groups), return_inverse=True)
     sizes = np.bincount(owner)
     load, home = np.zeros(k, np.int64), np.zeros(len(sizes), np.int64)
-    for component in np.argsort(-sizes, kind="stable"):
-        home[component] = load.argmin()
-        load[home[component]] += sizes[component]
+    for group in np.argsort(-sizes, kind="stable"):
+        home[group] = load.argmin()
+        load[home[group]] += sizes[group]
     val = home[owner] == np.argsort(load, kind="stable")[fold]
-    return ~val, val
+    return Split(~val, val, owner)
 
 
-def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0) -> Masks:
-    """A random share of the videos validates (the official baseline: 10 %, seed 2022)."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    size = max(1, round(len(labels) * fraction))
+def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0) -> Split:
+    """A random share of the videos validates: for fold 0, exactly the official baseline's 10 % (torch, seed 2022)."""
+    import torch
+
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).numpy()
+    size = max(1, int(len(labels) * fraction))
     val = np.zeros(len(labels), bool)
-    val[order[fold * size : (fold + 1) * size]] = True
-    return ~val, val
+    val[order[len(order) - (fold + 1) * size : len(order) - fold * size]] = (
+        True  # the original gives the front to training
+    )
+    return Split(~val, val)
 
 
-def holdout(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0) -> Masks:
-    """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they go."""
-    import warnings
+def holdout(
+    labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0, groups: np.ndarray | None = None
+) -> Split:
+    """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they go.
 
-    folds = StratifiedKFold(round(1 / fraction), shuffle=True, random_state=seed)
+    Args:
+        labels: int [M].
+        groups: [M], keeps items of one group (near-duplicates) together.
+
+    Raises:
+        ValueError: fewer items than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+
+    k = round(1 / fraction)
+    if len(labels) < k:
+        raise ValueError(f"{len(labels)} items cannot be dealt into {k} folds")
+    rare = (
+        len(labels) == 0 or np.unique(labels, return_counts=True)[1].max() < k
+    )  # scikit-learn refuses to stratify these
+    folds = (KFold if rare else StratifiedKFold)(k, shuffle=True, random_state=seed)
+    folds = folds if groups is None else StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        train, held = list(folds.split(np.zeros(len(labels)), labels))[fold]
+        _, held = list(folds.split(np.zeros(len(labels)), labels, groups))[fold]
     val = np.zeros(len(labels), bool)
     val[held] = True
-    return ~val, val
-
-
-def leak(id1: np.ndarray, id2: np.ndarray, train: np.ndarray, val: np.ndarray) -> float:
-    """Share of validation pairs that contain a video which also occurs in a training pair."""
-    seen = set(id1[train]) | set(id2[train])
-    return float(np.mean([a in seen or b in seen for a, b in zip(id1[val], id2[val], strict=True)])) if val.any() else 0.0
+    return Split(~val, val) if groups is None else Split(~val, val, groups)

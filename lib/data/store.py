@@ -2,8 +2,9 @@
 
 A folder with ``videos.arrow`` (Arrow IPC, memory-mapped without decoding; parquet would have to be decoded into memory),
 ``pairs.arrow``, ``frames.f16`` (all frames end to end), ``images.bin`` where there are pixels, ``truth.arrow`` for
-generated corpora, and ``manifest.json``. Frames are read with ``pread``: mapped pages would count as resident memory and
-grow with the corpus.
+generated corpora, and ``manifest.json``. Frames are read with ``pread``, and whole columns and iterations go through a plain
+file, a record batch at a time: mapped pages would count as resident memory and grow with the corpus. Only single videos are
+looked up in the mapped table.
 """
 
 from __future__ import annotations
@@ -35,8 +36,12 @@ class Store:
         self.fingerprint: str = manifest["fingerprint"]
         self.track: str = manifest["track"]
         self.frame_dim: int | None = manifest["frame_dim"]
-        self._map = pa.memory_map(str(path / "videos.arrow"))
-        self._table = pa.ipc.open_file(self._map).read_all()
+        try:
+            self._table = pa.ipc.open_file(pa.memory_map(str(path / "videos.arrow"))).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StoreError(
+                f"{shown(path / 'videos.arrow')}: {error}; the store is damaged, import the corpus again"
+            ) from None
         self._files: dict[str, int] = {}
 
     @classmethod
@@ -44,24 +49,44 @@ class Store:
         """Raises StoreError: no store there, an unfinished one, or one of another version."""
         path = Path(path)
         if not (path / "manifest.json").exists():
-            unfinished = " (an unfinished import lies beside it)" if path.with_name(path.name + ".partial").exists() else ""
-            raise StoreError(f"{shown(path)}: no store there{unfinished}; make one with: python -m lib corpus import <folder> --out {shown(path)}")
+            unfinished = (
+                " (an unfinished import lies beside it)" if path.with_name(path.name + ".partial").exists() else ""
+            )
+            raise StoreError(
+                f"{shown(path)}: no store there{unfinished}; make one with: python -m lib corpus import <folder> --out {shown(path)}"
+            )
         manifest = read_json(path / "manifest.json")
         if manifest.get("schema") != SCHEMA_VERSION:
-            raise StoreError(f"{shown(path)}: written as version {manifest.get('schema')}, this is {SCHEMA_VERSION}; import the corpus again")
+            raise StoreError(
+                f"{shown(path)}: written as version {manifest.get('schema')}, this is {SCHEMA_VERSION}; import the corpus again"
+            )
         return cls(path, manifest)
 
     def __len__(self) -> int:
         return self._table.num_rows
 
-    def column(self, name: str) -> np.ndarray:
-        """A whole column; object array for text. Made on demand and not kept."""
-        column = self._table.column(name)
-        return column.to_numpy() if column.null_count == 0 or not pa.types.is_integer(column.type) else column.to_pandas().to_numpy()
+    def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
+        """These columns of ``videos.arrow`` in order, a record batch at a time, in constant memory."""
+        with pa.OSFile(str(self.path / "videos.arrow")) as source:
+            wanted = [self._table.schema.get_field_index(name) for name in columns]
+            reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=wanted))
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number).select(list(columns))
 
-    @property
+    def column(self, name: str) -> np.ndarray:
+        """A whole column [N]; an object array for text and lists. Made on demand and not kept.
+
+        Raises:
+            StoreError: no such column.
+        """
+        if name not in self._table.column_names:
+            raise StoreError(f"{shown(self.path)}: no column {name!r}; columns: {', '.join(self._table.column_names)}")
+        return np.concatenate([batch.column(0).to_numpy(zero_copy_only=False) for batch in self.batches(name)])
+
+    @cached_property
     def parts(self) -> list[str]:
-        return pc.unique(self._table.column("part")).to_pylist()
+        """Names of the parts, in alphabetical order."""
+        return sorted(self.manifest["counts"]["parts"])
 
     @cached_property
     def n_frames(self) -> np.ndarray:
@@ -83,18 +108,29 @@ class Store:
         unknown = set(parts) - set(self.parts)
         if unknown:
             raise StoreError(f"{shown(self.path)}: no part {sorted(unknown)[0]!r}; parts: {', '.join(self.parts)}")
-        return np.flatnonzero(pc.is_in(self._table.column("part"), pa.array(parts)).to_numpy())
+        wanted = pa.array(parts, pa.string())
+        return np.flatnonzero(
+            np.concatenate(
+                [pc.is_in(batch.column(0), wanted).to_numpy(zero_copy_only=False) for batch in self.batches("part")]
+            )
+        )
 
     def row_of(self, ids: Sequence[str]) -> np.ndarray:
         """int64 rows of video ids. Raises StoreError for an unknown id."""
-        found = pc.index_in(pa.array(list(ids), pa.string()), self._table.column("id"))
+        wanted = pa.array([str(name) for name in ids], pa.string())
+        known = pa.chunked_array([batch.column(0) for batch in self.batches("id")], pa.string())
+        found = pc.index_in(wanted, known)
         if found.null_count:
-            raise StoreError(f"{shown(self.path)}: no video {list(ids)[found.is_null().to_pylist().index(True)]!r}")
-        return found.to_numpy().astype(np.int64)
+            raise StoreError(f"{shown(self.path)}: no video {wanted.filter(found.is_null())[0].as_py()!r}")
+        return found.to_numpy(zero_copy_only=False).astype(np.int64)
 
     def video(self, row: int, *, frames: bool = True) -> Video:
         """One video; ``frames=False`` leaves frames and images on disk."""
-        record = {name: self._table.column(name)[row].as_py() for name in ("id", "title", "asr", "ocr", "tags", "category", "part")}
+        row = int(row)
+        record = {
+            name: self._table.column(name)[row].as_py()
+            for name in ("id", "title", "asr", "ocr", "tags", "category", "part")
+        }
         return self._video(record, row, frames)
 
     def _video(self, record: dict, row: int, frames: bool) -> Video:
@@ -103,16 +139,18 @@ class Store:
             ocr=tuple((line["time"], line["text"]) for line in record["ocr"] or ()),
             tags=None if record["tags"] is None else tuple(record["tags"]),
             category=record["category"], part=record["part"],
-            frames=self.frames(row) if frames and self.frame_dim else None,
+            frames=self.frames(row) if frames and self.frame_dim and self.n_frames[row] else None,
             images=tuple(self.images(row)) if frames and self.manifest["images"] else (),
         )  # fmt: skip
 
     def iter_videos(self, batch: int = 1024, *, frames: bool = True) -> Iterator[Video]:
-        """All videos in order, in constant memory."""
-        for start in range(0, len(self), batch):
-            chunk = self._table.slice(start, batch).select(["id", "title", "asr", "ocr", "tags", "category", "part"]).to_pylist()
-            for offset, record in enumerate(chunk):
-                yield self._video(record, start + offset, frames)
+        """All videos in order, in constant memory; at most ``batch`` are held as Python objects."""
+        row = 0
+        for chunk in self.batches("id", "title", "asr", "ocr", "tags", "category", "part"):
+            for start in range(0, len(chunk), batch):
+                for record in chunk.slice(start, batch).to_pylist():
+                    yield self._video(record, row, frames)
+                    row += 1
 
     def __iter__(self) -> Iterator[Video]:
         return self.iter_videos()
@@ -137,7 +175,9 @@ class Store:
         """
         start = int(self._frame_offset[row]) * self.frame_dim * 2
         if os.preadv(self._file("frames.f16"), [memoryview(out).cast("B")], start) != out.nbytes:
-            raise StoreError(f"{shown(self.path / 'frames.f16')}: ends within the frames of video {row}; import the corpus again")
+            raise StoreError(
+                f"{shown(self.path / 'frames.f16')}: ends within the frames of video {row}; import the corpus again"
+            )
 
     def images(self, row: int) -> list[bytes]:
         """Encoded frames in order; empty if the corpus has no pixels."""
@@ -153,28 +193,33 @@ class Store:
         Returns:
             indptr int64 [N + 1], indices int32, known bool [N] (False where the tags are unknown).
         """
-        column = self._table.column("tags").combine_chunks()
-        known = np.asarray(column.is_valid())
-        values = column.flatten().to_numpy(zero_copy_only=False)
-        lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0)).astype(np.int64)
-        owner = np.repeat(np.arange(len(self)), lengths)
         vocabulary = np.array(self.manifest["tags"] or [], dtype=np.int64)
-        position = np.searchsorted(vocabulary, values).clip(max=max(len(vocabulary) - 1, 0))
-        kept = vocabulary[position] == values if len(vocabulary) else np.zeros(len(values), bool)
-        counts = np.bincount(owner[kept], minlength=len(self))
-        return np.concatenate([[0], np.cumsum(counts)]), position[kept].astype(np.int32), known
+        counts, indices, known = [], [], []
+        for batch in self.batches("tags"):
+            column = batch.column(0)
+            values = column.flatten().to_numpy(zero_copy_only=False)
+            owner = np.repeat(
+                np.arange(len(column)), pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+            )
+            position = np.searchsorted(vocabulary, values).clip(max=max(len(vocabulary) - 1, 0))
+            kept = vocabulary[position] == values if len(vocabulary) else np.zeros(len(values), bool)
+            counts.append(np.bincount(owner[kept], minlength=len(column)))
+            indices.append(position[kept].astype(np.int32))
+            known.append(column.is_valid().to_numpy(zero_copy_only=False))
+        return np.concatenate([[0], np.cumsum(np.concatenate(counts))]), np.concatenate(indices), np.concatenate(known)
 
     def categories(self) -> np.ndarray:
         """int32 [N], index into ``manifest["categories"]``; -1 where unknown."""
         known = pa.array(self.manifest["categories"] or [], pa.string())
-        return np.asarray(pc.fill_null(pc.index_in(self._table.column("category"), known), -1)).astype(np.int32)
+        found = [pc.fill_null(pc.index_in(batch.column(0), known), -1) for batch in self.batches("category")]
+        return np.concatenate([indices.to_numpy(zero_copy_only=False) for indices in found]).astype(np.int32)
 
     def pairs(self) -> pd.DataFrame:
         """row1, row2 (int64), score (float32); empty for a corpus without pairs."""
         return self._read("pairs.arrow", ["row1", "row2", "score"])
 
     def truth(self) -> pd.DataFrame | None:
-        """What the generator of a twin knows, aligned with the pairs (``oracle``) or the videos (``true_category``)."""
+        """What the generator of a twin knows: ``oracle`` (affinity) per pair, or ``true_category`` (index) per video; else None."""
         return self._read("truth.arrow", []) if (self.path / "truth.arrow").exists() else None
 
     def _read(self, name: str, columns: list[str]) -> pd.DataFrame:

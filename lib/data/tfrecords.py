@@ -26,19 +26,42 @@ def _example_class() -> Any:
     """tf.train.Example: map<string, Feature{bytes_list=1 | float_list=2 | int64_list=3}>."""
     kind = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="vidlab_example.proto", package="vidlab", syntax="proto3")
-    for name, scalar in (("BytesList", kind.TYPE_BYTES), ("FloatList", kind.TYPE_FLOAT), ("Int64List", kind.TYPE_INT64)):
+    for name, scalar in (
+        ("BytesList", kind.TYPE_BYTES),
+        ("FloatList", kind.TYPE_FLOAT),
+        ("Int64List", kind.TYPE_INT64),
+    ):
         file.message_type.add(name=name).field.add(name="value", number=1, type=scalar, label=kind.LABEL_REPEATED)
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
-    for number, (name, message) in enumerate((("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), 1):
-        feature.field.add(name=name, number=number, type=kind.TYPE_MESSAGE, type_name=f".vidlab.{message}", label=kind.LABEL_OPTIONAL, oneof_index=0)
+    for number, (name, message) in enumerate(
+        (("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), 1
+    ):
+        feature.field.add(
+            name=name,
+            number=number,
+            type=kind.TYPE_MESSAGE,
+            type_name=f".vidlab.{message}",
+            label=kind.LABEL_OPTIONAL,
+            oneof_index=0,
+        )
     features = file.message_type.add(name="Features")
     entry = features.nested_type.add(name="FeatureEntry")
     entry.options.map_entry = True
     entry.field.add(name="key", number=1, type=kind.TYPE_STRING, label=kind.LABEL_OPTIONAL)
-    entry.field.add(name="value", number=2, type=kind.TYPE_MESSAGE, type_name=".vidlab.Feature", label=kind.LABEL_OPTIONAL)
-    features.field.add(name="feature", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features.FeatureEntry", label=kind.LABEL_REPEATED)
-    file.message_type.add(name="Example").field.add(name="features", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features", label=kind.LABEL_OPTIONAL)
+    entry.field.add(
+        name="value", number=2, type=kind.TYPE_MESSAGE, type_name=".vidlab.Feature", label=kind.LABEL_OPTIONAL
+    )
+    features.field.add(
+        name="feature",
+        number=1,
+        type=kind.TYPE_MESSAGE,
+        type_name=".vidlab.Features.FeatureEntry",
+        label=kind.LABEL_REPEATED,
+    )
+    file.message_type.add(name="Example").field.add(
+        name="features", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features", label=kind.LABEL_OPTIONAL
+    )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("vidlab.Example"))
@@ -70,7 +93,10 @@ def encode(features: Mapping[str, Value]) -> bytes:
 def decode(payload: bytes) -> dict[str, list]:
     """Key -> list of bytes, floats or ints. Raises google.protobuf DecodeError if the payload is not an Example."""
     example = Example.FromString(payload)
-    return {name: list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else [] for name, feature in example.features.feature.items()}
+    return {
+        name: list(getattr(feature, kind).value) if (kind := feature.WhichOneof("kind")) else []
+        for name, feature in example.features.feature.items()
+    }
 
 
 def write_records(path: Path, examples: Iterable[Mapping[str, Value]]) -> int:
@@ -80,7 +106,9 @@ def write_records(path: Path, examples: Iterable[Mapping[str, Value]]) -> int:
         for features in examples:
             payload = encode(features)
             length = struct.pack("<Q", len(payload))
-            file.write(length + struct.pack("<I", masked_crc(length)) + payload + struct.pack("<I", masked_crc(payload)))
+            file.write(
+                length + struct.pack("<I", masked_crc(length)) + payload + struct.pack("<I", masked_crc(payload))
+            )
             count += 1
     return count
 
@@ -110,5 +138,8 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]
                 try:
                     yield number, decode(payload)
                 except (DecodeError, ValueError) as error:
-                    yield number, BadRecord(path, record, "payload", str(error), "not a tf.train.Example; write the file again")
+                    yield (
+                        number,
+                        BadRecord(path, record, "payload", str(error), "not a tf.train.Example; write the file again"),
+                    )
             number += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sqlite3
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lib.data import checks
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES, PAIRS, SCHEMA_VERSION, VIDEOS, Video
 from lib.data.store import Store, StoreError
 from lib.runs.files import replace_folder, write_json
 from lib.runs.paths import shown
 
-CHUNK = 2048  # videos per Arrow record batch
+CHUNK = 1024  # videos per Arrow record batch: what a reader holds at a time
+BLOCK = 1 << 22  # bytes hashed at a time
 
 
 class StoreWriter:
-    """Writes into ``<out>.partial`` and renames it on ``finish``; leaving the block by an error removes it.
+    """Writes into ``<out>.partial`` and renames it on ``finish``; leaving the block without that removes it.
 
     Ids go into a small database on disk, so that neither duplicates nor the rows of pairs need memory that grows.
 
@@ -30,27 +34,45 @@ class StoreWriter:
         out: folder of the store.
         track: "pairs" or "classes".
         source: name of the format it came from.
+        max_frames: most frames of a video.
+        frame_dim: numbers per frame; those of the first video if None.
         overwrite: replace a store that is there.
 
     Raises:
-        StoreError: there is a store already and ``overwrite`` is False.
+        StoreError: there is something already, and it is no store or ``overwrite`` is False.
     """
 
-    def __init__(self, out: Path, *, track: str, source: str, max_frames: int = MAX_FRAMES, overwrite: bool = False, rejects: Rejects | None = None):
+    def __init__(
+        self,
+        out: Path,
+        *,
+        track: str,
+        source: str,
+        max_frames: int = MAX_FRAMES,
+        frame_dim: int | None = None,
+        overwrite: bool = False,
+        rejects: Rejects | None = None,
+    ):
         self.out, self.track, self.source, self.max_frames = Path(out), track, source, max_frames
         if self.out.exists() and not overwrite:
             raise StoreError(f"{shown(self.out)}: there is something already; choose another --out or pass --overwrite")
-        self.rejects = rejects or Rejects()
+        if self.out.exists() and not (self.out / "manifest.json").exists():
+            raise StoreError(f"{shown(self.out)}: is not a store, so it will not be overwritten; choose another --out")
+        self.rejects = Rejects() if rejects is None else rejects  # an empty one is falsy
         self.partial = self.out.with_name(self.out.name + ".partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
-        self.frame_dim: int | None = None
+        self.frame_dim, self._official = frame_dim, frame_dim is not None
         self.count = self._frames = self._image_bytes = 0
         self.parts: dict[str, int] = {}
+        self.categories: set[str] = set()
+        self._finished = False
         self._records: list[dict[str, Any]] = []
-        self.pairs: list[tuple[int, int, float]] = []
-        self._pair_ids = sqlite3.connect(self.partial / "ids.sqlite")
-        self._pair_ids.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE video (id TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID;")
+        self._rows, self._scores = array("q"), array("f")  # of pairs: 20 bytes each
+        self._ids = sqlite3.connect(self.partial / "ids.sqlite")
+        self._ids.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE video (id TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID;"
+        )
         self._videos = pa.OSFile(str(self.partial / "videos.arrow"), "wb")
         self._writer = pa.ipc.new_file(self._videos, VIDEOS)
         self._features = (self.partial / "frames.f16").open("wb")
@@ -61,92 +83,172 @@ class StoreWriter:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if kind is not None:
+        if not self._finished:
             self._close()
             shutil.rmtree(self.partial, ignore_errors=True)
 
-    def add(self, video: Video, file: Path | str = "") -> int:
+    def add(
+        self,
+        video: Video,
+        file: Path | str = "",
+        record: str = "",
+        *,
+        frames_file: Path | str | None = None,
+        frames_field: str = "frames",
+    ) -> int:
         """Append a video; returns its row.
 
+        Args:
+            file, record: where the video was read, for messages.
+            frames_file, frames_field: where its frames were read, if elsewhere or under another name.
+
         Raises:
-            BadRecord: the id occurs twice.
+            BadRecord: an id that came before, text that is not UTF-8, or frames that are too many, none, not finite, of
+                another width than the others', or (pixels instead of features) of another kind.
         """
+        record = record or f"video {video.id}"
         try:
-            self._pair_ids.execute("INSERT INTO video VALUES (?, ?)", (video.id, self.count))
+            checks.texts(video)
+        except checks.Wrong as wrong:
+            raise wrong.at(file, record) from None
+        try:
+            frames = self._checked_frames(video, frames_field)
+        except checks.Wrong as wrong:
+            raise wrong.at(frames_file or file, record) from None
+        try:
+            self._ids.execute("INSERT INTO video VALUES (?, ?)", (video.id, self.count))
         except sqlite3.IntegrityError:
-            raise BadRecord(file, f"video {video.id}", "id", video.id, "the same id came before; remove or rename one of the two") from None
-        n, raw = 0, b""
-        if video.frames is not None:
-            self.frame_dim = self.frame_dim or video.frames.shape[1]
-            n, raw = len(video.frames), np.ascontiguousarray(video.frames, dtype="<f2").tobytes()
-            self._features.write(raw)
-            self._sums["frames.f16"].update(raw)
+            raise BadRecord(
+                file,
+                record,
+                "id",
+                video.id,
+                f"the same id came before, as video {self.row_of(video.id)} of the store; remove or rename one of the two",
+            ) from None
+        n = 0
+        if frames is not None:
+            self.frame_dim = self.frame_dim or frames.shape[1]
+            n = len(frames)
+            self._put("frames.f16", self._features, memoryview(frames).cast("B"))
         for image in video.images:
-            self._images.write(image)
-            self._sums["images.bin"].update(image)
+            self._put("images.bin", self._images, image)
         self._records.append({
-            "id": video.id, "title": video.title, "asr": video.asr, "ocr": [{"time": t, "text": s} for t, s in video.ocr],
-            "tags": None if video.tags is None else list(video.tags), "category": video.category, "part": video.part,
+            "id": video.id, "title": video.title, "asr": video.asr, "ocr": [{"time": float(t), "text": s} for t, s in video.ocr],
+            "tags": None if video.tags is None else [int(tag) for tag in video.tags], "category": video.category, "part": video.part,
             "n_frames": n or len(video.images), "frame_offset": self._frames, "image_offset": self._image_bytes,
             "image_sizes": [len(image) for image in video.images],
         })  # fmt: skip
         self._frames += n
         self._image_bytes += sum(map(len, video.images))
         self.parts[video.part] = self.parts.get(video.part, 0) + 1
+        if video.category is not None:
+            self.categories.add(video.category)
         self.count += 1
         if len(self._records) == CHUNK:
             self._flush()
         return self.count - 1
 
+    def _checked_frames(self, video: Video, field: str) -> np.ndarray | None:
+        if video.images:
+            checks.count(len(video.images), most=self.max_frames, field=field)
+        if video.frames is None:
+            if self._frames:
+                raise checks.Wrong(
+                    field, "none", "the videos before have frame features; give all of them features, or none"
+                )
+            return None
+        if self.count and not self._frames:
+            raise checks.Wrong(
+                field, "features", "the videos before have no frame features; give all of them features, or none"
+            )
+        return checks.frames(
+            video.frames, most=self.max_frames, width=self.frame_dim, official=self._official, field=field
+        )
+
     def row_of(self, video_id: str) -> int | None:
-        found = self._pair_ids.execute("SELECT row FROM video WHERE id = ?", (video_id,)).fetchone()
+        """Row of an id; None if no such video was added."""
+        found = self._ids.execute("SELECT row FROM video WHERE id = ?", (video_id,)).fetchone()
         return None if found is None else found[0]
 
     def add_pair(self, id1: str, id2: str, score: float, file: Path | str = "", record: str = "") -> None:
         """Raises BadRecord: an unknown video, or a score that is not a number in [0, 1]."""
         rows = []
         for number, video in enumerate((id1, id2), start=1):
-            row = self.row_of(video)
+            row = self.row_of(str(video).encode("utf-8", "replace").decode())
             if row is None:
-                raise BadRecord(file, record, f"id{number}", video, "no video of that id was imported; add it or drop the pair")
+                raise BadRecord(
+                    file, record, f"id{number}", video, "no video of that id was imported; add it or drop the pair"
+                )
             rows.append(row)
-        if not 0 <= score <= 1:
-            raise BadRecord(file, record, "score", score, "a similarity lies in [0, 1]; rescale it or drop the pair")
-        self.pairs.append((*rows, score))
+        if (
+            isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1
+        ):  # NaN is not in [0, 1] either
+            raise BadRecord(
+                file, record, "score", score, "a similarity is a number in [0, 1]; rescale it or drop the pair"
+            )
+        self._rows.extend(rows)
+        self._scores.append(score)
 
-    def finish(self, *, tags: list[int] | None = None, categories: list[str] | None = None, twin: dict | None = None, truth: pd.DataFrame | None = None) -> Store:
+    @property
+    def pairs(self) -> np.ndarray:
+        """int64 [P, 2], rows of the pairs added so far."""
+        return np.frombuffer(self._rows, np.int64).reshape(-1, 2) if self._rows else np.zeros((0, 2), np.int64)
+
+    def finish(
+        self,
+        *,
+        tags: list[int] | None = None,
+        categories: list[str] | None = None,
+        twin: dict | None = None,
+        truth: pd.DataFrame | None = None,
+    ) -> Store:
         """Complete the store and put it in place.
+
+        Args:
+            tags, categories: ascending; what ``Store.tags_csr`` and ``Store.categories`` index into.
+            twin, truth: what a generated corpus knows of itself; see ``Store.truth``.
 
         Raises:
             StoreError: not a single video was imported.
         """
         if self.count == 0:
-            raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects.errors)} rejected)")
+            raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects)} rejected)")
         self._flush()
         self._close()
         (self.partial / "ids.sqlite").unlink()
         if not self._image_bytes:
             (self.partial / "images.bin").unlink()
-        if self.pairs:
-            rows1, rows2, scores = zip(*self.pairs, strict=True)
-            table = pa.table([pa.array(rows1), pa.array(rows2), pa.array(scores, pa.float32())], schema=PAIRS)
-            self._write("pairs.arrow", table)
-            self._sums["records"].update(repr(self.pairs).encode())
+        content = {name: total.hexdigest() for name, total in self._sums.items()}
+        if len(self._scores):
+            scores = np.frombuffer(self._scores, np.float32)
+            content["pairs"] = hashlib.sha256(
+                self.pairs.astype("<i8").tobytes() + scores.astype("<f4").tobytes()
+            ).hexdigest()
+            self._write(
+                "pairs.arrow", pa.table([self.pairs[:, 0].copy(), self.pairs[:, 1].copy(), scores], schema=PAIRS)
+            )
         if truth is not None:
+            content["truth"] = hashlib.sha256(truth.to_numpy().astype("<f8").tobytes()).hexdigest()
             self._write("truth.arrow", pa.Table.from_pandas(truth, preserve_index=False))
-        if self.rejects.errors:
+        if len(self.rejects) or self.rejects.quarantine:
             self.rejects.write(self.partial / "rejects.parquet")
-        checksums = {name: value.hexdigest() for name, value in self._sums.items()}
-        content = repr([checksums, self.track, tags, categories])
+        known = {name: content[name] for name in ("frames.f16", "images.bin")}
+        checksums = {file.name: known.get(file.name) or sha256_of(file) for file in sorted(self.partial.iterdir())}
         manifest = {
-            "schema": SCHEMA_VERSION, "track": self.track, "source": self.source, "frame_dim": self.frame_dim, "max_frames": self.max_frames,
-            "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin,
-            "counts": {"videos": self.count, "frames": self._frames, "pairs": len(self.pairs), "rejected": len(self.rejects.errors), "parts": self.parts},
-            "fingerprint": hashlib.sha256(content.encode()).hexdigest()[:16],
+            "schema": SCHEMA_VERSION, "track": self.track, "source": self.source, "frame_dim": self.frame_dim if self._frames else None,
+            "max_frames": self.max_frames, "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin,
+            "counts": {"videos": self.count, "frames": self._frames, "pairs": len(self._scores), "rejected": len(self.rejects), "parts": self.parts},
+            # of the content, not of the files: equal for every path, day and version of Arrow
+            "fingerprint": hashlib.sha256(json.dumps([content, self.track, tags, categories], sort_keys=True).encode()).hexdigest()[:16],
         }  # fmt: skip
         write_json(self.partial / "manifest.json", manifest)
+        self._finished = True
         replace_folder(self.partial, self.out)
         return Store.open(self.out)
+
+    def _put(self, name: str, file, data) -> None:
+        file.write(data)
+        self._sums[name].update(data)
 
     def _write(self, name: str, table: pa.Table) -> None:
         with pa.OSFile(str(self.partial / name), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -156,12 +258,21 @@ class StoreWriter:
         if self._records:
             self._writer.write_batch(pa.RecordBatch.from_pylist(self._records, schema=VIDEOS))
             for record in self._records:
-                self._sums["records"].update(repr(sorted(record.items())).encode())
+                self._sums["records"].update(json.dumps(record, sort_keys=True).encode())
             self._records = []
 
     def _close(self) -> None:
-        self._pair_ids.close()
+        self._ids.close()
         self._writer.close()
         self._videos.close()
         self._features.close()
         self._images.close()
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, a block at a time."""
+    total = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()

@@ -18,7 +18,9 @@ class Comparison(NamedTuple):
     verdict: str
 
 
-def compare(arm: np.ndarray, reference: np.ndarray, higher_is_better: bool = True, confidence: float = 0.95) -> Comparison:
+def compare(
+    arm: np.ndarray, reference: np.ndarray, higher_is_better: bool = True, confidence: float = 0.95
+) -> Comparison:
     """Arm minus reference, seed by seed.
 
     Args:
@@ -32,12 +34,16 @@ def compare(arm: np.ndarray, reference: np.ndarray, higher_is_better: bool = Tru
     """
     arm, reference = np.asarray(arm, float), np.asarray(reference, float)
     if arm.shape != reference.shape or arm.ndim != 1 or len(arm) == 0:
-        raise ValueError(f"a paired comparison needs the same seeds on both sides, got {arm.shape} and {reference.shape}")
+        raise ValueError(
+            f"a paired comparison needs the same seeds on both sides, got {arm.shape} and {reference.shape}"
+        )
     difference = arm - reference
     mean = float(difference.mean())
     if len(difference) == 1:
         return Comparison(mean, float("nan"), float("nan"), UNKNOWN)
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference)))
+    half = float(
+        stats.t.ppf(0.5 + confidence / 2, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference))
+    )
     low, high = mean - half, mean + half
     if low <= 0 <= high:
         return Comparison(mean, low, high, NOTHING)

@@ -39,7 +39,14 @@ class ConcatSvd:
         n_iter, seed: of scikit-learn's randomised SVD; as published.
     """
 
-    def __init__(self, *, dim: int = 256, fit: Literal["transductive", "reference"] = "transductive", n_iter: int = 50, seed: int = 66):
+    def __init__(
+        self,
+        *,
+        dim: int = 256,
+        fit: Literal["transductive", "reference"] = "transductive",
+        n_iter: int = 50,
+        seed: int = 66,
+    ):
         self.dim, self.fit, self.n_iter, self.seed = dim, fit, n_iter, seed
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
@@ -82,5 +89,7 @@ class WeightedLogits:
 
         if self.weights is not None and len(self.weights) != len(members):
             raise ValueError(f"{len(self.weights)} weights for {len(members)} members")
-        mean = np.average([softmax(member.astype(np.float64), axis=1) for member in members], axis=0, weights=self.weights)
+        mean = np.average(
+            [softmax(member.astype(np.float64), axis=1) for member in members], axis=0, weights=self.weights
+        )
         return np.log(np.maximum(mean, 1e-30))

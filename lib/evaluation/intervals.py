@@ -10,7 +10,9 @@ from lib.evaluation.metrics import mean_f1
 DRAWS = 1000
 
 
-def interval_of_spearman(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def interval_of_spearman(
+    predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
     """95 % percentile interval, resampling videos' pairs by their first video so that pairs of one query stay together.
 
     Args:
@@ -29,7 +31,9 @@ def interval_of_spearman(predicted: np.ndarray, truth: np.ndarray, pairs: np.nda
     return tuple(np.nanpercentile(values, [2.5, 97.5]).tolist())
 
 
-def interval_of_mean_f1(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def interval_of_mean_f1(
+    truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
     """95 % percentile interval over videos."""
     rng = np.random.default_rng(seed)
     values = []

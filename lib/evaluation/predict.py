@@ -14,7 +14,9 @@ from lib.features.loader import EvalLoader
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, loader: EvalLoader, accelerator: Accelerator, what: Literal["embedding", "logits"]) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    model: nn.Module, loader: EvalLoader, accelerator: Accelerator, what: Literal["embedding", "logits"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over videos without touching its mode for longer than the call.
 
     With several processes each takes every n-th batch; all get the whole result.

@@ -51,7 +51,9 @@ def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
     except (zipfile.BadZipFile, ValueError) as error:
         raise BadRecord(path, "archive", "content", str(error), "write the submission again") from None
     if not isinstance(content, dict):
-        raise BadRecord(path, "archive", "content", f"a {type(content).__name__}", "one object of id: [numbers] is expected")
+        raise BadRecord(
+            path, "archive", "content", f"a {type(content).__name__}", "one object of id: [numbers] is expected"
+        )
     result: dict[str, np.ndarray] = {}
     for name, values in content.items():
         try:
@@ -60,7 +62,9 @@ def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
             raise BadRecord(path, f"video {name}", "embedding", values, "a list of numbers is expected") from None
         dim = dim or vector.size
         if vector.shape != (dim,):
-            raise BadRecord(path, f"video {name}", "embedding", f"shape {vector.shape}", f"every vector has {dim} numbers")
+            raise BadRecord(
+                path, f"video {name}", "embedding", f"shape {vector.shape}", f"every vector has {dim} numbers"
+            )
         if not np.isfinite(vector).all():
             raise BadRecord(path, f"video {name}", "embedding", "NaN or Inf", "all numbers must be finite")
         result[name] = vector
@@ -69,7 +73,9 @@ def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
 
 def write_classes(path: Path, ids: Sequence[str], categories: Sequence[str]) -> None:
     """``id,category_id`` a line, no header: result.csv of WeChat 2022."""
-    path.write_text("".join(f"{name},{category}\n" for name, category in zip(ids, categories, strict=True)), encoding="utf-8")
+    path.write_text(
+        "".join(f"{name},{category}\n" for name, category in zip(ids, categories, strict=True)), encoding="utf-8"
+    )
 
 
 def read_classes(path: Path) -> dict[str, str]:
@@ -115,7 +121,9 @@ def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Pa
                 raise BadRecord(labels, f"line {number}", "line", line, "a line is id1 <tab> id2 <tab> score")
             for name in parts[:2]:
                 if name not in vectors:
-                    raise BadRecord(submission, f"video {name}", "embedding", "missing", f"line {number} of the labels needs it")
+                    raise BadRecord(
+                        submission, f"video {name}", "embedding", "missing", f"line {number} of the labels needs it"
+                    )
             a, b = vectors[parts[0]], vectors[parts[1]]
             try:
                 score.append(float(parts[2]))
@@ -138,7 +146,9 @@ def _truth(labels: Path) -> dict[str, str]:
             if field not in item:
                 raise BadRecord(labels, f"item {number}", field, "missing", "every annotation has id and category_id")
         if item["category_id"] not in WECHAT_CATEGORIES:
-            raise BadRecord(labels, f"item {number} (video {item['id']})", "category_id", item["category_id"], UNKNOWN_CATEGORY)
+            raise BadRecord(
+                labels, f"item {number} (video {item['id']})", "category_id", item["category_id"], UNKNOWN_CATEGORY
+            )
         result[item["id"]] = item["category_id"]
     return result
 
@@ -146,7 +156,9 @@ def _truth(labels: Path) -> dict[str, str]:
 def _score_classes(predicted: Mapping[str, str], submission: Path, truth: Mapping[str, str]) -> dict[str, float]:
     for name in truth:
         if name not in predicted:
-            raise BadRecord(submission, f"video {name}", "category_id", "missing", "every labelled video needs one line")
+            raise BadRecord(
+                submission, f"video {name}", "category_id", "missing", "every labelled video needs one line"
+            )
     for name in predicted:
         if name not in truth:
             raise BadRecord(submission, f"video {name}", "id", name, "the labels know no such video; remove the line")

@@ -40,13 +40,17 @@ class Items:
         return self.rows.ndim == 2
 
     def take(self, index: np.ndarray) -> Items:
-        return Items(*(None if value is None else value[index] for value in (self.rows, self.score, self.soft, self.group)))
+        return Items(
+            *(None if value is None else value[index] for value in (self.rows, self.score, self.soft, self.group))
+        )
 
 
 class Assembler:
     """Turns store rows into a Batch: tokens laid out, frames picked, both padded, labels attached."""
 
-    def __init__(self, store: Store, tokens: TokenSet, text: TextSpec, frames: FramesSpec, *, tags: bool = False, seed: int = 0):
+    def __init__(
+        self, store: Store, tokens: TokenSet, text: TextSpec, frames: FramesSpec, *, tags: bool = False, seed: int = 0
+    ):
         """``tags``: attach the multi-hot tags (only where a loss needs them: they are K numbers a video)."""
         self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
         self._category = store.categories()
@@ -95,7 +99,9 @@ class Assembler:
             else:
                 random = rule.startswith("random")  # a pure function of video and epoch
                 generator = np.random.default_rng([self.seed, epoch, row]) if random else None
-                place[:] = self.store.frames(row)[frame_rules.pick(int(self.store.n_frames[row]), spec.length, rule, generator)]
+                place[:] = self.store.frames(row)[
+                    frame_rules.pick(int(self.store.n_frames[row]), spec.length, rule, generator)
+                ]
             place[count:] = 0
         # torch converts half precision ten times as fast as numpy
         return torch.from_numpy(frames).float(), np.arange(slots) < counts[:, None]
@@ -108,7 +114,9 @@ class Assembler:
         videos = np.repeat(np.arange(len(rows)), counts)
         within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
         hot = torch.zeros(len(rows), self.num_tags)
-        hot[torch.from_numpy(videos), torch.from_numpy(indices[np.repeat(starts, counts) + within].astype(np.int64))] = 1.0
+        hot[
+            torch.from_numpy(videos), torch.from_numpy(indices[np.repeat(starts, counts) + within].astype(np.int64))
+        ] = 1.0
         hot[torch.from_numpy(~known[rows])] = IGNORE
         return hot
 
@@ -129,7 +137,17 @@ def alike(frames: np.ndarray, text: np.ndarray, size: int) -> np.ndarray:
 class TrainLoader:
     """Endless batches, epoch after epoch, each item once an epoch; the incomplete last batch of an epoch is dropped."""
 
-    def __init__(self, assembler: Assembler, items: Items, batch_size: int, *, seed: int, bucket: bool, rank: int = 0, world_size: int = 1):
+    def __init__(
+        self,
+        assembler: Assembler,
+        items: Items,
+        batch_size: int,
+        *,
+        seed: int,
+        bucket: bool,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
         """``batch_size`` counts over all processes; each of ``world_size`` takes its share of every batch."""
         if len(items) < batch_size:
             batch_size = max(world_size, len(items) - len(items) % world_size)
@@ -158,15 +176,23 @@ class TrainLoader:
         """Batches of one epoch as index arrays."""
         generator = np.random.default_rng([self.seed, zlib.crc32(b"order"), epoch])
         order = generator.permutation(len(self.items))
-        groups = [order] if self.items.group is None else [order[self.items.group[order] == g] for g in np.unique(self.items.group)]
+        groups = (
+            [order]
+            if self.items.group is None
+            else [order[self.items.group[order] == g] for g in np.unique(self.items.group)]
+        )
         return [batch for group in groups for batch in self._cut(group, generator)]
 
     def _cut(self, order: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
         size = self.batch_size
-        order = order[: len(order) - len(order) % size]  # before sorting, or the longest items would always be the dropped ones
+        order = order[
+            : len(order) - len(order) % size
+        ]  # before sorting, or the longest items would always be the dropped ones
         if self.bucket:
             mega = size * MEGABATCH
-            order = np.concatenate([order[:0], *(self._alike(order[start : start + mega]) for start in range(0, len(order), mega))])
+            order = np.concatenate(
+                [order[:0], *(self._alike(order[start : start + mega]) for start in range(0, len(order), mega))]
+            )
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         return [batches[i] for i in generator.permutation(len(batches))] if self.bucket else batches
 

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FIELDS = {"cls_sep_title": ("title",), "cls_title": ("title",), "title_asr": ("title", "asr"), "packed": ("title", "ocr", "asr")}
+FIELDS = {
+    "cls_sep_title": ("title",),
+    "cls_title": ("title",),
+    "title_asr": ("title", "asr"),
+    "packed": ("title", "ocr", "asr"),
+}
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,21 @@ def cut_longest_first(lengths: np.ndarray, budget: int) -> np.ndarray:
         level = np.where(share < ascending[whole], share, level)
     kept = np.minimum(lengths, np.maximum(level, 0))
     longer = lengths > level
-    spare = np.where(longer.any(axis=0), budget - kept.sum(axis=0), 0)  # less than one each: to the first of the cut fields
+    spare = np.where(
+        longer.any(axis=0), budget - kept.sum(axis=0), 0
+    )  # less than one each: to the first of the cut fields
     return kept + (longer & (longer.cumsum(axis=0) <= spare))
 
 
 def lay_out(
-    flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray, layout: str, length: int, special: SpecialIds, *, full: bool = False
+    flat: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    layout: str,
+    length: int,
+    special: SpecialIds,
+    *,
+    full: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The token sequences of a batch.
 

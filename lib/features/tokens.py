@@ -28,7 +28,9 @@ class TokenSet:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         if not (self.folder / "features.json").exists():
-            raise FileNotFoundError(f"{folder}: no token set; make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus <corpus>")
+            raise FileNotFoundError(
+                f"{folder}: no token set; make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus <corpus>"
+            )
         self.about = read_json(self.folder / "features.json")
         self.names: list[str] = self.about["fields"]
         self.vocab_size: int = self.about["vocab_size"]
@@ -36,14 +38,20 @@ class TokenSet:
         # plain views: slicing an np.memmap itself costs several times as much, and fields() slices a lot
         self._offsets = np.asarray(np.load(self.folder / "offsets.npy", mmap_mode="r"))
         size = int(self._offsets[-1, -1])
-        self._tokens = np.asarray(np.memmap(self.folder / "tokens.i32", dtype="<i4", mode="r", shape=(size,))) if size else np.zeros(0, "<i4")
+        self._tokens = (
+            np.asarray(np.memmap(self.folder / "tokens.i32", dtype="<i4", mode="r", shape=(size,)))
+            if size
+            else np.zeros(0, "<i4")
+        )
 
     def __len__(self) -> int:
         return self._offsets.shape[1] - 1
 
     def fields(self, row: int) -> dict[str, np.ndarray]:
         """Field name -> int32 ids of one video, without special tokens."""
-        return {name: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, name in enumerate(self.names)}
+        return {
+            name: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, name in enumerate(self.names)
+        }
 
     def lengths(self, field: str) -> np.ndarray:
         """Tokens of that field per video, int64 [N]."""
@@ -86,7 +94,9 @@ def build(store: Store, folder: Path, spec: FeatureSet, tokenizer_name: str, dig
     for number, field in enumerate(spec.fields):
         row = 0
         with (partial / f"{field}.i32").open("wb") as file:
-            for chunk in tqdm(_texts(store, spec), total=-(-len(store) // CHUNK), desc=f"tokenize {field}", unit="chunk"):
+            for chunk in tqdm(
+                _texts(store, spec), total=-(-len(store) // CHUNK), desc=f"tokenize {field}", unit="chunk"
+            ):
                 for encoding in tokenizer.encode_batch_fast(chunk[field], add_special_tokens=False):
                     ids = np.array(encoding.ids, dtype="<i4")
                     unknown += int((ids == special.unk).sum())
@@ -107,7 +117,9 @@ def build(store: Store, folder: Path, spec: FeatureSet, tokenizer_name: str, dig
         "corpus": store.fingerprint,
     }  # fmt: skip
     write_json(partial / "features.json", about)
-    folder.mkdir(parents=True, exist_ok=True)  # the executed notebook may lie there already: replace file by file, features.json last
+    folder.mkdir(
+        parents=True, exist_ok=True
+    )  # the executed notebook may lie there already: replace file by file, features.json last
     for name in ("tokenizer.json", "tokens.i32", "offsets.npy", "features.json"):
         (partial / name).replace(folder / name)
     partial.rmdir()

@@ -7,6 +7,7 @@ Standard input, output and error, environment, working folder and arguments go a
 status comes back. When this process dies, the server sees the connection close and kills the fork.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -78,10 +79,8 @@ def _receive(connection):
 
 
 def _pass_on(pid, number):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _standard_streams():

@@ -31,7 +31,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,7 +76,9 @@ def warm(preload: Sequence[str] = ()) -> Iterator[subprocess.Popen | None]:
     folder = Path(tempfile.mkdtemp(prefix="vidlab-"))
     environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     environment["JPY_PARENT_PID"] = "1"  # ipykernel reads it at import: "somebody else looks after my parent"
-    server = subprocess.Popen([sys.executable, "-m", "lib.flow.forkserver", str(folder), *preload], env=environment, start_new_session=True)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "lib.flow.forkserver", str(folder), *preload], env=environment, start_new_session=True
+    )
     try:
         _wait_for(folder / "socket", server)
         os.environ[ADDRESS] = str(folder / "socket")
@@ -236,10 +238,8 @@ def _run(module: str, arguments: list[str]) -> int:
 
 def _kill(pid: int) -> None:
     kill_descendants(pid)
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _python_path(environment: Mapping[str, str]) -> list[str]:
@@ -257,17 +257,20 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 
 def _send(connection: socket.socket, value: int) -> None:
-    try:
+    with suppress(OSError):  # the client is gone; its closed connection is noticed by the loop
         connection.sendall(f"{value}\n".encode())
-    except OSError:
-        pass  # the client is gone; its closed connection is noticed by the loop
 
 
 def write_kernel_specification(folder: Path) -> None:
     """``python3`` under FOLDER/kernels; found before the installed one when FOLDER leads ``JUPYTER_PATH``."""
     client = str(Path(__file__).with_name("forkclient.py"))
     argv = [sys.executable, "-S", "-E", client, "ipykernel_launcher", "-f", "{connection_file}"]
-    specification = {"argv": argv, "display_name": "Python 3 (ipykernel)", "language": "python", "metadata": {"debugger": True}}
+    specification = {
+        "argv": argv,
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "metadata": {"debugger": True},
+    }
     target = folder / "kernels" / "python3"
     target.mkdir(parents=True, exist_ok=True)
     (target / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")

@@ -14,7 +14,14 @@ from typing import Any
 
 # First line of the cell that papermill injects (its default ``comment``).
 INJECTED = "# Parameters"
-TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (float, int), "bool": bool, "list": list, "dict": dict}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (float, int),
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
 
 
 class ParameterError(ValueError):
@@ -48,9 +55,13 @@ def check(given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> 
     """
     for name, value in given.items():
         if name not in declared:
-            raise ParameterError(f"unknown parameter {name!r}{_nearest(name, declared)}; {where} knows: {', '.join(declared)}")
+            raise ParameterError(
+                f"unknown parameter {name!r}{_nearest(name, declared)}; {where} knows: {', '.join(declared)}"
+            )
         expected = TYPES.get(declared[name])
-        wrong = expected is not None and (not isinstance(value, expected) or isinstance(value, bool) and expected is not bool)
+        wrong = expected is not None and (
+            not isinstance(value, expected) or isinstance(value, bool) and expected is not bool
+        )
         if wrong:
             raise ParameterError(f"parameter {name}: {value!r} is not of type {declared[name]}, which {where} asks for")
 

@@ -34,6 +34,7 @@ from lib.runs import paths
 from lib.runs.files import read_json, write_json
 
 BUSY, STOPPED = 75, 130
+PAGES = ("ablation", "ensemble", "report")  # kinds of step that only read runs
 
 
 class UsageError(Exception):
@@ -62,13 +63,19 @@ def reproduce(options: argparse.Namespace, console) -> int:
     wanted = _targets(every, options)
     world = paths.runs(options.scale, options.corpus or None)
     status = drive(every, wanted, world, load(Scale, options.scale).expected_seconds, options, console)
-    if not status and not options.dry_run and any(step.kind == "report" and step.outputs[0] in wanted for step in every):
+    if (
+        not status
+        and not options.dry_run
+        and any(step.kind == "report" and step.outputs[0] in wanted for step in every)
+    ):
         screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console)
         console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
     return status
 
 
-def drive(every: list[Step], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console) -> int:
+def drive(
+    every: list[Step], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console
+) -> int:
     """Bring some files up to date.
 
     Args:
@@ -80,9 +87,12 @@ def drive(every: list[Step], wanted: list[str], world: Path, seconds: dict[str, 
     """
     frozen = world / "plan.json"
     steps.write(every, frozen)
-    stale = tuple(step.outputs[0] for step in every if step.is_made() and not step.is_trained())
-    only = tuple(step.name for step in every if step.kind in ("ablation", "ensemble", "report")) if options.existing else ()
-    workflow = Workflow(frozen, tuple(wanted), stale, only)
+    if options.existing:
+        require_existing(every)
+        workflow = Workflow(frozen, tuple(wanted), only=tuple(step.name for step in every if step.kind in PAGES))
+    else:
+        stale = tuple(step.outputs[0] for step in every if step.is_made() and not step.is_trained())
+        workflow = Workflow(frozen, tuple(wanted), forced=stale)
     workflow.unlock()
     reasons = workflow.pending()
     pending = [step for step in every if any(file in reasons for file in step.outputs)]
@@ -99,7 +109,15 @@ def drive(every: list[Step], wanted: list[str], world: Path, seconds: dict[str, 
     return int(run(workflow, pending, expected, jobs, options.keep_going, world, console))
 
 
-def run(workflow: Workflow, pending: list[Step], expected: dict[str, float], jobs: int, keep_going: bool, world: Path, console) -> bool:
+def run(
+    workflow: Workflow,
+    pending: list[Step],
+    expected: dict[str, float],
+    jobs: int,
+    keep_going: bool,
+    world: Path,
+    console,
+) -> bool:
     """Run the pending steps; returns whether anything failed."""
     folder = Path(tempfile.mkdtemp(prefix="vidlab-events-"))
     listener = events.Listener(folder)
@@ -119,10 +137,16 @@ def run(workflow: Workflow, pending: list[Step], expected: dict[str, float], job
         console.print(log.read_text(encoding="utf-8")[-3000:], highlight=False, markup=False)
     elif status:
         by_name = {step.name: step for step in pending}
-        console.print(f"{len(progress.failed)} steps failed, {len(progress.left) - len(progress.failed)} wait for them or were not started. Logs:", style="red")
+        console.print(
+            f"{len(progress.failed)} steps failed, {len(progress.left) - len(progress.failed)} wait for them or were not started. Logs:",
+            style="red",
+        )
         for name in progress.failed:
             console.print(f"  {paths.shown(paths.home() / by_name[name].log)}", highlight=False, markup=False)
-        console.print("The same command goes on from here." + ("" if keep_going else " KEEP_GOING=1 runs what does not depend on a failed step."))
+        console.print(
+            "The same command goes on from here."
+            + ("" if keep_going else " KEEP_GOING=1 runs what does not depend on a failed step.")
+        )
     return bool(status)
 
 
@@ -175,13 +199,30 @@ def default_jobs() -> int:
 def expectations(every: list[Step], world: Path, by_kind: dict[str, float]) -> dict[str, float]:
     """Seconds each step should take: as long as last time, else as its kind did, else as the scale's file says."""
     known = _durations(world)
-    kinds = {kind: [known[s.name] for s in every if s.kind == kind and s.name in known] for kind in {step.kind for step in every}}
-    return {step.name: known.get(step.name) or (mean(kinds[step.kind]) if kinds[step.kind] else by_kind.get(step.kind, 10.0)) for step in every}
+    kinds = {
+        kind: [known[s.name] for s in every if s.kind == kind and s.name in known]
+        for kind in {step.kind for step in every}
+    }
+    return {
+        step.name: known.get(step.name)
+        or (mean(kinds[step.kind]) if kinds[step.kind] else by_kind.get(step.kind, 10.0))
+        for step in every
+    }
 
 
 def _durations(world: Path) -> dict[str, float]:
     file = world / "durations.json"
     return read_json(file) if file.exists() else {}
+
+
+def require_existing(every: list[Step]) -> None:
+    """Raises UsageError if a run that the pages read is absent or was made with other settings."""
+    missing = [step.name for step in every if step.kind not in PAGES and not (step.is_made() and step.is_trained())]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UsageError(
+            f"{missing[0]}{more}: not made, or made with other settings; `make reproduce` makes what is missing."
+        )
 
 
 def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
@@ -208,7 +249,9 @@ def _targets(every: list[Step], options: argparse.Namespace) -> list[str]:
     """
     if options.job:
         recipe, stage, arm, seed = options.job
-        folder = paths.shown(Plan(options.scale, options.corpus or "").job(recipe, stage, arm, int(seed)).folder.notebook)
+        folder = paths.shown(
+            Plan(options.scale, options.corpus or "").job(recipe, stage, arm, int(seed)).folder.notebook
+        )
         return [folder]
     names = [step.name for step in every]
     kinds = list(dict.fromkeys(step.kind for step in every))
@@ -222,13 +265,25 @@ def _targets(every: list[Step], options: argparse.Namespace) -> list[str]:
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lib.flow.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.flow.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--corpus", default="", help="a name of params/corpora or the path of a store")
-    parser.add_argument("--systems", type=lambda text: [name for name in text.replace(",", " ").split()] or None, help="recipes, separated by commas")
-    parser.add_argument("--seeds", type=lambda text: int(text) if text else None, help="how many; the scale's own if not given")
-    parser.add_argument("--jobs", type=lambda text: int(text) if text else None, help="how many steps at a time; one a core if not given")
+    parser.add_argument(
+        "--systems",
+        type=lambda text: [name for name in text.replace(",", " ").split()] or None,
+        help="recipes, separated by commas",
+    )
+    parser.add_argument(
+        "--seeds", type=lambda text: int(text) if text else None, help="how many; the scale's own if not given"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=lambda text: int(text) if text else None,
+        help="how many steps at a time; one a core if not given",
+    )
     parser.add_argument("--job", nargs=4, metavar=("RECIPE", "STAGE", "ARM", "SEED"))
     parser.add_argument("--keep-going", action="store_true", help="after a failure run what does not depend on it")
     parser.add_argument("--existing", action="store_true", help="pages only, from the runs that exist")

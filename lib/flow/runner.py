@@ -26,7 +26,12 @@ from lib.flow.watch import die_with_parent, kill_descendants
 
 # Set before a kernel starts. The thread count is part of a result (1 and 2 threads give different weights), and waiting
 # OpenMP threads that spin slow a busy machine down tenfold.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONHASHSEED": "0"}
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+}
 
 
 class NotebookFailed(Exception):
@@ -93,7 +98,9 @@ def by_hand(notebook: Path, parameters: dict[str, Any]) -> str:
     import shlex
 
     given = ("-r" if isinstance(value, str) and literal(value) != value else "-p" for value in parameters.values())
-    words = [word for flag, (name, value) in zip(given, parameters.items(), strict=True) for word in (flag, name, str(value))]
+    words = [
+        word for flag, (name, value) in zip(given, parameters.items(), strict=True) for word in (flag, name, str(value))
+    ]
     return shlex.join(["papermill", str(notebook), "out.ipynb", *words])
 
 
@@ -114,6 +121,9 @@ def literal(text: str) -> Any:
     return text
 
 
+PAPERMILLS_OWN = ("Input Notebook:", "Output Notebook:", "Executing ", "Ending Cell")
+
+
 class _Echo(logging.Handler):
     """Prints what the kernel prints, and tells the driver the newest line. Of a progress bar only the last state is kept."""
 
@@ -123,7 +133,7 @@ class _Echo(logging.Handler):
         self.told = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage().startswith(("Executing Cell", "Ending Cell")):
+        if record.getMessage().startswith(PAPERMILLS_OWN):
             return
         lines = [line.rpartition("\r")[2] for line in record.getMessage().rstrip().splitlines()]
         if record.getMessage().startswith("\r"):  # a bar: its states follow each other too fast for a log
@@ -152,15 +162,23 @@ def _failing_cell(notebook: Path) -> str:
 
 def _last_cell(notebook: Path) -> str:
     """Id of the last cell that was started."""
-    started = [cell["id"] for cell in _cells(notebook) if cell["metadata"].get("papermill", {}).get("status") in ("running", "failed")]
+    started = [
+        cell["id"]
+        for cell in _cells(notebook)
+        if cell["metadata"].get("papermill", {}).get("status") in ("running", "failed")
+    ]
     return started[-1] if started else "?"
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lib.flow.runner", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.flow.runner", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("notebook", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("-p", dest="words", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
+    parser.add_argument(
+        "-p", dest="words", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter"
+    )
     parser.add_argument("-f", dest="file", type=Path, help="parameters from a YAML file")
     parser.add_argument("-y", dest="yaml", default="{}", help="parameters as YAML text, with their types")
     parser.add_argument("--task", default="", help="name under which progress is told to the driver")
@@ -191,7 +209,7 @@ def run(argv: list[str]) -> int:
     from lib.flow.guard import ParameterError
 
     die_with_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     if os.environ.get(forkclient.ADDRESS):
         kernels = str(Path(os.environ[forkclient.ADDRESS]).parent)
@@ -200,13 +218,22 @@ def run(argv: list[str]) -> int:
         return _told(argv[1], lambda: _module(argv[2:], argv[1]))
     arguments = _arguments(argv)
     try:
-        return _told(arguments.task, lambda: run_notebook(arguments.notebook, arguments.out, _parameters(arguments), arguments.task) or 0)
+        return _told(
+            arguments.task,
+            lambda: run_notebook(arguments.notebook, arguments.out, _parameters(arguments), arguments.task) or 0,
+        )
     except ParameterError as error:
         print(f"{arguments.notebook}: {error}", file=sys.stderr)
         return 2
     except NotebookFailed as error:
         print(error, file=sys.stderr, flush=True)
         return 1
+
+
+def _end(*_: object) -> None:
+    """On SIGTERM: before papermill asks the kernel to leave, because a kernel that leaves orphans what it started."""
+    kill_descendants()
+    sys.exit(143)
 
 
 def _told(task: str, work) -> int:

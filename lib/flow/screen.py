@@ -29,7 +29,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def forecast(steps: Iterable[Step], pending: Iterable[Step], expected: Mapping[str, float], jobs: int, console: Console) -> None:
+def forecast(
+    steps: Iterable[Step], pending: Iterable[Step], expected: Mapping[str, float], jobs: int, console: Console
+) -> None:
     """A table: kind of step, how many there are, how many will run, how long that takes on ``jobs`` cores."""
     there, running = Counter(step.kind for step in steps), Counter(step.kind for step in pending)
     shown_only = Counter(step.kind for step in pending if step.results and step.is_trained())
@@ -44,7 +46,9 @@ def forecast(steps: Iterable[Step], pending: Iterable[Step], expected: Mapping[s
     total = sum(expected[step.name] for step in pending)
     longest = max((expected[step.name] for step in pending), default=0.0)
     count = sum(running.values())
-    console.print(f"{count} of {sum(there.values())} steps to run, about {duration(max(total / jobs, longest))} with {jobs} at a time.")
+    console.print(
+        f"{count} of {sum(there.values())} steps to run, about {duration(max(total / jobs, longest))} with {jobs} at a time."
+    )
 
 
 class Progress:
@@ -84,25 +88,49 @@ class Progress:
             self.running.pop(task, None)
             self.left.pop(task, None)
             self.seconds[task] = event["seconds"]
-            self.console.print(f"[{self.total - len(self.left):>3} of {self.total}] {task}  {duration(event['seconds'])}", highlight=False, markup=False)
+            self.console.print(
+                f"[{self.total - len(self.left):>3} of {self.total}] {task}  {duration(event['seconds'])}",
+                highlight=False,
+                markup=False,
+            )
         elif kind == "failed":
             self.running.pop(task, None)
             self.failed[task] = event.get("text", "")
-            self.console.print(f"[ failed  ] {task}\n{event.get('text', '')}", style="red", highlight=False, markup=False)
+            self.console.print(
+                f"[ failed  ] {task}\n{event.get('text', '')}", style="red", highlight=False, markup=False
+            )
 
     def _picture(self) -> Group:
         done = self.total - len(self.left)
         remaining = sum(max(0.0, seconds - self._gone(name)) for name, seconds in self.left.items()) / self.jobs
         head = Table.grid(padding=(0, 1))
-        head.add_row(ProgressBar(total=max(1, self.total), completed=done, width=30), f"{done} of {self.total} steps, about {duration(remaining)} left")
-        lines = [Text(f"  {name}  {duration(self._gone(name))}  {text}", no_wrap=True, overflow="ellipsis") for name, (_, text) in self.running.items()]
+        head.add_row(
+            ProgressBar(total=max(1, self.total), completed=done, width=30),
+            f"{done} of {self.total} steps, about {duration(remaining)} left",
+        )
+        lines = [
+            Text(f"  {name}  {duration(self._gone(name))}  {text}", no_wrap=True, overflow="ellipsis")
+            for name, (_, text) in self.running.items()
+        ]
         return Group(head, *lines)
 
     def _gone(self, name: str) -> float:
         return time.monotonic() - self.running[name][0] if name in self.running else 0.0
 
 
-COLUMNS = ("title", "stage", "metric", "score", "low", "high", "oracle", "published", "total_seconds", "samples_per_second", "parameters")
+COLUMNS = (
+    "title",
+    "stage",
+    "metric",
+    "score",
+    "low",
+    "high",
+    "oracle",
+    "published",
+    "total_seconds",
+    "samples_per_second",
+    "parameters",
+)
 
 
 def scores(file: Path, console: Console) -> None:
@@ -127,4 +155,3 @@ def _short(text: str) -> str:
 def make_console() -> Console:
     """Wide enough for a table when output goes to a file."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, soft_wrap=False)
-

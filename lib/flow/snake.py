@@ -94,7 +94,7 @@ def start(words: list[str], out: Path, err: Path) -> int:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(descriptor, number)
             os.close(descriptor)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
         die_with_parent(parent)
         sys.argv = ["snakemake", *words]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(paths.PROJECT), os.environ.get("PYTHONPATH")]))

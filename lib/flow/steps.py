@@ -60,7 +60,9 @@ def steps_of(tasks: Iterable[Task]) -> list[Step]:
 def _step(task: Task, product: dict[str, str]) -> Step:
     trains = task.rule in STAGE_NOTEBOOKS
     name = f"{task.rule}/{task.name}"
-    inputs = [_shown(file) for file in dict.fromkeys(product.get(file, file) for file in task.inputs if file != task.notebook)]
+    inputs = [
+        _shown(file) for file in dict.fromkeys(product.get(file, file) for file in task.inputs if file != task.notebook)
+    ]
     inputs += [_notebook(task.notebook)] if task.notebook else []
     outputs = [task.log] if trains else list(task.outputs)
     if task.notebook:
@@ -92,7 +94,9 @@ def _code(notebook: Path) -> str:
 def _shown(file: str | Path) -> str:
     """Relative to the folder that holds ``runs/``, which is where Snakemake works."""
     path = Path(file)
-    return str(path.relative_to(paths.home())) if path.is_absolute() and path.is_relative_to(paths.home()) else str(path)
+    return (
+        str(path.relative_to(paths.home())) if path.is_absolute() and path.is_relative_to(paths.home()) else str(path)
+    )
 
 
 def _notebook(name: str) -> str:
@@ -116,4 +120,3 @@ def read(config: dict[str, Any]) -> list[Step]:
     systems = [name for name in str(config.get("systems", "")).split(",") if name]
     plan = Plan.load(config.get("scale", "laptop"), config.get("corpus"), systems or None, config.get("seeds"))
     return steps_of(plan.tasks)
-

@@ -44,7 +44,9 @@ def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, r
     return hashed.hexdigest()[:16]
 
 
-def closure(modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT) -> list[Path]:
+def closure(
+    modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT
+) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
     waiting: list[Path] = []
     for module, name in _imports(ast.parse(source), "notebook"):
@@ -161,7 +163,10 @@ def _tree(file: Path) -> ast.Module:
     """Syntax tree without docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     for node in [tree, *_run_nodes(tree)]:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
 

@@ -22,7 +22,23 @@ LIB = Path(__file__).resolve().parents[1]
 
 # Values that a constructor may ask for by name and that come from the corpus or from its neighbours, never from YAML.
 CONTEXT = frozenset(
-    ["frame_dim", "vocab_size", "num_tags", "num_classes", "hidden", "text_dim", "frames_dim", "input_dim", "num_text_slots", "num_frame_slots", "embedding_dim", "class_counts", "special_ids", "total_steps", "steps_per_epoch"]
+    [
+        "frame_dim",
+        "vocab_size",
+        "num_tags",
+        "num_classes",
+        "hidden",
+        "text_dim",
+        "frames_dim",
+        "input_dim",
+        "num_text_slots",
+        "num_frame_slots",
+        "embedding_dim",
+        "class_counts",
+        "special_ids",
+        "total_steps",
+        "steps_per_epoch",
+    ]
 )
 
 
@@ -55,7 +71,9 @@ def module_of(package: str, component: Component, where: str) -> str:
     """
     known = exports(package)
     if component.use not in known:
-        raise RecipeError(f"{where}.use: {component.use!r} is not offered by lib.{package}; {nearest(component.use, known)}")
+        raise RecipeError(
+            f"{where}.use: {component.use!r} is not offered by lib.{package}; {nearest(component.use, known)}"
+        )
     return known[component.use]
 
 
@@ -111,7 +129,10 @@ def _constructor(module: str, name: str) -> dict[str, tuple[Any, Any]]:
 def _parameters(init: ast.FunctionDef) -> dict[str, tuple[Any, Any]]:
     positional = [*init.args.posonlyargs, *init.args.args][1:]
     padding: list[ast.expr | None] = [None] * (len(positional) - len(init.args.defaults))
-    pairs = [*zip(positional, [*padding, *init.args.defaults], strict=True), *zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)]
+    pairs = [
+        *zip(positional, [*padding, *init.args.defaults], strict=True),
+        *zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True),
+    ]
     return {argument.arg: (_type(argument.annotation), _default(default)) for argument, default in pairs}
 
 

@@ -40,7 +40,7 @@ class CorpusRef:
 
     @property
     def track(self) -> str:
-        """"pairs" or "classes"."""
+        """ "pairs" or "classes"."""
         return self._read_manifest()["track"] if self.is_path else load(CorpusSpec, self.name).track
 
     @property

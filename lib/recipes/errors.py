@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,7 +24,9 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(choices) or 'none'}"
 
 
-def from_validation(error: ValidationError, file: Path | str, known: dict[str, Iterable[str]] | None = None) -> RecipeError:
+def from_validation(
+    error: ValidationError, file: Path | str, known: Mapping[str, Iterable[str]] | None = None
+) -> RecipeError:
     """The first mistake pydantic found, as one RecipeError.
 
     Args:
@@ -40,5 +42,5 @@ def from_validation(error: ValidationError, file: Path | str, known: dict[str, I
         return RecipeError(f"{file}: {key}: missing")
     if first["type"] == "value_error":
         prefix = f"{key}." if path else ""
-        return RecipeError(f"{file}: {prefix}{first['ctx']['error']}")
+        return RecipeError(f"{file}: {prefix}{first.get('ctx', {}).get('error')}")
     return RecipeError(f"{file}: {key}: {first['msg']}, got {first['input']!r}")

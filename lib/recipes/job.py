@@ -36,7 +36,9 @@ class Job:
     spec: Recipe
 
     @classmethod
-    def load(cls, recipe: str, stage: str, arm: str = "base", seed: int = 0, scale: str = "laptop", corpus: str = "") -> Job:
+    def load(
+        cls, recipe: str, stage: str, arm: str = "base", seed: int = 0, scale: str = "laptop", corpus: str = ""
+    ) -> Job:
         """Resolve and check a job.
 
         Args:
@@ -102,7 +104,9 @@ class Job:
         """(package, component, dotted path) of every part that takes part in this stage."""
         stage = f"stages.{self.stage}"
         parts = [("models", part, f"model.{slot}") for slot, part in self.spec.model.slots().items()]
-        parts += [("objectives", o, f"{stage}.objectives.{n}") for n, o in self.stage_spec.objectives.items() if o.weight > 0]
+        parts += [
+            ("objectives", o, f"{stage}.objectives.{n}") for n, o in self.stage_spec.objectives.items() if o.weight > 0
+        ]
         parts += [("training", self.stage_spec.schedule, f"{stage}.schedule")]
         if self.stage_spec.adversarial is not None:
             parts += [("training", self.stage_spec.adversarial, f"{stage}.adversarial")]
@@ -147,7 +151,10 @@ class Job:
             "corpus": self.corpus.label,
             "digest": self.digest,
             "folder": paths.shown(self.folder.path),
-            "starts from": ", ".join(f"{role}: {paths.shown(parent.folder.path)}" for role, parent in self.parents.items()) or "random weights",
+            "starts from": ", ".join(
+                f"{role}: {paths.shown(parent.folder.path)}" for role, parent in self.parents.items()
+            )
+            or "random weights",
             "finished": self.folder.is_done(self.digest),
         }
 
@@ -156,7 +163,9 @@ class Job:
         resolved = self.spec.model_dump(mode="json")
         return {
             "job": {**self.parameters, "corpus": self.corpus.label, "digest": self.digest},
-            "parents": {role: {"folder": paths.shown(p.folder.path), "digest": p.digest} for role, p in self.parents.items()},
+            "parents": {
+                role: {"folder": paths.shown(p.folder.path), "digest": p.digest} for role, p in self.parents.items()
+            },
             "features": resolved["features"],
             "model": resolved["model"],
             "stage": resolved["stages"][self.stage],
@@ -175,7 +184,9 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
         components.arguments(package, component, f"{where or paths.shown(file_of(Recipe, recipe))}: {path}")
     wanted = {"aiac2021": "pairs", "wechat2022": "classes"}[spec.corpus]
     if job.corpus.track != wanted:
-        raise RecipeError(f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}")
+        raise RecipeError(
+            f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
+        )
     return job
 
 
@@ -195,7 +206,9 @@ def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:
         question, name = arm.split(".", 1)
         ablation = load(Ablation, question)
         if name not in ablation.arms:
-            raise RecipeError(f"{paths.shown(file_of(Ablation, question))}: no arm {name!r}; {nearest(name, ablation.arms)}")
+            raise RecipeError(
+                f"{paths.shown(file_of(Ablation, question))}: no arm {name!r}; {nearest(name, ablation.arms)}"
+            )
         return dict(ablation.arms[name]), f"{paths.shown(file_of(Ablation, question))}: arms.{name}"
     choices = ["base", *variants, *(f"{a}.{n}" for a in names(Ablation) for n in load(Ablation, a).arms)]
     raise RecipeError(f"{file}: no arm {arm!r}; {nearest(arm, choices)}")

@@ -64,7 +64,9 @@ def _refuse_truth_values_as_keys(tree: Any, where: str) -> None:
     if isinstance(tree, dict):
         for key, value in tree.items():
             if not isinstance(key, str):
-                raise RecipeError(f"{where}: key {key!r} is not text (YAML reads on, off, yes and no as truth values); write 'with' and 'without'")
+                raise RecipeError(
+                    f"{where}: key {key!r} is not text (YAML reads on, off, yes and no as truth values); write 'with' and 'without'"
+                )
             _refuse_truth_values_as_keys(value, f"{where}: {key}")
 
 
@@ -113,7 +115,11 @@ def resolve(recipe: str, scale: str, changes: dict[str, Any] | None = None, wher
     sizes = load(Scale, scale)
     scale_file = paths.shown(file_of(Scale, scale))
     for key in ("*", recipe):
-        tree = overlay(tree, _expand(tree, sizes.overrides.get(key, {}), scale_file, lenient=key == "*"), f"{scale_file}: overrides.{key}")
+        tree = overlay(
+            tree,
+            _expand(tree, sizes.overrides.get(key, {}), scale_file, lenient=key == "*"),
+            f"{scale_file}: overrides.{key}",
+        )
     tree = overlay(tree, changes or {}, where or file)
     return validate(Recipe, tree, where or file)
 
@@ -138,4 +144,8 @@ def _matches(tree: Any, parts: list[str], prefix: tuple[str, ...] = ()) -> list[
         return [(*prefix, *parts)]
     head, *tail = parts
     choices = (list(tree) if isinstance(tree, dict) else []) if head == "*" else [head]
-    return [match for key in choices for match in _matches(tree.get(key, {}) if isinstance(tree, dict) else {}, tail, (*prefix, key))]
+    return [
+        match
+        for key in choices
+        for match in _matches(tree.get(key, {}) if isinstance(tree, dict) else {}, tail, (*prefix, key))
+    ]

@@ -37,5 +37,9 @@ def overlay(tree: dict[str, Any], changes: dict[str, Any], where: str) -> dict[s
 def _unknown(where: str, path: str, depth: int, node: Any) -> RecipeError:
     part = path.split(".")[depth]
     if not isinstance(node, dict):
-        return RecipeError(f"{where}: {path}: nothing can be set below {'.'.join(path.split('.')[:depth])}, which is {node!r}")
-    return RecipeError(f"{where}: {path}: {part!r} does not exist in the resolved recipe; {nearest(part, map(str, node))}")
+        return RecipeError(
+            f"{where}: {path}: nothing can be set below {'.'.join(path.split('.')[:depth])}, which is {node!r}"
+        )
+    return RecipeError(
+        f"{where}: {path}: {part!r} does not exist in the resolved recipe; {nearest(part, map(str, node))}"
+    )

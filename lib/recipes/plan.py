@@ -41,7 +41,13 @@ class Plan:
     seeds: tuple[int, ...] = ()
 
     @classmethod
-    def load(cls, scale: str = "laptop", corpus: str | None = None, systems: list[str] | None = None, seeds: int | None = None) -> Plan:
+    def load(
+        cls,
+        scale: str = "laptop",
+        corpus: str | None = None,
+        systems: list[str] | None = None,
+        seeds: int | None = None,
+    ) -> Plan:
         """The plan of ``params/report.yaml``, narrowed to some systems or another corpus.
 
         Args:
@@ -60,7 +66,9 @@ class Plan:
             contest = {"pairs": "aiac2021", "classes": "wechat2022"}[track]
             fitting = tuple(name for name in chosen if load(Recipe, name).corpus == contest)
             if systems and fitting != chosen:
-                raise RecipeError(f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}")
+                raise RecipeError(
+                    f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}"
+                )
             chosen = fitting
         return cls(scale, corpus or "", chosen, tuple(range(seeds)) if seeds else load(Scale, scale).seeds)
 
@@ -83,7 +91,9 @@ class Plan:
         """(recipe, arm) -> its jobs, one a seed."""
         ablation = self.ablations[name]
         return {
-            (recipe, arm): [self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed) for seed in self.seeds]
+            (recipe, arm): [
+                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed) for seed in self.seeds
+            ]
             for recipe in ablation.recipes
             if recipe in self.systems
             for arm in ablation.arms
@@ -96,7 +106,12 @@ class Plan:
     @cached_property
     def jobs(self) -> list[Job]:
         """Every training job once, parents before children."""
-        wanted = [self.job(recipe, stage, "base", seed) for recipe in self.systems for stage in load(Recipe, recipe).stages for seed in self.seeds]
+        wanted = [
+            self.job(recipe, stage, "base", seed)
+            for recipe in self.systems
+            for stage in load(Recipe, recipe).stages
+            for seed in self.seeds
+        ]
         wanted += [job for name in self.ablations for jobs in self.ablation_jobs(name).values() for job in jobs]
         wanted += [job for name in self.ensembles for job in self.ensemble_jobs(name)]
         unique: dict[Path, Job] = {}
@@ -137,21 +152,54 @@ class Plan:
 
     def _corpus_task(self, ref: CorpusRef) -> Task:
         command = ("-m", "lib.stages.corpus", ref.name, "--scale", self.scale)
-        return Task("corpus", ref.label, (), (str(ref.manifest),), ref.digest, command=command, log=str(self._world / "corpora" / ref.label / "build.log"))
+        return Task(
+            "corpus",
+            ref.label,
+            (),
+            (str(ref.manifest),),
+            ref.digest,
+            command=command,
+            log=str(self._world / "corpora" / ref.label / "build.log"),
+        )
 
     def _eda_task(self, ref: CorpusRef) -> Task:
         folder = self._world / "corpora" / ref.label
         parameters = {"corpus": ref.name, "scale": self.scale, "out": str(folder)}
-        return self._notebook_task("eda", ref.label, "notebooks/00_data_eda.ipynb", folder, (str(ref.manifest),), ("eda.json",), parameters, ref.digest)
+        return self._notebook_task(
+            "eda",
+            ref.label,
+            "notebooks/00_data_eda.ipynb",
+            folder,
+            (str(ref.manifest),),
+            ("eda.json",),
+            parameters,
+            ref.digest,
+        )
 
     def _feature_task(self, ref: FeatureRef) -> Task:
-        parameters = {"corpus": ref.world or ref.corpus.name, "features": ref.name, "scale": self.scale, "world": ref.world}
+        parameters = {
+            "corpus": ref.world or ref.corpus.name,
+            "features": ref.name,
+            "scale": self.scale,
+            "world": ref.world,
+        }
         inputs = (str(ref.corpus.manifest),)
-        return self._notebook_task("features", f"{ref.corpus.label}-{ref.name}", "notebooks/01_features.ipynb", ref.folder, inputs, ("features.json",), parameters, ref.digest)
+        return self._notebook_task(
+            "features",
+            f"{ref.corpus.label}-{ref.name}",
+            "notebooks/01_features.ipynb",
+            ref.folder,
+            inputs,
+            ("features.json",),
+            parameters,
+            ref.digest,
+        )
 
     def _job_task(self, job: Job) -> Task:
         inputs = [str(job.corpus.manifest), str(job.tokens.folder / "features.json")]
-        inputs += [str(file) for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
+        inputs += [
+            str(file) for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)
+        ]
         return Task(
             rule=job.stage.split("_")[0],
             name=f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
@@ -166,30 +214,98 @@ class Plan:
     def _ablation_task(self, name: str) -> Task:
         jobs = [job for group in self.ablation_jobs(name).values() for job in group]
         inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-        parameters = {"ablation": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
+        parameters = {
+            "ablation": name,
+            "scale": self.scale,
+            "corpus": self.corpus,
+            "systems": ",".join(self.systems),
+            "seeds": len(self.seeds),
+        }
         content = digest([self.ablations[name].model_dump(mode="json"), [job.digest for job in jobs]])
         folder = self._world / "ablations" / name
-        return self._notebook_task("ablation", name, "notebooks/05_ablation.ipynb", folder, inputs, ("comparison.json", "table.csv"), parameters, content)
+        return self._notebook_task(
+            "ablation",
+            name,
+            "notebooks/05_ablation.ipynb",
+            folder,
+            inputs,
+            ("comparison.json", "table.csv"),
+            parameters,
+            content,
+        )
 
     def _ensemble_task(self, name: str) -> Task:
         jobs = self.ensemble_jobs(name)
         inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-        parameters = {"ensemble": name, "scale": self.scale, "corpus": self.corpus, "seeds": len(self.seeds)}
-        content = digest([self.ensembles[name].model_dump(mode="json"), [job.digest for job in jobs], code_digest(["lib.evaluation.ensemble"])])
+        parameters = {
+            "ensemble": name,
+            "scale": self.scale,
+            "corpus": self.corpus,
+            "systems": ",".join(self.systems),
+            "seeds": len(self.seeds),
+        }
+        content = digest(
+            [
+                self.ensembles[name].model_dump(mode="json"),
+                [job.digest for job in jobs],
+                code_digest(["lib.evaluation.ensemble"]),
+            ]
+        )
         folder = self._world / "ensembles" / name
-        return self._notebook_task("ensemble", name, "notebooks/06_ensemble.ipynb", folder, inputs, ("metrics.json", "members.csv"), parameters, content)
+        return self._notebook_task(
+            "ensemble",
+            name,
+            "notebooks/06_ensemble.ipynb",
+            folder,
+            inputs,
+            ("metrics.json", "members.csv"),
+            parameters,
+            content,
+        )
 
     def _report_task(self, tasks: list[Task]) -> Task:
         inputs = tuple(dict.fromkeys(task.outputs[0] for task in tasks))
-        parameters = {"scale": self.scale, "corpus": self.corpus, "systems": ",".join(self.systems), "seeds": len(self.seeds)}
-        content = digest([load(ReportSpec, "report").model_dump(mode="json"), code_digest(["lib.reporting.pages"]), [load(Recipe, name).model_dump(mode="json") for name in self.systems]])
+        parameters = {
+            "scale": self.scale,
+            "corpus": self.corpus,
+            "systems": ",".join(self.systems),
+            "seeds": len(self.seeds),
+        }
+        content = digest(
+            [
+                load(ReportSpec, "report").model_dump(mode="json"),
+                code_digest(["lib.reporting.pages"]),
+                [load(Recipe, name).model_dump(mode="json") for name in self.systems],
+            ]
+        )
         outputs = (str(self.report_folder / "index.html"), str(self.report_folder / "tables" / "leaderboard.csv"))
         log = str(self._world / "report" / "notebook.ipynb")
-        return Task("report", "report", (*inputs, "notebooks/07_leaderboard.ipynb"), outputs, content, "notebooks/07_leaderboard.ipynb", parameters, log=log)
+        return Task(
+            "report",
+            "report",
+            (*inputs, "notebooks/07_leaderboard.ipynb"),
+            outputs,
+            content,
+            "notebooks/07_leaderboard.ipynb",
+            parameters,
+            log=log,
+        )
 
-    def _notebook_task(self, rule: str, name: str, notebook: str, folder: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], parameters: dict[str, Any], content: str) -> Task:
+    def _notebook_task(
+        self,
+        rule: str,
+        name: str,
+        notebook: str,
+        folder: Path,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        parameters: dict[str, Any],
+        content: str,
+    ) -> Task:
         files = tuple(str(folder / file) for file in outputs)
-        return Task(rule, name, (*inputs, notebook), files, content, notebook, parameters, log=str(folder / "notebook.ipynb"))
+        return Task(
+            rule, name, (*inputs, notebook), files, content, notebook, parameters, log=str(folder / "notebook.ipynb")
+        )
 
     @property
     def _world(self) -> Path:

@@ -92,8 +92,8 @@ class SplitSpec(Spec):
     """
 
     use: Literal["both_mod_k", "strict_mod_k", "components", "random", "stratified", "none"] = "none"
-    k: int = Field(5, ge=2)
-    fold: int = Field(0, ge=0)
+    k: int = Field(default=5, ge=2)
+    fold: int = Field(default=0, ge=0)
     seed: int = 2022
 
 
@@ -101,7 +101,9 @@ class DataSpec(Spec):
     parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
     items: Literal["videos", "pairs"] = "videos"
     split: SplitSpec = SplitSpec()
-    target: Literal["raw", "rank", "rank_all"] = "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
+    target: Literal["raw", "rank", "rank_all"] = (
+        "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
+    )
     batch_size: int = Field(ge=1)
     epochs: float = Field(gt=0)
     min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
@@ -136,10 +138,10 @@ class EmaSpec(Spec):
 class RewindSpec(Spec):
     """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
 
-    factor: float = Field(3.0, gt=1)
-    window: int = Field(50, ge=2)
-    patience: int = Field(5, ge=1)
-    max_rewinds: int = Field(3, ge=0)
+    factor: float = Field(default=3.0, gt=1)
+    window: int = Field(default=50, ge=2)
+    patience: int = Field(default=5, ge=1)
+    max_rewinds: int = Field(default=3, ge=0)
 
 
 class EvaluationSpec(Spec):
@@ -171,7 +173,9 @@ class StageSpec(Spec):
         if self.reload_best_each_epoch and self.evaluation.keep == "last":
             raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
         if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
-            raise ValueError(f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components")
+            raise ValueError(
+                f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
+            )
         if self.data.items == "videos" and self.data.target != "raw":
             raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
         return self
@@ -203,14 +207,20 @@ class Recipe(Spec):
         seen: set[str] = set()
         for name, stage in self.stages.items():
             if name.split("_")[0] not in STAGE_NOTEBOOKS:
-                raise ValueError(f"stages.{name}: a stage is one of {', '.join(STAGE_NOTEBOOKS)} (a suffix like distill_2 is fine)")
+                raise ValueError(
+                    f"stages.{name}: a stage is one of {', '.join(STAGE_NOTEBOOKS)} (a suffix like distill_2 is fine)"
+                )
             for role in ("init_from", "teacher"):
                 parent = getattr(stage, role)
                 if parent is not None and parent not in seen:
-                    raise ValueError(f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}")
+                    raise ValueError(
+                        f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"
+                    )
             needs_teacher = [o.use for o in stage.objectives.values() if o.use.startswith("Soft") and o.weight > 0]
             if needs_teacher and stage.teacher is None:
-                raise ValueError(f"stages.{name}.objectives: {needs_teacher[0]} learns from a teacher; name one with `teacher: <stage>`")
+                raise ValueError(
+                    f"stages.{name}.objectives: {needs_teacher[0]} learns from a teacher; name one with `teacher: <stage>`"
+                )
             seen.add(name)
         return self
 

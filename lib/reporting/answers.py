@@ -32,7 +32,7 @@ class Answer:
     @property
     def comparisons(self) -> pd.DataFrame:
         """Rows of the arms that are compared with the reference."""
-        return self.frame[~self.frame["is_reference"]].reset_index(drop=True)
+        return self.frame.loc[~self.frame["is_reference"]].reset_index(drop=True)
 
     @property
     def recipes(self) -> list[str]:

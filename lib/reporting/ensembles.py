@@ -60,13 +60,14 @@ class Judged:
         return np.einsum("pe,pe->p", unit[self.pairs[:, 0]], unit[self.pairs[:, 1]])
 
     def scores(self, values: np.ndarray) -> dict[str, float]:
-        if self.kind == "pairs":
+        if self.level1 is None:
             return {"spearman": spearman(self.predicted(values), self.truth)}
         return mean_f1(self.truth, self.predicted(values), self.level1)
 
     def interval(self, values: np.ndarray) -> list[float]:
-        if self.kind == "pairs":
+        if self.pairs is not None:
             return list(interval_of_spearman(self.predicted(values), self.truth, self.pairs))
+        assert self.level1 is not None  # there for classes
         return list(interval_of_mean_f1(self.truth, self.predicted(values), self.level1))
 
 

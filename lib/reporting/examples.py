@@ -27,7 +27,7 @@ def title(store: Store, row: int) -> str:
     return shorten(video.title or video.asr, TITLE) or f"(no text) {video.id}"
 
 
-def labels(store: Store, row: int, limit: int = 5) -> str:
+def labels(store: Store, row: int, limit: int = 3) -> str:
     """Category and tags, as the corpus has them."""
     video = store.video(int(row), frames=False)
     tags = [str(tag) for tag in (video.tags or ())[:limit]]

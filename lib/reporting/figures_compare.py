@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from lib.reporting import style
 from lib.reporting.formats import metric as metric_name
+from lib.reporting.rows import named
 
 
 def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
@@ -18,7 +19,7 @@ def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
         frame: a row per comparison: ``label``, ``difference``, ``low``, ``high``, ``verdict``, ``claimed`` or NaN.
     """
     figure, axis = style.canvas(height=1.1 + 0.33 * len(frame))
-    for y, row in enumerate(frame.itertuples()):
+    for y, row in enumerate(named(frame)):
         colour = style.VERDICT.get(row.verdict, style.MUTED)
         if row.low == row.low and row.high == row.high:
             axis.plot([row.low, row.high], [y, y], color=colour, linewidth=2.6, solid_capstyle="round", alpha=0.85)
@@ -74,7 +75,7 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
         frame: ``label``, ``score``, ``low``, ``high``, ``seeds`` (list), ``oracle``, ``published`` (list of values).
     """
     figure, axis = style.canvas(height=1.15 + 0.42 * len(frame))
-    for y, row in enumerate(frame.itertuples()):
+    for y, row in enumerate(named(frame)):
         if row.low == row.low:
             axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=3, solid_capstyle="round", zorder=1)
         axis.plot(row.seeds, [y] * len(row.seeds), "|", color=style.BLUE, markersize=10, zorder=2)
@@ -112,7 +113,7 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
         frame: ``label``, ``seconds``, ``score``, ``low``, ``high``.
     """
     figure, axis = style.canvas(height=3.0)
-    for number, row in enumerate(frame.itertuples()):
+    for number, row in enumerate(named(frame)):
         colour = style.SERIES[number % len(style.SERIES)]
         if row.low == row.low:
             axis.plot(

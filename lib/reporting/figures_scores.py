@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from lib.reporting import style
 from lib.reporting.formats import metric as metric_name
+from lib.reporting.rows import named
 
 
 def predicted_against_true(predicted: np.ndarray, truth: np.ndarray, name: str = "cosine") -> Figure:
@@ -63,7 +64,7 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
             fontsize=8.5,
         )
         y += 1
-        for row in block.itertuples():
+        for row in named(block):
             if row.low == row.low and row.low is not None:
                 axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=2.4, solid_capstyle="round", zorder=1)
             axis.plot(row.score, y, "o", color=style.BLUE, markersize=5.5, zorder=2)
@@ -124,7 +125,7 @@ def long_tail(frame: pd.DataFrame) -> Figure:
             markersize=4,
             label="mean of classes of similar size",
         )
-        axis.legend(loc="lower right")
+        axis.legend(loc="upper left")
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set(xlabel="videos of the class in the validation part", ylabel="F1 of the class", ylim=(-0.04, 1.04))

@@ -67,6 +67,9 @@ def convert(site: Site, source: Path, name: str, title: str, about: str) -> None
     exporter.register_filter("markdown2html", lambda text: to_html(text))
     notebook = nbformat.read(source, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") != "guard"]
+    for cell in notebook.cells:  # progress bars and warnings stay in the notebook beside the run
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     body, _ = exporter.from_notebook_node(notebook)
     body = _clean(body)
     for root in (paths.home(), paths.PROJECT):  # outputs may name files; a reader has them elsewhere

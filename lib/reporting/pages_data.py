@@ -26,6 +26,7 @@ PICTURES = {
     "pairs": ("scores", "components"),
     "splits": (),
 }  # section -> pictures
+FACTS = ["videos", "parts", "tags", "classes", "pairs", "twin"]  # in this order, anything else behind
 COLUMNS = ("mean", "p25", "median", "p75", "max", "empty", "training pairs", "validation pairs", "touch training")
 CAPTIONS = {
     "lengths": "How long texts are, and how many frames a video has.",
@@ -83,10 +84,13 @@ def _sections(facts: dict[str, Any], pictures: dict[str, Picture], site: Site, l
         for key, value in facts.items()
         if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values())
     }
+    order = sorted(facts, key=lambda key: FACTS.index(key) if key in FACTS else len(FACTS))
     sections = [
         {
             "heading": "Facts",
-            "table": _facts(_flat({key: value for key, value in facts.items() if key not in nested})),
+            "table": _facts(
+                _flat({key: value for key, value in ((key, facts[key]) for key in order) if key not in nested})
+            ),
             "pictures": [],
         }
     ]

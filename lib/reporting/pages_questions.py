@@ -11,6 +11,7 @@ from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation
 from lib.reporting import ensembles, figures_compare, figures_training, formats, reading, tables
 from lib.reporting.answers import Answer, folder
+from lib.reporting.rows import named
 from lib.reporting.site import Site
 from lib.reporting.table import Column, Table
 
@@ -24,7 +25,7 @@ def forest_rows(answer: Answer, named: bool = False) -> pd.DataFrame:
 
 
 def forest_alt(frame: pd.DataFrame, metric: str) -> str:
-    told = [f"{row.label}: {formats.difference(row.difference)}, {row.verdict}" for row in frame.itertuples()]
+    told = [f"{row.label}: {formats.difference(row.difference)}, {row.verdict}" for row in named(frame)]
     return f"Paired differences in {formats.metric(metric)} with intervals. " + "; ".join(told)
 
 
@@ -96,11 +97,9 @@ def _method(plan: Plan, answer: Answer) -> list[str]:
 def arms(spec: Ablation) -> Table:
     """What each arm switches, the reference first."""
 
-    def switched(arm: str) -> str | None:
-        return (
-            "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items())
-            or None
-        )
+    def switched(arm: str) -> str:
+        changes = [f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items()]
+        return "\n".join(changes) or "nothing, the recipe as it is"
 
     order = [spec.reference, *(arm for arm in spec.arms if arm != spec.reference)]
     frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})

@@ -13,6 +13,7 @@ from lib.recipes.plan import Plan
 from lib.recipes.specs import Component, Recipe, Scale
 from lib.reporting import figures_compare, figures_system, formats, gather, show, tables
 from lib.reporting.answers import Answer
+from lib.reporting.rows import named
 from lib.reporting.site import Site
 from lib.reporting.table import Column, Table
 
@@ -75,7 +76,7 @@ def _scoreboard(site: Site, name: str, board: pd.DataFrame, spec: Recipe):
             [p.value for p in spec.published if p.stage == stage and p.metric == metric] for stage in board["stage"]
         ],
     )
-    told = "; ".join(f"{row.stage} {formats.score(row.score)}" for row in board.itertuples())
+    told = "; ".join(f"{row.stage} {formats.score(row.score)}" for row in named(board))
     return site.picture(
         f"scoreboard_{name}",
         figures_compare.scoreboard(rows, metric),

@@ -7,11 +7,12 @@ import pandas as pd
 from lib.evaluation.compare import HELPS, HURTS
 from lib.reporting import formats as f
 from lib.reporting.answers import Answer
+from lib.reporting.rows import Row, dicts
 
 TRACKS = {"spearman": "Pairs", "mean_f1": "Classes"}
 
 
-def short(row: pd.Series) -> str:
+def short(row: Row) -> str:
     """+0.0120 (95 % interval +0.0060 to +0.0180)"""
     between = f.interval(row["low"], row["high"], 4, signed=True)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
@@ -33,7 +34,7 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     counted = f"{len(effects)} of {f.plural(len(rows), 'comparison')}"
     told = [
         f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
-        for _, r in effects.iterrows()
+        for r in dicts(effects)
     ]
     limit = rows.loc[~rows["verdict"].map(seen), "detectable"].median()
     seeds = f.plural(int(rows["n"].max()), "seed")
@@ -42,6 +43,9 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
         if limit != limit
         else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
     )
+    if rows["n"].max() == 1:
+        undecided = f"{f.plural(len(rows), 'comparison')} without a verdict"
+        return f"{name}: one seed cannot tell an effect from chance; {undecided}."
     if not told:
         return f"{name}: none of {f.plural(len(rows), 'comparison')} shows an effect.{rest}"
     return (
@@ -52,14 +56,14 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     )
 
 
-def _arm(row: pd.Series) -> str:
+def _arm(row: Row) -> str:
     return "" if row["arm"] == "with" else f" (arm `{row['arm']}`)"
 
 
 def sentences(answer: Answer) -> list[str]:
     """The reading of one question: a sentence per comparison, then the claim against it."""
     lines = []
-    for _, row in answer.comparisons.iterrows():
+    for row in dicts(answer.comparisons):
         line = (
             f"On {row['recipe']}, `{row['arm']}` against `{answer.spec.reference}`: **{row['verdict']}**. "
             f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
@@ -71,7 +75,7 @@ def sentences(answer: Answer) -> list[str]:
     return lines
 
 
-def _claim(row: pd.Series) -> str:
+def _claim(row: Row) -> str:
     if row["claimed"] != row["claimed"]:
         return ""
     text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
@@ -89,7 +93,7 @@ def _claim(row: pd.Series) -> str:
 
 def headline(answer: Answer) -> str:
     """One line under the question: the verdict on each system."""
-    rows = [row for _, row in answer.comparisons.iterrows()]
+    rows = [row for row in dicts(answer.comparisons)]
     text = "; ".join(
         f"{row['verdict']} on {row['recipe']}" + ("" if row["arm"] == "with" else f" (arm `{row['arm']}`)")
         for row in rows

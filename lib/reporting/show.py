@@ -30,6 +30,7 @@ from lib.reporting import (
 from lib.reporting.answers import Answer
 from lib.reporting.ensembles import Result
 from lib.reporting.reading import sentences
+from lib.reporting.rows import dicts
 from lib.reporting.slicing import slice_scores
 from lib.reporting.table import Column, Table
 from lib.runs.folder import RunFolder
@@ -49,7 +50,7 @@ def curves(run: RunFolder) -> Figure:
     """Losses by term, gradient norm, learning rate and validation score over steps; the ring is the checkpoint kept."""
     metrics, history = run.read_metrics(), run.history
     events = history.frame("event")
-    rewinds = [int(row["step"]) for _, row in events.iterrows() if row.get("event") == "rewind"]
+    rewinds = [int(row["step"]) for row in dicts(events) if row.get("event") == "rewind"]
     return figures_training.run_curves(
         history.frame("loss"), history.frame("scores"), metrics["primary"], metrics["best_step"], rewinds
     )
@@ -67,7 +68,7 @@ def scores(run: RunFolder) -> Table:
             "high": metrics["intervals"].get(metric, [None, None])[1] if split == "validation" else None,
             "oracle": metrics["oracle"].get(metric) if split == "validation" else None,
         }
-        for split, values in metrics["scores"].items()
+        for split, values in sorted(metrics["scores"].items(), key=lambda item: item[0] != "validation")
         for metric, value in values.items()
     ]
     columns = (
@@ -116,7 +117,8 @@ def against_published(run: RunFolder, recipe: Recipe) -> Table:
         for p in recipe.published
         if p.stage == metrics["job"]["stage"].split("_")[0]
     ]
-    frame = pd.DataFrame(rows).sort_values("metric", kind="stable").reset_index(drop=True)
+    frame = pd.DataFrame(rows)
+    frame = frame.sort_values("metric", kind="stable", key=lambda names: names != metrics["primary"], ignore_index=True)
     columns = (
         Column("", "whose"),
         Column("metric", "metric"),
@@ -129,7 +131,7 @@ def against_published(run: RunFolder, recipe: Recipe) -> Table:
     return Table(frame, columns, emphasis=lambda r: "reference" if r["whose"] == "ours" else "")
 
 
-def predicted(run: RunFolder, store: Store | Path | str | None = None) -> Figure:
+def predicted(run: RunFolder, store: Store | Path | str) -> Figure:
     """Pairs: predicted against human score, as values and ranks. Classes: confusion of the upper level."""
     if predictions.kind(run) == "pairs":
         result = predictions.of_pairs(run)
@@ -219,12 +221,7 @@ def leaderboard(plan: Plan) -> Table:
 
 
 def ensemble_members(plan: Plan, ensemble: str) -> Table:
-    """The runs an ensemble joins, with their scores alone.
-
-    Raises:
-        KeyError: the plan has no such ensemble.
-        MissingRun: a member is absent; names it and its ``make`` line.
-    """
+    """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
     if ensemble not in plan.ensembles:
         raise KeyError(f"no ensemble {ensemble!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
     return tables.provenance(gather.runs(plan.ensemble_jobs(ensemble)))

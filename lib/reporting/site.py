@@ -127,10 +127,12 @@ def _size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     head = path.read_text(encoding="utf-8")[:2000]
-    sizes = [re.search(rf'{side}="([\d.]+)(pt|px)?"', head) for side in ("width", "height")]
-    return tuple(
-        round(float(found.group(1)) * (4 / 3 if found.group(2) == "pt" else 1)) if found else 600 for found in sizes
-    )
+    return _pixels(head, "width"), _pixels(head, "height")
+
+
+def _pixels(svg: str, side: str) -> int:
+    found = re.search(rf'{side}="([\d.]+)(pt|px)?"', svg)
+    return round(float(found.group(1)) * (4 / 3 if found.group(2) == "pt" else 1)) if found else 600
 
 
 def _tidy(text: str) -> str:

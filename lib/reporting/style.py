@@ -10,12 +10,14 @@ import logging
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from cycler import cycler
 from matplotlib import rcParams
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from lib.runs.files import write_atomically
+from lib.runs.files import write_text
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -49,6 +51,7 @@ def use() -> None:
             "font.family": ["DejaVu Sans", "Noto Sans SC"],
             "font.size": 9.5,
             "text.color": INK,
+            "axes.prop_cycle": cycler(color=SERIES),
             "axes.titlesize": 10.5,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
@@ -100,7 +103,9 @@ def _show_in_notebooks() -> None:
         select_figure_formats(shell, {"png"}, bbox_inches="tight", dpi=110)
 
 
-def canvas(width: float = WIDTH, height: float = 3.2, rows: int = 1, columns: int = 1, **subplots):
+def canvas(
+    width: float = WIDTH, height: float = 3.2, rows: int = 1, columns: int = 1, **subplots
+) -> tuple[Figure, Any]:
     """A new Figure and its Axes (one, or an array of them), in house style.
 
     Args:
@@ -140,5 +145,4 @@ def _shorten(match: re.Match) -> str:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write ``path`` (.svg) atomically."""
-    text = svg(figure)
-    return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return write_text(path, svg(figure))

@@ -15,6 +15,7 @@ import mistune
 import pandas as pd
 
 from lib.reporting.formats import NOTHING
+from lib.reporting.rows import Row, dicts
 from lib.runs.files import write_text
 
 _inline = mistune.create_markdown(escape=True)
@@ -33,11 +34,11 @@ class Column:
     """
 
     title: str
-    show: str | Callable[[pd.Series], Any]
+    show: str | Callable[[Row], Any]
     kind: str = "text"
     hint: str = ""
 
-    def text(self, row: pd.Series) -> str:
+    def text(self, row: Row) -> str:
         value = row[self.show] if isinstance(self.show, str) else self.show(row)
         missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
         return NOTHING if missing else str(value)
@@ -49,9 +50,7 @@ class Table:
     columns: tuple[Column, ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
-    emphasis: Callable[[pd.Series], str] = field(
-        default=lambda row: ""
-    )  # row -> CSS class, "reference" for reference rows
+    emphasis: Callable[[Row], str] = field(default=lambda row: "")  # row -> CSS class, "reference" for reference rows
 
     @classmethod
     def plain(cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None) -> Table:
@@ -65,8 +64,8 @@ class Table:
 
         return cls(frame, tuple(column(name) for name in frame.columns), caption)
 
-    def _rows(self) -> list[pd.Series]:
-        return [row for _, row in self.frame.iterrows()]
+    def _rows(self) -> list[Row]:
+        return dicts(self.frame)
 
     def write_csv(self, path: Path) -> Path:
         return write_text(path, self.frame.to_csv(index=False, lineterminator="\n"))
@@ -81,7 +80,7 @@ class Table:
         lines += [f"\n<small>{note}</small>" for note in self.notes]
         return "\n".join(lines)
 
-    def _markdown_cell(self, column: Column, row: pd.Series) -> str:
+    def _markdown_cell(self, column: Column, row: Row) -> str:
         text = column.text(row).replace("|", "\\|")
         if text == NOTHING:
             return text
@@ -108,7 +107,7 @@ class Table:
         table = f"<table>{thead}<tbody>{body}</tbody></table>"
         return f'<figure class="{kind}">{scroll_box(table)}{caption}{notes}</figure>'
 
-    def _html_cell(self, column: Column, row: pd.Series) -> str:
+    def _html_cell(self, column: Column, row: Row) -> str:
         text = column.text(row)
         if column.kind == "verdict" and text != NOTHING:
             content = chip(text)

@@ -6,13 +6,14 @@ import pandas as pd
 
 from lib.reporting import formats as f
 from lib.reporting.answers import Answer
+from lib.reporting.rows import Row
 from lib.reporting.table import Column, Table
 
 ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
 PAIRED = "95 % t-interval of the mean paired difference over seeds"
 
 
-def published_cell(row: pd.Series) -> str:
+def published_cell(row: Row) -> str:
     """ "0.886 / 0.836", and below it where each was measured."""
     pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
     return (
@@ -27,7 +28,7 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
     corpora = ", ".join(dict.fromkeys(frame["corpus"]))
     metric = f.metric(frame["metric"].iloc[0])
 
-    def system(row: pd.Series) -> str:
+    def system(row: Row) -> str:
         name = f"[{row['title']}](recipe_{row['recipe']}.md)" if link else row["title"]
         return f"{name}\n{row['recipe']}, {row['stage']}"
 

@@ -61,7 +61,7 @@ class RunFolder:
         return read_json(self.timing) if self.timing.exists() else {}
 
     def write_arrays(self, path: Path, **arrays: np.ndarray) -> None:
-        write_atomically(path, lambda temporary: np.savez(temporary, **arrays))
+        write_atomically(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
 
     def read_arrays(self, path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:

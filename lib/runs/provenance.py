@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import resource
 import subprocess
-import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from lib.runs.paths import PROJECT
@@ -27,13 +27,22 @@ def collect(**extra: Any) -> dict[str, Any]:
 
 
 def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, in MB (kilobytes on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+    """Largest resident memory of this program so far, in MB.
+
+    Linux counts what the process held before it started this program (``exec``) into ``ru_maxrss``, but not into
+    ``VmHWM``. Where there is no ``/proc``, ``ru_maxrss`` is in bytes (macOS).
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6, 1)
+    except (OSError, IndexError):
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 1)
 
 
 def _git(*arguments: str) -> str:
     try:
-        return subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -34,7 +34,13 @@ class Sizes:
     @classmethod
     def of(cls, store: Store, tokens: TokenSet) -> Sizes:
         manifest = store.manifest
-        return cls(store.frame_dim, tokens.vocab_size, len(manifest["tags"] or ()), len(manifest["categories"] or ()), tokens.special)
+        return cls(
+            store.frame_dim,
+            tokens.vocab_size,
+            len(manifest["tags"] or ()),
+            len(manifest["categories"] or ()),
+            tokens.special,
+        )
 
     @classmethod
     def published(cls, contest: str) -> Sizes:
@@ -72,7 +78,10 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
         "embedding_dim": model.head.output_dim,
     }  # fmt: skip
     terms = {
-        name: (bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}", backbone=replace), objective.weight)
+        name: (
+            bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}", backbone=replace),
+            objective.weight,
+        )
         for name, objective in job.stage_spec.objectives.items()
         if objective.weight > 0
     }
@@ -91,7 +100,9 @@ def bind(package: str, component: Component, context: dict[str, Any], where: str
     wanted = components.context_names(package, component.use) - set(arguments)
     missing = [name for name in wanted if name not in context and _is_required(package, component.use, name)]
     if missing:
-        raise ValueError(f"{where}: {component.use} asks for {missing[0]}, which this recipe does not provide (no backbone named?)")
+        raise ValueError(
+            f"{where}: {component.use} asks for {missing[0]}, which this recipe does not provide (no backbone named?)"
+        )
     cls = getattr(importlib.import_module(f"lib.{package}"), component.use)
     return cls(**arguments, **{name: context[name] for name in wanted if name in context})
 

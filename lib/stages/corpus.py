@@ -31,7 +31,9 @@ def build(name: str, scale: str) -> Path:
     if spec.source is not None:
         source = paths.home() / spec.source
         if not source.exists():
-            raise RecipeError(f"corpus {name}: no files in {spec.source}; put the competition's files there or choose another corpus with CORPUS=<store>")
+            raise RecipeError(
+                f"corpus {name}: no files in {spec.source}; put the competition's files there or choose another corpus with CORPUS=<store>"
+            )
     else:
         source = paths.raw(scale, name)
         shutil.rmtree(source, ignore_errors=True)

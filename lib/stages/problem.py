@@ -37,18 +37,24 @@ def pose(job: Job, store: Store) -> Problem:
     data = job.stage_spec.data
     problem = _pairs(job, store) if data.items == "pairs" else _videos(job, store)
     if len(problem.train) < 2:
-        raise RecipeError(f"{job.recipe} {job.stage}: corpus {job.corpus.label} has {len(problem.train)} training items in parts {list(data.parts)}; at least 2 are needed")
+        raise RecipeError(
+            f"{job.recipe} {job.stage}: corpus {job.corpus.label} has {len(problem.train)} training items in parts {list(data.parts)}; at least 2 are needed"
+        )
     return problem
 
 
-def split_pairs(job: Job, store: Store, stage: str | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def split_pairs(
+    job: Job, store: Store, stage: str | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All pairs int64 [M, 2], scores [M], and the masks of training and validation pairs."""
     spec = job.spec.stages[stage or job.stage].data.split
     table = store.pairs()
     rows = table[["row1", "row2"]].to_numpy(np.int64)
     ids = store.column("id")
     id1, id2 = ids[rows[:, 0]], ids[rows[:, 1]]
-    rule = {"both_mod_k": splits.both_mod_k, "strict_mod_k": splits.strict_mod_k, "components": splits.components}.get(spec.use)
+    rule = {"both_mod_k": splits.both_mod_k, "strict_mod_k": splits.strict_mod_k, "components": splits.components}.get(
+        spec.use
+    )
     if rule is None:
         train, val = np.ones(len(rows), bool), np.zeros(len(rows), bool)
     else:
@@ -60,7 +66,9 @@ def _pairs(job: Job, store: Store) -> Problem:
     data = job.stage_spec.data
     rows, score, train, val = split_pairs(job, store)
     if not val.any():
-        raise RecipeError(f"{job.recipe} {job.stage}: the split {data.split.use} (k={data.split.k}) leaves no validation pair of {len(rows)} in {job.corpus.label}")
+        raise RecipeError(
+            f"{job.recipe} {job.stage}: the split {data.split.use} (k={data.split.k}) leaves no validation pair of {len(rows)} in {job.corpus.label}"
+        )
     train_target, val_target = transform(data.target, score[train], score[val])
     items = Items(rows[train], score=train_target.astype(np.float32), soft=_teacher_cosines(job, rows[train]))
     items = items.take(np.arange(len(items))[: data.limit])
@@ -86,7 +94,9 @@ def _teacher_cosines(job: Job, pairs: np.ndarray) -> np.ndarray | None:
     arrays = run.read_arrays(run.embeddings)
     missing = np.setdiff1d(pairs, arrays["rows"])
     if len(missing):
-        raise RecipeError(f"teacher {job.stage_spec.teacher} of {job.recipe} embedded {len(arrays['rows'])} videos, but {len(missing)} training videos are not among them; rerun it: {teacher.command}")
+        raise RecipeError(
+            f"teacher {job.stage_spec.teacher} of {job.recipe} embedded {len(arrays['rows'])} videos, but {len(missing)} training videos are not among them; rerun it: {teacher.command}"
+        )
     return pair_cosines(arrays["rows"], arrays["vectors"], pairs).astype(np.float32)
 
 
@@ -103,7 +113,9 @@ def _videos(job: Job, store: Store) -> Problem:
         if data.order == "parts":
             part = store.column("part")
             group = np.array([order[part[row]] for row in train])
-        return Problem(train=Items(train[: data.limit], group=None if group is None else group[: data.limit]), rows=held)
+        return Problem(
+            train=Items(train[: data.limit], group=None if group is None else group[: data.limit]), rows=held
+        )
     labelled = rows[labels[rows] >= 0]
     chosen = splits.random_split if data.split.use == "random" else splits.holdout
     train, val = chosen(labels[labelled], fraction=1 / data.split.k, seed=data.split.seed, fold=data.split.fold)

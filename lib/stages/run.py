@@ -56,7 +56,9 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     if again:
         folder.metrics.unlink(missing_ok=True)
     torch.set_num_threads(load(Scale, job.scale).threads)
-    accelerator = Accelerator(mixed_precision="bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no")
+    accelerator = Accelerator(
+        mixed_precision="bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    )
     if accelerator.is_main_process:
         folder.begin(job.digest)
         write_text(folder.job, yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True))
@@ -96,14 +98,37 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         "best_step": result.best_step, "steps": result.steps, "selected_by": spec.evaluation.select,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }  # fmt: skip
-    metrics |= judge.report(rows, values) if judge.kind != "tags" else {"scores": {"validation": judge(model)}, "intervals": {}, "oracle": {}, "items": {"train": len(problem.train), "validation": len(rows)}}
+    metrics |= (
+        judge.report(rows, values)
+        if judge.kind != "tags"
+        else {
+            "scores": {"validation": judge(model)},
+            "intervals": {},
+            "oracle": {},
+            "items": {"train": len(problem.train), "validation": len(rows)},
+        }
+    )
     if accelerator.is_main_process:
         save(folder, model, mix, judge, store, rows, values)
         seconds = time.perf_counter() - started
-        timing = {"seconds": round(seconds, 2), "training_seconds": round(result.seconds, 2), "samples_per_second": round(result.samples / max(result.seconds, 1e-9), 1), "peak_rss_mb": provenance.peak_rss_mb()}
+        timing = {
+            "seconds": round(seconds, 2),
+            "training_seconds": round(result.seconds, 2),
+            "samples_per_second": round(result.samples / max(result.seconds, 1e-9), 1),
+            "peak_rss_mb": provenance.peak_rss_mb(),
+        }
         write_json(folder.timing, timing)
-        parents = {role: {"folder": shown(parent.folder.path), "digest": parent.digest} for role, parent in job.parents.items()}
-        facts = provenance.collect(digest=job.digest, parents=parents, corpus={"name": job.corpus.label, "fingerprint": store.fingerprint}, device=str(accelerator.device.type), processes=accelerator.num_processes, threads=torch.get_num_threads())
+        parents = {
+            role: {"folder": shown(parent.folder.path), "digest": parent.digest} for role, parent in job.parents.items()
+        }
+        facts = provenance.collect(
+            digest=job.digest,
+            parents=parents,
+            corpus={"name": job.corpus.label, "fingerprint": store.fingerprint},
+            device=str(accelerator.device.type),
+            processes=accelerator.num_processes,
+            threads=torch.get_num_threads(),
+        )
         write_json(folder.provenance, facts)
         folder.finish(metrics)
     accelerator.wait_for_everyone()
@@ -117,25 +142,43 @@ def save(folder: RunFolder, model, mix, judge: Judge, store: Store, rows, values
         write_atomically(path, lambda temporary, state=state: save_file(state, temporary))
     ids = store.column("id")[rows].astype(str)
     if judge.kind == "classes":
-        folder.write_arrays(folder.predictions, ids=ids, rows=rows, logits=values, truth=judge.problem.truth[judge.problem.rows.argsort()])
+        folder.write_arrays(
+            folder.predictions,
+            ids=ids,
+            rows=rows,
+            logits=values,
+            truth=judge.problem.truth[judge.problem.rows.argsort()],
+        )
     else:
         folder.write_arrays(folder.embeddings, ids=ids, rows=rows, vectors=values)
     if judge.kind == "pairs":
         problem = judge.problem
-        folder.write_arrays(folder.path / "pairs.npz", pairs=problem.pairs, score=problem.score, target=problem.target, seen=problem.seen)
+        folder.write_arrays(
+            folder.path / "pairs.npz",
+            pairs=problem.pairs,
+            score=problem.score,
+            target=problem.target,
+            seen=problem.seen,
+        )
 
 
 def require_inputs(job: Job) -> None:
     """Raises MissingRun naming the first missing input and the command that makes it."""
     corpus = job.corpus
     if not corpus.manifest.exists():
-        raise MissingRun(f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lib.stages.corpus {corpus.name} --scale {job.scale}")
+        raise MissingRun(
+            f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lib.stages.corpus {corpus.name} --scale {job.scale}"
+        )
     features = job.tokens.folder / "features.json"
     if not features.exists():
         given = f" -p world {job.corpus_given}" if job.corpus_given else ""
-        raise MissingRun(f"feature set {job.tokens.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p scale {job.scale}{given}")
+        raise MissingRun(
+            f"feature set {job.tokens.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p scale {job.scale}{given}"
+        )
     for role, parent in job.parents.items():
-        parent.folder.read_metrics(parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}")
+        parent.folder.read_metrics(
+            parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
+        )
 
 
 def main() -> None:

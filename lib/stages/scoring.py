@@ -48,16 +48,26 @@ class Judge:
     def scores(self, rows: np.ndarray, values: np.ndarray) -> dict[str, float]:
         if self.kind == "pairs":
             cosine = pair_cosines(rows, values, self.problem.pairs)
-            return {"spearman": spearman(cosine, self.problem.score), "mse": float(np.mean((cosine - self.problem.target) ** 2))}
+            return {
+                "spearman": spearman(cosine, self.problem.score),
+                "mse": float(np.mean((cosine - self.problem.target) ** 2)),
+            }
         predicted = values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
         return mean_f1(self.problem.truth, predicted, self.tree.level1_of_level2)
 
     def report(self, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         """Everything ``metrics.json`` says of the final predictions: scores, 95 % intervals over items, oracle, leak."""
-        problem, result = self.problem, {"scores": {"validation": self.scores(rows, values)}, "intervals": {}, "oracle": {}, "items": {}}
+        problem, result = (
+            self.problem,
+            {"scores": {"validation": self.scores(rows, values)}, "intervals": {}, "oracle": {}, "items": {}},
+        )
         if self.kind == "pairs":
             cosine = pair_cosines(rows, values, problem.pairs)
-            result["items"] = {"train": len(problem.train), "validation": len(problem.pairs), "seen_share": float(problem.seen.mean())}
+            result["items"] = {
+                "train": len(problem.train),
+                "validation": len(problem.pairs),
+                "seen_share": float(problem.seen.mean()),
+            }
             result["intervals"]["spearman"] = list(interval_of_spearman(cosine, problem.score, problem.pairs))
             for name, mask in (("seen", problem.seen), ("unseen", ~problem.seen)):
                 if mask.sum() >= 10:
@@ -67,9 +77,13 @@ class Judge:
         else:
             predicted = values.argmax(axis=1)[np.searchsorted(rows, problem.rows)]
             result["items"] = {"train": len(problem.train), "validation": len(problem.truth)}
-            result["intervals"]["mean_f1"] = list(interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2))
+            result["intervals"]["mean_f1"] = list(
+                interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2)
+            )
             if problem.oracle is not None:
-                result["oracle"]["mean_f1"] = mean_f1(problem.truth, problem.oracle, self.tree.level1_of_level2)["mean_f1"]
+                result["oracle"]["mean_f1"] = mean_f1(problem.truth, problem.oracle, self.tree.level1_of_level2)[
+                    "mean_f1"
+                ]
         return result
 
     @torch.inference_mode()

@@ -17,7 +17,12 @@ def all_jobs(scales: list[str] | None = None) -> Iterator[Job]:
     for scale in scales or names(Scale):
         for recipe in names(Recipe):
             arms = ["base", *load(Recipe, recipe).variants]
-            arms += [f"{name}.{arm}" for name in names(Ablation) if recipe in load(Ablation, name).recipes for arm in load(Ablation, name).arms]
+            arms += [
+                f"{name}.{arm}"
+                for name in names(Ablation)
+                if recipe in load(Ablation, name).recipes
+                for arm in load(Ablation, name).arms
+            ]
             for arm in arms:
                 for stage in load(Recipe, recipe).stages:
                     yield Job.load(recipe, stage, arm, 0, scale)
@@ -33,7 +38,9 @@ def main() -> int:
     except (RecipeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"params: {len(checked)} different jobs bind ({min(checked.values()):,} to {max(checked.values()):,} parameters)")
+    print(
+        f"params: {len(checked)} different jobs bind ({min(checked.values()):,} to {max(checked.values()):,} parameters)"
+    )
     return 0
 
 

@@ -1,60 +1,187 @@
-"""Splits of pairs and videos, and rank targets."""
+"""Splits and targets against the published rules, and what they may not let through."""
+
+from __future__ import annotations
+
+import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.data import splits
 from lib.data.targets import RankTarget, transform
 
-pairs = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=10, max_size=60)
+
+def ids(*pairs: tuple[object, object]) -> tuple[np.ndarray, np.ndarray]:
+    first, second = zip(*pairs, strict=True)
+    return np.array([str(x) for x in first], object), np.array([str(x) for x in second], object)
 
 
-def ids(values):
-    return np.array([str(value) for value in values], object)
+GRAPHS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=80)
 
 
-def test_r1_6_split():
-    """AIAC specification 10, R1-6: (5, 10) validates; (5, 11), (3, 10), (3, 4) train."""
-    train, val = splits.both_mod_k(ids([5, 5, 3, 3]), ids([10, 11, 10, 4]))
-    assert val.tolist() == [True, False, False, False] and train.tolist() == [False, True, True, True]
+def test_both_mod_5_is_the_published_rule():
+    """AIAC rank 1: a pair validates if both ids are 0 mod 5; all others train."""
+    train, val = splits.both_mod_k(*ids((5, 10), (5, 11), (3, 10), (3, 4)))
+    assert val.tolist() == [True, False, False, False]
+    assert train.tolist() == [False, True, True, True]
 
 
-def test_ids_of_twenty_digits_are_exact():
-    assert splits.residue(ids([12345678901234567891]), 5).tolist() == [1]
+def test_strict_drops_what_straddles():
+    train, val = splits.strict_mod_k(*ids((5, 10), (5, 11), (3, 10), (3, 4)))
+    assert val.tolist() == [True, False, False, False]
+    assert train.tolist() == [False, False, False, True]
 
 
-@given(pairs)
-def test_leak_free_splits_leak_nothing_and_the_published_one_can(items):
-    a, b = ids([x for x, _ in items]), ids([y for _, y in items])
+def test_ids_of_20_digits_are_exact():
+    """float64 holds 15 digits: these ids differ by 1 and would fall together."""
+    names = ["92233720368547758075", "92233720368547758076", "10000000000000000000", "99999999999999999999"]
+    assert splits.residue(np.array(names), 5).tolist() == [0, 1, 0, 4]
+
+
+def test_other_ids_have_a_stable_residue():
+    """Ids that are no numbers count by their CRC-32 (zlib's, of UTF-8), not by Python's salted hash."""
+    assert splits.residue(np.array(["123456789a", "猫"]), 7).tolist() == [
+        zlib.crc32(name.encode()) % 7 for name in ("123456789a", "猫")
+    ]
+    assert splits.residue(np.array(["a"]), 1000).tolist() == [0xE8B7BE43 % 1000]  # crc32("a")
+
+
+@given(GRAPHS, st.integers(0, 4))
+@settings(deadline=None)
+def test_leaks_nothing(pairs: list[tuple[int, int]], fold: int):
+    first, second = ids(*pairs)
     for rule in (splits.strict_mod_k, splits.components):
-        train, val = rule(a, b, k=3)
-        assert not (train & val).any() and splits.leak(a, b, train, val) == 0.0
-    assert (splits.both_mod_k(a, b, k=3)[1] == splits.strict_mod_k(a, b, k=3)[1]).all()
+        train, val = rule(first, second, k=5, fold=fold)
+        assert not (train & val).any()
+        seen = set(first[train]) | set(second[train])
+        assert not seen & (set(first[val]) | set(second[val])), rule.__name__
+        assert splits.leak(first, second, train, val) == 0
 
 
-def test_the_published_split_leaks():
-    a, b = ids([5, 5]), ids([10, 11])
-    assert splits.leak(a, b, *splits.both_mod_k(a, b)) == 1.0
+@given(GRAPHS)
+@settings(max_examples=30, deadline=None)
+def test_folds_partition_the_pairs(pairs: list[tuple[int, int]]):
+    """Every pair validates in exactly one fold of whole components, and keeps training in the others."""
+    first, second = ids(*pairs)
+    held = np.array([splits.components(first, second, k=5, fold=fold)[1] for fold in range(5)])
+    assert (held.sum(axis=0) == 1).all()
+    train, val = splits.components(first, second, k=5, fold=2)
+    assert (train ^ val).all()
 
 
-@pytest.mark.parametrize("rule", [splits.random_split, splits.holdout])
-def test_videos_are_split_once_per_fold(rule):
-    labels = np.repeat(np.arange(5), 20)
-    folds = [rule(labels, fraction=0.2, fold=fold)[1] for fold in range(5)]
-    assert (np.sum(folds, axis=0) == 1).all() and all(fold.sum() == 20 for fold in folds)
-    if rule is splits.holdout:
-        assert all(np.bincount(labels[fold]).tolist() == [4] * 5 for fold in folds)
+def test_components_balance():
+    """Forty isolated pairs make five folds of eight."""
+    first, second = ids(*((2 * k, 2 * k + 1) for k in range(40)))
+    assert [int(splits.components(first, second, k=5, fold=fold)[1].sum()) for fold in range(5)] == [8] * 5
 
 
-def test_r1_5_rank_labels():
-    """AIAC specification 10, R1-5."""
-    assert RankTarget(np.array([0.2, 0.2, 0.5, 1.0]))(np.array([0.2, 0.2, 0.5, 1.0])).tolist() == [0, 0, pytest.approx(0.6), 1]
+def test_leak_counts_pairs_that_touch_training():
+    first, second = ids((5, 10), (15, 20), (5, 11), (3, 4))
+    train, val = splits.both_mod_k(first, second)
+    assert val.tolist() == [True, True, False, False]
+    assert splits.leak(first, second, train, val) == 0.5
 
 
-def test_rank_targets_do_not_look_at_validation_unless_asked():
-    train, val = np.array([0.0, 1.0]), np.array([0.5, 0.5])
-    assert transform("rank", train, val)[1].tolist() == [0.5, 0.5]
-    assert transform("rank_all", train, val)[0].tolist() == [0.0, 1.0]
-    assert transform("raw", train, val)[1] is val
+def test_random_split():
+    """The official WeChat baseline: 10 % validate, seed 2022."""
+    labels = np.arange(1003)
+    train, val = splits.random_split(labels)
+    assert val.sum() == 100 and (train ^ val).all()
+    assert (splits.random_split(labels)[1] == val).all()
+    assert (splits.random_split(labels, seed=1)[1] != val).any()
+    assert not (val & splits.random_split(labels, fold=1)[1]).any()
+
+
+def test_holdout_is_stratified():
+    labels = np.repeat([0, 1, 2, 3], [500, 300, 190, 10])
+    train, val = splits.holdout(labels)
+    assert np.bincount(labels[val]).tolist() == [50, 30, 19, 1]
+    assert (train ^ val).all()
+    held = np.array([splits.holdout(labels, fold=fold)[1] for fold in range(10)])
+    assert (held.sum(axis=0) == 1).all()
+
+
+def test_holdout_of_rare_classes_is_quiet(recwarn: pytest.WarningsRecorder):
+    _, val = splits.holdout(np.repeat([0, 1], [98, 2]))
+    assert val.sum() == 10
+    assert not recwarn.list
+
+
+def test_rank_target():
+    """Specification R1-5: ranks [1.5, 1.5, 3, 4], then (r - 1.5) / 2.5."""
+    scores = np.array([0.2, 0.2, 0.5, 1.0])
+    assert RankTarget(scores)(scores) == pytest.approx([0, 0, 0.6, 1])
+    assert RankTarget(scores)(np.array([0.0, 0.35, 2.0])) == pytest.approx([0, 0.3, 1])  # between and beyond
+
+
+def test_rank_target_of_one_value():
+    assert RankTarget(np.array([0.5, 0.5]))(np.array([0.5])).tolist() == [0]
+    with pytest.raises(ValueError, match="at least one"):
+        RankTarget(np.array([]))
+
+
+@given(st.lists(st.sampled_from([k / 20 for k in range(21)]), min_size=2, max_size=50))
+@settings(deadline=None)
+def test_rank_target_keeps_the_order(scores: list[float]):
+    values = np.array(scores)
+    target = RankTarget(values)(values)
+    assert target.min() >= 0 and target.max() <= 1
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(target[order]) >= 0).all()
+    assert ((np.diff(values[order]) > 0) == (np.diff(target[order]) > 0)).all()
+
+
+def test_transform_sees_validation_only_as_published():
+    """``rank`` fits on training pairs alone; ``rank_all`` on validation too, as the published code does (quirk A7-8)."""
+    train, validation = np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.5])
+    assert transform("raw", train, validation)[0] is train
+    assert transform("rank", train, validation)[0] == pytest.approx([0, 0.5, 1])
+    # ranks of [0, .5, 1, .5, .5] are 1, 3, 5: the same here; one more value at the top tips it
+    assert transform("rank", train, np.array([1.0]))[0] == pytest.approx([0, 0.5, 1])
+    assert transform("rank_all", train, np.array([1.0]))[0] == pytest.approx([0, 0.4, 1])
+
+
+def test_split_proves_that_it_is_disjoint():
+    first, second = ids((5, 10), (15, 20), (5, 11), (3, 4))
+    leaking = splits.both_mod_k(first, second)
+    assert leaking.touching().tolist() == [True, False]
+    with pytest.raises(splits.LeakError, match="50.0% of the 2"):
+        leaking.prove_disjoint()
+    strict = splits.strict_mod_k(first, second)
+    assert strict.prove_disjoint() is strict
+    with pytest.raises(splits.LeakError, match="1 items are in both"):
+        splits.Split(np.array([True, True]), np.array([True, False])).prove_disjoint()
+
+
+def test_random_split_is_the_baselines():
+    """torch's random_split with a generator of seed 2022, training first, as the official code calls it."""
+    import torch
+    from torch.utils.data import random_split
+
+    _, held = random_split(range(250), [225, 25], generator=torch.Generator().manual_seed(2022))
+    assert np.flatnonzero(splits.random_split(np.zeros(250))[1]).tolist() == sorted(held)
+
+
+def test_kfold_rows():
+    held = np.array([splits.kfold_rows(23, k=5, fold=fold)[1] for fold in range(5)])
+    assert (held.sum(axis=0) == 1).all() and sorted(held.sum(axis=1)) == [4, 4, 5, 5, 5]
+    assert (splits.kfold_rows(23, seed=1)[1] != splits.kfold_rows(23)[1]).any()
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 4))
+@settings(deadline=None)
+def test_group_kfold_keeps_groups_whole(groups: list[int], fold: int):
+    split = splits.group_kfold(np.array(groups), fold=fold).prove_disjoint()
+    assert (split.train ^ split.val).all()
+    assert not set(np.array(groups)[split.train]) & set(np.array(groups)[split.val])
+
+
+def test_holdout_keeps_near_duplicates_together():
+    labels, groups = np.tile([0, 1], 50), np.repeat(np.arange(50), 2)
+    split = splits.holdout(labels, groups=groups).prove_disjoint()
+    assert split.val.sum() == 10
+    assert splits.holdout(labels).leak(groups) > 0  # without groups they straddle
+    with pytest.raises(ValueError, match="3 items cannot be dealt into 10"):
+        splits.holdout(np.zeros(3))

@@ -37,7 +37,11 @@ def test_golden_metric():
 
 def test_15_metric_1_taxonomy():
     assert len(WECHAT_CATEGORIES) == 200 and sum(facts("wechat2022")["class_counts"].values()) == 100_000
-    assert (np.diff(LEVEL1) >= 0).all() and LEVEL1.max() == 22 and list(facts("wechat2022")["class_counts"]) == list(WECHAT_CATEGORIES)
+    assert (
+        (np.diff(LEVEL1) >= 0).all()
+        and LEVEL1.max() == 22
+        and list(facts("wechat2022")["class_counts"]) == list(WECHAT_CATEGORIES)
+    )
 
 
 def test_15_metric_2_constant_and_oracle_predictions():
@@ -45,7 +49,7 @@ def test_15_metric_2_constant_and_oracle_predictions():
     truth = published_truth()
     counts = np.bincount(truth)
     constant = np.full(len(truth), WECHAT_CATEGORIES.index("1305"))
-    child = np.array([np.flatnonzero(LEVEL1 == g)[counts[LEVEL1 == g].argmax()] for g in range(23)])
+    child = np.array([np.flatnonzero(g == LEVEL1)[counts[g == LEVEL1].argmax()] for g in range(23)])
     assert mean_f1(truth, constant, LEVEL1)["mean_f1"] == pytest.approx(0.0655532, abs=1e-6)
     assert mean_f1(truth, child[LEVEL1[truth]], LEVEL1)["mean_f1"] == pytest.approx(0.6407764, abs=1e-6)
     assert mean_f1(truth, truth, LEVEL1)["mean_f1"] == 1.0
@@ -116,12 +120,17 @@ def test_golden_concat_svd():
     case = load_case("r1/ensemble")
     latent = draw_uniform("r1/ensemble/latent", (300, 12)) - 0.5
     members = [
-        np.float16(latent @ draw(f"r1/ensemble/mix/job{job}", (12, 256)) + draw(f"r1/ensemble/noise/job{job}", (300, 256), std=0.25)).astype(np.float64)
+        np.float16(
+            latent @ draw(f"r1/ensemble/mix/job{job}", (12, 256))
+            + draw(f"r1/ensemble/noise/job{job}", (300, 256), std=0.25)
+        ).astype(np.float64)
         for job in range(1, 7)
     ]
     joined, pairs = concat(members), case.array("in/pairs")
     assert np.linalg.norm(joined, axis=1) == pytest.approx(np.ones(300))
-    assert (joined[pairs[:, 0]] * joined[pairs[:, 1]]).sum(1) == pytest.approx(case.array("out/cosine_concat"), abs=1e-5)
+    assert (joined[pairs[:, 0]] * joined[pairs[:, 1]]).sum(1) == pytest.approx(
+        case.array("out/cosine_concat"), abs=1e-5
+    )
     z = ConcatSvd(dim=256)(members)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     assert (z[pairs[:, 0]] * z[pairs[:, 1]]).sum(1) == pytest.approx(case.array("out/cosine_svd"), abs=1e-4)
@@ -165,9 +174,15 @@ def test_scoring_submission_files(tmp_path):
     with pytest.raises(BadRecord, match=r"s.zip: video 9: embedding is 'missing': line 1"):
         score_file(tmp_path / "s.zip", tmp_path / "label.tsv")
     write_classes(tmp_path / "result.csv", ["a", "b"], ["0101", "0102"])
-    (tmp_path / "truth.json").write_text(json.dumps([{"id": "a", "category_id": "0101"}, {"id": "b", "category_id": "0101"}]))
+    (tmp_path / "truth.json").write_text(
+        json.dumps([{"id": "a", "category_id": "0101"}, {"id": "b", "category_id": "0101"}])
+    )
     assert score_file(tmp_path / "result.csv", tmp_path / "truth.json")["lv1_f1_micro"] == 1.0
-    for line, says in (("a,0101\na,0101\n", "same id"), ("a,101\nb,0101\n", "leading zeros"), ("a\n", "id,category_id")):
+    for line, says in (
+        ("a,0101\na,0101\n", "same id"),
+        ("a,101\nb,0101\n", "leading zeros"),
+        ("a\n", "id,category_id"),
+    ):
         (tmp_path / "result.csv").write_text(line)
         with pytest.raises(BadRecord, match=says):
             read_classes(tmp_path / "result.csv")

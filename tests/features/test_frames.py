@@ -10,7 +10,10 @@ from lib.features.frames import pick
 RULES = ["linspace_round", "bin_centre", "floor_step", "head", "random_sorted", "random_bin"]
 
 
-@pytest.mark.parametrize("n, expected", [(10, list(range(10))), (40, list(range(32))), (64, list(range(0, 64, 2))), (70, list(range(0, 64, 2)))])
+@pytest.mark.parametrize(
+    "n, expected",
+    [(10, list(range(10))), (40, list(range(32))), (64, list(range(0, 64, 2))), (70, list(range(0, 64, 2)))],
+)
 def test_wechat_15_system_0_4_floor_step(n, expected):
     """Values of the WeChat specification, section 15, System 0, item 4."""
     assert pick(n, 32, "floor_step").tolist() == expected

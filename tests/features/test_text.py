@@ -53,7 +53,12 @@ def one_token_at_a_time(lengths: list[int], budget: int) -> list[int]:
     return kept
 
 
-@given(videos=st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(st.integers(0, 60), min_size=n, max_size=n), min_size=1, max_size=5)), budget=st.integers(0, 80))
+@given(
+    videos=st.integers(1, 3).flatmap(
+        lambda n: st.lists(st.lists(st.integers(0, 60), min_size=n, max_size=n), min_size=1, max_size=5)
+    ),
+    budget=st.integers(0, 80),
+)
 def test_the_longest_field_is_cut_first(videos, budget):
     expected = [one_token_at_a_time(lengths, budget) for lengths in videos]
     assert cut_longest_first(np.array(videos).T, budget).T.tolist() == expected
@@ -69,7 +74,9 @@ def test_a_batch_is_its_videos_padded(titles, layout, length, full):
     flat, lengths = np.arange(100, 100 + sum(titles)), np.array([titles])
     starts = lengths.cumsum(axis=1) - lengths
     ids, mask, types = lay_out(flat, starts, lengths, layout, length, SPECIAL, full=full)
-    alone = [one([flat[start : start + size]], layout, length)[0] for start, size in zip(starts[0], lengths[0], strict=True)]
+    alone = [
+        one([flat[start : start + size]], layout, length)[0] for start, size in zip(starts[0], lengths[0], strict=True)
+    ]
     width = length if full else max(map(len, alone))
     assert ids.tolist() == [video + [SPECIAL.pad] * (width - len(video)) for video in alone]
     assert mask.sum(axis=1).tolist() == list(map(len, alone)) and types.sum() == 0
@@ -87,4 +94,6 @@ def test_a_vocabulary_without_special_tokens_is_refused():
     from tokenizers import Tokenizer, models
 
     with pytest.raises(ValueError, match=r"\[CLS\]"):
-        vocabulary.special_ids(Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2, "[MASK]": 3}, unk_token="[UNK]")))
+        vocabulary.special_ids(
+            Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2, "[MASK]": 3}, unk_token="[UNK]"))
+        )

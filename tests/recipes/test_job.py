@@ -32,7 +32,11 @@ def test_an_arm_of_pretraining_reaches_finetuning_through_its_parent():
 
 
 def test_seed_scale_and_recipe_are_part_of_the_digest():
-    digests = {smoke("finetune").digest, smoke("finetune", seed=1).digest, Job.load("aiac_rank1", "finetune", scale="laptop").digest}
+    digests = {
+        smoke("finetune").digest,
+        smoke("finetune", seed=1).digest,
+        Job.load("aiac_rank1", "finetune", scale="laptop").digest,
+    }
     assert len(digests) == 3
 
 

@@ -75,4 +75,7 @@ def test_summary_without_any_effect_says_so():
     rows = pd.DataFrame(
         [comparison(verdict="one seed: no interval", low=None, high=None, detectable=float("nan"), n=1)]
     )
+    told = "**Classes** (mean F1): one seed cannot tell an effect from chance; 1 comparison without a verdict."
+    assert reading.track_summary("mean_f1", rows) == told
+    rows = rows.assign(n=3)
     assert reading.track_summary("mean_f1", rows) == "**Classes** (mean F1): none of 1 comparison shows an effect."

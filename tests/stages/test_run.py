@@ -20,7 +20,12 @@ from lib.stages import corpus
 from lib.stages.run import run
 from lib.stages.validate import all_jobs
 
-STAGES = [("aiac_rank1", "pretrain"), ("aiac_rank1", "finetune"), ("aiac_rank1", "distill"), ("wechat_baseline", "finetune")]
+STAGES = [
+    ("aiac_rank1", "pretrain"),
+    ("aiac_rank1", "finetune"),
+    ("aiac_rank1", "distill"),
+    ("wechat_baseline", "finetune"),
+]
 
 
 def job(recipe, stage, seed=0):
@@ -32,7 +37,13 @@ def prepare(home: Path) -> None:
     for recipe in ("aiac_rank1", "wechat_baseline"):
         one = job(recipe, "finetune")
         corpus.build(one.corpus.name, "smoke")
-        build(Store.open(one.corpus.store), one.tokens.folder, load(FeatureSet, "tokens"), one.tokens.tokenizer, one.tokens.digest)
+        build(
+            Store.open(one.corpus.store),
+            one.tokens.folder,
+            load(FeatureSet, "tokens"),
+            one.tokens.tokenizer,
+            one.tokens.digest,
+        )
 
 
 def fresh(monkeypatch, home: Path) -> None:
@@ -67,8 +78,18 @@ def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(home, prepared,
     for recipe, stage in STAGES:
         folder = run(job(recipe, stage))
         names = {path.name for path in folder.path.iterdir()}
-        assert {"job.yaml", "metrics.json", "timing.json", "provenance.json", "history.jsonl", "model.safetensors", "objectives.safetensors"} <= names
-        assert ("predictions.npz" if recipe == "wechat_baseline" else "embeddings.npz") in names and "state" not in names
+        assert {
+            "job.yaml",
+            "metrics.json",
+            "timing.json",
+            "provenance.json",
+            "history.jsonl",
+            "model.safetensors",
+            "objectives.safetensors",
+        } <= names
+        assert (
+            "predictions.npz" if recipe == "wechat_baseline" else "embeddings.npz"
+        ) in names and "state" not in names
         first[recipe, stage] = folder.metrics.read_bytes()
         stamp = folder.metrics.stat().st_mtime_ns
         run(job(recipe, stage))

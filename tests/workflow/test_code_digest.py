@@ -72,8 +72,12 @@ def test_imports_in_functions_count_but_not_recipes_hints_or_bare_packages(tree)
 
 def test_a_package_stands_for_all_its_files(tree):
     root = tree()
-    assert covered(root, "lib.data.twin") == {f"lib/data/twin/{name}" for name in ("__init__.py", "world.py", "words.json")}
-    assert code_digest(["lib.data.twin"], root=root) != code_digest(["lib.data.twin"], root=tree(**{"lib/data/twin/words.json": "[2]"}))
+    assert covered(root, "lib.data.twin") == {
+        f"lib/data/twin/{name}" for name in ("__init__.py", "world.py", "words.json")
+    }
+    assert code_digest(["lib.data.twin"], root=root) != code_digest(
+        ["lib.data.twin"], root=tree(**{"lib/data/twin/words.json": "[2]"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,9 @@ def test_a_package_stands_for_all_its_files(tree):
 )
 def test_only_code_counts(tree, masking, same):
     before, after = tree(), tree(**{"lib/objectives/masking.py": masking})
-    assert (code_digest(["lib.objectives.masking"], root=before) == code_digest(["lib.objectives.masking"], root=after)) is same
+    assert (
+        code_digest(["lib.objectives.masking"], root=before) == code_digest(["lib.objectives.masking"], root=after)
+    ) is same
     assert code_digest(["lib.objectives.tags"], root=before) == code_digest(["lib.objectives.tags"], root=after)
 
 
@@ -113,5 +119,7 @@ def test_the_library_itself():
 
 def test_code_outside_the_library_is_covered_by_what_it_imports(tree):
     root = tree()
-    files = closure([], source="from lib.objectives import Tags\nfrom lib.training import seed\nprint(seed)\n", root=root)
+    files = closure(
+        [], source="from lib.objectives import Tags\nfrom lib.training import seed\nprint(seed)\n", root=root
+    )
     assert [file.name for file in files] == ["mix.py", "tags.py", "seed.py"]

@@ -61,14 +61,29 @@ class Toy:
             (home / "source.json").write_text("{}")
 
     def write_notebooks(self, prose: str = "# A title") -> None:
-        write_notebook(self.home / "notebooks/train.ipynb", 'out: str = ""\ndigest: str = ""\nvalue: float = 0.0\nseconds: float = 0.0', TRAIN, prose=prose)
+        write_notebook(
+            self.home / "notebooks/train.ipynb",
+            'out: str = ""\ndigest: str = ""\nvalue: float = 0.0\nseconds: float = 0.0',
+            TRAIN,
+            prose=prose,
+        )
         write_notebook(self.home / "notebooks/collect.ipynb", 'out: str = ""\ninputs: list = []', COLLECT)
 
     def steps(self) -> list[steps.Step]:
         manifest = self.home / "data/manifest.json"
-        corpus = Task("corpus", "twin", (), (str(manifest),), digest("twin"), command=("-m", "json.tool", str(self.home / "source.json"), str(manifest)), log=str(self.home / "data/build.log"))
+        corpus = Task(
+            "corpus",
+            "twin",
+            (),
+            (str(manifest),),
+            digest("twin"),
+            command=("-m", "json.tool", str(self.home / "source.json"), str(manifest)),
+            log=str(self.home / "data/build.log"),
+        )
         base = self._train("pretrain", "base", [corpus], digest(self.values["base"]))
-        arms = [self._train("finetune", arm, [corpus, base], digest([self.values[arm], base.digest])) for arm in ("a", "b")]
+        arms = [
+            self._train("finetune", arm, [corpus, base], digest([self.values[arm], base.digest])) for arm in ("a", "b")
+        ]
         ablation = self._collect("ablation", "ablation/table.json", arms, digest([arm.digest for arm in arms]))
         report = self._collect("report", "reports/index.html", [corpus, base, *arms, ablation], digest(self.collected))
         return steps.steps_of([corpus, base, *arms, ablation, report])
@@ -77,19 +92,38 @@ class Toy:
         folder = self.home / "runs" / name
         parameters = {"out": str(folder), "digest": content, "value": self.values[name], "seconds": self.seconds}
         inputs = tuple(parent.outputs[0] for parent in parents)
-        return Task(rule, name, inputs, (str(folder / "metrics.json"),), content, str(self.home / "notebooks/train.ipynb"), parameters, log=str(folder / "notebook.ipynb"))
+        return Task(
+            rule,
+            name,
+            inputs,
+            (str(folder / "metrics.json"),),
+            content,
+            str(self.home / "notebooks/train.ipynb"),
+            parameters,
+            log=str(folder / "notebook.ipynb"),
+        )
 
     def _collect(self, rule: str, out: str, parents: list[Task], content: str) -> Task:
         notebook, inputs = str(self.home / "notebooks/collect.ipynb"), [parent.outputs[0] for parent in parents]
         parameters = {"out": str(self.home / out), "inputs": inputs}
-        return Task(rule, rule, (*inputs, notebook), (str(self.home / out),), content, notebook, parameters, log=str(self.home / f"runs/{rule}/notebook.ipynb"))
+        return Task(
+            rule,
+            rule,
+            (*inputs, notebook),
+            (str(self.home / out),),
+            content,
+            notebook,
+            parameters,
+            log=str(self.home / f"runs/{rule}/notebook.ipynb"),
+        )
 
     def drive(self, **options: object) -> SimpleNamespace:
         """Make the report as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
         every = self.steps()
         chosen = argparse.Namespace(**{"jobs": 2, "keep_going": False, "dry_run": False, "existing": False, **options})
-        console = screen.Console(record=True, width=200, file=open(os.devnull, "w"))
-        status = reproduce.drive(every, every[-1].outputs, self.home / "runs", {}, chosen, console)
+        with open(os.devnull, "w") as nowhere:
+            console = screen.Console(record=True, width=200, file=nowhere)
+            status = reproduce.drive(every, every[-1].outputs, self.home / "runs", {}, chosen, console)
         shown = console.export_text()
         return SimpleNamespace(status=status, shown=shown)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.data.twin.random import choice, facts, from_counts, stream
-from lib.data.twin.world import World
+from lib.data.twin.random import facts, from_counts, integers, normals, pick, stream, uniform, uniforms
+from lib.data.twin.world import THEMES, World
 
 WEIGHT = {"class": 0.8, "topic": 0.8, "event": 0.4, "theme": -0.6, "noise": -0.7}
 TEMPERATURE = 0.5
 COPY_EVENT, COPY_TOPIC = 0.68, 0.17  # annotators copy lists
 CARELESS = 0.21
-CHUNK = 20_000
+WIDTH = 5 + 5 + 2 + 3 + 2  # candidates: class, topic, event, theme, noise
 
 
-def make_tags(world: World, paired: np.ndarray) -> list[np.ndarray]:
-    """Tag numbers of every video, strongest first.
+class Tagger:
+    """Gives tags to videos.
 
     Five tags per class and topic, eight entity tags per topic of which a story uses two, three per theme, and off-topic
     noise; a video takes the best of weight plus strength plus Gumbel noise.
@@ -23,36 +23,81 @@ def make_tags(world: World, paired: np.ndarray) -> list[np.ndarray]:
     Args:
         paired: bool [n]; pair videos carry more tags.
     """
-    rng, known = stream(world.seed, "tags"), facts("aiac2021")["tags_per_video"]
-    classes, topics = len(world.class_ids), len(world.topic_class)
-    offset = np.cumsum([0, 5 * classes, 5 * topics, 8 * topics])
-    entity = choice(rng, 1 / np.arange(1, 9.0), world.counts["event"] * 2).reshape(-1, 2)
-    strength = {
-        "class": 0.6 * rng.standard_normal((classes, 5)) - 0.35 * np.arange(5),
-        "topic": 0.5 * rng.standard_normal((topics, 5)) - 0.5 * np.arange(5),
-        "event": 0.4 * rng.standard_normal((world.counts["event"], 2)) - 0.5 * np.arange(2),
-        "theme": 0.6 * rng.standard_normal((world.themes, 3)) - 0.4 * np.arange(3),
-    }
-    big = np.array([name == "10001" for name in world.class_ids])
-    strength["class"][big, :2] = 9  # two tags cover all of category 10001, as in the real data
-    strength["class"][(world.p_class > 0.05) & ~big] -= 0.9
-    width = 5 + 5 + 2 + 3 + 2
-    of_event, of_topic = rng.gumbel(size=(world.counts["event"], width)).astype(np.float32), rng.gumbel(size=(topics, width)).astype(np.float32)
-    length_of_event = from_counts(rng, known["twin_pairwise"], world.counts["event"])
-    result: list[np.ndarray] = []
-    for start in range(0, world.n, CHUNK):
-        v = np.arange(start, min(world.n, start + CHUNK))
-        cls, topic, event, theme = world.cls[v], world.topic[v], world.event[v], world.theme[v]
-        noise = choice(rng, world.p_class, len(v) * 2).reshape(-1, 2) * 5 + rng.integers(0, 5, (len(v), 2))
-        tags = np.concatenate([cls[:, None] * 5 + np.arange(5), offset[1] + topic[:, None] * 5 + np.arange(5), offset[2] + topic[:, None] * 8 + entity[event], offset[3] + theme[:, None] * 3 + np.arange(3), noise], axis=1)
-        score = np.concatenate([WEIGHT["class"] + strength["class"][cls], WEIGHT["topic"] + strength["topic"][topic], WEIGHT["event"] + strength["event"][event], WEIGHT["theme"] + strength["theme"][theme], np.full((len(v), 2), WEIGHT["noise"])], axis=1)
-        score[rng.random(len(v)) < CARELESS, 5:12] -= 2.5
-        source = rng.random((len(v), 1))
-        gumbel = np.where(source < COPY_EVENT, of_event[event], np.where(source < COPY_EVENT + COPY_TOPIC, of_topic[topic], rng.gumbel(size=score.shape)))
-        order = np.argsort(-(score + TEMPERATURE * gumbel), axis=1)
-        length = np.where(paired[v], from_counts(rng, known["twin_pairwise"], len(v)), from_counts(rng, known["twin_pointwise"], len(v)))
-        length = np.where((source[:, 0] < COPY_EVENT) & paired[v], length_of_event[event], length).clip(max=width)
-        for k in range(len(v)):
-            best = tags[k, order[k, : length[k]]]
-            result.append(best[np.sort(np.unique(best, return_index=True)[1])])
-    return result
+
+    def __init__(self, world: World, paired: np.ndarray):
+        self.world, self.paired = world, paired
+        rng, classes, topics = stream(world.seed, "tags"), len(world.class_ids), len(world.topic_class)
+        self.offset = np.cumsum([0, 5 * classes, 5 * topics, 8 * topics, 3 * THEMES])
+        self.of_class = 0.6 * rng.standard_normal((classes, 5)) - 0.35 * np.arange(5)
+        self.of_topic = 0.5 * rng.standard_normal((topics, 5)) - 0.5 * np.arange(5)
+        self.of_theme = 0.6 * rng.standard_normal((THEMES, 3)) - 0.4 * np.arange(3)
+        big = np.array([name == "10001" for name in world.class_ids])
+        self.of_class[big, :2] = 9  # two tags cover all of category 10001, as in the real data
+        self.of_class[(world.p_class > 0.05) & ~big] -= 0.9  # the other large categories have no such tag
+
+    @property
+    def count(self) -> int:
+        """Tags are numbered 0 to count - 1."""
+        return int(self.offset[-1])
+
+    def careless(self, rows: np.ndarray) -> np.ndarray:
+        """bool [n]: annotators who left out what is specific."""
+        return uniform(self.world.seed, "careless", rows) < CARELESS
+
+    def tags(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Distinct tags of each row, strongest first."""
+        tags, score = self._candidates(rows)
+        score[self.careless(rows), 5:12] -= 2.5
+        source = uniform(self.world.seed, "tag source", rows)
+        copied = source < COPY_EVENT
+        order = np.argsort(-(score + TEMPERATURE * self._gumbel(rows, source)), axis=1)
+        ranked = np.take_along_axis(tags, order, axis=1)
+        again = (ranked[:, :, None] == ranked[:, None, :]) & np.tri(WIDTH, k=-1, dtype=bool)
+        keep = ~again.any(axis=2) & (np.arange(WIDTH) < self._length(rows, copied)[:, None])
+        return np.split(ranked[keep], np.cumsum(keep.sum(axis=1))[:-1])
+
+    def _candidates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tag numbers and their scores, [n, WIDTH] each."""
+        world, seed, n = self.world, self.world.seed, len(rows)
+        cls, topic, event, theme = world.cls[rows], world.topic[rows], world.event[rows], world.theme[rows]
+        entity = pick(uniforms(seed, "entity", event, 2), 1 / np.arange(1, 9.0))
+        noise = (
+            pick(uniforms(seed, "noise tag", rows, 2), world.p_class) * 5
+            + integers(seed, "noise tag of class", rows, 2) % 5
+        )
+        blocks = (
+            cls[:, None] * 5 + np.arange(5),
+            topic[:, None] * 5 + np.arange(5),
+            topic[:, None] * 8 + entity,
+            theme[:, None] * 3 + np.arange(3),
+        )
+        tags = np.concatenate(
+            [block + start for block, start in zip(blocks, self.offset[:-1], strict=True)] + [noise], axis=1
+        )
+        of_event = 0.4 * normals(seed, "event tag strength", event, 2) - 0.5 * np.arange(2)
+        strength = {
+            "class": self.of_class[cls],
+            "topic": self.of_topic[topic],
+            "event": of_event,
+            "theme": self.of_theme[theme],
+            "noise": np.zeros((n, 2)),
+        }
+        return tags, np.concatenate([WEIGHT[name] + strength[name] for name in WEIGHT], axis=1)
+
+    def _gumbel(self, rows: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Noise [n, WIDTH]: of the story or of the topic where the list is copied, else of the video."""
+        world = self.world
+        draws = [
+            uniforms(world.seed, f"{name} list", ids, WIDTH)
+            for name, ids in (("event", world.event[rows]), ("topic", world.topic[rows]), ("own", rows))
+        ]
+        which = np.digitize(source, [COPY_EVENT, COPY_EVENT + COPY_TOPIC])
+        return -np.log(-np.log(np.choose(which[:, None], draws) + 1e-300))
+
+    def _length(self, rows: np.ndarray, copied: np.ndarray) -> np.ndarray:
+        """A copied list also copies its length, but only pair videos were tagged side by side."""
+        seed, known, paired = self.world.seed, facts("aiac2021")["tags_per_video"], self.paired[rows]
+        u = uniform(seed, "tags per video", rows)
+        own = np.where(paired, from_counts(u, known["twin_pairwise"]), from_counts(u, known["twin_pointwise"]))
+        of_event = from_counts(uniform(seed, "tags per event", self.world.event[rows]), known["twin_pairwise"])
+        return np.where(copied & paired, of_event, own)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lib.data.twin.random import choice, stream, unit, vectors
+from lib.data.twin.random import DIM, choice, normals, pick_in_row, stream, unit, vectors
 
 RELATIONS = ("dup", "event", "tt", "topic", "cat", "rand")  # from the same footage to nothing in common
 SAME_LOOK = {"event": 0.5, "tt": 0.3}
 DUP_SHARED = 0.75  # variance of the individual part that re-uploads of one footage share
+THEMES = 64
+COLUMNS = ("topic", "theme", "event", "look", "footage")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ CLASSES = Shares((0.14, 0.17, 0.22, 0.20, 0.27), (0.32, 0.26, 0.21, 0.21))
 
 @dataclass
 class World:
-    """Growing integer tables of videos; ``freeze`` draws the latent vectors.
+    """Growing integer tables of videos (24 bytes a video); vectors are computed when asked for.
 
     Args:
         classes: class id -> frequency; the level-1 class is the id without its last two characters.
@@ -45,7 +47,7 @@ class World:
     classes: dict[str, float]
     shares: Shares
     n: int = 0
-    columns: dict[str, list[np.ndarray]] = field(default_factory=lambda: {k: [] for k in ("topic", "theme", "event", "look", "footage")})
+    parts: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     counts: dict[str, int] = field(default_factory=lambda: {"event": 0, "look": 0, "footage": 0})
 
     def __post_init__(self) -> None:
@@ -62,11 +64,13 @@ class World:
         weight = 1 / (np.arange(len(self.topic_class)) - self.first_topic[self.topic_class] + 2.0)
         self.p_topic_inside = weight / np.add.reduceat(weight, self.first_topic[:-1])[self.topic_class]
         self.p_topic = self.p_topic_inside * self.p_class[self.topic_class]
-        self.themes = 64
-        zipf = np.arange(1, self.themes + 1) ** -0.7
-        p_theme = zipf * np.exp(1.5 * rng.standard_normal((len(per_class), self.themes)))
+        p_theme = np.arange(1, THEMES + 1) ** -0.7 * np.exp(1.5 * rng.standard_normal((len(per_class), THEMES)))
         self._theme_edges = np.cumsum(p_theme / p_theme.sum(1, keepdims=True), axis=1)
         self.topic_theme = self._theme_of(rng, self.topic_class)
+        a = np.sqrt(self.shares.x).astype(np.float32)
+        self.class_x = a[0] * vectors(self.seed, "x level 1", int(self.level1.max()) + 1)[self.level1]
+        self.class_x += a[1] * vectors(self.seed, "x class", len(self.class_ids))
+        self.topic_x = self.class_x[self.topic_class] + a[2] * vectors(self.seed, "x topic", len(self.topic_class))
 
     # ---- drawing
 
@@ -76,14 +80,16 @@ class World:
     def topics_in(self, rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
         """A topic of each given class."""
         edges = np.cumsum(self.p_topic_inside)  # every class adds exactly one
-        return np.clip(np.searchsorted(edges, classes + rng.random(len(classes)), side="right"), self.first_topic[classes], self.first_topic[classes + 1] - 1)
+        found = np.searchsorted(edges, classes + rng.random(len(classes)), side="right")
+        return np.clip(found, self.first_topic[classes], self.first_topic[classes + 1] - 1)
 
     def theme_for(self, rng: np.random.Generator, topic: np.ndarray) -> np.ndarray:
         """The topic's own theme half of the time, else one of its class."""
-        return np.where(rng.random(len(topic)) < 0.5, self.topic_theme[topic], self._theme_of(rng, self.topic_class[topic]))
+        own = rng.random(len(topic)) < 0.5
+        return np.where(own, self.topic_theme[topic], self._theme_of(rng, self.topic_class[topic]))
 
     def _theme_of(self, rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
-        return (rng.random((len(classes), 1)) > self._theme_edges[classes]).sum(1).clip(max=self.themes - 1)
+        return pick_in_row(rng.random(len(classes)), self._theme_edges, classes)
 
     def fresh(self, kind: str, n: int) -> np.ndarray:
         start = self.counts[kind]
@@ -95,18 +101,21 @@ class World:
     def add(self, topic, theme, event, look=None, footage=None) -> np.ndarray:
         """Append videos; returns their rows."""
         n = len(topic)
-        values = (topic, theme, event, self.fresh("look", n) if look is None else look, self.fresh("footage", n) if footage is None else footage)
-        for name, value in zip(self.columns, values, strict=True):
-            self.columns[name].append(np.asarray(value))
+        look = self.fresh("look", n) if look is None else look
+        footage = self.fresh("footage", n) if footage is None else footage
+        for name, value in zip(COLUMNS, (topic, theme, event, look, footage), strict=True):
+            self.parts[name].append(np.asarray(value, np.int32))
         self.n += n
         return np.arange(self.n - n, self.n)
 
-    def column(self, name: str) -> np.ndarray:
-        return np.concatenate(self.columns[name])
+    def partners(
+        self, rng: np.random.Generator, rows: np.ndarray, relation: np.ndarray, same_look: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Add a partner of each row in the given relation; returns the new rows.
 
-    def partners(self, rng: np.random.Generator, rows: np.ndarray, relation: np.ndarray, same_look: np.ndarray | None = None) -> np.ndarray:
-        """Add a partner of each row in the given relation; returns the new rows."""
-        topic, theme, event, look, footage = (self.column(name)[rows].copy() for name in self.columns)
+        dup: same footage, story and look; event: same story, own footage; tt: same topic and theme; topic; cat; rand.
+        """
+        topic, theme, event, look, footage = (np.concatenate(self.parts[name])[rows] for name in COLUMNS)
         for name in RELATIONS[1:]:
             where = np.flatnonzero(relation == name)
             if not len(where):
@@ -148,30 +157,50 @@ class World:
             earlier.append(k)
         return self.add(topic, theme, event, look, footage)
 
-    # ---- latent vectors
+    def close(self) -> None:
+        """No more videos: columns become arrays, and each footage knows its first video, which re-uploads copy."""
+        self.topic, self.theme, self.event, self.look, self.footage = (
+            np.concatenate(self.parts.pop(name)) for name in COLUMNS
+        )
+        self.cls = self.topic_class[self.topic].astype(np.int32)
+        self.source = np.full(self.counts["footage"], -1, np.int32)
+        self.source[self.footage[::-1]] = np.arange(self.n - 1, -1, -1, dtype=np.int32)
+        self._reused = np.bincount(self.footage, minlength=self.counts["footage"]) > 1
 
-    def freeze(self) -> None:
-        """Draw x and y (float32 [n, 24], unit) of all videos added so far, and the vectors of their groups."""
-        self.topic, self.theme, self.event, self.look, self.footage = (self.column(name) for name in self.columns)
-        self.cls = self.topic_class[self.topic]
-        a, b = np.sqrt(self.shares.x).astype(np.float32), np.sqrt(self.shares.y).astype(np.float32)
-        draw = lambda name, n: vectors(self.seed, name, n)  # noqa: E731
-        self.class_x = a[0] * draw("x level 1", self.level1.max() + 1)[self.level1] + a[1] * draw("x class", len(self.class_ids))
-        self.topic_x = self.class_x[self.topic_class] + a[2] * draw("x topic", len(self.topic_class))
-        event_x = a[3] * draw("x event", self.counts["event"])
-        self.event_x = np.zeros_like(event_x)
-        self.event_x[self.event] = self.topic_x[self.topic] + event_x[self.event]
-        self.x_own = event_x[self.event] + a[4] * self._individual("x")
-        self.x = unit(self.topic_x[self.topic] + self.x_own)
-        y = b[0] * draw("y class", len(self.class_ids))[self.cls] + b[1] * draw("y theme", self.themes)[self.theme]
-        self.y = unit(y + b[2] * draw("y look", self.counts["look"])[self.look] + b[3] * self._individual("y"))
+    # ---- latent vectors of any rows, float32
 
-    def _individual(self, block: str) -> np.ndarray:
-        own, group = vectors(self.seed, f"{block} own", self.n), vectors(self.seed, f"{block} footage", self.counts["footage"])[self.footage]
-        shared = (np.bincount(self.footage, minlength=self.counts["footage"])[self.footage] > 1)[:, None]
-        return np.where(shared, np.sqrt(DUP_SHARED) * group + np.sqrt(1 - DUP_SHARED) * own, own).astype(np.float32)
+    def event_x(self, event: np.ndarray, topic: np.ndarray) -> np.ndarray:
+        """What a story is about, [n, DIM]."""
+        return self.topic_x[topic] + np.float32(self.shares.x[3] ** 0.5) * vectors(self.seed, "x event", event)
+
+    def own_x(self, rows: np.ndarray) -> np.ndarray:
+        """What a video tells beyond its topic, [n, DIM]."""
+        story = np.float32(self.shares.x[3] ** 0.5) * vectors(self.seed, "x event", self.event[rows])
+        return story + np.float32(self.shares.x[4] ** 0.5) * self._individual("x", rows)
+
+    def x(self, rows: np.ndarray) -> np.ndarray:
+        """What is told: unit vectors [n, DIM]."""
+        return unit(self.topic_x[self.topic[rows]] + self.own_x(rows))
+
+    def y(self, rows: np.ndarray) -> np.ndarray:
+        """What is shown: unit vectors [n, DIM]."""
+        b = np.sqrt(self.shares.y).astype(np.float32)
+        shown = b[0] * vectors(self.seed, "y class", self.cls[rows]) + b[1] * vectors(
+            self.seed, "y theme", self.theme[rows]
+        )
+        return unit(shown + b[2] * vectors(self.seed, "y look", self.look[rows]) + b[3] * self._individual("y", rows))
+
+    def embedding(self, rows: np.ndarray) -> np.ndarray:
+        """The perfect model's answer, [n, 2 DIM]; dot products are affinities."""
+        w = self.shares.told
+        return np.concatenate([np.float32(w**0.5) * self.x(rows), np.float32((1 - w) ** 0.5) * self.y(rows)], axis=1)
 
     def affinity(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         """float64 [P]: how alike two videos truly are."""
-        w = self.shares.told
-        return (w * (self.x[i] * self.x[j]).sum(1) + (1 - w) * (self.y[i] * self.y[j]).sum(1)).astype(np.float64)
+        return np.einsum("pd,pd->p", self.embedding(i), self.embedding(j), dtype=np.float64)
+
+    def _individual(self, block: str, rows: np.ndarray) -> np.ndarray:
+        own, footage = normals(self.seed, f"{block} own", rows, DIM), self.footage[rows]
+        group = normals(self.seed, f"{block} footage", footage, DIM)
+        mixed = np.float32(DUP_SHARED**0.5) * group + np.float32((1 - DUP_SHARED) ** 0.5) * own
+        return np.where(self._reused[footage][:, None], mixed, own) / np.float32(DIM**0.5)
