@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from lib.data.store import Store
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.data.writer import StoreWriter
 from lib.evaluation.metrics import mean_f1, spearman
+from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.plan import Plan
 from lib.runs.files import write_json, write_text
@@ -44,18 +47,35 @@ def rng_of(*names) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(" ".join(map(str, names)).encode()))
 
 
-@pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    """VIDLAB_HOME with stores and finished runs of the whole `laptop` plan; returns the plan."""
-    home = tmp_path_factory.mktemp("home")
+@contextmanager
+def living_in(home: Path):
+    """Generated things are under ``home`` inside the block; what was read under another one is forgotten."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIDLAB_HOME", str(home))
+        jobs._load.cache_clear()
+        yield
+    jobs._load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, Plan]:
+    """Stores and finished runs of the whole `laptop` plan, made once."""
+    home = tmp_path_factory.mktemp("home")
+    with living_in(home):
         plan = Plan.load("laptop")
         for ref in plan.corpora:
             fake_store(ref.store, ref.track)
             fake_eda(home / "runs" / "laptop" / "corpora" / ref.label, Store.open(ref.store))
         for job in plan.jobs:
             fake_run(job)
+    return home, plan
+
+
+@pytest.fixture(scope="module")
+def world(finished):
+    """VIDLAB_HOME where everything is finished; returns the plan. For one file at a time: other tests live elsewhere."""
+    home, plan = finished
+    with living_in(home):
         yield plan
 
 
