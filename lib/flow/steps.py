@@ -8,6 +8,9 @@ A training step's product is its executed notebook. ``metrics.json`` and the wei
 re-executes it over the finished run, in a second or two, and so it is with what depends on it: Snakemake cannot know that a
 step that ran again gave the same result, and ``ancient`` inputs, which look like the way to tell it, hide changes
 (downstream of a step that runs they keep its other triggers from being looked at; 9.27).
+
+The report's product is its executed notebook, too: the pages are committed, so in a fresh clone they are there although
+nothing was made, and Snakemake asks for no input of a file that exists.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class Step:
     call: str  # arguments of lib.flow.runner
     digest: str  # of values, data and code behind the result
     page: str  # of the code that only shows the result
-    results: list[str]  # what lib.runs looks after: metrics.json first, its "digest" must be ``digest``
+    results: list[str]  # made, but not Snakemake's: metrics.json first, its "digest" must be ``digest``; or pages
 
     def is_made(self) -> bool:
         return all((paths.home() / file).exists() for file in self.outputs)
@@ -47,7 +50,9 @@ class Step:
     def is_trained(self) -> bool:
         """Whether the results are there and made with this digest. True for a step that has none."""
         files = [paths.home() / file for file in self.results]
-        return not files or all(file.exists() for file in files) and read_json(files[0])["digest"] == self.digest
+        if not all(file.exists() for file in files):
+            return False
+        return self.kind not in STAGE_NOTEBOOKS or read_json(files[0])["digest"] == self.digest
 
 
 def steps_of(tasks: Iterable[Task]) -> list[Step]:
@@ -64,7 +69,8 @@ def _step(task: Task, product: dict[str, str]) -> Step:
         _shown(file) for file in dict.fromkeys(product.get(file, file) for file in task.inputs if file != task.notebook)
     ]
     inputs += [_notebook(task.notebook)] if task.notebook else []
-    outputs = [task.log] if trains else list(task.outputs)
+    by_notebook = trains or task.rule == "report"
+    outputs = [task.log] if by_notebook else list(task.outputs)
     if task.notebook:
         values = yaml.safe_dump(task.parameters, default_flow_style=True, width=10**9, allow_unicode=True).strip()
         call = ["--task", name, _notebook(task.notebook), _shown(task.log), "-y", values]
@@ -79,7 +85,7 @@ def _step(task: Task, product: dict[str, str]) -> Step:
         call=shlex.join(call),
         digest=task.digest,
         page=code_digest([], source=_code(Path(paths.PROJECT, task.notebook))) if task.notebook else "",
-        results=[_shown(file) for file in task.outputs] if trains else [],
+        results=[_shown(file) for file in task.outputs] if by_notebook else [],
     )
 
 

@@ -89,6 +89,22 @@ def test_a_lost_or_foreign_result_is_made_again(finished):
     assert toy.plan() == set()
 
 
+def test_committed_pages_are_no_reason_to_run_nothing(toy):
+    """A fresh clone: the report is there, what it was made of is not."""
+    pages = toy.home / "reports/index.html"
+    pages.parent.mkdir()
+    pages.write_text("{}")
+    assert toy.plan() == ALL
+
+
+def test_lost_pages_are_rendered_again_and_nothing_else_runs(finished):
+    (finished.home / "reports/index.html").unlink()
+    assert finished.plan() == {"report/report"}
+    before = finished.trained()
+    assert finished.drive().status == 0
+    assert finished.trained() == before and (finished.home / "reports/index.html").exists()
+
+
 def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypatch, warm_process):
     monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
     toy = Toy(tmp_path, a=-1.0)
