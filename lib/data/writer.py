@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from array import array
@@ -54,9 +55,10 @@ class StoreWriter:
         rejects: Rejects | None = None,
     ):
         self.out, self.track, self.source, self.max_frames = Path(out), track, source, max_frames
-        if self.out.exists() and not overwrite:
+        there = set(os.listdir(self.out)) if self.out.is_dir() else {"a file"} if self.out.exists() else set()
+        if there and not overwrite:
             raise StoreError(f"{shown(self.out)}: there is something already; choose another --out or pass --overwrite")
-        if self.out.exists() and not (self.out / "manifest.json").exists():
+        if there and not there & {"manifest.json", "videos.arrow"}:  # the workflow takes a stale manifest away first
             raise StoreError(f"{shown(self.out)}: is not a store, so it will not be overwritten; choose another --out")
         self.rejects = Rejects() if rejects is None else rejects  # an empty one is falsy
         self.partial = self.out.with_name(self.out.name + ".partial")

@@ -34,7 +34,7 @@ def forecast(
 ) -> None:
     """A table: kind of step, how many there are, how many will run, how long that takes on ``jobs`` cores."""
     there, running = Counter(step.kind for step in steps), Counter(step.kind for step in pending)
-    shown_only = Counter(step.kind for step in pending if step.results and step.is_trained())
+    shown_only = Counter(step.kind for step in pending if step.results and step.is_made() and step.is_trained())
     table = Table("step", "in all", "to run", "expected", title="What will run", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -222,6 +222,15 @@ def test_fingerprint_is_of_the_content(tmp_path: Path):
     assert import_corpus(tmp_path / "corpus3", tmp_path / "store3").fingerprint != prints[0]
 
 
+def test_workflow_takes_a_stale_manifest_away_first(tmp_path: Path):
+    """Snakemake makes the folder of an output beforehand, and removes the output (the manifest) before it is made again."""
+    small.aiac(tmp_path / "corpus")
+    (tmp_path / "store").mkdir()
+    first = import_corpus(tmp_path / "corpus", tmp_path / "store", overwrite=True).fingerprint
+    (tmp_path / "store" / "manifest.json").unlink()
+    assert import_corpus(tmp_path / "corpus", tmp_path / "store", overwrite=True).fingerprint == first
+
+
 def test_refuses_to_overwrite(tmp_path: Path):
     small.aiac(tmp_path / "corpus")
     first = import_corpus(tmp_path / "corpus", tmp_path / "store")
