@@ -87,12 +87,13 @@ def drive(
     """
     frozen = world / "plan.json"
     steps.write(every, frozen)
+    needed = steps.behind(every, wanted)  # Snakemake runs what it is forced to even where no target asks for it
+    stale = [step for step in needed if step.is_made() and not step.is_trained()]
     if options.existing:
         require_existing(every)
-        workflow = Workflow(frozen, tuple(wanted), only=tuple(step.name for step in every if step.kind in PAGES))
-    else:
-        stale = tuple(step.outputs[0] for step in every if step.is_made() and not step.is_trained())
-        workflow = Workflow(frozen, tuple(wanted), forced=stale)
+        stale = [step for step in stale if step.kind in PAGES]
+    only = tuple(step.name for step in every if step.kind in PAGES) if options.existing else ()
+    workflow = Workflow(frozen, tuple(wanted), only=only, forced=tuple(step.outputs[0] for step in stale))
     workflow.unlock()
     reasons = workflow.pending()
     pending = [step for step in every if any(file in reasons for file in step.outputs)]

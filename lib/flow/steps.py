@@ -109,6 +109,18 @@ def _notebook(name: str) -> str:
     return _shown(paths.PROJECT / name)
 
 
+def behind(every: list[Step], files: Iterable[str]) -> list[Step]:
+    """The steps that some files are made by, directly or through their inputs, in the plan's order."""
+    maker = {file: step for step in every for file in step.outputs}
+    found, waiting = set(), list(files)
+    while waiting:
+        step = maker.get(waiting.pop())
+        if step is not None and step.name not in found:
+            found.add(step.name)
+            waiting += step.inputs
+    return [step for step in every if step.name in found]
+
+
 def write(steps: list[Step], file: Path) -> None:
     write_json(file, [asdict(step) for step in steps])
 

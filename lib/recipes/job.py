@@ -42,7 +42,7 @@ class Job:
         """Resolve and check a job.
 
         Args:
-            arm: ``base``, a variant of the recipe, or ``<ablation>.<arm>``.
+            arm: ``base``, a variant of the recipe, or ``<ablation>.<arm>``; ``@2`` behind it is fold 2 of split stages.
             corpus: name or store path; empty for the scale's own.
 
         Raises:
@@ -65,13 +65,39 @@ class Job:
 
     @cached_property
     def parents(self) -> dict[str, Job]:
-        """Role ("init_from", "teacher") -> the job whose run this one starts from."""
-        stages = {role: getattr(self.stage_spec, role) for role in ("init_from", "teacher")}
+        """Role ("init_from", "teacher", or "teacher_0", ... for its folds) -> the job whose run this one starts from."""
+        spec, stages = self.stage_spec, {}
+        if spec.init_from is not None:
+            stages["init_from"] = (spec.init_from, self.arm)
+        if spec.teacher is not None and spec.teacher_folds == "same":
+            stages["teacher"] = (spec.teacher, self.arm)
+        elif spec.teacher is not None:
+            arm = self.arm.split("@")[0]
+            stages |= {f"teacher_{fold}": (spec.teacher, f"{arm}@{fold}") for fold in range(spec.data.split.k)}
         return {
-            role: Job.load(self.recipe, stage, self.arm, self.seed, self.scale, self.corpus_given)
-            for role, stage in stages.items()
-            if stage is not None
+            role: Job.load(self.recipe, stage, arm, self.seed, self.scale, self.corpus_given)
+            for role, (stage, arm) in stages.items()
         }
+
+    @property
+    def teachers(self) -> list[Job]:
+        """The one teacher, or those of all folds in order."""
+        return [parent for role, parent in self.parents.items() if role.startswith("teacher")]
+
+    def in_folds(self) -> list[Job]:
+        """This job in every fold of its split.
+
+        Raises:
+            RecipeError: the stage is not split into folds.
+        """
+        split = self.stage_spec.data.split
+        if not split.use.startswith("kfold"):
+            raise RecipeError(f"{self.recipe} {self.stage} {self.arm}: not in folds, its split is {split.use}")
+        arm = self.arm.split("@")[0]
+        return [
+            Job.load(self.recipe, self.stage, f"{arm}@{fold}", self.seed, self.scale, self.corpus_given)
+            for fold in range(split.k)
+        ]
 
     @cached_property
     def digest(self) -> str:
@@ -174,8 +200,11 @@ class Job:
 
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
-    changes, where = arm_changes(recipe, arm)
+    name, _, fold = arm.partition("@")
+    changes, where = arm_changes(recipe, name)
     spec = resolve(recipe, scale, changes, where)
+    if fold:
+        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where)
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
@@ -188,6 +217,16 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
         )
     return job
+
+
+def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
+    folded = {name: stage.data.split for name, stage in spec.stages.items() if stage.data.split.use.startswith("kfold")}
+    if not fold.isdecimal() or any(int(fold) >= split.k for split in folded.values()) or not folded:
+        most = max((split.k for split in folded.values()), default=0)
+        raise RecipeError(
+            f"{where}: no fold {fold!r}; " + (f"folds are 0 to {most - 1}" if folded else "no stage is in folds")
+        )
+    return {f"stages.{name}.data.split.fold": int(fold) for name in folded}
 
 
 def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:

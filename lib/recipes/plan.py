@@ -82,7 +82,11 @@ class Plan:
     @cached_property
     def ensembles(self) -> dict[str, EnsembleSpec]:
         chosen = {name: load(EnsembleSpec, name) for name in load(ReportSpec, "report").ensembles}
-        return {name: ensemble for name, ensemble in chosen.items() if ensemble.recipe in self.systems}
+        return {
+            name: spec
+            for name, spec in chosen.items()
+            if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
+        }
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)
@@ -99,18 +103,40 @@ class Plan:
             for arm in ablation.arms
         }
 
+    def ensemble_members(self, name: str) -> dict[str, list[Job]]:
+        """Label -> the jobs behind one member: one, or one a fold."""
+        spec, members = self.ensembles[name], {}
+        for member in spec.members:
+            job = self.job(member.recipe, member.stage, member.arm, self.seeds[0])
+            members[member.label] = job.in_folds() if member.folds else [job]
+        if not spec.members:
+            for arm in spec.arms:
+                for seed in self.seeds:
+                    label = f"seed{seed}" if len(spec.arms) == 1 else f"{arm} seed{seed}"
+                    members[label] = [self.job(spec.recipe, spec.stage, arm, seed)]
+        return members
+
     def ensemble_jobs(self, name: str) -> list[Job]:
-        ensemble = self.ensembles[name]
-        return [self.job(ensemble.recipe, ensemble.stage, arm, seed) for arm in ensemble.arms for seed in self.seeds]
+        return [job for jobs in self.ensemble_members(name).values() for job in jobs]
+
+    def member_jobs(self, recipe: str, stage: str) -> dict[str, list[Job]]:
+        """Arm -> its jobs, one a seed: the recipe as it is, then the further models of the system."""
+        few = self.seeds[: load(Scale, self.scale).member_seeds]
+        jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in self.seeds]}
+        return jobs | {
+            arm: [self.job(recipe, stage, arm, seed) for seed in few] for arm in load(Recipe, recipe).members
+        }
 
     @cached_property
     def jobs(self) -> list[Job]:
         """Every training job once, parents before children."""
         wanted = [
-            self.job(recipe, stage, "base", seed)
+            job
             for recipe in self.systems
-            for stage in load(Recipe, recipe).stages
-            for seed in self.seeds
+            for stage, spec in load(Recipe, recipe).stages.items()
+            if not spec.on_demand
+            for jobs in self.member_jobs(recipe, stage).values()
+            for job in jobs
         ]
         wanted += [job for name in self.ablations for jobs in self.ablation_jobs(name).values() for job in jobs]
         wanted += [job for name in self.ensembles for job in self.ensemble_jobs(name)]

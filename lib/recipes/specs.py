@@ -88,10 +88,13 @@ class SplitSpec(Spec):
     """Which labelled items are held out.
 
     pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
-    pair touches one of their residues), ``components``. classes: ``random`` (official 10 %), ``stratified``.
+    pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
+    they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``.
     """
 
-    use: Literal["both_mod_k", "strict_mod_k", "components", "random", "stratified", "none"] = "none"
+    use: Literal[
+        "both_mod_k", "strict_mod_k", "components", "kfold_rows", "kfold_components", "random", "stratified", "none"
+    ] = "none"
     k: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
     seed: int = 2022
@@ -101,6 +104,10 @@ class DataSpec(Spec):
     parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
     items: Literal["videos", "pairs"] = "videos"
     split: SplitSpec = SplitSpec()
+    hold: SplitSpec | None = (
+        None  # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
+    )
+    unlabeled: bool = False  # pretraining: also videos whose tags are unknown
     target: Literal["raw", "rank", "rank_all"] = (
         "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
     )
@@ -154,6 +161,10 @@ class EvaluationSpec(Spec):
 class StageSpec(Spec):
     init_from: str | None = None  # stage whose weights this one starts from
     teacher: str | None = None  # stage whose run gives soft targets
+    teacher_folds: Literal["same", "mean", "oof"] = (
+        "same"  # which folds of it: this one, all, the one that has not seen a pair
+    )
+    on_demand: bool = False  # trained only where another stage needs it
     data: DataSpec
     objectives: dict[str, ObjectiveSpec]
     optimizer: OptimizerSpec
@@ -175,6 +186,10 @@ class StageSpec(Spec):
         if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
             raise ValueError(
                 f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
+            )
+        if self.teacher_folds != "same" and not self.data.split.use.startswith("kfold"):
+            raise ValueError(
+                f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {self.data.split.use}; use kfold_rows or kfold_components"
             )
         if self.data.items == "videos" and self.data.target != "raw":
             raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
@@ -199,8 +214,16 @@ class Recipe(Spec):
     model: ModelSpec
     stages: dict[str, StageSpec]
     variants: dict[str, dict[str, Any]] = {}
+    members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
     quirks: tuple[Quirk, ...] = ()
     sources: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def members_are_variants(self) -> Recipe:
+        for name in self.members:
+            if name not in self.variants:
+                raise ValueError(f"members.{name}: not a variant; variants: {', '.join(self.variants) or 'none'}")
+        return self
 
     @model_validator(mode="after")
     def stages_follow_each_other(self) -> Recipe:
@@ -240,6 +263,7 @@ class Scale(Spec):
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
     seeds: tuple[int, ...] = (0,)
+    member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
     expected_seconds: dict[str, float] = {}  # per rule, before there are timings
     threads: int = Field(1, ge=1)  # part of the scale: another thread count gives other bits
@@ -310,11 +334,27 @@ class Ablation(Spec):
         return self
 
 
+class Member(Spec):
+    """One vector (or logits) per video: a model, or the mean of the unit vectors of its folds."""
+
+    recipe: str
+    stage: str = "finetune"
+    arm: str = "base"
+    folds: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.recipe} {self.arm}" + (" folds" if self.folds else "")
+
+
 class EnsembleSpec(Spec):
+    """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed."""
+
     title: str
     recipe: str
-    stage: str
+    stage: str = "finetune"
     arms: tuple[str, ...] = ("base",)
+    members: tuple[Member, ...] = ()
     combine: Component
     published: tuple[Published, ...] = ()
     about: str = ""

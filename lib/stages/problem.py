@@ -13,6 +13,7 @@ from lib.evaluation.predict import pair_cosines
 from lib.features.loader import Items
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
+from lib.recipes.specs import SplitSpec
 from lib.runs.folder import RunFolder
 
 
@@ -24,6 +25,9 @@ class Problem:
     score: np.ndarray | None = None  # float64 [P] human scores
     target: np.ndarray | None = None  # float64 [P] the same as training targets
     seen: np.ndarray | None = None  # bool [P]: the pair has a video that also occurs in a training pair
+    select: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (
+        None  # pairs, scores, targets a checkpoint is selected by, if others
+    )
     truth: np.ndarray | None = None  # int64 [V] classes
     oracle: np.ndarray | None = None  # what the twin knows: affinity [P] or true class [V]
 
@@ -43,52 +47,93 @@ def pose(job: Job, store: Store) -> Problem:
     return problem
 
 
+RULES = {"both_mod_k": splits.both_mod_k, "strict_mod_k": splits.strict_mod_k, "components": splits.components}
+
+
+def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
+    """Training and validation pairs as a recipe asks; everything trains where it asks for no split."""
+    if spec.use in RULES:
+        return RULES[spec.use](id1, id2, k=spec.k, fold=spec.fold)
+    if spec.use == "kfold_rows":
+        return splits.kfold_rows(len(id1), k=spec.k, fold=spec.fold, seed=spec.seed)
+    if spec.use == "kfold_components":
+        return splits.group_kfold(splits.component_of(id1, id2), k=spec.k, fold=spec.fold)
+    return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)
+
+
 def split_pairs(
     job: Job, store: Store, stage: str | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs int64 [M, 2], scores [M], and the masks of training and validation pairs."""
-    spec = job.spec.stages[stage or job.stage].data.split
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs int64 [M, 2], scores [M], and which train, which a checkpoint is selected by, and which it is scored on.
+
+    Without ``hold`` the last two are the same pairs.
+    """
+    data = job.spec.stages[stage or job.stage].data
     table = store.pairs()
     rows = table[["row1", "row2"]].to_numpy(np.int64)
     ids = store.column("id")
     id1, id2 = ids[rows[:, 0]], ids[rows[:, 1]]
-    rule = {"both_mod_k": splits.both_mod_k, "strict_mod_k": splits.strict_mod_k, "components": splits.components}.get(
-        spec.use
-    )
-    if rule is None:
-        train, val = np.ones(len(rows), bool), np.zeros(len(rows), bool)
-    else:
-        train, val = rule(id1, id2, k=spec.k, fold=spec.fold)
-    return rows, table["score"].to_numpy(np.float64), train, val
+    if data.hold is None:
+        train, val = divide(data.split, id1, id2)
+        return rows, table["score"].to_numpy(np.float64), train, val, val
+    rest, held = divide(data.hold, id1, id2)
+    inner = divide(data.split, id1[rest], id2[rest])
+    train, select = np.zeros_like(rest), np.zeros_like(rest)
+    train[rest], select[rest] = inner
+    return rows, table["score"].to_numpy(np.float64), train, select, held
 
 
 def _pairs(job: Job, store: Store) -> Problem:
     data = job.stage_spec.data
-    rows, score, train, val = split_pairs(job, store)
-    if not val.any():
-        raise RecipeError(
-            f"{job.recipe} {job.stage}: the split {data.split.use} (k={data.split.k}) leaves no validation pair of {len(rows)} in {job.corpus.label}"
-        )
-    train_target, val_target = transform(data.target, score[train], score[val])
-    items = Items(rows[train], score=train_target.astype(np.float32), soft=_teacher_cosines(job, rows[train]))
+    rows, score, train, select, val = split_pairs(job, store)
+    for what, mask, split in (("validation", val, data.hold or data.split), ("selection", select, data.split)):
+        if not mask.any():
+            raise RecipeError(
+                f"{job.recipe} {job.stage}: the split {split.use} (k={split.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
+            )
+    train_target, other_target = transform(data.target, score[train], score[~train])
+    target = np.empty(len(rows))
+    target[train], target[~train] = train_target, other_target
+    soft = _teacher_cosines(job, store, rows, train)
+    items = Items(rows[train], score=train_target.astype(np.float32), soft=soft)
     items = items.take(np.arange(len(items))[: data.limit])
-    seen = np.isin(rows[val], rows[train]).any(axis=1)
     truth = store.truth()
     return Problem(
         train=items,
         rows=np.unique(rows),
         pairs=rows[val],
         score=score[val],
-        target=val_target,
-        seen=seen,
+        target=target[val],
+        seen=np.isin(rows[val], rows[train]).any(axis=1),
+        select=None if data.hold is None else (rows[select], score[select], target[select]),
         oracle=None if truth is None else truth["oracle"].to_numpy()[val],
     )
 
 
-def _teacher_cosines(job: Job, pairs: np.ndarray) -> np.ndarray | None:
-    teacher = job.parents.get("teacher")
-    if teacher is None:
+def _teacher_cosines(job: Job, store: Store, rows: np.ndarray, train: np.ndarray) -> np.ndarray | None:
+    """float32 [training pairs]: what the teacher thinks of each, or None without one.
+
+    With folds: the cosine of the mean of all folds' unit vectors (``mean``, as AIAC rank 6 does: four of five have been
+    trained on the pair, quirk B7-6), or of the vectors of the one fold that has not (``oof``).
+    """
+    teachers = job.teachers
+    if not teachers:
         return None
+    pairs = rows[train]
+    found = [_vectors(job, teacher, pairs) for teacher in teachers]
+    if job.stage_spec.teacher_folds != "oof":
+        mean = np.mean(
+            [vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12) for _, vectors in found], axis=0
+        )
+        return pair_cosines(found[0][0], found[0][1] if len(found) == 1 else mean, pairs).astype(np.float32)
+    soft = np.zeros(len(pairs), np.float32)
+    for teacher, (known, vectors) in zip(teachers, found, strict=True):
+        unseen = split_pairs(teacher, store)[3][train]
+        soft[unseen] = pair_cosines(known, vectors, pairs[unseen])
+    return soft
+
+
+def _vectors(job: Job, teacher: Job, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     run: RunFolder = teacher.folder
     run.read_metrics(teacher.digest, f"Make it with: {teacher.command}")
     arrays = run.read_arrays(run.embeddings)
@@ -97,7 +142,7 @@ def _teacher_cosines(job: Job, pairs: np.ndarray) -> np.ndarray | None:
         raise RecipeError(
             f"teacher {job.stage_spec.teacher} of {job.recipe} embedded {len(arrays['rows'])} videos, but {len(missing)} training videos are not among them; rerun it: {teacher.command}"
         )
-    return pair_cosines(arrays["rows"], arrays["vectors"], pairs).astype(np.float32)
+    return arrays["rows"], arrays["vectors"].astype(np.float64)
 
 
 def _videos(job: Job, store: Store) -> Problem:
@@ -106,7 +151,7 @@ def _videos(job: Job, store: Store) -> Problem:
     order = {part: number for number, part in enumerate(data.parts)}
     if store.track == "pairs":  # tags are the labels; the published system validates on videos that it trains on
         known = store.tags_csr()[2]
-        train = rows[known[rows]]
+        train = rows if data.unlabeled else rows[known[rows]]
         held = store.rows("pairwise") if "pairwise" in set(store.parts) else train
         held = held[known[held]][: job.stage_spec.evaluation.limit]
         group = None

@@ -42,18 +42,21 @@ class Judge:
         """Scores on the validation part; what the trainer calls every so often."""
         if self.kind == "tags":
             return {"tag_loss": self._tag_loss(model)}
-        rows = np.unique(self.problem.pairs) if self.kind == "pairs" else None
-        return self.scores(*self.predict(model, rows))
+        if self.kind == "classes":
+            return self.scores(*self.predict(model))
+        select = self.problem.select or (self.problem.pairs, self.problem.score, self.problem.target)
+        return self._pair_scores(*self.predict(model, np.unique(select[0])), *select)
 
     def scores(self, rows: np.ndarray, values: np.ndarray) -> dict[str, float]:
         if self.kind == "pairs":
-            cosine = pair_cosines(rows, values, self.problem.pairs)
-            return {
-                "spearman": spearman(cosine, self.problem.score),
-                "mse": float(np.mean((cosine - self.problem.target) ** 2)),
-            }
+            return self._pair_scores(rows, values, self.problem.pairs, self.problem.score, self.problem.target)
         predicted = values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
         return mean_f1(self.problem.truth, predicted, self.tree.level1_of_level2)
+
+    @staticmethod
+    def _pair_scores(rows, values, pairs, score, target) -> dict[str, float]:
+        cosine = pair_cosines(rows, values, pairs)
+        return {"spearman": spearman(cosine, score), "mse": float(np.mean((cosine - target) ** 2))}
 
     def report(self, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         """Everything ``metrics.json`` says of the final predictions: scores, 95 % intervals over items, oracle, leak."""

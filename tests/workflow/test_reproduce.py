@@ -89,6 +89,17 @@ def test_a_lost_or_foreign_result_is_made_again(finished):
     assert toy.plan() == set()
 
 
+def test_a_target_makes_only_what_it_needs(finished):
+    """Two results are stale; asking for one leaves the other."""
+    toy, before = finished, finished.trained()
+    for name in "ab":
+        (toy.home / f"runs/{name}/metrics.json").write_text('{"digest": "of other settings"}')
+    assert toy.drive("finetune/a").status == 0
+    assert toy.trained() == {**before, "a": before["a"] + 1}
+    assert toy.drive().status == 0
+    assert toy.trained() == {**before, "a": before["a"] + 1, "b": before["b"] + 1}
+
+
 def test_committed_pages_are_no_reason_to_run_nothing(toy):
     """A fresh clone: the report is there, what it was made of is not."""
     pages = toy.home / "reports/index.html"

@@ -26,7 +26,9 @@ def typed(home: Path, *words: object, folder: Path = ROOT) -> subprocess.Complet
     for name in ("VIDLAB_ZYGOTE", "VIDLAB_FORKED", "MAKEFLAGS", "MAKELEVEL"):
         environment.pop(name, None)
     command = [str(word) for word in words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
+    )
 
 
 def reproduce(home: Path, *words: object) -> subprocess.CompletedProcess:
@@ -62,9 +64,16 @@ def test_number_of_jobs_changes_no_number(home, tmp_path):
 def test_papermill_runs_a_stage(home, tmp_path, notebook):
     out = tmp_path / "out.ipynb"
     papermill = Path(sys.executable).with_name("papermill")
-    done = typed(home, papermill, f"notebooks/{notebook}.ipynb", out, "-p", "recipe", "aiac_rank1", "-p", "scale", "smoke")
+    done = typed(
+        home, papermill, f"notebooks/{notebook}.ipynb", out, "-p", "recipe", "aiac_rank1", "-p", "scale", "smoke"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    errors = [o for cell in json.loads(out.read_text())["cells"] for o in cell.get("outputs", ()) if o["output_type"] == "error"]
+    errors = [
+        o
+        for cell in json.loads(out.read_text())["cells"]
+        for o in cell.get("outputs", ())
+        if o["output_type"] == "error"
+    ]
     assert not errors
 
 

@@ -117,13 +117,14 @@ class Toy:
             log=str(self.home / f"runs/{rule}/notebook.ipynb"),
         )
 
-    def drive(self, **options: object) -> SimpleNamespace:
-        """Make the report as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
+    def drive(self, target: str = "report/report", **options: object) -> SimpleNamespace:
+        """Make the report (or another step) as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
         every = self.steps()
         chosen = argparse.Namespace(**{"jobs": 2, "keep_going": False, "dry_run": False, "existing": False, **options})
         with open(os.devnull, "w") as nowhere:
             console = screen.Console(record=True, width=200, file=nowhere)
-            status = reproduce.drive(every, every[-1].outputs, self.home / "runs", {}, chosen, console)
+            (wanted,) = [step.outputs for step in every if step.name == target]
+            status = reproduce.drive(every, wanted, self.home / "runs", {}, chosen, console)
         shown = console.export_text()
         return SimpleNamespace(status=status, shown=shown)
 
