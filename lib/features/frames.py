@@ -6,6 +6,7 @@ Rules for n frames and S slots, n > S (with n <= S all frames are taken in order
 linspace_round      ``round((i + 0.5) * (n - 1) / S)``, half to even                        AIAC rank 1
 floor_step          every ``n // S``-th frame, then the first S: drops the tail (quirk B5)  WeChat baseline, test time
 bin_centre          ``floor((i + 0.5) * n / S)``: the centre of S equal bins                 the fixed rule
+segment_centre      ``i * d + d // 2`` with ``d = n // S``: the first S while n < 2 S       AIAC rank 6
 head                the first S                                                            official extractor
 random_sorted       a random S-subset in order                                             WeChat baseline, training
 random_bin          one uniform draw from each of S equal bins                             WeChat top systems, training
@@ -43,6 +44,8 @@ def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = 
         return np.round((slot + 0.5) * (n - 1) / slots).astype(np.int64)
     if rule == "floor_step":
         return slot * (n // slots)
+    if rule == "segment_centre":
+        return slot * (n // slots) + n // slots // 2
     if rule == "bin_centre":
         return ((slot + 0.5) * n / slots).astype(np.int64)
     if rule == "head":

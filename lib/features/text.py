@@ -4,6 +4,9 @@
 cls_sep_title   ``[CLS] [SEP] title [SEP]``                                             AIAC rank 1, jobs 1, 4, 5, 6
 cls_title       ``[CLS] title [SEP]``                                                   AIAC rank 1, jobs 2, 3; WeChat baseline
 title_asr       ``[CLS] title [SEP] asr [SEP]``, token types 0 and 1, asr cut first     two-field systems
+cls_title_cut   ``[CLS] title [SEP]``, cut at the end: a long title loses its [SEP]     AIAC rank 17, second model
+title_asr_cut   ``[CLS] title [SEP] asr``, cut at the end, no last [SEP]; types 0, 1    AIAC rank 17, first model
+words           the first words, nothing else                                           AIAC rank 6
 packed          ``[CLS] title [SEP] ocr [SEP] asr [SEP]``, the longest field cut first  WeChat default
 ==============  ======================================================================  ==========================
 """
@@ -17,7 +20,10 @@ import numpy as np
 FIELDS = {
     "cls_sep_title": ("title",),
     "cls_title": ("title",),
+    "cls_title_cut": ("title",),
     "title_asr": ("title", "asr"),
+    "title_asr_cut": ("title", "asr"),
+    "words": ("title",),
     "packed": ("title", "ocr", "asr"),
 }
 
@@ -80,6 +86,8 @@ def lay_out(
     >>> lay_out(np.arange(6, 16), np.array([[0, 0]]), np.array([[10, 1]]), "cls_sep_title", 8, special)[0].tolist()
     [[3, 4, 6, 7, 8, 9, 10, 4], [3, 4, 6, 4, 0, 0, 0, 0]]
     """
+    if layout in ("words", "cls_title_cut", "title_asr_cut"):
+        return _cut_at_the_end(flat, starts, lengths, layout, length, special, full)
     front = [special.cls, special.sep] if layout == "cls_sep_title" else [special.cls]
     kept = cut_longest_first(lengths, length - len(front) - len(lengths))
     ends = len(front) + kept.sum(axis=0) + len(kept)
@@ -96,3 +104,22 @@ def lay_out(
             types[(place >= cursor[:, None]) & (place <= (cursor + size)[:, None])] = 1
         cursor = cursor + size + 1
     return ids, place < ends[:, None], types
+
+
+def _cut_at_the_end(flat, starts, lengths, layout, length, special, full) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Layouts that put everything on end and keep the first ``length``; nothing is shortened but the tail."""
+    front = [] if layout == "words" else [special.cls]
+    after_first = [] if layout == "words" else [special.sep]
+    sequences, types = [], []
+    for video in range(lengths.shape[1]):
+        fields = [flat[start : start + size] for start, size in zip(starts[:, video], lengths[:, video], strict=True)]
+        first = np.concatenate([front, fields[0], after_first]).astype(np.int64)
+        sequences.append(np.concatenate([first, *fields[1:]]).astype(np.int64)[:length])
+        types.append((np.arange(len(sequences[-1])) >= len(first)).astype(np.int64))
+    sizes = np.array([len(sequence) for sequence in sequences])
+    width = length if full else max(1, int(sizes.max(initial=0)))
+    ids = np.full((len(sequences), width), special.pad, dtype=np.int64)
+    kinds = np.zeros_like(ids)
+    for row, (sequence, kind) in enumerate(zip(sequences, types, strict=True)):
+        ids[row, : len(sequence)], kinds[row, : len(kind)] = sequence, kind
+    return ids, np.arange(width) < sizes[:, None], kinds

@@ -66,6 +66,21 @@ class TokenSet:
     def tokenizer(self):
         return vocabulary.read(self.folder)
 
+    @property
+    def vectors(self) -> np.ndarray | None:
+        """float32 [V, D], a vector per token where the set has its own (words); else None."""
+        file = self.folder / "vectors.npy"
+        return np.load(file) if file.exists() else None
+
+    def pieces(self, text: str) -> list[str]:
+        """What a text is cut into; what is not in the vocabulary in brackets."""
+        if self.vectors is None:
+            return self.tokenizer.encode(text, add_special_tokens=False).tokens
+        from lib.features.words import segment
+
+        known = set((self.folder / "words.txt").read_text(encoding="utf-8").splitlines())
+        return [word if word in known else f"[{word}]" for word in segment(text)]
+
 
 def build(store: Store, folder: Path, spec: FeatureSet, tokenizer_name: str, digest: str) -> TokenSet:
     """Tokenize every field of every video; atomic, in constant memory.
@@ -117,13 +132,16 @@ def build(store: Store, folder: Path, spec: FeatureSet, tokenizer_name: str, dig
         "corpus": store.fingerprint,
     }  # fmt: skip
     write_json(partial / "features.json", about)
-    folder.mkdir(
-        parents=True, exist_ok=True
-    )  # the executed notebook may lie there already: replace file by file, features.json last
-    for name in ("tokenizer.json", "tokens.i32", "offsets.npy", "features.json"):
+    install(partial, folder, ("tokenizer.json", "tokens.i32", "offsets.npy", "features.json"))
+    return TokenSet(folder)
+
+
+def install(partial: Path, folder: Path, names: Sequence[str]) -> None:
+    """Put a finished set in place, file by file, because the executed notebook may lie there; ``features.json`` is last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
         (partial / name).replace(folder / name)
     partial.rmdir()
-    return TokenSet(folder)
 
 
 def _texts(store: Store, spec: FeatureSet) -> Iterator[dict[str, list[str]]]:

@@ -85,7 +85,8 @@ class FeatureRef:
 
     @property
     def tokenizer(self) -> str:
-        return load(Scale, self.corpus.scale).tokenizer or load(FeatureSet, self.name).tokenizer
+        spec = load(FeatureSet, self.name)
+        return spec.tokenizer if spec.use == "Words" else load(Scale, self.corpus.scale).tokenizer or spec.tokenizer
 
     @property
     def folder(self) -> Path:
@@ -93,10 +94,11 @@ class FeatureRef:
 
     @property
     def digest(self) -> str:
-        spec = load(FeatureSet, self.name).model_dump(mode="json", exclude={"about"})
-        return digest([spec, self.tokenizer, self.corpus.digest, _feature_code()])
+        spec = load(FeatureSet, self.name)
+        kept = spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
+        return digest([kept, self.tokenizer, self.corpus.digest, _feature_code(f"lib.features.{spec.use.lower()}")])
 
 
 @cache
-def _feature_code() -> str:
-    return code_digest(["lib.features.tokens"])
+def _feature_code(module: str) -> str:
+    return code_digest([module])

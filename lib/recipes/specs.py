@@ -53,7 +53,9 @@ class TextSpec(Spec):
     """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
 
     set: str = "tokens"
-    layout: Literal["cls_sep_title", "cls_title", "packed", "title_asr"] = "cls_title"
+    layout: Literal["cls_sep_title", "cls_title", "cls_title_cut", "packed", "title_asr", "title_asr_cut", "words"] = (
+        "cls_title"
+    )
     length: int = Field(ge=4)
     pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
 
@@ -63,7 +65,7 @@ class FramesSpec(Spec):
 
     set: str = "given"
     length: int = Field(ge=1)
-    sample: Literal["linspace_round", "bin_centre", "floor_step", "head"] = "bin_centre"
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head"] = "bin_centre"
     train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
     pad: Literal["batch", "full"] = "batch"
 
@@ -367,12 +369,24 @@ class ReportSpec(Spec):
     ensembles: tuple[str, ...]
 
 
+class WordVectorSpec(Spec):
+    """Skip-gram vectors of a corpus' own words, as AIAC rank 6 trained them."""
+
+    dim: int = Field(300, ge=2)
+    window: int = Field(30, ge=1)
+    negative: int = Field(5, ge=1)
+    epochs: int = Field(8, ge=1)
+    seed: int = 2020
+    tag_dim: int = Field(0, ge=0)  # further numbers per word: its tag profile P(tag | word), reduced
+
+
 class FeatureSet(Spec):
     """A feature set of a corpus, built once by ``01_features``."""
 
     about: str
-    use: Literal["Tokens"]
-    tokenizer: str  # "corpus", or a pretrained tokenizer's name or local path
+    use: Literal["Tokens", "Words"]
+    tokenizer: str  # "corpus", a pretrained tokenizer's name or local path, or, for words, jieba
+    vectors: WordVectorSpec | None = None  # words only
     fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
