@@ -34,6 +34,10 @@ class Case:
     def __contains__(self, key: str) -> bool:
         return key in self._arrays
 
+    def keys(self, begin: str) -> list[str]:
+        """Names of the arrays that begin like this."""
+        return [key for key in self._arrays if key.startswith(begin)]
+
     def array(self, key: str) -> np.ndarray:
         return self._arrays[key]
 

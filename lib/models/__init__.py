@@ -1,11 +1,18 @@
 """Floor 3: five slots of a model (text, frames, fusion, pooling, head); each offers what a recipe may name."""
 
+from lib.models.cross_modal import CrossModal
+from lib.models.early_fusion import EarlyFusion
+from lib.models.enhanced_rcnn import EnhancedRcnn
+from lib.models.esim import Esim
 from lib.models.frame_encoders import FrameProjection, NextVladFrames
+from lib.models.frame_streams import FrameLinear, FrameVectors, InceptionFrames, TransformerFrames
 from lib.models.gating import ConcatSE
 from lib.models.heads import Classifier, Projection
+from lib.models.matching import MatchPooled
 from lib.models.pooling import AttentionPool, ClsPool, FirstPooled, MeanPool
 from lib.models.single_stream import SingleStream
 from lib.models.text_encoders import BertText, Embeddings
+from lib.models.word_vectors import InceptionWords, RecurrentWords, TransformerWords, WordVectors
 
 __all__ = [
     "AttentionPool",
@@ -13,11 +20,24 @@ __all__ = [
     "Classifier",
     "ClsPool",
     "ConcatSE",
+    "CrossModal",
+    "EarlyFusion",
     "Embeddings",
+    "EnhancedRcnn",
+    "Esim",
     "FirstPooled",
+    "FrameLinear",
     "FrameProjection",
+    "FrameVectors",
+    "InceptionFrames",
+    "InceptionWords",
+    "MatchPooled",
     "MeanPool",
     "NextVladFrames",
     "Projection",
+    "RecurrentWords",
     "SingleStream",
+    "TransformerFrames",
+    "TransformerWords",
+    "WordVectors",
 ]

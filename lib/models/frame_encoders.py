@@ -49,16 +49,16 @@ class FrameProjection(nn.Module):
 
 
 class NextVladFrames(nn.Module):
-    """All frames of a video as one vector: NeXtVLAD, then a squeeze-and-excitation gate.
+    """All frames of a video as one vector: NeXtVLAD, then perhaps a squeeze-and-excitation gate.
 
     States hold that vector as a sequence of length one and as ``pooled``.
-    Used by: the WeChat baseline.
+    Used by: the WeChat baseline; AIAC rank 6 (``lstm_nextvlad``: 512 wide, dropout 0.2, no gate).
 
     Args:
         frame_dim: width of the frame features.
         output_dim: width of the vector.
         clusters, groups, expansion, dropout, respect_mask: see ``NextVlad``; ``respect_mask`` false is quirk B1.
-        se_ratio: bottleneck of the gate.
+        se_ratio: bottleneck of the gate; None leaves it out.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class NextVladFrames(nn.Module):
         groups: int = 8,
         expansion: int = 2,
         dropout: float = 0.3,
-        se_ratio: int = 8,
+        se_ratio: int | None = 8,
         respect_mask: bool = True,
     ) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class NextVladFrames(nn.Module):
             dropout=dropout,
             respect_mask=respect_mask,
         )
-        self.gate = SqueezeExcite(output_dim, ratio=se_ratio)
+        self.gate = nn.Identity() if se_ratio is None else SqueezeExcite(output_dim, ratio=se_ratio)
         self.output_dim = output_dim
 
     def forward(self, batch: Batch) -> States:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 
 from lib.data.batch import Batch
@@ -37,22 +40,44 @@ class Embeddings(nn.Module):
         return States(self.embeddings(input_ids=batch.input_ids, token_type_ids=batch.token_types), batch.text_mask)
 
 
+@dataclass
+class CountedStates(States):
+    """States whose original adds other numbers than 0 and 1 to attention logits (quirk B7-5)."""
+
+    mask_value: Tensor | None = None  # float [B, L]
+
+
 class BertText(nn.Module):
     """The whole BERT on the text alone.
 
     ``pooled`` is the tanh pooler's output of the first token, or None without the pooler.
-    Used by: the WeChat baseline and the dual-stream systems.
+    Used by: the WeChat baseline, AIAC rank 6 (``lxmert``) and the dual-stream systems.
 
     Args:
         backbone: architecture and weights (see ``pretrained``).
         vocab_size: size of the token set.
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
         dropout: replaces the backbone's.
+        second_mask_value: value of the text mask m of the second video of every pair. AIAC rank 6 has 2 there (B7-5):
+            BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
+            that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
     """
 
-    def __init__(self, backbone: str, vocab_size: int, pooler: bool = True, dropout: float | None = None) -> None:
+    def __init__(
+        self,
+        backbone: str,
+        vocab_size: int,
+        pooler: bool = True,
+        dropout: float | None = None,
+        second_mask_value: int = 1,
+    ) -> None:
         super().__init__()
+        if second_mask_value < 1:
+            raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
         resolved = resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
+        if second_mask_value != 1:  # fused attention rounds differently, which shows at 10000
+            resolved.config._attn_implementation = "eager"
+        self.second_mask_value = second_mask_value
         self.embeddings = bert.embeddings(resolved.config)
         self.encoder = bert.encoder(resolved.config)
         self.pooler = bert.pooler(resolved.config) if pooler else None
@@ -67,5 +92,17 @@ class BertText(nn.Module):
 
     def forward(self, batch: Batch) -> States:
         hidden = self.embeddings(input_ids=batch.input_ids, token_type_ids=batch.token_types)
-        hidden = self.encoder(hidden, attention_mask=bert.key_mask(batch.text_mask)).last_hidden_state
-        return States(hidden, batch.text_mask, self.pooler(hidden) if self.pooler is not None else None)
+        value = None if self.second_mask_value == 1 else self._mask_value(batch)
+        mask = bert.key_mask(batch.text_mask) if value is None else ((1.0 - value) * -10000.0)[:, None, None, :]
+        hidden = self.encoder(hidden, attention_mask=mask).last_hidden_state
+        pooled = self.pooler(hidden) if self.pooler is not None else None
+        return CountedStates(hidden, batch.text_mask, pooled, mask_value=value)
+
+    def _mask_value(self, batch: Batch) -> Tensor:
+        """The mask as numbers: 0, 1, and for second videos the given value."""
+        value = batch.text_mask.float()
+        if batch.pair is None:
+            return value
+        second = torch.zeros(len(batch), dtype=torch.bool, device=value.device)
+        second[batch.pair[:, 1]] = True
+        return torch.where(second.unsqueeze(1), value * self.second_mask_value, value)

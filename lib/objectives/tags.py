@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -91,6 +92,8 @@ class TagFocal(Objective):
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries, or their sum.
         scale: factor on the result.
+        clamp: the logarithm takes the probability of the truth no nearer to 0 and 1 than this, so that entries beyond
+            pull only through the factor (1 - p)^gamma. Rank 6 has 1e-4; 0 does not clamp.
     """
 
     def __init__(
@@ -105,28 +108,34 @@ class TagFocal(Objective):
         reduction: Literal["mean", "sum"] = "mean",
         scale: float = 1.0,
         reference_tags: int | None = None,
+        clamp: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= clamp < 0.5:
+            raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
         self.head = TagHead(num_tags, hidden, embedding_dim, input, activation)
-        self.gamma, self.alpha, self.reduction = gamma, alpha, reduction
+        self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = needed(batch.tags, "TagFocal", "batch.tags")
         known = target != IGNORE
-        total = (focal_with_logits(self.head(outputs), target.clamp(min=0), self.gamma, self.alpha) * known).sum()
+        loss = focal_with_logits(self.head(outputs), target.clamp(min=0), self.gamma, self.alpha, self.clamp)
+        total = (loss * known).sum()
         return self.scale * (total if self.reduction == "sum" else total / known.sum().clamp(min=1))
 
 
-def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None) -> Tensor:
+def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float = 0.0) -> Tensor:
     """Elementwise focal loss; torchvision's ``sigmoid_focal_loss`` without its two seconds of import.
 
     log(1 - p of the truth) is taken from the logits, so that the gradient stays finite where p is 1.
     """
     sign = 1 - 2 * target
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if clamp > 0:
+        loss = loss.clamp(-math.log1p(-clamp), -math.log(clamp))
     if gamma != 0:
         loss = loss * torch.exp(gamma * F.logsigmoid(sign * logits))
     if alpha is not None:
