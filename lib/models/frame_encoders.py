@@ -48,6 +48,25 @@ class FrameProjection(nn.Module):
         return States(self.dropout(self.LayerNorm(hidden)), batch.frame_mask)
 
 
+class LinearFrames(nn.Module):
+    """Each frame through one linear map to the backbone's width, nothing else: the fusion adds positions.
+
+    Used by: AIAC rank 17, second model.
+
+    Args:
+        frame_dim: width of the frame features.
+        hidden: width of the backbone.
+    """
+
+    def __init__(self, frame_dim: int, hidden: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(frame_dim, hidden)
+        self.output_dim = hidden
+
+    def forward(self, batch: Batch) -> States:
+        return States(self.project(batch.frames), batch.frame_mask)
+
+
 class NextVladFrames(nn.Module):
     """All frames of a video as one vector: NeXtVLAD, then a squeeze-and-excitation gate.
 

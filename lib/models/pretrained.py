@@ -32,6 +32,7 @@ DEFAULT_SIZE = {"tiny": (2, 64), "small": (4, 256), "random": (12, 768)}
 KNOWN = {
     "hfl/chinese-roberta-wwm-ext-large": (24, 1024, 21128),
     "hfl/chinese-roberta-wwm-ext": (12, 768, 21128),
+    "bert-base-chinese": (12, 768, 21128),
     "hfl/chinese-macbert-base": (12, 768, 21128),
     "hfl/chinese-macbert-large": (24, 1024, 21128),
 }
