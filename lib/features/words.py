@@ -124,7 +124,9 @@ def word_tags(
     return csr_matrix((occurs @ tags).multiply(1 / np.maximum(total, 1)[:, None]))
 
 
-def _tag_part(store: Store, partial: Path, lengths: np.ndarray, vectors: np.ndarray, spec: WordVectorSpec) -> np.ndarray:
+def _tag_part(
+    store: Store, partial: Path, lengths: np.ndarray, vectors: np.ndarray, spec: WordVectorSpec
+) -> np.ndarray:
     """The word-tag profile reduced to ``tag_dim`` numbers a word, scaled to the spread of the skip-gram vectors.
 
     Counted on videos outside the labelled pairs only, as the original does.
@@ -135,7 +137,9 @@ def _tag_part(store: Store, partial: Path, lengths: np.ndarray, vectors: np.ndar
     rows = store.rows("pointwise") if "pointwise" in set(store.parts) else store.rows()
     offsets = np.concatenate([[0], lengths.cumsum()])
     tokens = np.fromfile(partial / "tokens.i32", dtype="<i4")
-    profile = word_tags(tokens, offsets, indptr, indices, rows[known[rows]], (len(vectors), len(store.manifest["tags"] or ())))
+    profile = word_tags(
+        tokens, offsets, indptr, indices, rows[known[rows]], (len(vectors), len(store.manifest["tags"] or ()))
+    )
     size = min(spec.tag_dim, min(profile.shape) - 1)
     reduced = TruncatedSVD(size, random_state=spec.seed).fit_transform(profile)
     result = np.zeros((len(vectors), spec.tag_dim), np.float32)

@@ -1,17 +1,19 @@
 """Floor 3: five slots of a model (text, frames, fusion, pooling, head); each offers what a recipe may name."""
 
 from lib.models.cross_modal import CrossModal
+from lib.models.cross_transformer import CrossTransformer
 from lib.models.early_fusion import EarlyFusion
 from lib.models.enhanced_rcnn import EnhancedRcnn
 from lib.models.esim import Esim
 from lib.models.frame_encoders import FrameProjection, NextVladFrames
 from lib.models.frame_streams import FrameLinear, FrameVectors, InceptionFrames, TransformerFrames
-from lib.models.gating import ConcatSE
-from lib.models.heads import Classifier, Projection
+from lib.models.gating import ConcatSE, GatedSum
+from lib.models.heads import Classifier, GatedProjection, Identity, Projection
 from lib.models.matching import MatchPooled
-from lib.models.pooling import AttentionPool, ClsPool, FirstPooled, MeanPool
+from lib.models.pooling import AttentionPool, ClsPool, FirstAndFramesPool, FirstPooled, MeanPool
 from lib.models.single_stream import SingleStream
 from lib.models.text_encoders import BertText, Embeddings
+from lib.models.video_transformer import VideoTransformer
 from lib.models.word_vectors import InceptionWords, RecurrentWords, TransformerWords, WordVectors
 
 __all__ = [
@@ -21,14 +23,19 @@ __all__ = [
     "ClsPool",
     "ConcatSE",
     "CrossModal",
+    "CrossTransformer",
     "EarlyFusion",
     "Embeddings",
     "EnhancedRcnn",
     "Esim",
+    "FirstAndFramesPool",
     "FirstPooled",
     "FrameLinear",
     "FrameProjection",
     "FrameVectors",
+    "GatedProjection",
+    "GatedSum",
+    "Identity",
     "InceptionFrames",
     "InceptionWords",
     "MatchPooled",
@@ -39,5 +46,6 @@ __all__ = [
     "SingleStream",
     "TransformerFrames",
     "TransformerWords",
+    "VideoTransformer",
     "WordVectors",
 ]

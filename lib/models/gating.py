@@ -56,3 +56,78 @@ class ConcatSE(nn.Module):
             )
         joint = self.gate(self.project(self.dropout(torch.cat([frames.pooled, text.pooled], dim=-1))))
         return Joint(joint.unsqueeze(1), torch.ones(len(joint), 1, dtype=torch.bool, device=joint.device), joint)
+
+
+class SideBatchNorm(nn.BatchNorm1d):
+    """Batch norm of [B, D] that in training takes each side of a batch of pairs for itself.
+
+    A batch of pairs holds all first videos and then all second ones. The original ran the model once per side, so
+    statistics are those of a side and the running ones move once per side. Batches that cannot be cut into sides of at
+    least two videos are taken whole. Used by: AIAC rank 17 (C7-11).
+
+    Args:
+        dim: width.
+        sides: equal parts of a training batch; 1 takes it whole.
+    """
+
+    def __init__(self, dim: int, sides: int = 2) -> None:
+        if sides < 1:
+            raise ValueError(f"SideBatchNorm: sides must be 1 (whole batch) or more, got {sides}")
+        super().__init__(dim)
+        self.sides = sides
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or len(x) % self.sides or len(x) < 2 * self.sides:
+            return super().forward(x)
+        normalise = super().forward
+        return torch.cat([normalise(part) for part in x.chunk(self.sides)])
+
+
+class FeatureGate(nn.Module):
+    """sigmoid(BatchNorm(W x + b)) on vectors [B, D]: one factor per feature, in (0, 1).
+
+    Called a squeeze-and-excitation gate by its authors, but without squeeze or bottleneck. Zero weights and a fresh norm
+    give 1/2 everywhere in eval mode. Used by: AIAC rank 17, both models.
+
+    Args:
+        dim: width.
+        sides: see ``SideBatchNorm``.
+    """
+
+    def __init__(self, dim: int, sides: int = 2) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, dim)
+        self.norm = SideBatchNorm(dim, sides)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.norm(self.linear(x)))
+
+
+class GatedSum(nn.Module):
+    """Both pooled vectors mapped to one width and added, each feature of each with its own gate.
+
+    v = V frames, t = T text, g = gate([v; t]), result g[:E] * v + g[E:] * t. The joint states are that one vector [B, E],
+    and it is the embedding already (head ``Identity``). Used by: AIAC rank 17, first model.
+
+    Args:
+        text_dim, frames_dim: widths of the two pooled vectors.
+        output_dim: width of the result.
+        sides: see ``SideBatchNorm``.
+    """
+
+    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: int = 2) -> None:
+        super().__init__()
+        self.project_text = nn.Linear(text_dim, output_dim)
+        self.project_frames = nn.Linear(frames_dim, output_dim)
+        self.gate = FeatureGate(2 * output_dim, sides)
+        self.output_dim = output_dim
+
+    def forward(self, text: States, frames: States) -> Joint:
+        if text.pooled is None or frames.pooled is None:
+            raise ValueError(
+                "GatedSum joins pooled vectors, but an encoder made none (BertText with pool: first, VideoTransformer)"
+            )
+        both = torch.cat([self.project_frames(frames.pooled), self.project_text(text.pooled)], dim=-1)
+        of_frames, of_text = (self.gate(both) * both).chunk(2, dim=-1)
+        joint = of_frames + of_text
+        return Joint(joint.unsqueeze(1), torch.ones(len(joint), 1, dtype=torch.bool, device=joint.device), joint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lib.models.gating import FeatureGate
 from lib.models.video_model import HeadOutput
 
 
@@ -43,3 +44,35 @@ class Classifier(nn.Module):
 
     def forward(self, pooled: Tensor) -> HeadOutput:
         return HeadOutput(logits=self.classify(self.dropout(pooled)))
+
+
+class Identity(nn.Module):
+    """The pooled vector is the embedding already. Used by: AIAC rank 17, first model."""
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self.output_dim = input_dim
+
+    def forward(self, pooled: Tensor) -> HeadOutput:
+        return HeadOutput(embedding=pooled)
+
+
+class GatedProjection(nn.Module):
+    """A gate on the pooled vector's features, then a linear map to the embedding, not normalised.
+
+    Used by: AIAC rank 17, second model.
+
+    Args:
+        input_dim: width of the pooled vector.
+        dim: width of the embedding.
+        sides: parts of a training batch that are normalised apart (see ``SideBatchNorm``).
+    """
+
+    def __init__(self, input_dim: int, dim: int = 256, sides: int = 2) -> None:
+        super().__init__()
+        self.gate = FeatureGate(input_dim, sides)
+        self.project = nn.Linear(input_dim, dim)
+        self.output_dim = dim
+
+    def forward(self, pooled: Tensor) -> HeadOutput:
+        return HeadOutput(embedding=self.project(self.gate(pooled) * pooled))

@@ -63,6 +63,31 @@ class AttentionPool(nn.Module):
         return (joint.hidden * torch.softmax(scores, dim=1)).sum(dim=1)
 
 
+class FirstAndFramesPool(nn.Module):
+    """[state of the first text token; mean over the valid frames], twice as wide as the states.
+
+    A video without a frame has zeros in the second half. Used by: AIAC rank 17, second model.
+
+    Raises:
+        ValueError: the fusion kept no positions of text and frames.
+    """
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self.output_dim = 2 * input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        if joint.text_index is None or joint.frame_index is None:
+            raise ValueError(
+                "FirstAndFramesPool: the fusion kept no positions of text and frames; use a fusion that keeps "
+                "them (CrossTransformer, SingleStream)"
+            )
+        first = joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
+        weight = joint.mask.index_select(1, joint.frame_index).unsqueeze(-1)
+        frames = joint.hidden.index_select(1, joint.frame_index)
+        return torch.cat([first, (frames * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)], dim=-1)
+
+
 class FirstPooled(nn.Module):
     """The fusion's own vector if it made one, else the state at the first position. Used by: the WeChat baseline."""
 

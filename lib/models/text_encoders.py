@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,17 +51,24 @@ class CountedStates(States):
 class BertText(nn.Module):
     """The whole BERT on the text alone.
 
-    ``pooled`` is the tanh pooler's output of the first token, or None without the pooler.
-    Used by: the WeChat baseline, AIAC rank 6 (``lxmert``) and the dual-stream systems.
+    ``pooled`` is the tanh pooler's output of the first token or that token's state itself; None without the pooler.
+    Used by: the WeChat baseline and the dual-stream systems; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state
+    in its first model and a layer norm without token types in its second.
 
     Args:
         backbone: architecture and weights (see ``pretrained``).
         vocab_size: size of the token set.
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
         dropout: replaces the backbone's.
+        pool: what ``pooled`` is: tanh for the pooler's output, first for the first token's state (no pooler weights).
+        norm: a layer norm of its own (eps 1e-5) on the last states.
+        token_types: false gives every token type 0.
         second_mask_value: value of the text mask m of the second video of every pair. AIAC rank 6 has 2 there (B7-5):
             BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
             that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
+
+    Raises:
+        ValueError: an unknown ``pool``, or a mask value below 1.
     """
 
     def __init__(
@@ -69,9 +77,14 @@ class BertText(nn.Module):
         vocab_size: int,
         pooler: bool = True,
         dropout: float | None = None,
+        pool: Literal["tanh", "first"] = "tanh",
+        norm: bool = False,
+        token_types: bool = True,
         second_mask_value: int = 1,
     ) -> None:
         super().__init__()
+        if pool not in ("tanh", "first"):
+            raise ValueError(f"BertText: pool must be tanh or first, got {pool!r}")
         if second_mask_value < 1:
             raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
         resolved = resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
@@ -80,10 +93,12 @@ class BertText(nn.Module):
         self.second_mask_value = second_mask_value
         self.embeddings = bert.embeddings(resolved.config)
         self.encoder = bert.encoder(resolved.config)
-        self.pooler = bert.pooler(resolved.config) if pooler else None
+        self.pooler = bert.pooler(resolved.config) if pooler and pool == "tanh" else None
         for name in ("embeddings", "encoder", "pooler"):
             if getattr(self, name) is not None:
                 resolved.load_into(getattr(self, name), f"bert.{name}.")
+        self.norm = nn.LayerNorm(resolved.config.hidden_size, eps=1e-5) if norm else None
+        self.pool, self.token_types = pool, token_types
         self.output_dim: int = resolved.config.hidden_size
 
     @property
@@ -91,11 +106,15 @@ class BertText(nn.Module):
         return self.embeddings.word_embeddings.weight
 
     def forward(self, batch: Batch) -> States:
-        hidden = self.embeddings(input_ids=batch.input_ids, token_type_ids=batch.token_types)
+        types = batch.token_types if self.token_types else torch.zeros_like(batch.token_types)
+        hidden = self.embeddings(input_ids=batch.input_ids, token_type_ids=types)
         value = None if self.second_mask_value == 1 else self._mask_value(batch)
         mask = bert.key_mask(batch.text_mask) if value is None else ((1.0 - value) * -10000.0)[:, None, None, :]
         hidden = self.encoder(hidden, attention_mask=mask).last_hidden_state
-        pooled = self.pooler(hidden) if self.pooler is not None else None
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        first = hidden[:, 0] if self.pool == "first" else None
+        pooled = self.pooler(hidden) if self.pooler is not None else first
         return CountedStates(hidden, batch.text_mask, pooled, mask_value=value)
 
     def _mask_value(self, batch: Batch) -> Tensor:

@@ -7,8 +7,9 @@ competitions is a choice of five modules; nothing here knows which.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,8 @@ class Outputs:
     embedding: Tensor | None = None  # [B, E], not normalised
     logits: Tensor | None = None  # [B, C]
     word_table: Tensor | None = None  # [V, D], the text encoder's word embeddings, for heads that share them
+    text_pooled: Tensor | None = None  # [B, D'], the text encoder's own vector per video, before fusion
+    frames_pooled: Tensor | None = None  # [B, D''], the same of the frame encoder
 
 
 class VideoModel(nn.Module):
@@ -79,9 +82,45 @@ class VideoModel(nn.Module):
         self.fusion = fusion
         self.pooling = pooling
         self.head = head
+        self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
+
+    def freeze(self, names: Sequence[str], mode: Literal["eval", "train"] = "eval") -> None:
+        """Exclude parts of the model from training: their parameters need no gradient any more.
+
+        Used by: AIAC rank 17, finetuning.
+
+        Args:
+            names: slots (``text``) or dotted parts of them (``text.encoder.layer.0``).
+            mode: eval keeps the parts in eval mode whatever ``train()`` says, so that their features have no noise;
+                train leaves their dropout active and lets batch statistics move, as the original does (quirk C7-4).
+
+        Raises:
+            ValueError: a name that is no part of the model, or an unknown mode.
+        """
+        if mode not in ("eval", "train"):
+            raise ValueError(f"freeze_mode must be eval or train, got {mode!r}")
+        for name in names:
+            found = [parameter for own, parameter in self.named_parameters() if _is_within(own, name)]
+            if not found and all(own != name for own, _ in self.named_modules()) or not name:
+                raise ValueError(
+                    f"freeze: the model has no part {name!r}; slots are "
+                    f"{', '.join(own for own, _ in self.named_children())}, and dotted names go deeper (text.embeddings)"
+                )
+            for parameter in found:
+                parameter.requires_grad_(False)
+        self._still = tuple(names) if mode == "eval" else ()
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> VideoModel:
+        super().train(mode)
+        for own, module in self.named_modules():
+            if any(_is_within(own, name) for name in self._still):
+                module.training = False
+        return self
 
     def forward(self, batch: Batch) -> Outputs:
-        joint: Joint = self.fusion(self.text(batch), self.frames(batch))
+        text, frames = self.text(batch), self.frames(batch)
+        joint: Joint = self.fusion(text, frames)
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)
         text_index, frame_index = joint.text_index, joint.frame_index
@@ -93,7 +132,14 @@ class VideoModel(nn.Module):
             embedding=head.embedding,
             logits=head.logits,
             word_table=getattr(self.text, "word_table", None),
+            text_pooled=text.pooled,
+            frames_pooled=frames.pooled,
         )
+
+
+def _is_within(own: str, name: str) -> bool:
+    """Whether a dotted name is the named part or lies in it."""
+    return own == name or own.startswith(f"{name}.")
 
 
 def _absent(like: Tensor) -> Tensor:

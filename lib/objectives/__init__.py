@@ -3,6 +3,7 @@
 from lib.objectives.category import CategoryCE
 from lib.objectives.distill import SoftLabels, SoftSimilarity
 from lib.objectives.masking import MaskedFrames, MaskedTokens
+from lib.objectives.nearest_level import NearestLevel
 from lib.objectives.similarity import CosineRegression
 from lib.objectives.tags import TagBCE, TagFocal
 
@@ -11,6 +12,7 @@ __all__ = [
     "CosineRegression",
     "MaskedFrames",
     "MaskedTokens",
+    "NearestLevel",
     "SoftLabels",
     "SoftSimilarity",
     "TagBCE",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -13,19 +14,38 @@ from lib.data.batch import IGNORE, Batch
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
-TagInput = Literal["cls", "pooled", "embedding"]
+TagInput = Literal["cls", "pooled", "embedding", "text", "frames"]
+
+
+NEEDS = {
+    "embedding": "a head that makes embeddings",
+    "text": "the width of the text encoder, text_dim",
+    "frames": "the width of the frame encoder, frames_dim",
+}
 
 
 class TagHead(nn.Module):
-    """A linear map to the tags from the first text token's state, the pooled vector or the embedding."""
+    """A linear map to the tags from one of the model's vectors [B, H].
 
-    def __init__(self, num_tags: int, hidden: int, embedding_dim: int | None, input: TagInput, activation: str) -> None:
+    cls: the first text token's state after fusion; pooled; embedding, not normalised; text, frames: the encoder's own
+    pooled vector, so that an encoder learns for itself.
+
+    Args:
+        widths: width of each input that the model has; None or absent: it has none.
+
+    Raises:
+        ValueError: no tags, an unknown activation or input, or an input that the model does not have.
+    """
+
+    def __init__(self, num_tags: int, widths: Mapping[str, int | None], input: TagInput, activation: str) -> None:
         super().__init__()
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
-        width = embedding_dim if input == "embedding" else hidden
+        if input not in widths:
+            raise ValueError(f"input must be one of {', '.join(widths)}, got {input!r}")
+        width = widths[input]
         if width is None:
-            raise ValueError("input: embedding needs a head that makes embeddings")
+            raise ValueError(f"input: {input} needs {NEEDS.get(input, 'its width')}")
         if activation not in ("relu", "none"):
             raise ValueError(f"activation must be relu or none, got {activation!r}")
         self.input, self.activation = input, activation
@@ -35,12 +55,11 @@ class TagHead(nn.Module):
         """Logits [B, K] in float32."""
         if self.input == "cls":
             x = outputs.joint.hidden.index_select(1, outputs.text_index[:1]).squeeze(1)
+        elif self.input == "pooled":
+            x = outputs.pooled
         else:
-            x = (
-                outputs.pooled
-                if self.input == "pooled"
-                else needed(outputs.embedding, "tags from the embedding", "outputs.embedding")
-            )
+            name = self.input if self.input == "embedding" else f"{self.input}_pooled"
+            x = needed(getattr(outputs, name), f"a tag head on {self.input}", f"outputs.{name}")
         return self.classify(torch.relu(x) if self.activation == "relu" else x).float()
 
 
@@ -52,7 +71,8 @@ class TagBCE(Objective):
 
     Args:
         num_tags, hidden, embedding_dim: sizes, from the corpus and the model.
-        input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), or pooled.
+        pooled_dim, text_dim, frames_dim: widths of the pooled vector (None: hidden) and of the encoders' own.
+        input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), pooled, text or frames.
         activation: relu, as published, or none.
         reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has
             a few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its
@@ -65,12 +85,16 @@ class TagBCE(Objective):
         num_tags: int,
         hidden: int,
         embedding_dim: int | None = None,
-        input: Literal["cls", "pooled", "embedding"] = "cls",
+        input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         reference_tags: int | None = None,
+        pooled_dim: int | None = None,
+        text_dim: int | None = None,
+        frames_dim: int | None = None,
     ) -> None:
         super().__init__()
-        self.head = TagHead(num_tags, hidden, embedding_dim, input, activation)
+        widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
+        self.head = TagHead(num_tags, widths, input, activation)
         self.scale = 1.0 if reference_tags is None else num_tags / reference_tags
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -87,10 +111,11 @@ class TagFocal(Objective):
     sum over tags and videos, scale 0.011), pretraining.
 
     Args:
-        num_tags, hidden, embedding_dim, input, activation, reference_tags: as for ``TagBCE``.
+        num_tags, hidden, embedding_dim, input, activation, reference_tags, ..._dim: as for ``TagBCE``.
         gamma: 0 counts all entries alike.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
-        reduction: mean over known entries, or their sum.
+        reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
+            tags, mean over videos.
         scale: factor on the result.
         clamp: the logarithm takes the probability of the truth no nearer to 0 and 1 than this, so that entries beyond
             pull only through the factor (1 - p)^gamma. Rank 6 has 1e-4; 0 does not clamp.
@@ -101,21 +126,27 @@ class TagFocal(Objective):
         num_tags: int,
         hidden: int,
         embedding_dim: int | None = None,
-        input: Literal["cls", "pooled", "embedding"] = "cls",
+        input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         gamma: float = 2.0,
         alpha: float | None = None,
-        reduction: Literal["mean", "sum"] = "mean",
+        reduction: Literal["mean", "sum", "video"] = "mean",
         scale: float = 1.0,
         reference_tags: int | None = None,
         clamp: float = 0.0,
+        pooled_dim: int | None = None,
+        text_dim: int | None = None,
+        frames_dim: int | None = None,
     ) -> None:
         super().__init__()
+        if reduction not in ("mean", "sum", "video"):
+            raise ValueError(f"TagFocal: reduction must be mean, sum or video, got {reduction!r}")
         if not 0 <= clamp < 0.5:
             raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
-        self.head = TagHead(num_tags, hidden, embedding_dim, input, activation)
+        widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
+        self.head = TagHead(num_tags, widths, input, activation)
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
 
@@ -124,7 +155,15 @@ class TagFocal(Objective):
         known = target != IGNORE
         loss = focal_with_logits(self.head(outputs), target.clamp(min=0), self.gamma, self.alpha, self.clamp)
         total = (loss * known).sum()
-        return self.scale * (total if self.reduction == "sum" else total / known.sum().clamp(min=1))
+        parts = {"sum": 1, "mean": known.sum().clamp(min=1), "video": known.any(dim=1).sum().clamp(min=1)}
+        return self.scale * total / parts[self.reduction]
+
+
+def _widths(
+    hidden: int, pooled: int | None, embedding: int | None, text: int | None, frames: int | None
+) -> dict[str, int | None]:
+    """Width of each input a tag head may have; a pooling that says nothing keeps the width of the states."""
+    return {"cls": hidden, "pooled": pooled or hidden, "embedding": embedding, "text": text, "frames": frames}
 
 
 def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float = 0.0) -> Tensor:

@@ -34,6 +34,7 @@ CONTEXT = frozenset(
         "num_text_slots",
         "num_frame_slots",
         "embedding_dim",
+        "pooled_dim",
         "class_counts",
         "special_ids",
         "total_steps",

@@ -127,12 +127,13 @@ class LearningRate(Spec):
 
 
 class OptimizerSpec(Spec):
-    use: Literal["AdamW"] = "AdamW"
+    use: Literal["AdamW", "Adam", "BertAdam"] = "AdamW"
     lr: LearningRate
     weight_decay: float = Field(0.01, ge=0)
     eps: float = 1e-6
     betas: tuple[float, float] = (0.9, 0.999)
     layer_decay: float = Field(1.0, gt=0, le=1)
+    no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -171,7 +172,9 @@ class StageSpec(Spec):
     objectives: dict[str, ObjectiveSpec]
     optimizer: OptimizerSpec
     schedule: Component
-    max_grad_norm: float | None = 1.0
+    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides
+    freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
+    freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
     ema: EmaSpec | None = None
     adversarial: Component | None = None
     rewind: RewindSpec | None = RewindSpec()
@@ -293,6 +296,13 @@ SCALE_MAY_SET = (
     "model.frames.expansion",
     "model.fusion.output_dim",
     "model.head.dim",
+    "model.frames.depth",
+    "model.frames.heads",
+    "model.frames.head_dim",
+    "model.frames.ffn",
+    "model.fusion.depth",
+    "model.fusion.heads",
+    "model.fusion.ffn",
     "rewind.window",
 )
 

@@ -69,13 +69,26 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head)
 
 
+def freeze(job: Job, model: VideoModel) -> None:
+    """Exclude the parts from training that the job's stage freezes.
+
+    Raises:
+        ValueError: the model has no such part; names the recipe's key.
+    """
+    try:
+        model.freeze(job.stage_spec.freeze, job.stage_spec.freeze_mode)
+    except ValueError as error:
+        raise ValueError(f"stages.{job.stage}.{error}") from None
+
+
 def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
     """The weighted objectives of the job's stage, with the heads that only they need."""
     replace = load(Scale, job.scale).backbone
     context: dict[str, Any] = {
         "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
         "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
-        "embedding_dim": model.head.output_dim,
+        "embedding_dim": model.head.output_dim, "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim,
+        "frames_dim": model.frames.output_dim,
     }  # fmt: skip
     terms = {
         name: (
@@ -122,5 +135,6 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
     with torch.device("meta"):
         model = build_model(job, sizes)
         mix = build_mix(job, model, sizes)
+    freeze(job, model)
     bind("training", job.stage_spec.schedule, {"total_steps": 100, "steps_per_epoch": 10}, "schedule")
     return sum(parameter.numel() for module in (model, mix) for parameter in module.parameters())

@@ -73,6 +73,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     mix = build.build_mix(job, model, sizes)
     if "init_from" in job.parents:
         load_state(model, load_file(job.parents["init_from"].folder.weights))
+    build.freeze(job, model)
     problem = pose(job, store)
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     assembler = Assembler(store, tokens, job.spec.features.text, job.spec.features.frames, tags=on_tags, seed=job.seed)
@@ -81,7 +82,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
-    judge = Judge(problem, assembler, accelerator, tree, next((t for n, t in mix.terms.items() if n == "tags"), None))
+    tag_terms = [term for name, term in mix.terms.items() if name.split("_")[0] == "tags"]  # tags, or tags_text, ...
+    judge = Judge(problem, assembler, accelerator, tree, tag_terms)
     steps = max(1, spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch))
 
     trainer = loop_from(

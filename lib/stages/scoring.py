@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Judge:
     assembler: Assembler
     accelerator: Accelerator
     tree: CategoryTree | None = None  # classes only
-    tag_objective: torch.nn.Module | None = None  # pretraining on tags: the loss it is judged by
+    tag_objectives: Sequence[torch.nn.Module] = ()  # pretraining on tags: the losses it is judged by, as a plain sum
 
     @property
     def kind(self) -> str:
@@ -91,15 +92,26 @@ class Judge:
 
     @torch.inference_mode()
     def _tag_loss(self, model: torch.nn.Module) -> float:
-        """Mean tag loss per video, on uncorrupted input."""
+        """Mean tag loss per video, on uncorrupted input; of several tag objectives their sum.
+
+        Raises:
+            ValueError: the stage has none.
+        """
+        if not self.tag_objectives:
+            raise ValueError(
+                "select: tag_loss needs an objective on tags; name one tags, or several tags_text, tags_frames, ..."
+            )
         training, total, count = model.training, 0.0, 0
         model.eval()
-        self.tag_objective.eval()
+        for objective in self.tag_objectives:
+            objective.eval()
         for batch in EvalLoader(self.assembler, self.problem.rows, EVAL_BATCH):
             batch = batch.to(self.accelerator.device)
             with self.accelerator.autocast():
-                total += float(self.tag_objective(model(batch), batch)) * len(batch)
+                outputs = model(batch)
+                total += sum(float(objective(outputs, batch)) for objective in self.tag_objectives) * len(batch)
             count += len(batch)
         model.train(training)
-        self.tag_objective.train(training)
+        for objective in self.tag_objectives:
+            objective.train(training)
         return total / max(count, 1)

@@ -2,6 +2,6 @@
 
 from lib.training.adversarial import Fgm, Pgd
 from lib.training.loop import loop_from as loop_from
-from lib.training.schedule import Plateau, WarmupCosine, WarmupLinear
+from lib.training.schedule import Constant, Plateau, WarmupCosine, WarmupLinear
 
-__all__ = ["Fgm", "Pgd", "Plateau", "WarmupCosine", "WarmupLinear"]
+__all__ = ["Constant", "Fgm", "Pgd", "Plateau", "WarmupCosine", "WarmupLinear"]

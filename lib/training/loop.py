@@ -15,7 +15,7 @@ from lib.runs.history import History
 from lib.training.averaging import WeightEma
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
-from lib.training.param_groups import adamw
+from lib.training.optimizers import optimizer_from
 from lib.training.task import Task
 from lib.training.trainer import Trainer
 
@@ -44,21 +44,12 @@ def loop_from(
         state: folder for checkpoints.
         history: takes the rows; those after the step of a resume are cut.
     """
-    optimizer = spec.optimizer
     sizes = {"total_steps": steps, "steps_per_epoch": loader.steps_per_epoch}
-    rates = optimizer.lr.model_dump()
     return Trainer(
         mix=mix,
         model=model,
         accelerator=accelerator,
-        optimizer=adamw(
-            Task(model, mix).named_parameters(),
-            lr=rates,
-            weight_decay=optimizer.weight_decay,
-            layer_decay=optimizer.layer_decay,
-            eps=optimizer.eps,
-            betas=optimizer.betas,
-        ),
+        optimizer=optimizer_from(spec.optimizer, Task(model, mix).named_parameters()),
         schedule=_bound(spec.schedule, "schedule", sizes),
         max_grad_norm=spec.max_grad_norm,
         averaging=None if spec.ema is None else WeightEma(decay=spec.ema.decay),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -22,6 +22,7 @@ def param_groups(
     weight_decay: float = 0.01,
     layer_decay: float = 1.0,
     backbone: Sequence[str] = BACKBONE,
+    no_decay: Literal["vectors", "names"] = "vectors",
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimizer, one per learning rate and decay.
 
@@ -32,6 +33,8 @@ def param_groups(
             never decay; on the recorded systems that is the rule "name contains bias or LayerNorm.weight".
         layer_decay: factor per layer from the top of each stack of layers down, inside the backbone, as in timm. 1.0 is
             the published behaviour: AIAC rank 1 configured 0.975 in code that never ran (quirk A7-12).
+        no_decay: vectors as above; names: parameters whose name contains ``bias`` or ``LayerNorm.weight``, as AIAC rank 17
+            has it, so that other norms' scales and a learnable first slot decay.
         backbone: regular expressions; a name that one of them finds belongs to the backbone.
 
     Returns:
@@ -44,7 +47,7 @@ def param_groups(
     for name, parameter in named:
         part = "backbone" if any(re.search(pattern, name) for pattern in backbone) else "rest"
         below = _layers_above(name, depths) if part == "backbone" and layer_decay != 1.0 else 0
-        decays = parameter.ndim > 1
+        decays = parameter.ndim > 1 if no_decay == "vectors" else not re.search(r"bias|LayerNorm\.weight", name)
         group = groups.setdefault(
             (part, below, decays),
             {
@@ -68,13 +71,14 @@ def adamw(
     layer_decay: float = 1.0,
     eps: float = 1e-6,
     betas: tuple[float, float] = (0.9, 0.999),
+    no_decay: Literal["vectors", "names"] = "vectors",
 ) -> torch.optim.AdamW:
     """torch's AdamW over ``param_groups``, in its fused form (one kernel instead of ten small ones per parameter).
 
     The original's AdamW (transformers 4) adds epsilon before the bias correction and decays after the step; the
     difference is confined to the first steps (A7-13). Used by: both recipes.
     """
-    groups = param_groups(named, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+    groups = param_groups(named, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay, no_decay=no_decay)
     return torch.optim.AdamW(groups, eps=eps, betas=betas, fused=True)
 
 

@@ -25,7 +25,11 @@ def store(tmp_path_factory):
         for number, title in enumerate(TITLES):
             frames = np.ones((1, 8), np.float16)
             tags = (7,) if "红烧肉" in title else (8,)
-            writer.add(Video(id=str(number + 1), title=title, asr="", tags=tags, category=None, frames=frames, part="pointwise"))
+            writer.add(
+                Video(
+                    id=str(number + 1), title=title, asr="", tags=tags, category=None, frames=frames, part="pointwise"
+                )
+            )
         return writer.finish(tags=[7, 8])
 
 

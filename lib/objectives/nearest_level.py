@@ -1,0 +1,77 @@
+"""Pulling the cosines of pairs without a label to the nearest typical score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib.data.batch import Batch
+from lib.models.video_model import Outputs
+from lib.objectives.mix import Objective, needed
+
+
+class NearestLevel(Objective):
+    """Squared distance of the cosines inside a batch to the nearest of a few levels; its gradient is the chosen level's.
+
+    ``within_side`` is what the original's code does: of B pairs, sides a and b,
+    sum over both sides of 0.5 / B^2 * sum over i != j of (a_i a_j - nearest)^2, labels or not.
+    ``all`` is what its description says: the mean over all ordered pairs of the batch's 2B videos, about the same weight;
+    a pair whose score is known (the batch's own, and those in ``batch.known``) is pulled to that score, and two copies of
+    one video are left out.
+    Used by: AIAC rank 17, finetuning (within_side, beside ``CosineRegression``).
+
+    Args:
+        scope: all, or within_side (quirk C7-1).
+        levels: typical scores.
+
+    Raises:
+        ValueError: unknown scope or no level.
+    """
+
+    def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)) -> None:
+        super().__init__()
+        if scope not in ("all", "within_side"):
+            raise ValueError(f"NearestLevel: scope must be all or within_side, got {scope!r}")
+        if not levels:
+            raise ValueError("NearestLevel: give at least one level, for example 0.0, 0.5 and 1.0")
+        self.scope, self.levels = scope, tuple(float(level) for level in levels)
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        unit = F.normalize(needed(outputs.embedding, "NearestLevel", "outputs.embedding").float(), dim=-1)
+        pair = needed(batch.pair, "NearestLevel", "batch.pair")
+        if self.scope == "within_side":
+            return within_side(unit[pair[:, 0]], self.levels) + within_side(unit[pair[:, 1]], self.levels)
+        cosine, same = unit @ unit.T, batch.rows[:, None] == batch.rows[None, :]
+        score = _known_scores(batch, same).to(cosine.dtype)
+        target = torch.where(score.isnan(), nearest_level(cosine.detach(), self.levels), score)
+        return ((cosine - target).square() * ~same).sum() / (~same).sum().clamp(min=1)
+
+
+def within_side(unit: Tensor, levels: Sequence[float]) -> Tensor:
+    """0.5 / B^2 * sum over i != j of (u_i u_j - nearest level)^2 for unit vectors [B, E]; 0 with a graph for B = 0."""
+    cosine = unit @ unit.T
+    apart = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    error = (cosine - nearest_level(cosine.detach(), levels)) * apart
+    return 0.5 * error.square().sum() / max(1, len(unit) ** 2)
+
+
+def nearest_level(cosine: Tensor, levels: Sequence[float]) -> Tensor:
+    """For every number the level next to it; half way the lower index wins."""
+    choices = torch.tensor(levels, dtype=cosine.dtype, device=cosine.device)
+    return choices[(cosine.unsqueeze(-1) - choices).abs().argmin(dim=-1)]
+
+
+def _known_scores(batch: Batch, same: Tensor) -> Tensor:
+    """[V, V]: the batch's own scores, then those of ``batch.known``, NaN elsewhere; they hold for every copy of a video."""
+    table = torch.full(same.shape, float("nan"), device=same.device)
+    if batch.pair is not None and batch.score is not None:
+        first = same.int().argmax(dim=1)  # a video's first place stands for all its places
+        left, right = first[batch.pair[:, 0]], first[batch.pair[:, 1]]
+        table[left, right] = batch.score.float()
+        table[right, left] = batch.score.float()
+        table = table[first][:, first]
+    return table if batch.known is None else torch.where(table.isnan(), batch.known.float(), table)
