@@ -25,6 +25,7 @@ CONTEXT = frozenset(
     [
         "frame_dim",
         "vocab_size",
+        "word_vectors",
         "num_tags",
         "num_classes",
         "hidden",

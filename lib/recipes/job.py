@@ -84,6 +84,17 @@ class Job:
         """The one teacher, or those of all folds in order."""
         return [parent for role, parent in self.parents.items() if role.startswith("teacher")]
 
+    @property
+    def own_teacher(self) -> Job:
+        """The teacher of the same fold.
+
+        Raises:
+            RecipeError: the stage has no teacher.
+        """
+        if not self.teachers:
+            raise RecipeError(f"{self.recipe} {self.stage}: has no teacher")
+        return self.teachers[self.stage_spec.data.split.fold if len(self.teachers) > 1 else 0]
+
     def in_folds(self) -> list[Job]:
         """This job in every fold of its split.
 
@@ -201,10 +212,10 @@ class Job:
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
     name, _, fold = arm.partition("@")
-    changes, where = arm_changes(recipe, name)
-    spec = resolve(recipe, scale, changes, where)
+    changes, where, member = arm_changes(recipe, name)
+    spec = resolve(recipe, scale, changes, where, member)
     if fold:
-        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where)
+        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where, member)
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
@@ -229,8 +240,8 @@ def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
     return {f"stages.{name}.data.split.fold": int(fold) for name in folded}
 
 
-def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:
-    """The overlay of an arm and the place to name in errors.
+def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str, str]:
+    """The overlay of an arm, the place to name in errors, and the member of the system that it is laid over.
 
     Raises:
         RecipeError: neither ``base``, nor a variant of the recipe, nor ``<ablation>.<arm>``.
@@ -238,9 +249,11 @@ def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:
     file = paths.shown(file_of(Recipe, recipe))
     variants = load(Recipe, recipe).variants
     if arm == "base":
-        return {}, file
+        return {}, file, "base"
+    if arm in load(Recipe, recipe).members:
+        return {}, f"{file}: variants.{arm}", arm
     if arm in variants:
-        return dict(variants[arm]), f"{file}: variants.{arm}"
+        return dict(variants[arm]), f"{file}: variants.{arm}", "base"
     if "." in arm:
         question, name = arm.split(".", 1)
         ablation = load(Ablation, question)
@@ -248,6 +261,7 @@ def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str]:
             raise RecipeError(
                 f"{paths.shown(file_of(Ablation, question))}: no arm {name!r}; {nearest(name, ablation.arms)}"
             )
-        return dict(ablation.arms[name]), f"{paths.shown(file_of(Ablation, question))}: arms.{name}"
+        where = f"{paths.shown(file_of(Ablation, question))}: arms.{name}"
+        return dict(ablation.arms[name]), where, ablation.member
     choices = ["base", *variants, *(f"{a}.{n}" for a in names(Ablation) for n in load(Ablation, a).arms)]
     raise RecipeError(f"{file}: no arm {arm!r}; {nearest(arm, choices)}")

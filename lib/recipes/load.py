@@ -104,14 +104,21 @@ def _flatten(annotation: Any) -> list[Any]:
     return [annotation, *[item for argument in arguments for item in _flatten(argument)]]
 
 
-def resolve(recipe: str, scale: str, changes: dict[str, Any] | None = None, where: str = "") -> Recipe:
-    """A recipe at a scale under an arm: file, defaults written out, scale, arm, validation.
+def resolve(
+    recipe: str, scale: str, changes: dict[str, Any] | None = None, where: str = "", member: str = "base"
+) -> Recipe:
+    """A recipe at a scale under an arm: file, defaults written out, member, scale, arm, validation.
 
-    Defaults are written out before anything is overlaid, so every path an arm may set exists.
+    Defaults are written out before anything is overlaid, so every path an arm may set exists. A member of a system is a
+    model like the recipe itself, so the scale comes after it; an arm asks a question at that scale and has the last word.
     """
     base = load(Recipe, recipe)
     file = paths.shown(file_of(Recipe, recipe))
     tree = base.model_dump(mode="json")
+    if member != "base":
+        if member not in base.members:
+            raise RecipeError(f"{where or file}: no member {member!r}; {nearest(member, base.members)}")
+        tree = overlay(tree, base.variants[member], f"{file}: variants.{member}")
     sizes = load(Scale, scale)
     scale_file = paths.shown(file_of(Scale, scale))
     for key in ("*", recipe):
@@ -134,7 +141,9 @@ def _expand(tree: dict[str, Any], changes: dict[str, Any], where: str, lenient: 
             node = tree
             for part in full[:-1]:
                 node = node.get(part, {}) if isinstance(node, dict) else {}
-            if not lenient or (isinstance(node, dict) and full[-1] in node):
+            there = isinstance(node, dict) and full[-1] in node
+            another = isinstance(node, dict) and "use" in node  # a member may have a component there without that size
+            if there or not (lenient or another):
                 result[".".join(full)] = value
     return result
 

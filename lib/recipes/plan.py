@@ -133,8 +133,7 @@ class Plan:
         wanted = [
             job
             for recipe in self.systems
-            for stage, spec in load(Recipe, recipe).stages.items()
-            if not spec.on_demand
+            for stage in load(Recipe, recipe).main_stages
             for jobs in self.member_jobs(recipe, stage).values()
             for job in jobs
         ]

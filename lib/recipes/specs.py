@@ -42,6 +42,7 @@ class Published(Spec):
     """A score its authors reported; shown beside ours, never mixed with it."""
 
     stage: str
+    arm: str = "base"
     split: str
     metric: str
     value: float
@@ -133,6 +134,9 @@ class OptimizerSpec(Spec):
     eps: float = 1e-6
     betas: tuple[float, float] = (0.9, 0.999)
     layer_decay: float = Field(1.0, gt=0, le=1)
+    layer_groups: tuple[
+        str, ...
+    ] = ()  # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
     no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
 
     @field_validator("lr", mode="before")
@@ -223,6 +227,11 @@ class Recipe(Spec):
     quirks: tuple[Quirk, ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def main_stages(self) -> list[str]:
+        """Those that are trained for themselves, not only where another stage needs them."""
+        return [name for name, stage in self.stages.items() if not stage.on_demand]
+
     @model_validator(mode="after")
     def members_are_variants(self) -> Recipe:
         for name in self.members:
@@ -285,6 +294,7 @@ SCALE_MAY_SET = (
     "data.limit",
     "data.split.k",
     "data.split.use",
+    "data.hold.k",
     "optimizer.lr",
     "optimizer.lr.backbone",
     "optimizer.lr.rest",
@@ -296,6 +306,9 @@ SCALE_MAY_SET = (
     "model.frames.expansion",
     "model.fusion.output_dim",
     "model.head.dim",
+    "model.text.output_dim",
+    "model.fusion.width",
+    "model.fusion.channels",
     "model.frames.depth",
     "model.frames.heads",
     "model.frames.head_dim",
@@ -333,6 +346,7 @@ class Ablation(Spec):
     recipes: tuple[str, ...]
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
     reference: str
+    member: str = "base"  # the model of the system that the arms are laid over
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     claimed: tuple[Claim, ...] = ()
     about: str = ""

@@ -87,45 +87,54 @@ def systems(plan: Plan) -> pd.DataFrame:
     ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
     deviation of the score over seeds; ``total_seconds`` counts all stages the run needed.
     """
-    rows = []
-    for recipe in plan.systems:
-        spec = load(Recipe, recipe)
-        for stage in spec.stages:
-            jobs = [plan.job(recipe, stage, "base", seed) for seed in plan.seeds]
-            frame = runs(jobs)
-            metric = frame["metric"].iloc[0]
-            if metric not in TASK_METRICS:
-                continue
-            published = [p for p in spec.published if p.stage == stage and p.metric == metric]
-            rows.append(
-                {
-                    "recipe": recipe,
-                    "stage": stage,
-                    "title": spec.title,
-                    "contest": spec.corpus,
-                    "corpus": frame["corpus"].iloc[0],
-                    "metric": metric,
-                    "seeds": len(frame),
-                    "score": frame["score"].mean(),
-                    "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
-                    "low": _mean(frame["low"]),
-                    "high": _mean(frame["high"]),
-                    "unseen": _mean(frame["unseen"]),
-                    "oracle": _mean(frame["oracle"]),
-                    "published": "; ".join(f"{p.value} ({p.split})" for p in published),
-                    "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
-                    "parameters": int(frame["parameters"].iloc[0]),
-                    "seconds": _mean(frame["seconds"]),
-                    "total_seconds": sum(
-                        _mean(runs(chain)["seconds"]) or 0.0
-                        for chain in zip(*(lineage(job) for job in jobs), strict=True)
-                    ),
-                    "samples_per_second": _mean(frame["samples_per_second"]),
-                    "peak_rss_mb": _mean(frame["peak_rss_mb"]),
-                    "scores": " ".join(str(value) for value in frame["score"]),
-                }
-            )
-    return pd.DataFrame(rows)
+    rows = [
+        _system(plan, recipe, stage, arm, jobs)
+        for recipe in plan.systems
+        for stage in load(Recipe, recipe).main_stages
+        for arm, jobs in plan.member_jobs(recipe, stage).items()
+    ]
+    return pd.DataFrame([row for row in rows if row["metric"] in TASK_METRICS])
+
+
+def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> dict:
+    spec, frame = load(Recipe, recipe), runs(jobs)
+    metric = frame["metric"].iloc[0]
+    published = [p for p in spec.published if (p.stage, p.arm, p.metric) == (stage, arm, metric)]
+    return {
+        "recipe": recipe,
+        "stage": stage,
+        "arm": arm,
+        "title": spec.title if arm == "base" else spec.members[arm],
+        "contest": spec.corpus,
+        "corpus": frame["corpus"].iloc[0],
+        "metric": metric,
+        "seeds": len(frame),
+        "score": frame["score"].mean(),
+        "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+        "low": _mean(frame["low"]),
+        "high": _mean(frame["high"]),
+        "unseen": _mean(frame["unseen"]),
+        "leak_free": _leak_free(plan, recipe, stage, arm, metric),
+        "oracle": _mean(frame["oracle"]),
+        "published": "; ".join(f"{p.value} ({p.split})" for p in published),
+        "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
+        "parameters": int(frame["parameters"].iloc[0]),
+        "seconds": _mean(frame["seconds"]),
+        "total_seconds": sum(
+            _mean(runs(chain)["seconds"]) or 0.0 for chain in zip(*(lineage(job) for job in jobs), strict=True)
+        ),
+        "samples_per_second": _mean(frame["samples_per_second"]),
+        "peak_rss_mb": _mean(frame["peak_rss_mb"]),
+        "scores": " ".join(str(value) for value in frame["score"]),
+    }
+
+
+def _leak_free(plan: Plan, recipe: str, stage: str, arm: str, metric: str) -> float | None:
+    """Mean score on the same validation pairs after training without any pair that shares a video with them."""
+    question = plan.ablations.get("strict_split")
+    if question is None or arm != "base" or recipe not in question.recipes or stage != question.stage:
+        return None
+    return _mean(runs(plan.ablation_jobs("strict_split")[recipe, "strict"])["score"])
 
 
 def _mean(values: pd.Series) -> float | None:

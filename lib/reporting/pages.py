@@ -119,9 +119,10 @@ def index(
 def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], rows: pd.DataFrame) -> dict:
     """Tables and pictures of one contest's metric on the front page."""
     name = reading.TRACKS.get(metric, metric)
-    labels = board["recipe"] + "\n" + board["stage"]
+    whose = board["recipe"] + board["arm"].map(lambda arm: "" if arm == "base" else f" {arm}")
+    labels = whose + "\n" + board["stage"]
     plot = board.assign(label=labels, seconds=board["total_seconds"])
-    cost = figures_compare.cost_against_score(plot.assign(label=board["recipe"] + " " + board["stage"]), metric)
+    cost = figures_compare.cost_against_score(plot.assign(label=whose + " " + board["stage"]), metric)
     result = {
         "metric": metric,
         "name": name,

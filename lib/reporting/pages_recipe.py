@@ -22,7 +22,9 @@ def recipe(
     site: Site, plan: Plan, name: str, board: pd.DataFrame, answers: list[Answer], notebooks: dict[str, str]
 ) -> tuple[str, str]:
     """Write ``recipe_<name>``; returns (title, file) for links to it."""
-    jobs = {stage: [plan.job(name, stage, "base", seed) for seed in plan.seeds] for stage in load(Recipe, name).stages}
+    jobs = {
+        stage: [plan.job(name, stage, "base", seed) for seed in plan.seeds] for stage in load(Recipe, name).main_stages
+    }
     first = next(iter(jobs.values()))[0]
     spec = first.spec
     asked = [
@@ -70,10 +72,11 @@ def recipe(
 def _scoreboard(site: Site, name: str, board: pd.DataFrame, spec: Recipe):
     metric = board["metric"].iloc[0]
     rows = board.assign(
-        label=board["stage"],
+        label=[f"{row.arm} {row.stage}" if len(spec.members) else row.stage for row in named(board)],
         seeds=[[float(score) for score in scores.split()] for scores in board["scores"]],
         published=[
-            [p.value for p in spec.published if p.stage == stage and p.metric == metric] for stage in board["stage"]
+            [p.value for p in spec.published if (p.stage, p.arm, p.metric) == (row.stage, row.arm, metric)]
+            for row in named(board)
         ],
     )
     told = "; ".join(f"{row.stage} {formats.score(row.score)}" for row in named(board))

@@ -30,7 +30,7 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
 
     def system(row: Row) -> str:
         name = f"[{row['title']}](recipe_{row['recipe']}.md)" if link else row["title"]
-        return f"{name}\n{row['recipe']}, {row['stage']}"
+        return f"{name}\n{row['recipe']}{'' if row['arm'] == 'base' else ' ' + row['arm']}, {row['stage']}"
 
     columns = [
         Column("system", system),
@@ -51,6 +51,12 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
             "only validation pairs neither of whose videos occurs in a training pair",
         ),
         Column(
+            "leak-free",
+            lambda r: f.score(r["leak_free"]),
+            "number",
+            "the same validation pairs, trained without any pair that shares a video with them",
+        ),
+        Column(
             "oracle",
             lambda r: f.score(r["oracle"]),
             "number",
@@ -63,6 +69,8 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
     ]
     if frame["unseen"].isna().all():
         columns = [column for column in columns if column.title != "unseen"]
+    if frame["leak_free"].isna().all():
+        columns = [column for column in columns if column.title != "leak-free"]
     seeds = f.plural(int(frame["seeds"].max()), "seed")
     caption = (
         f"Validation part of {corpora}, mean over {seeds}. Interval: {ITEMS}. "

@@ -30,6 +30,7 @@ class Sizes:
     num_tags: int
     num_classes: int
     special_ids: SpecialIds
+    word_vectors: torch.Tensor | None = None  # [vocab_size, D], where the tokens have vectors of their own
 
     @classmethod
     def of(cls, store: Store, tokens: TokenSet) -> Sizes:
@@ -40,6 +41,7 @@ class Sizes:
             len(manifest["tags"] or ()),
             len(manifest["categories"] or ()),
             tokens.special,
+            None if (vectors := tokens.vectors) is None else torch.from_numpy(vectors),
         )
 
     @classmethod
@@ -54,7 +56,7 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     spec, features = job.spec.model, job.spec.features
     context: dict[str, Any] = {
         "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
-        "special_ids": sizes.special_ids, "num_text_slots": features.text.length, "num_frame_slots": features.frames.length,
+        "special_ids": sizes.special_ids, "word_vectors": sizes.word_vectors, "num_text_slots": features.text.length, "num_frame_slots": features.frames.length,
     }  # fmt: skip
     replace = load(Scale, job.scale).backbone
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)

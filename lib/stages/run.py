@@ -72,7 +72,12 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     model = build.build_model(job, sizes)
     mix = build.build_mix(job, model, sizes)
     if "init_from" in job.parents:
-        load_state(model, load_file(job.parents["init_from"].folder.weights))
+        parent = job.parents["init_from"]
+        load_state(model, load_file(parent.folder.weights))
+        if (
+            parent.stage_spec.objectives.keys() == spec.objectives.keys()
+        ):  # a second phase goes on with the heads of the first
+            load_state(mix, load_file(parent.folder.objective_weights))
     build.freeze(job, model)
     problem = pose(job, store)
     on_tags = store.track == "pairs" and spec.data.items == "videos"

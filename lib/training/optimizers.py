@@ -24,7 +24,12 @@ def optimizer_from(spec: OptimizerSpec, named: Iterable[tuple[str, nn.Parameter]
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     if not named:
         raise ValueError("freeze: every parameter of the stage is frozen, nothing would be trained; freeze less")
-    shared = {"lr": spec.lr.model_dump(), "weight_decay": spec.weight_decay, "layer_decay": spec.layer_decay}
+    shared = {
+        "lr": spec.lr.model_dump(),
+        "weight_decay": spec.weight_decay,
+        "layer_decay": spec.layer_decay,
+        "layer_groups": spec.layer_groups,
+    }
     if spec.use == "AdamW":
         return adamw(named, **shared, no_decay=spec.no_decay, eps=spec.eps, betas=spec.betas)
     groups = param_groups(named, **shared, no_decay=spec.no_decay)

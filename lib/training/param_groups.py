@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +24,7 @@ def param_groups(
     layer_decay: float = 1.0,
     backbone: Sequence[str] = BACKBONE,
     no_decay: Literal["vectors", "names"] = "vectors",
+    layer_groups: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimizer, one per learning rate and decay.
 
@@ -35,6 +37,9 @@ def param_groups(
             the published behaviour: AIAC rank 1 configured 0.975 in code that never ran (quirk A7-12).
         no_decay: vectors as above; names: parameters whose name contains ``bias`` or ``LayerNorm.weight``, as AIAC rank 17
             has it, so that other norms' scales and a learnable first slot decay.
+        layer_groups: regular expressions, from input to output; the group that first finds a name has ``lr`` times
+            1/2, ..., 1, evenly in ratio (fastai's ``even_mults``); a name that none finds has ``lr``. Rank 6 claims it for
+            its pairwise stage; its code has it in a stage that never ran.
         backbone: regular expressions; a name that one of them finds belongs to the backbone.
 
     Returns:
@@ -44,17 +49,19 @@ def param_groups(
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     depths = _depths(name for name, _ in named)
     groups: dict[tuple, dict[str, Any]] = {}
+    factors = np.geomspace(0.5, 1.0, len(layer_groups)).tolist()
     for name, parameter in named:
         part = "backbone" if any(re.search(pattern, name) for pattern in backbone) else "rest"
         below = _layers_above(name, depths) if part == "backbone" and layer_decay != 1.0 else 0
         decays = parameter.ndim > 1 if no_decay == "vectors" else not re.search(r"bias|LayerNorm\.weight", name)
         group = groups.setdefault(
-            (part, below, decays),
+            (part, below, decays, place := _first(layer_groups, name)),
             {
                 "params": [],
                 "names": [],
-                "name": f"{part}{f' -{below}' if below else ''}, {'decay' if decays else 'no decay'}",
-                "lr": rates[part] * layer_decay**below,
+                "name": f"{part}{f' -{below}' if below else ''}, {'decay' if decays else 'no decay'}"
+                + (f", group {place}" if place is not None else ""),
+                "lr": rates[part] * layer_decay**below * (1.0 if place is None else factors[place]),
                 "weight_decay": weight_decay if decays else 0.0,
             },
         )
@@ -72,14 +79,21 @@ def adamw(
     eps: float = 1e-6,
     betas: tuple[float, float] = (0.9, 0.999),
     no_decay: Literal["vectors", "names"] = "vectors",
+    layer_groups: Sequence[str] = (),
 ) -> torch.optim.AdamW:
     """torch's AdamW over ``param_groups``, in its fused form (one kernel instead of ten small ones per parameter).
 
     The original's AdamW (transformers 4) adds epsilon before the bias correction and decays after the step; the
     difference is confined to the first steps (A7-13). Used by: both recipes.
     """
-    groups = param_groups(named, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay, no_decay=no_decay)
+    groups = param_groups(
+        named, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay, no_decay=no_decay, layer_groups=layer_groups
+    )
     return torch.optim.AdamW(groups, eps=eps, betas=betas, fused=True)
+
+
+def _first(patterns: Sequence[str], name: str) -> int | None:
+    return next((place for place, pattern in enumerate(patterns) if re.search(pattern, name)), None)
 
 
 LAYER = re.compile(r"^(.*\.layers?)\.(\d+)\.")
