@@ -39,7 +39,7 @@ CAPTIONS = {
 
 def scored_job(plan: Plan, recipe: str) -> Job:
     """The first stage of a recipe that is judged by the task's own metric, first seed."""
-    for stage in load(Recipe, recipe).stages:
+    for stage in load(Recipe, recipe).main_stages:
         job = plan.job(recipe, stage, "base", plan.seeds[0])
         if gather.metrics_of(job)["primary"] in gather.TASK_METRICS:
             return job

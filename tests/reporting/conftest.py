@@ -125,7 +125,7 @@ def fake_run(job: Job) -> None:
     level = (
         1.0 + sum(effect for name, effect in EFFECTS.items() if name in (job.folder.path.parent.name, job.stage)) * 4
     )
-    kind = "tags" if job.stage == "pretrain" else job.corpus.track
+    kind = "tags" if job.stage.startswith("pretrain") else job.corpus.track
     write_text(run.job, yaml.safe_dump(job.to_dict()))
     metrics = {
         "schema": 1,

@@ -10,7 +10,7 @@ from lib.runs.paths import notebooks
 
 PARAMETERS = {
     "05_ablation": {"ablation": "ema"},
-    "06_ensemble": {"ensemble": "aiac_rank1_concat"},
+    "06_ensemble": {"ensemble": "aiac_rank1_jobs"},
     "07_leaderboard": {"systems": "wechat_baseline"},
 }
 
