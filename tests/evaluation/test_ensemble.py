@@ -80,3 +80,14 @@ def test_weighted_logits_know_no_constant_stay_finite_and_count_their_weights():
     assert np.isfinite(WeightedLogits()([np.array([[0.0, 1e4]])])).all()
     with pytest.raises(ValueError, match="1 weights for 2 members"):
         WeightedLogits(weights=[1.0])(members)
+
+
+def test_10_r17_6_sum_of_two_models():
+    """R17-6: norms of the sum are 1, it is normalize(a + b), and the order of the two changes nothing."""
+    rng = np.random.default_rng(0)
+    a, b = (unit / np.linalg.norm(unit, axis=1, keepdims=True) for unit in rng.standard_normal((2, 50, 16)))
+    joined = MeanEmbedding(normalise=True)([a, b])
+    norm = np.linalg.norm(joined, axis=1, keepdims=True)
+    expected = (a + b) / np.linalg.norm(a + b, axis=1, keepdims=True)
+    assert np.allclose(joined / norm, expected, atol=1e-6)
+    assert np.array_equal(MeanEmbedding(normalise=True)([b, a]), joined)

@@ -121,3 +121,15 @@ def test_adamw_step_by_hand():
     adamw([("model.head.weight", parameter)], lr=0.1, weight_decay=0.01, eps=1e-6).step()
     expected = [1.0 * 0.999 - 0.1 * 0.5 / (0.5 + 1e-6), -2.0 * 0.999 + 0.1 * 0.25 / (0.25 + 1e-6)]
     torch.testing.assert_close(parameter.detach(), torch.tensor([expected]), rtol=0, atol=1e-6)
+
+
+def test_aiac_10_r6_7_layer_groups():
+    """R6-7 and table B3.4: GRU-LXMERT's six groups, from half the rate to the whole, evenly in ratio."""
+    layers = ["model.text.table", "model.fusion.gru", *(f"model.fusion.layers.{i}.w" for i in range(3)), "model.head.w"]
+    named = [(name, torch.nn.Parameter(torch.zeros(2, 2))) for name in [*layers, "mix.terms.tags.w"]]
+    patterns = [r"model\.text", r"gru", r"layers\.0", r"layers\.1", r"layers\.2", r"model\.head"]
+    groups = param_groups(named, lr=1e-4, layer_groups=patterns)
+    rates = {name: group["lr"] for group in groups for name in group["names"]}
+    published = [5.00e-5, 5.74e-5, 6.60e-5, 7.58e-5, 8.71e-5, 10.0e-5]
+    assert [rates[name] for name in layers] == pytest.approx(published, rel=1e-3)
+    assert rates["mix.terms.tags.w"] == 1e-4
