@@ -35,7 +35,7 @@ class Frames(Protocol):
 class FrameSet:
     """A frame set on disk: ``features.json``, ``frames.f16`` (all frames end to end), ``offsets.npy`` int64 [N + 1].
 
-    Videos in quarantine have no frames; ``rejects.parquet`` says why.
+    ``names`` and ``lengths`` are as those of a token set whose only field is ``frames``. Videos in quarantine have no frames; ``rejects.parquet`` says why.
 
     Raises:
         FileNotFoundError: there is no finished set; says how to make one.
@@ -49,6 +49,7 @@ class FrameSet:
                 f"-p corpus <corpus> -p features {self.folder.name}"
             )
         self.about = read_json(self.folder / "features.json")
+        self.names = ["frames"]
         self.frame_dim: int = self.about["frame_dim"]
         self._offsets = np.load(self.folder / "offsets.npy")
         self.n_frames: np.ndarray = np.diff(self._offsets).astype(np.int32)
@@ -56,6 +57,10 @@ class FrameSet:
 
     def __len__(self) -> int:
         return len(self.n_frames)
+
+    def lengths(self, field: str = "frames") -> np.ndarray:
+        """Frames per video, int32 [N]."""
+        return self.n_frames
 
     def frames(self, row: int) -> np.ndarray:
         """float16 [n, D], a fresh array; n = 0 for a video in quarantine."""
