@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from lib.data.store import Store
 from lib.runs.files import read_json
 from lib.runs.paths import shown
-
-
-class Frames(Protocol):
-    """What a loader asks of whatever holds frame features: a ``Store`` or a ``FrameSet``."""
-
-    frame_dim: int | None
-
-    @property
-    def n_frames(self) -> np.ndarray:
-        """int32 [N]."""
-        ...
-
-    def frames(self, row: int) -> np.ndarray:
-        """float16 [n, D], a fresh array."""
-        ...
-
-    def read_frames(self, row: int, out: np.ndarray) -> None:
-        """Fill a contiguous float16 [n, D]."""
-        ...
 
 
 class FrameSet:
@@ -90,6 +70,9 @@ class FrameSet:
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(state["folder"])
+
+
+Frames = Store | FrameSet  # what holds frame features: n_frames, frame_dim, frames(row), read_frames(row, out)
 
 
 def choose(store: Store, folder: Path | None) -> Frames:

@@ -7,7 +7,6 @@ disk, so a build that was killed goes on after the last whole shard, with the by
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import deque
@@ -27,6 +26,7 @@ from lib.features import frames as frame_rules
 from lib.features.encoders import ImageEncoder
 from lib.features.frame_sets import FrameSet
 from lib.features.pictures import decode
+from lib.features.shards import Progress
 from lib.recipes.specs import FeatureSet, ImagesSpec
 from lib.runs.files import read_json, write_json
 from lib.runs.paths import shown
@@ -70,29 +70,36 @@ def build(
             f"{shown(store.path)}: this corpus came without pictures; import one that has them, or use its own features "
             "with features.frames.set: given"
         )
-    encoder = ImageEncoder(images, encoder_name, device)
     partial = folder.with_name(folder.name + ".partial")
+    if (partial / "features.json").exists() and read_json(partial / "features.json")["digest"] == digest:
+        return _install(partial, folder)  # complete, but killed on its way to its place
+    encoder = ImageEncoder(images, encoder_name, device)
     rejects = Rejects(quarantine)
     with Progress(partial, digest, encoder.dim, len(store)) as progress:
         for row in progress.rejected:
             rejects.add(_damaged(store, row["row"], Wrong(*row["wrong"])))
         encode_all(store, images, encoder, progress, rejects, cores() if workers is None else workers)
     np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(progress.counts)]).astype(np.int64))
-    names = ["frames.f16", "offsets.npy", "features.json"]
     if quarantine:
         rejects.write(partial / "rejects.parquet")
-        names.insert(0, "rejects.parquet")
     about = {
         "digest": digest, "encoder": encoder.name, "frame_dim": encoder.dim, "videos": len(store), "frames": int(sum(progress.counts)),
         "rejected": len(rejects), "corpus": store.fingerprint,
     }  # fmt: skip
     write_json(partial / "features.json", about)
-    (partial / "shards.jsonl").unlink()
+    return _install(partial, folder)
+
+
+def _install(partial: Path, folder: Path) -> FrameSet:
+    """Put a complete set in place, file by file, because the executed notebook may lie there; ``features.json`` is last."""
     folder.mkdir(parents=True, exist_ok=True)
-    done.unlink(missing_ok=True)  # an older set must not vouch for new frames if this is killed half-way
-    for name in names:  # file by file, because the executed notebook may lie there
-        (partial / name).replace(folder / name)
-    partial.rmdir()
+    (folder / "features.json").unlink(missing_ok=True)  # an older set must not vouch for new frames
+    if not (partial / "rejects.parquet").exists() and (partial / "frames.f16").exists():
+        (folder / "rejects.parquet").unlink(missing_ok=True)
+    for name in ("rejects.parquet", "frames.f16", "offsets.npy", "features.json"):
+        if (partial / name).exists():
+            (partial / name).replace(folder / name)
+    shutil.rmtree(partial)
     return FrameSet(folder)
 
 
@@ -196,52 +203,3 @@ class Batches:
 
     def _run(self, pictures: np.ndarray) -> None:
         self._done.append(self._encode(torch.from_numpy(pictures)).to(torch.float16).numpy().astype("<f2", copy=False))
-
-
-class Progress:
-    """How far a build is: ``frames.f16`` grows by shards, ``shards.jsonl`` says which of its bytes count.
-
-    What lies there is taken over if it was begun with the same digest, dimension and corpus size, else thrown away.
-    """
-
-    def __init__(self, partial: Path, digest: str, dim: int, videos: int):
-        self.counts: list[int] = []  # frames of each finished video
-        self.rejected: list[dict] = []
-        self._dim, self._log = dim, partial / "shards.jsonl"
-        head = {"digest": digest, "dim": dim, "videos": videos}
-        lines = _whole_lines(self._log)
-        if not lines or lines[0] != head:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            lines = [head]
-        for line in lines[1:]:
-            self.counts += line["counts"]
-            self.rejected += line["wrong"]
-        self._log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        self._frames = (partial / "frames.f16").open("ab")
-        self._frames.truncate(sum(self.counts) * dim * 2)
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._frames.close()
-
-    def append(self, features: np.ndarray | None, counts: list[int], wrong: list[dict]) -> None:
-        """Features first, then the line that makes them count; both are on disk when this returns."""
-        if features is not None:
-            self._frames.write(features.tobytes())
-        self._frames.flush()
-        os.fsync(self._frames.fileno())
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"counts": counts, "wrong": wrong}, default=str) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.counts += counts
-        self.rejected += wrong
-
-
-def _whole_lines(file: Path) -> list[dict]:
-    """The lines that were written to their end."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
