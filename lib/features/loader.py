@@ -17,6 +17,7 @@ from lib.data.batch import IGNORE, Batch
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features import text as text_rules
+from lib.features.frame_sets import Frames
 from lib.features.tokens import TokenSet
 from lib.recipes.specs import FramesSpec, TextSpec
 
@@ -49,15 +50,34 @@ class Assembler:
     """Turns store rows into a Batch: tokens laid out, frames picked, both padded, labels attached."""
 
     def __init__(
-        self, store: Store, tokens: TokenSet, text: TextSpec, frames: FramesSpec, *, tags: bool = False, seed: int = 0
+        self,
+        store: Store,
+        tokens: TokenSet,
+        text: TextSpec,
+        frames: FramesSpec,
+        *,
+        tags: bool = False,
+        seed: int = 0,
+        visual: Frames | None = None,
     ):
-        """``tags``: attach the multi-hot tags (only where a loss needs them: they are K numbers a video)."""
+        """Make an assembler.
+
+        Args:
+            tags: attach the multi-hot tags (only where a loss needs them: they are K numbers a video).
+            visual: the set that ``frames.set`` names (``frame_sets.choose``); the store's own features if None.
+
+        Raises:
+            ValueError: ``frames.set`` names a set, and none is given.
+        """
+        if visual is None and frames.set != "given":
+            raise ValueError(f"features.frames.set: {frames.set} is not open; pass visual=frame_sets.choose(...)")
+        self.visual: Frames = store if visual is None else visual
         self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
         self._category = store.categories()
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
         self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[text.layout]) + 3, text.length)
-        self.frame_lengths = np.minimum(store.n_frames, frames.length)
+        self.frame_lengths = np.minimum(self.visual.n_frames, frames.length)
 
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
@@ -90,18 +110,16 @@ class Assembler:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place."""
         spec = self.frames
         rule = spec.train_sample if train and spec.train_sample != "same" else spec.sample
-        counts = np.minimum(self.store.n_frames[rows], spec.length)
-        slots = spec.length if spec.pad == "full" else int(counts.max())
-        frames = np.empty((len(rows), slots, self.store.frame_dim), dtype="<f2")
+        visual, counts = self.visual, self.frame_lengths[rows]
+        slots = spec.length if spec.pad == "full" else max(1, int(counts.max()))
+        frames = np.empty((len(rows), slots, visual.frame_dim), dtype="<f2")
         for place, row, count in zip(frames, rows.tolist(), counts.tolist(), strict=True):
-            if count == self.store.n_frames[row]:
-                self.store.read_frames(row, place[:count])
+            if count == visual.n_frames[row]:
+                visual.read_frames(row, place[:count])
             else:
                 random = rule.startswith("random")  # a pure function of video and epoch
                 generator = np.random.default_rng([self.seed, epoch, row]) if random else None
-                place[:] = self.store.frames(row)[
-                    frame_rules.pick(int(self.store.n_frames[row]), spec.length, rule, generator)
-                ]
+                place[:] = visual.frames(row)[frame_rules.pick(int(visual.n_frames[row]), spec.length, rule, generator)]
             place[count:] = 0
         # torch converts half precision ten times as fast as numpy
         return torch.from_numpy(frames).float(), np.arange(slots) < counts[:, None]

@@ -235,7 +235,7 @@ def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
         waiting = [plan.job(recipe, stage, arm, int(seed))]
         while waiting:
             one = waiting.pop()
-            for task in (plan._feature_task(one.tokens), plan._job_task(one)):
+            for task in (*map(plan._feature_task, one.feature_sets), plan._job_task(one)):
                 there.setdefault(task.outputs, task)
             waiting += one.parents.values()
         tasks = list(there.values())

@@ -85,8 +85,11 @@ class FeatureRef:
 
     @property
     def tokenizer(self) -> str:
-        spec = load(FeatureSet, self.name)
-        return spec.tokenizer if spec.use == "Words" else load(Scale, self.corpus.scale).tokenizer or spec.tokenizer
+        """Name of the tokenizer; for images, of the encoder: the model that makes the set, which a scale may replace."""
+        spec, scale = load(FeatureSet, self.name), load(Scale, self.corpus.scale)
+        if spec.images is not None:
+            return scale.encoder or spec.images.encoder
+        return spec.tokenizer if spec.use == "Words" else scale.tokenizer or spec.tokenizer
 
     @property
     def folder(self) -> Path:

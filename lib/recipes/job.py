@@ -17,7 +17,7 @@ from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names, resolve
-from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Component, Recipe, Scale, StageSpec
+from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Component, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import paths
 from lib.runs.folder import RunFolder
 
@@ -62,6 +62,16 @@ class Job:
     @property
     def tokens(self) -> FeatureRef:
         return FeatureRef(self.corpus, self.spec.features.text.set, self.corpus_given)
+
+    @property
+    def frames(self) -> FeatureRef | None:
+        """The set that frame features come from; None where they come with the corpus."""
+        name = self.spec.features.frames.set
+        return None if name == "given" else FeatureRef(self.corpus, name, self.corpus_given)
+
+    @property
+    def feature_sets(self) -> list[FeatureRef]:
+        return [self.tokens] if self.frames is None else [self.tokens, self.frames]
 
     @cached_property
     def parents(self) -> dict[str, Job]:
@@ -125,6 +135,7 @@ class Job:
                 "threads": scale.threads,
                 "corpus": self.corpus.digest,
                 "tokens": self.tokens.digest,
+                **({} if self.frames is None else {"frames": self.frames.digest}),
                 "parents": {role: parent.digest for role, parent in self.parents.items()},
                 "code": code_digest(self.modules),
             }
@@ -222,6 +233,12 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     job = Job(recipe, stage, arm, seed if fixed is None else fixed, scale, corpus, spec)
     for package, component, path in job.component_list:
         components.arguments(package, component, f"{where or paths.shown(file_of(Recipe, recipe))}: {path}")
+    for slot, ref, kinds in (("text", job.tokens, ("Tokens", "Words")), ("frames", job.frames, ("Images",))):
+        if ref is not None and (found := load(FeatureSet, ref.name).use) not in kinds:
+            raise RecipeError(
+                f"{where or paths.shown(file_of(Recipe, recipe))}: features.{slot}.set: {ref.name} is a set of {found}, "
+                f"needed is one of {' or '.join(kinds)}"
+            )
     wanted = {"aiac2021": "pairs", "wechat2022": "classes"}[spec.corpus]
     if job.corpus.track != wanted:
         raise RecipeError(

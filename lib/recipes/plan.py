@@ -162,7 +162,7 @@ class Plan:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        feature_sets = {job.tokens.folder: job.tokens for job in self.jobs}
+        feature_sets = {ref.folder: ref for job in self.jobs for ref in job.feature_sets}
         tasks = [self._corpus_task(ref) for ref in self.corpora if not ref.is_path]
         tasks += [self._eda_task(ref) for ref in self.corpora]
         tasks += [self._feature_task(ref) for ref in feature_sets.values()]
@@ -221,7 +221,7 @@ class Plan:
         )
 
     def _job_task(self, job: Job) -> Task:
-        inputs = [str(job.corpus.manifest), str(job.tokens.folder / "features.json")]
+        inputs = [str(job.corpus.manifest), *(str(ref.folder / "features.json") for ref in job.feature_sets)]
         inputs += [
             str(file) for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)
         ]

@@ -64,7 +64,7 @@ class TextSpec(Spec):
 class FramesSpec(Spec):
     """Which frames of a video a model sees (``lib.features.frames``)."""
 
-    set: str = "given"
+    set: str = "given"  # the corpus' own features, or a set of images of params/features
     length: int = Field(ge=1)
     sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head"] = "bin_centre"
     train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
@@ -276,6 +276,7 @@ class Scale(Spec):
     corpora: dict[str, str]  # contest -> corpus
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
+    encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's
     seeds: tuple[int, ...] = (0,)
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
@@ -404,13 +405,57 @@ class WordVectorSpec(Spec):
     tag_dim: int = Field(0, ge=0)  # further numbers per word: its tag profile P(tag | word), reduced
 
 
+class ImagesSpec(Spec):
+    """How pictures become frame features (``lib.features.images``, ``lib.features.encoders``)."""
+
+    encoder: str = Field(min_length=1)  # timm name, random-<timm name>, transformers name, or the folder of either
+    weights: str | None = None  # local file of weights for a timm name, instead of those timm would fetch
+    output: Literal["pooled", "projected"] = "pooled"  # projected: CLIP's space shared with text
+    size: int = Field(224, ge=8)  # pixels of a side the encoder sees
+    resize: int | None = Field(None, ge=8)  # of the shorter side before the crop; null = ``size``
+    crop: Literal["centre", "squash"] = "centre"  # squash: both sides to ``size``, nothing cut off
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    draft: bool = (
+        False  # JPEG decoded at 1/2, 1/4 or 1/8 where that is still large enough: faster, slightly other pixels
+    )
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    length: int = Field(32, ge=1)  # most pictures of a video
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head"] = "head"
+    batch_size: int = Field(64, ge=1)
+    precision: Literal["float32", "bfloat16", "float16"] = (
+        "float32"  # of the forward pass; features are kept as float16
+    )
+    shard: int = Field(64, ge=1)  # videos between two points that a killed build goes on from
+    seed: int = 0  # of random encoders
+
+    @model_validator(mode="after")
+    def possible(self) -> ImagesSpec:
+        if self.resize is not None and self.crop == "squash":
+            raise ValueError("resize: squash brings both sides to size; leave resize out or set crop: centre")
+        if self.resize is not None and self.resize < self.size:
+            raise ValueError(f"resize: {self.resize} is less than size {self.size}; the crop would leave the picture")
+        if min(self.std) <= 0:
+            raise ValueError(f"std: {self.std} has a number that is not positive")
+        return self
+
+
 class FeatureSet(Spec):
-    """A feature set of a corpus, built once by ``01_features``."""
+    """A feature set of a corpus, built once by ``01_features``: text (Tokens, Words) or frames from pixels (Images)."""
 
     about: str
-    use: Literal["Tokens", "Words"]
-    tokenizer: str  # "corpus", a pretrained tokenizer's name or local path, or, for words, jieba
+    use: Literal["Tokens", "Words", "Images"]
+    tokenizer: str = ""  # "corpus", a pretrained tokenizer's name or local path, or, for words, jieba
     vectors: WordVectorSpec | None = None  # words only
+    images: ImagesSpec | None = None  # images only
     fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
+
+    @model_validator(mode="after")
+    def has_what_it_needs(self) -> FeatureSet:
+        if (self.use == "Images") != (self.images is not None):
+            raise ValueError("images: a set with use: Images needs {encoder: ..., ...}, and no other set takes it")
+        if (self.use == "Images") == bool(self.tokenizer):
+            raise ValueError("tokenizer: sets of text need one, sets of images take none")
+        return self

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from lib.data.store import Store
+from lib.features.frame_sets import Frames
 from lib.features.text import SpecialIds
 from lib.features.tokens import TokenSet
 from lib.models.pretrained import backbone_width
@@ -33,10 +34,11 @@ class Sizes:
     word_vectors: torch.Tensor | None = None  # [vocab_size, D], where the tokens have vectors of their own
 
     @classmethod
-    def of(cls, store: Store, tokens: TokenSet) -> Sizes:
+    def of(cls, store: Store, tokens: TokenSet, visual: Frames | None = None) -> Sizes:
+        """``visual``: where frames come from, if not from the store."""
         manifest = store.manifest
         return cls(
-            store.frame_dim,
+            (store if visual is None else visual).frame_dim,
             tokens.vocab_size,
             len(manifest["tags"] or ()),
             len(manifest["categories"] or ()),

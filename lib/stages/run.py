@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
+from lib.features import frame_sets
 from lib.features.loader import Assembler, TrainLoader
 from lib.features.tokens import TokenSet
 from lib.models.pretrained import load_state
@@ -68,7 +69,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
 
     spec = job.stage_spec
     store, tokens = Store.open(job.corpus.store), TokenSet(job.tokens.folder)
-    sizes = build.Sizes.of(store, tokens)
+    visual = frame_sets.choose(store, None if job.frames is None else job.frames.folder)
+    sizes = build.Sizes.of(store, tokens, visual)
     model = build.build_model(job, sizes)
     mix = build.build_mix(job, model, sizes)
     if "init_from" in job.parents:
@@ -81,7 +83,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     build.freeze(job, model)
     problem = pose(job, store)
     on_tags = store.track == "pairs" and spec.data.items == "videos"
-    assembler = Assembler(store, tokens, job.spec.features.text, job.spec.features.frames, tags=on_tags, seed=job.seed)
+    features = job.spec.features
+    assembler = Assembler(store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual)
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
@@ -176,12 +179,12 @@ def require_inputs(job: Job) -> None:
         raise MissingRun(
             f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lib.stages.corpus {corpus.name} --scale {job.scale}"
         )
-    features = job.tokens.folder / "features.json"
-    if not features.exists():
-        given = f" -p world {job.corpus_given}" if job.corpus_given else ""
-        raise MissingRun(
-            f"feature set {job.tokens.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p scale {job.scale}{given}"
-        )
+    for ref in job.feature_sets:
+        if not (ref.folder / "features.json").exists():
+            given = f" -p world {job.corpus_given}" if job.corpus_given else ""
+            raise MissingRun(
+                f"feature set {ref.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p features {ref.name} -p scale {job.scale}{given}"
+            )
     for role, parent in job.parents.items():
         parent.folder.read_metrics(
             parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
