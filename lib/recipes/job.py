@@ -168,12 +168,19 @@ class Job:
         return RunFolder(root / "recipes" / self.recipe / self.stage / arm / f"seed{self.seed}")
 
     def _equal_arms(self):
+        name, at, fold = self.arm.partition("@")
         for arm in ("base", *self.spec.variants):
-            if arm == self.arm:
+            if arm == name:
                 break
-            if Job.load(self.recipe, self.stage, arm, self.seed, self.scale, self.corpus_given).digest == self.digest:
-                yield arm
+            for same in (arm, f"{arm}@{fold}") if at and fold != "0" else (arm,):
+                if self._equals(same):
+                    yield same
+        if at and self._equals(name):
+            yield name
         yield self.arm
+
+    def _equals(self, arm: str) -> bool:
+        return Job.load(self.recipe, self.stage, arm, self.seed, self.scale, self.corpus_given).digest == self.digest
 
     @property
     def notebook(self) -> str:
