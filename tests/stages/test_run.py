@@ -12,6 +12,7 @@ import pytest
 
 from lib.data.store import Store
 from lib.features.tokens import build
+from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
@@ -48,8 +49,13 @@ def prepare(home: Path) -> None:
 
 def fresh(monkeypatch, home: Path) -> None:
     monkeypatch.setenv("VIDLAB_HOME", str(home))
-    from lib.recipes import job as jobs
+    jobs._load.cache_clear()
 
+
+@pytest.fixture(scope="module", autouse=True)
+def forget():
+    """Jobs know their folders: those of this file must not be found by the next."""
+    yield
     jobs._load.cache_clear()
 
 
