@@ -21,7 +21,7 @@ def ids(*pairs: tuple[object, object]) -> tuple[np.ndarray, np.ndarray]:
 GRAPHS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=80)
 
 
-def test_both_mod_5_is_the_published_rule():
+def test_aiac_10_r1_6_both_mod_5_is_the_published_rule():
     """AIAC rank 1: a pair validates if both ids are 0 mod 5; all others train."""
     train, val = splits.both_mod_k(*ids((5, 10), (5, 11), (3, 10), (3, 4)))
     assert val.tolist() == [True, False, False, False]
@@ -109,7 +109,7 @@ def test_holdout_of_rare_classes_is_quiet(recwarn: pytest.WarningsRecorder):
     assert not recwarn.list
 
 
-def test_rank_target():
+def test_aiac_10_r1_5_rank_target():
     """Specification R1-5: ranks [1.5, 1.5, 3, 4], then (r - 1.5) / 2.5."""
     scores = np.array([0.2, 0.2, 0.5, 1.0])
     assert RankTarget(scores)(scores) == pytest.approx([0, 0, 0.6, 1])

@@ -136,7 +136,7 @@ def test_golden_concat_svd():
     assert (z[pairs[:, 0]] * z[pairs[:, 1]]).sum(1) == pytest.approx(case.array("out/cosine_svd"), abs=1e-4)
 
 
-def test_10_r1_1_identical_members_keep_their_cosines():
+def test_aiac_10_r1_1_identical_members_keep_their_cosines():
     """AIAC specification 10, R1-1."""
     unit = np.random.default_rng(0).standard_normal((300, 32))
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)

@@ -21,7 +21,7 @@ def one(fields: list[np.ndarray], layout: str, length: int) -> tuple[list[int], 
     return ids[0].tolist(), types[0].tolist()
 
 
-def test_r1_4_layouts():
+def test_aiac_10_r1_4_layouts():
     """AIAC specification 10, R1-4: a 60-character title keeps 33 or 34 pieces; cls-first begins [CLS] [SEP]."""
     title = np.arange(10, 70)
     first, _ = one([title], "cls_sep_title", 36)

@@ -33,7 +33,7 @@ def test_equal_to_transformers(ours, theirs, total, warmup):
     )
 
 
-def test_r1_6_warmup_lengths():
+def test_aiac_10_r1_6_warmup_lengths():
     """Section 10, R1-6: int(0.06 * 332379) = 19942; int(0.06 * 20429) = 1225."""
     assert WarmupCosine(total_steps=332379, warmup=0.06).warmup == 19942
     assert WarmupCosine(total_steps=20429, warmup=0.06).warmup == 1225
