@@ -134,6 +134,7 @@ class OptimizerSpec(Spec):
     betas: tuple[float, float] = (0.9, 0.999)
     layer_decay: float = Field(1.0, gt=0, le=1)
     no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
+    tensor_norm: float | None = Field(1.0, gt=0)  # BertAdam only: limit of each tensor's gradient; null: no clipping
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -172,7 +173,7 @@ class StageSpec(Spec):
     objectives: dict[str, ObjectiveSpec]
     optimizer: OptimizerSpec
     schedule: Component
-    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides
+    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides (tensor_norm)
     freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
     freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
     ema: EmaSpec | None = None
