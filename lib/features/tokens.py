@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from lib.data.store import Store
 from lib.features import vocabulary
+from lib.features.keywords import prepare
 from lib.features.text import SpecialIds
 from lib.recipes.specs import FeatureSet
 from lib.runs.files import read_json, write_json
@@ -162,4 +163,7 @@ def _columns(videos: list, spec: FeatureSet) -> dict[str, list[str]]:
         "asr": lambda video: video.asr,
         "ocr": lambda video: ",".join(text for _, text in sorted(video.ocr, key=lambda line: line[0])),
     }
-    return {field: [read[field](video)[: spec.max_characters] for video in videos] for field in spec.fields}
+    if spec.rules is None:
+        return {field: [read[field](video)[: spec.max_characters] for video in videos] for field in spec.fields}
+    prepared = [prepare({field: get(video) for field, get in read.items()}, spec.rules) for video in videos]
+    return {field: [fields[field][: spec.max_characters] for fields in prepared] for field in spec.fields}

@@ -53,9 +53,9 @@ class TextSpec(Spec):
     """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
 
     set: str = "tokens"
-    layout: Literal["cls_sep_title", "cls_title", "cls_title_cut", "packed", "title_asr", "title_asr_cut", "words"] = (
-        "cls_title"
-    )
+    layout: Literal[
+        "cls_sep_title", "cls_title", "cls_title_cut", "packed", "blocks", "title_asr", "title_asr_cut", "words"
+    ] = "cls_title"
     length: int = Field(ge=4)
     pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
 
@@ -65,7 +65,9 @@ class FramesSpec(Spec):
 
     set: str = "given"
     length: int = Field(ge=1)
-    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head"] = "bin_centre"
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head", "head_or_step"] = (
+        "bin_centre"
+    )
     train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
     pad: Literal["batch", "full"] = "batch"
 
@@ -109,7 +111,7 @@ class DataSpec(Spec):
     hold: SplitSpec | None = (
         None  # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
     )
-    unlabeled: bool = False  # pretraining: also videos whose tags are unknown
+    unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
     target: Literal["raw", "rank", "rank_all"] = (
         "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
     )
@@ -119,6 +121,16 @@ class DataSpec(Spec):
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
     limit: int | None = Field(None, ge=1)
+    resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
+
+    @field_validator("resample")
+    @classmethod
+    def table_ascends(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        sizes = [size for size, _ in value]
+        if sizes != sorted(set(sizes)) or any(size < 1 or times < 1 for size, times in value):
+            raise ValueError(f"wants pairs of ascending category sizes and how often, both at least 1; got {value}")
+        return value
 
 
 class LearningRate(Spec):
@@ -156,7 +168,7 @@ class RewindSpec(Spec):
 
 
 class EvaluationSpec(Spec):
-    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss
+    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
     every: int = Field(0, ge=0)  # steps; 0 = once an epoch
     keep: Literal["best", "last"] = "best"
     limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
@@ -284,6 +296,7 @@ SCALE_MAY_SET = (
     "data.epochs",
     "data.min_steps",
     "data.limit",
+    "data.resample",
     "data.split.k",
     "data.split.use",
     "optimizer.lr",
@@ -305,6 +318,7 @@ SCALE_MAY_SET = (
     "model.fusion.heads",
     "model.fusion.ffn",
     "rewind.window",
+    "ema.decay",
 )
 
 
@@ -391,6 +405,15 @@ class WordVectorSpec(Spec):
     tag_dim: int = Field(0, ge=0)  # further numbers per word: its tag profile P(tag | word), reduced
 
 
+class FieldRules(Spec):
+    """What happens to the fields of a video before they are cut into tokens (``lib.features.keywords``)."""
+
+    fillers: str = ""  # runs of three or more of one of these characters leave the ASR
+    keywords: int = Field(0, ge=0)  # characters of title and of key words that make the title; 0: the title as it is
+    shortest_title: int = Field(0, ge=0)  # shorter titles are dropped, key words and all (quirk R2)
+    ends: int = Field(0, ge=0)  # characters kept of either end of a long field; 0: all up to ``max_characters``
+
+
 class FeatureSet(Spec):
     """A feature set of a corpus, built once by ``01_features``."""
 
@@ -401,3 +424,4 @@ class FeatureSet(Spec):
     fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
+    rules: FieldRules | None = None  # tokens only
