@@ -7,36 +7,42 @@ title, OCR and ASR together.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lib.recipes.specs import FieldRules
 
-STOP_WORDS = ("是", "的", "嗯", "呀")
+STOP_WORDS = frozenset("是的嗯呀")
+WORD = re.compile(r"\b\w+\b")
 
 
 def keywords(text: str) -> str:
     """What is between white space and punctuation, sorted by tf-idf, highest first, a space behind each.
 
     The documents of this idf are the parts of this one text between white space, so a word that stands in few of them is
-    a key word (quirk R1); its weight is the highest in any of them. The original also cuts the documents with jieba and
+    a key word (quirk R1); its weight is the highest in any of them. The numbers are scikit-learn's ``TfidfVectorizer``'s
+    (smooth idf, rows of unit length) without its preparations, which cost more than the work. The original also cuts the documents with jieba and
     joins them again with nothing in between, which changes nothing.
 
     >>> keywords("Hello worldhello 的 world world")
     'worldhello world hello '
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    documents = text.split()
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", stop_words=list(STOP_WORDS))
-    try:
-        weights = vectorizer.fit_transform(documents).max(axis=0).toarray()[0]
-    except ValueError:  # what scikit-learn says to documents without a single word
-        return ""
-    ranked = sorted(zip(weights.tolist(), vectorizer.get_feature_names_out().tolist(), strict=True), reverse=True)
-    return "".join(f"{word} " for _, word in ranked)
+    documents = [
+        Counter(word for word in WORD.findall(part.lower()) if word not in STOP_WORDS) for part in text.split()
+    ]
+    found_in = Counter(word for document in documents for word in document)
+    idf = {word: math.log((1 + len(documents)) / (1 + count)) + 1 for word, count in found_in.items()}
+    weights: dict[str, float] = {}
+    for document in documents:
+        row = {word: document[word] * idf[word] for word in sorted(document)}
+        norm = math.sqrt(sum(weight * weight for weight in row.values()))
+        for word, weight in row.items():
+            weights[word] = max(weights.get(word, 0.0), weight / norm)
+    return "".join(f"{word} " for word in sorted(weights, key=lambda word: (weights[word], word), reverse=True))
 
 
 def both_ends(text: str, count: int) -> str:
@@ -57,19 +63,19 @@ def without_runs(text: str, fillers: str) -> str:
     return re.sub("|".join(f"{re.escape(filler)}{{3,}}" for filler in fillers), "", text) if fillers else text
 
 
-def prepare(fields: Mapping[str, str], rules: FieldRules) -> dict[str, str]:
-    """The fields of one video under a feature set's rules.
+def prepare(field: str, fields: Mapping[str, str], rules: FieldRules) -> str:
+    """One field of a video under a feature set's rules.
 
     Args:
-        fields: title, ocr and asr, whole.
+        field: title, ocr or asr.
+        fields: all three, whole.
         rules: which steps, and how many characters.
     """
-    title, ocr, asr = fields["title"], fields["ocr"], without_runs(fields["asr"], rules.fillers)
-    if rules.keywords:
-        found = keywords(title + ocr + asr)  # no separator: words grow together where fields meet (R1)
-        title = title[: rules.keywords] + found[: rules.keywords] if len(title) >= rules.shortest_title else ""
-    elif rules.ends:
-        title = both_ends(title, rules.ends)
-    if rules.ends:
-        ocr, asr = both_ends(ocr, rules.ends), both_ends(asr, rules.ends)
-    return {"title": title, "ocr": ocr, "asr": asr}
+    text = without_runs(fields["asr"], rules.fillers) if field == "asr" else fields[field]
+    if field == "title" and rules.keywords:
+        if len(text) < rules.shortest_title:
+            return ""
+        spoken = without_runs(fields["asr"], rules.fillers)
+        found = keywords(text + fields["ocr"] + spoken)  # no separator: words grow together where fields meet (R1)
+        return text[: rules.keywords] + found[: rules.keywords]
+    return both_ends(text, rules.ends) if rules.ends else text

@@ -163,11 +163,10 @@ def _videos(job: Job, store: Store) -> Problem:
             train=Items(train[: data.limit], group=None if group is None else group[: data.limit]), rows=held
         )
     if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
-        val = splits.random_split(
-            labels[rows], fraction=1 / data.split.k, seed=data.split.seed, fold=data.split.fold
-        ).val
+        size = 1 / data.split.k
+        train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
         held = rows[val][: job.stage_spec.evaluation.limit]
-        return Problem(train=Items(rows[~val][: data.limit]), rows=held)
+        return Problem(train=Items(rows[train][: data.limit]), rows=held)
     labelled = rows[labels[rows] >= 0]
     chosen = splits.random_split if data.split.use == "random" else splits.holdout
     train, val = chosen(labels[labelled], fraction=1 / data.split.k, seed=data.split.seed, fold=data.split.fold)

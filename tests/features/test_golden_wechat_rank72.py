@@ -4,9 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from lib.data.resampling import repeats, resample
+from lib.data.twin.random import facts
 from lib.features.frames import pick
 from lib.features.keywords import both_ends, keywords, prepare, without_runs
 from lib.features.text import SpecialIds, lay_out
@@ -47,7 +51,7 @@ def test_ids_and_masks(case, tokenizer):
         SimpleNamespace(title=text["title"], asr=text["asr"], ocr=list(enumerate(text["ocr"])))
         for text in case.json("texts")
     ]
-    columns = _columns(videos, load(FeatureSet, "tokens_blocks"))
+    columns = _columns(videos, load(FeatureSet, "tokens_blocks"), FIELDS)
     encoded = [
         [encoding.ids for encoding in tokenizer.encode_batch(columns[field], add_special_tokens=False)]
         for field in FIELDS
@@ -68,16 +72,27 @@ def test_key_words(case):
     assert keywords("") == keywords("的 是 。") == ""
 
 
+@given(st.text("猫和老鼠的是。,_aB é\t", max_size=60))
+def test_key_words_are_those_of_scikit_learn(text):
+    """Words, weights and the order of ties."""
+    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", stop_words=["是", "的", "嗯", "呀"])
+    try:
+        weights = vectorizer.fit_transform(text.split()).max(axis=0).toarray()[0]
+    except ValueError:
+        assert keywords(text) == ""
+        return
+    ranked = sorted(zip(weights, vectorizer.get_feature_names_out(), strict=True), reverse=True)
+    assert keywords(text) == "".join(f"{word} " for _, word in ranked)
+
+
 def test_rules_of_fields():
     rules = load(FeatureSet, "tokens_blocks").rules
     fields = {"title": "一", "ocr": "x" * 64 + "y" * 64 + "z" * 64, "asr": "嗯嗯嗯嗯好"}
-    found = prepare(fields, rules)
+    found = {field: prepare(field, fields, rules) for field in FIELDS}
     assert found == {"title": "", "ocr": "x" * 64 + "z" * 64, "asr": "好"}, "R2: a title of one character is dropped"
-    mended = prepare(fields, rules.model_copy(update={"shortest_title": 0}))
-    assert mended["title"].startswith("一")
-    plain = prepare(fields, rules.model_copy(update={"keywords": 0}))
-    assert plain["title"] == "一", "without key words the title stays"
-    assert len(prepare(fields | {"title": "t" * 300}, rules)["title"]) == 128
+    assert prepare("title", fields, rules.model_copy(update={"shortest_title": 0})).startswith("一")
+    assert prepare("title", fields, rules.model_copy(update={"keywords": 0})) == "一", "without key words it stays"
+    assert len(prepare("title", fields | {"title": "t" * 300}, rules)) == 128
     assert both_ends("a" * 127, 64) == "a" * 127 and both_ends("a" * 130, 64) == "a" * 128
 
 
@@ -109,6 +124,13 @@ def test_resampling(case):
     index = resample(labels, labels, SIZES)
     np.testing.assert_array_equal(np.bincount(labels[index]), rows)
     assert (np.diff(index) >= 0).all()
+
+
+def test_invariant_9_rows_over_the_published_counts():
+    counts = np.array(list(facts("wechat2022")["class_counts"].values()))
+    often = repeats(counts, SIZES)
+    assert (often * counts).sum() == 175_567
+    assert [int((often == times).sum()) for times in (5, 3, 2, 1)] == [68, 88, 27, 17]
 
 
 def test_r15_counts_validation_videos_too():
