@@ -34,6 +34,7 @@ class Batch:
     token_labels: Tensor | None = None  # int64 [B, T]; -100 where not selected for prediction
     frame_selected: Tensor | None = None  # bool [B, F]; frames whose input was replaced by zeros
     clean_frames: Tensor | None = None  # float32 [B, F, D]; frames before corruption
+    matched: Tensor | None = None  # float32 [B]; 0 where the frames are another video's
 
     def __len__(self) -> int:
         return self.rows.shape[0]

@@ -15,14 +15,14 @@ from lib.features.loader import EvalLoader
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, loader: EvalLoader, accelerator: Accelerator, what: Literal["embedding", "logits"]
+    model: nn.Module, loader: EvalLoader, accelerator: Accelerator, what: Literal["embedding", "logits", "pooled"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over videos without touching its mode for longer than the call.
 
     With several processes each takes every n-th batch; all get the whole result.
 
     Returns:
-        rows int64 [N] ascending, values float32 [N, E] (embeddings L2-normalised) or [N, C].
+        rows int64 [N] ascending, values float32 [N, E] (embeddings and pooled vectors L2-normalised) or [N, C].
     """
     was_training = model.training
     model.eval()
@@ -33,7 +33,7 @@ def predict(
         with accelerator.autocast():
             outputs = model(batch.to(accelerator.device))
         value = getattr(outputs, what).float()
-        values.append((nn.functional.normalize(value, dim=-1) if what == "embedding" else value).cpu().numpy())
+        values.append((nn.functional.normalize(value, dim=-1) if what != "logits" else value).cpu().numpy())
         rows.append(batch.rows.numpy())
     model.train(was_training)
     if accelerator.num_processes > 1:

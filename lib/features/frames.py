@@ -8,6 +8,7 @@ floor_step          every ``n // S``-th frame, then the first S: drops the tail 
 bin_centre          ``floor((i + 0.5) * n / S)``: the centre of S equal bins                 the fixed rule
 segment_centre      ``i * d + d // 2`` with ``d = n // S``: the first S while n < 2 S       AIAC rank 6
 head                the first S                                                            official extractor
+head_or_step        the first S while n <= 3 S, then every ``n // S``-th (quirk R4)         WeChat rank 72
 random_sorted       a random S-subset in order                                             WeChat baseline, training
 random_bin          one uniform draw from each of S equal bins                             WeChat top systems, training
 ==================  =====================================================================  =========================
@@ -48,8 +49,10 @@ def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = 
         return slot * (n // slots) + n // slots // 2
     if rule == "bin_centre":
         return ((slot + 0.5) * n / slots).astype(np.int64)
-    if rule == "head":
+    if rule == "head" or (rule == "head_or_step" and n <= 3 * slots):
         return slot
+    if rule == "head_or_step":
+        return slot * (n // slots)
     if generator is None:
         raise ValueError(f"frame rule {rule!r} needs a random generator")
     if rule == "random_sorted":

@@ -8,6 +8,8 @@ cls_title_cut   ``[CLS] title [SEP]``, cut at the end: a long title loses its [S
 title_asr_cut   ``[CLS] title [SEP] asr``, cut at the end, no last [SEP]; types 0, 1    AIAC rank 17, first model
 words           the first words, nothing else                                           AIAC rank 6
 packed          ``[CLS] title [SEP] ocr [SEP] asr [SEP]``, the longest field cut first  WeChat default
+blocks          ``[CLS]`` and three blocks ``[CLS] field [SEP]``, each padded to a third    WeChat rank 72
+                and followed by ``[SEP]``: padding inside (quirk R5)
 ==============  ======================================================================  ==========================
 """
 
@@ -25,6 +27,7 @@ FIELDS = {
     "title_asr_cut": ("title", "asr"),
     "words": ("title",),
     "packed": ("title", "ocr", "asr"),
+    "blocks": ("title", "ocr", "asr"),
 }
 
 
@@ -88,6 +91,8 @@ def lay_out(
     """
     if layout in ("words", "cls_title_cut", "title_asr_cut"):
         return _cut_at_the_end(flat, starts, lengths, layout, length, special, full)
+    if layout == "blocks":
+        return _in_blocks(flat, starts, lengths, length, special)
     front = [special.cls, special.sep] if layout == "cls_sep_title" else [special.cls]
     kept = cut_longest_first(lengths, length - len(front) - len(lengths))
     ends = len(front) + kept.sum(axis=0) + len(kept)
@@ -104,6 +109,27 @@ def lay_out(
             types[(place >= cursor[:, None]) & (place <= (cursor + size)[:, None])] = 1
         cursor = cursor + size + 1
     return ids, place < ends[:, None], types
+
+
+def _in_blocks(flat, starts, lengths, length, special) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Always 4 + 3 blocks wide, whatever is in them: 388 with blocks of 128."""
+    size = (length - 1 - len(lengths)) // len(lengths)
+    if size < 2:
+        raise ValueError(
+            f"features.text.length: three blocks with [CLS] and [SEP] in each need 10 tokens, not {length}"
+        )
+    ids = np.full((lengths.shape[1], 1 + (size + 1) * len(lengths)), special.pad, dtype=np.int64)
+    mask = np.zeros(ids.shape, dtype=bool)
+    ids[:, 0], mask[:, 0] = special.cls, True
+    rows = np.arange(len(ids))
+    for number, (start, count) in enumerate(zip(starts, np.minimum(lengths, size - 2), strict=True)):
+        first = 1 + number * (size + 1)
+        video, token = (np.arange(count.max(initial=0)) < count[:, None]).nonzero()
+        ids[video, first + 1 + token] = flat[start[video] + token]
+        ids[:, first], ids[rows, first + 1 + count], ids[:, first + size] = special.cls, special.sep, special.sep
+        mask[:, first : first + size] = np.arange(size) < count[:, None] + 2
+        mask[:, first + size] = True
+    return ids, mask, np.zeros_like(ids)
 
 
 def _cut_at_the_end(flat, starts, lengths, layout, length, special, full) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Floor 3: five slots of a model (text, frames, fusion, pooling, head); each offers what a recipe may name."""
 
 from lib.models.cross_modal import CrossModal
+from lib.models.cross_modal_encoder import CrossModalEncoder
 from lib.models.cross_transformer import CrossTransformer
 from lib.models.early_fusion import EarlyFusion
 from lib.models.enhanced_rcnn import EnhancedRcnn
@@ -23,6 +24,7 @@ __all__ = [
     "ClsPool",
     "ConcatSE",
     "CrossModal",
+    "CrossModalEncoder",
     "CrossTransformer",
     "EarlyFusion",
     "Embeddings",

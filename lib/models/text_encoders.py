@@ -53,7 +53,7 @@ class BertText(nn.Module):
 
     ``pooled`` is the tanh pooler's output of the first token or that token's state itself; None without the pooler.
     Used by: the WeChat baseline and the dual-stream systems; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state
-    in its first model and a layer norm without token types in its second.
+    in its first model and a layer norm without token types in its second; WeChat rank 72 takes the states alone.
 
     Args:
         backbone: architecture and weights (see ``pretrained``).
@@ -66,6 +66,7 @@ class BertText(nn.Module):
         second_mask_value: value of the text mask m of the second video of every pair. AIAC rank 6 has 2 there (B7-5):
             BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
             that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
+        still_first_rows: position 0 and token type 0 get no gradient, as if they were padding (WeChat rank 72, R10).
 
     Raises:
         ValueError: an unknown ``pool``, or a mask value below 1.
@@ -81,6 +82,7 @@ class BertText(nn.Module):
         norm: bool = False,
         token_types: bool = True,
         second_mask_value: int = 1,
+        still_first_rows: bool = False,
     ) -> None:
         super().__init__()
         if pool not in ("tanh", "first"):
@@ -97,6 +99,8 @@ class BertText(nn.Module):
         for name in ("embeddings", "encoder", "pooler"):
             if getattr(self, name) is not None:
                 resolved.load_into(getattr(self, name), f"bert.{name}.")
+        if still_first_rows:  # set after the weights, so that the rows keep their numbers
+            self.embeddings.position_embeddings.padding_idx = self.embeddings.token_type_embeddings.padding_idx = 0
         self.norm = nn.LayerNorm(resolved.config.hidden_size, eps=1e-5) if norm else None
         self.pool, self.token_types = pool, token_types
         self.output_dim: int = resolved.config.hidden_size

@@ -3,6 +3,7 @@
 from lib.objectives.category import CategoryCE
 from lib.objectives.distill import SoftLabels, SoftSimilarity
 from lib.objectives.masking import MaskedFrames, MaskedTokens
+from lib.objectives.matching import VideoTextMatching
 from lib.objectives.nearest_level import NearestLevel
 from lib.objectives.similarity import CosineRegression
 from lib.objectives.tags import TagBCE, TagFocal
@@ -17,4 +18,5 @@ __all__ = [
     "SoftSimilarity",
     "TagBCE",
     "TagFocal",
+    "VideoTextMatching",
 ]

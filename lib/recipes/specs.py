@@ -54,9 +54,9 @@ class TextSpec(Spec):
     """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
 
     set: str = "tokens"
-    layout: Literal["cls_sep_title", "cls_title", "cls_title_cut", "packed", "title_asr", "title_asr_cut", "words"] = (
-        "cls_title"
-    )
+    layout: Literal[
+        "cls_sep_title", "cls_title", "cls_title_cut", "packed", "blocks", "title_asr", "title_asr_cut", "words"
+    ] = "cls_title"
     length: int = Field(ge=4)
     pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
 
@@ -66,7 +66,9 @@ class FramesSpec(Spec):
 
     set: str = "given"  # the corpus' own features, or a set of images of params/features
     length: int = Field(ge=1)
-    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head"] = "bin_centre"
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head", "head_or_step"] = (
+        "bin_centre"
+    )
     train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
     pad: Literal["batch", "full"] = "batch"
 
@@ -110,7 +112,7 @@ class DataSpec(Spec):
     hold: SplitSpec | None = (
         None  # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
     )
-    unlabeled: bool = False  # pretraining: also videos whose tags are unknown
+    unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
     target: Literal["raw", "rank", "rank_all"] = (
         "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
     )
@@ -120,6 +122,16 @@ class DataSpec(Spec):
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
     limit: int | None = Field(None, ge=1)
+    resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
+
+    @field_validator("resample")
+    @classmethod
+    def table_ascends(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        sizes = [size for size, _ in value]
+        if sizes != sorted(set(sizes)) or any(size < 1 or times < 1 for size, times in value):
+            raise ValueError(f"wants pairs of ascending category sizes and how often, both at least 1; got {value}")
+        return value
 
 
 class LearningRate(Spec):
@@ -138,6 +150,7 @@ class OptimizerSpec(Spec):
         str, ...
     ] = ()  # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
     no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
+    tensor_norm: float | None = Field(1.0, gt=0)  # BertAdam only: limit of each tensor's gradient; null: no clipping
 
     @field_validator("lr", mode="before")
     @classmethod
@@ -159,7 +172,7 @@ class RewindSpec(Spec):
 
 
 class EvaluationSpec(Spec):
-    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss
+    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
     every: int = Field(0, ge=0)  # steps; 0 = once an epoch
     keep: Literal["best", "last"] = "best"
     limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
@@ -176,7 +189,7 @@ class StageSpec(Spec):
     objectives: dict[str, ObjectiveSpec]
     optimizer: OptimizerSpec
     schedule: Component
-    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides
+    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides (tensor_norm)
     freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
     freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
     ema: EmaSpec | None = None
@@ -293,6 +306,7 @@ SCALE_MAY_SET = (
     "data.epochs",
     "data.min_steps",
     "data.limit",
+    "data.resample",
     "data.split.k",
     "data.split.use",
     "data.hold.k",
@@ -318,6 +332,7 @@ SCALE_MAY_SET = (
     "model.fusion.heads",
     "model.fusion.ffn",
     "rewind.window",
+    "ema.decay",
 )
 
 
@@ -440,6 +455,15 @@ class ImagesSpec(Spec):
         return self
 
 
+class FieldRules(Spec):
+    """What happens to the fields of a video before they are cut into tokens (``lib.features.keywords``)."""
+
+    fillers: str = ""  # runs of three or more of one of these characters leave the ASR
+    keywords: int = Field(0, ge=0)  # characters of title and of key words that make the title; 0: the title as it is
+    shortest_title: int = Field(0, ge=0)  # shorter titles are dropped, key words and all (quirk R2)
+    ends: int = Field(0, ge=0)  # characters kept of either end of a long field; 0: all up to ``max_characters``
+
+
 class FeatureSet(Spec):
     """A feature set of a corpus, built once by ``01_features``: text (Tokens, Words) or frames from pixels (Images)."""
 
@@ -451,6 +475,7 @@ class FeatureSet(Spec):
     fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
+    rules: FieldRules | None = None  # tokens only
 
     @model_validator(mode="after")
     def has_what_it_needs(self) -> FeatureSet:

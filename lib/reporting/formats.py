@@ -9,7 +9,7 @@ MINUS = "\N{MINUS SIGN}"
 NOTHING = "–"
 
 
-METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss"}
+METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
 
 
 def metric(name: str) -> str:

@@ -13,8 +13,8 @@ from lib.recipes.specs import Recipe
 from lib.runs.files import read_json
 from lib.runs.paths import shown
 
-TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss only says how pretraining went
-HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False}
+TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss and loss only say how pretraining went
+HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
 def metrics_of(job: Job) -> dict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.data import splits
+from lib.data.resampling import resample
 from lib.data.store import Store
 from lib.data.targets import transform
 from lib.evaluation.predict import pair_cosines
@@ -161,13 +162,21 @@ def _videos(job: Job, store: Store) -> Problem:
         return Problem(
             train=Items(train[: data.limit], group=None if group is None else group[: data.limit]), rows=held
         )
+    if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
+        size = 1 / data.split.k
+        train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
+        held = rows[val][: job.stage_spec.evaluation.limit]
+        return Problem(train=Items(rows[train][: data.limit]), rows=held)
     labelled = rows[labels[rows] >= 0]
     chosen = splits.random_split if data.split.use == "random" else splits.holdout
     train, val = chosen(labels[labelled], fraction=1 / data.split.k, seed=data.split.seed, fold=data.split.fold)
     truth = store.truth()
     held = labelled[val]
+    trained = labelled[train]
+    counted = labels[trained if data.resample_counts == "train" else labelled]
+    trained = trained[resample(labels[trained], counted, data.resample)]
     return Problem(
-        train=Items(labelled[train][: data.limit]),
+        train=Items(trained[: data.limit]),
         rows=held,
         truth=labels[held],
         oracle=None if truth is None else truth["true_category"].to_numpy()[held],

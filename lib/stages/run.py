@@ -34,7 +34,7 @@ from lib.stages.scoring import Judge
 from lib.training import loop_from
 from lib.training.seed import seed_everything
 
-HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False}
+HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
 def run(job: Job, *, again: bool = False) -> RunFolder:
@@ -91,7 +91,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     )  # fmt: skip
     tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
     tag_terms = [term for name, term in mix.terms.items() if name.split("_")[0] == "tags"]  # tags, or tags_text, ...
-    judge = Judge(problem, assembler, accelerator, tree, tag_terms)
+    without_labels = mix if spec.evaluation.select == "loss" else None
+    judge = Judge(problem, assembler, accelerator, tree, tag_terms, without_labels)
     steps = max(1, spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch))
 
     trainer = loop_from(
@@ -104,13 +105,13 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     rows, values = judge.predict(model)
     metrics: dict[str, Any] = {
         "schema": 1, "job": {**job.parameters, "corpus": job.corpus.label}, "digest": job.digest,
-        "primary": {"pairs": "spearman", "classes": "mean_f1", "tags": "tag_loss"}[judge.kind],
+        "primary": {"pairs": "spearman", "classes": "mean_f1", "tags": "tag_loss", "loss": "loss"}[judge.kind],
         "best_step": result.best_step, "steps": result.steps, "selected_by": spec.evaluation.select,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     }  # fmt: skip
     metrics |= (
         judge.report(rows, values)
-        if judge.kind != "tags"
+        if judge.kind not in ("tags", "loss")
         else {
             "scores": {"validation": judge(model)},
             "intervals": {},

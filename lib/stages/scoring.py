@@ -16,6 +16,7 @@ from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.predict import pair_cosines, predict
 from lib.features.loader import Assembler, EvalLoader
+from lib.objectives.mix import ObjectiveMix
 from lib.stages.problem import Problem
 
 EVAL_BATCH = 256  # videos at a time; no gradients are kept, so memory is no concern
@@ -30,19 +31,27 @@ class Judge:
     accelerator: Accelerator
     tree: CategoryTree | None = None  # classes only
     tag_objectives: Sequence[torch.nn.Module] = ()  # pretraining on tags: the losses it is judged by, as a plain sum
+    objectives: ObjectiveMix | None = None  # pretraining without labels: all losses, as a plain sum
 
     @property
     def kind(self) -> str:
-        return "pairs" if self.problem.pairs is not None else "classes" if self.problem.truth is not None else "tags"
+        if self.problem.pairs is not None:
+            return "pairs"
+        if self.problem.truth is not None:
+            return "classes"
+        return "tags" if self.objectives is None else "loss"
 
     def predict(self, model: torch.nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
-        return predict(model, loader, self.accelerator, "logits" if self.kind == "classes" else "embedding")
+        what = {"classes": "logits", "loss": "pooled"}.get(self.kind, "embedding")
+        return predict(model, loader, self.accelerator, what)
 
     def __call__(self, model: torch.nn.Module) -> dict[str, float]:
         """Scores on the validation part; what the trainer calls every so often."""
         if self.kind == "tags":
             return {"tag_loss": self._tag_loss(model)}
+        if self.kind == "loss":
+            return {"loss": self._loss(model)}
         if self.kind == "classes":
             return self.scores(*self.predict(model))
         select = self.problem.select or (self.problem.pairs, self.problem.score, self.problem.target)
@@ -89,6 +98,25 @@ class Judge:
                     "mean_f1"
                 ]
         return result
+
+    @torch.inference_mode()
+    def _loss(self, model: torch.nn.Module) -> float:
+        """Mean over the videos of all objectives' losses, unweighted; what is hidden is the same at every call."""
+        mix = self.objectives
+        assert mix is not None
+        training, mixed, total, count = model.training, mix.training, 0.0, 0
+        model.eval()
+        mix.eval()
+        generator = torch.Generator().manual_seed(2022)
+        for batch in EvalLoader(self.assembler, self.problem.rows, EVAL_BATCH):
+            batch = mix.corrupt(batch, generator).to(self.accelerator.device)
+            with self.accelerator.autocast():
+                _, terms = mix(model, batch)
+            total += sum(float(value) for value in terms.values()) * len(batch)
+            count += len(batch)
+        model.train(training)
+        mix.train(mixed)
+        return total / max(count, 1)
 
     @torch.inference_mode()
     def _tag_loss(self, model: torch.nn.Module) -> float:

@@ -35,4 +35,4 @@ def optimizer_from(spec: OptimizerSpec, named: Iterable[tuple[str, nn.Parameter]
     groups = param_groups(named, **shared, no_decay=spec.no_decay)
     if spec.use == "Adam":
         return torch.optim.Adam(groups, eps=spec.eps, betas=spec.betas, fused=True)
-    return BertAdam(groups, lr=spec.lr.rest, eps=spec.eps, betas=spec.betas)
+    return BertAdam(groups, lr=spec.lr.rest, eps=spec.eps, betas=spec.betas, max_grad_norm=spec.tensor_norm)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lib.features.frames import pick
 
-RULES = ["linspace_round", "bin_centre", "floor_step", "head", "random_sorted", "random_bin"]
+RULES = ["linspace_round", "bin_centre", "floor_step", "head", "head_or_step", "random_sorted", "random_bin"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,51 @@ def test_golden_updates_with_the_stage_schedule():
     _check(case, "warm", points, gradients, update)
 
 
+@pytest.mark.parametrize("run", ["double", "single"])
+def test_golden_updates_without_clipping(run):
+    """WeChat rank 72: BertAdam's own schedule, and times a second one from outside (quirk R12)."""
+    case = load_case("rank72/bert_adam")
+    settings = case.settings
+    points, gradients = _problem()
+    decays = {name: 0.0 if "bias" in name else settings["weight_decay"] for name in points}
+    groups = [{"params": [point], "weight_decay": decays[name]} for name, point in points.items()]
+    optimizer = BertAdam(groups, lr=settings["learning_rate"], max_grad_norm=None)
+    total, warmup = settings["t_total"], settings["warmup_steps"] if run == "double" else 0.1
+    schedule = WarmupLinear(total_steps=total, warmup=warmup, double=run == "double", whole=run == "double")
+
+    def update(step):
+        for group in optimizer.param_groups:
+            group["lr"] = settings["learning_rate"] * schedule.multiplier(step)
+        optimizer.step()
+
+    _check(case, run, points, gradients, update)
+
+
+def test_published_rates_of_the_double_schedule():
+    """WeChat system 1, invariant 8: base 4e-5 over 33,090 updates, base 5e-5 over 99,500."""
+    finetune = WarmupLinear(total_steps=13_236, warmup=1000, stretch=2.5, double=True)
+    for step, rate in (
+        (0, 0),
+        (500, 3.022e-6),
+        (1000, 1.209e-5),
+        (3309, 3.712e-5),
+        (6618, 2.933e-5),
+        (13_236, 1.65e-5),
+    ):
+        assert 4e-5 * finetune.multiplier(step) == pytest.approx(rate, rel=3e-4)
+    pretrain = WarmupLinear(total_steps=19_900, warmup=1000, stretch=5, double=True)
+    for step, rate in ((1000, 5.025e-6), (9950, 4.546e-5), (19_900, 3.592e-5)):
+        assert 5e-5 * pretrain.multiplier(step) == pytest.approx(rate, rel=3e-4)
+
+
+def test_a_recipe_can_switch_clipping_off():
+    spec = {"use": "BertAdam", "lr": 1e-3, "tensor_norm": None}
+    given = {"model.head.weight": torch.zeros(2, 2).requires_grad_()}
+    assert optimizer_from(OptimizerSpec.model_validate(spec), given.items()).defaults["max_grad_norm"] is None
+    spec.pop("tensor_norm")
+    assert optimizer_from(OptimizerSpec.model_validate(spec), given.items()).defaults["max_grad_norm"] == 1.0
+
+
 def test_golden_schedule():
     recorded = load_case("r17/bert_adam").array("out/schedule_005_100")
     np.testing.assert_allclose([warmup_linear(s / 100, 0.05) for s in range(101)], recorded, rtol=0, atol=1e-12)

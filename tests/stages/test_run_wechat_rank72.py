@@ -1,0 +1,71 @@
+"""WeChat rank 72 from corpus to run folders: pretraining without labels, both feature sets, resampled finetuning."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lib.data.store import Store
+from lib.features.tokens import build
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import FeatureSet
+from lib.stages import corpus
+from lib.stages.build import check
+from lib.stages.problem import pose
+from lib.stages.run import run
+
+SWIN, HEAD = 27_519_354, 768 * 200 + 200
+
+
+def _job(stage, arm="base", scale="smoke"):
+    return Job.load("wechat_rank72", stage, arm, 0, scale)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    from lib.recipes import job as jobs
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
+    jobs._load.cache_clear()
+    corpus.build(_job("finetune").corpus.name, "smoke")
+    for arm in ("base", "faithful"):
+        one = _job("finetune", arm)
+        spec = load(FeatureSet, one.tokens.name)
+        build(Store.open(one.corpus.store), one.tokens.folder, spec, one.tokens.tokenizer, one.tokens.digest)
+    yield
+    patch.undo()
+    jobs._load.cache_clear()
+
+
+@pytest.mark.parametrize("arm", ["base", "faithful"])
+def test_both_stages(home, arm):
+    """Pretraining is judged by its losses and keeps unit vectors; finetuning starts from it and is judged by mean F1."""
+    folder = run(_job("pretrain", arm))
+    metrics = json.loads(folder.metrics.read_text())
+    rows = folder.history.rows()
+    assert metrics["primary"] == metrics["selected_by"] == "loss" and metrics["scores"]["validation"]["loss"] > 0
+    assert set(next(row["terms"] for row in rows if "terms" in row)) == {"tokens", "matching"}
+    vectors = folder.read_arrays(folder.embeddings)["vectors"]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
+    metrics = json.loads(run(_job("finetune", arm)).metrics.read_text())
+    assert metrics["primary"] == "mean_f1" and 0 <= metrics["scores"]["validation"]["mean_f1"] <= 1
+
+
+def test_what_is_trained_on(home):
+    store = Store.open(_job("finetune").corpus.store)
+    labels = store.categories()
+    problem = pose(_job("pretrain"), store)
+    assert set(store.column("part")[problem.train.rows]) == {"unlabeled"} and (labels[problem.train.rows] < 0).all()
+    assert not np.isin(problem.rows, problem.train.rows).any() and len(problem.rows) and problem.truth is None
+    problem = pose(_job("finetune"), store)
+    seen = np.unique(problem.train.rows, return_counts=True)
+    assert seen[1].max() > 1, "rare categories come more often"
+    assert not np.isin(problem.rows, seen[0]).any(), "resampled after the split"
+
+
+def test_published_sizes():
+    """With the frame encoder, whose features are stored here; pretraining carries the unused head of the categories."""
+    assert check(_job("finetune", "faithful", "full")) + SWIN == 213_229_634
+    assert check(_job("pretrain", "faithful", "full")) + SWIN - HEAD == 213_689_859
