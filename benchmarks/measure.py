@@ -48,7 +48,7 @@ def race(ours: Callable[[], int], naive: Callable[[], int], *, rounds: int, devi
     Returns:
         items per second (median), their range, and the ratio: the median of the rounds' own ratios.
     """
-    seconds(ours, device), seconds(naive, device)
+    _ = seconds(ours, device), seconds(naive, device)  # warm caches and allocator
     pairs = [(seconds(ours, device), seconds(naive, device)) for _ in range(rounds)]
     rates = {name: [1 / pair[side] for pair in pairs] for side, name in enumerate(("ours", "naive"))}
     ratios = [pair[1] / pair[0] for pair in pairs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -82,7 +84,7 @@ class CrossModalEncoder(nn.Module):
         return Joint(both, mask, self.pooler(t), text_index=place[:words], frame_index=place[words:])
 
 
-def _text_half(layer: nn.Module, t: Tensor, t_bias: Tensor, v: Tensor, v_bias: Tensor) -> Tensor:
+def _text_half(layer: Any, t: Tensor, t_bias: Tensor, v: Tensor, v_bias: Tensor) -> Tensor:
     """What a layer does to the text, without its own block of the frames."""
     crossed = layer.visual_attention(t, v, ctx_att_mask=v_bias)[0]
     own = layer.lang_self_att(crossed, t_bias)[0]

@@ -1,5 +1,8 @@
 """The Adam of the first BERT implementations: clipped tensor by tensor, without bias correction."""
 
+# torch.optim itself is built on these functions; only their names are private.
+# pyright: reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable

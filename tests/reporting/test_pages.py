@@ -18,7 +18,7 @@ from lib.runs.folder import MissingRun
 def report(world) -> Path:
     for name in world.ensembles:
         ensembles.write(ensembles.combine(world, name), ensembles.folder(world, name))
-    return pages.render("laptop").parent
+    return pages.render("laptop", systems=",".join(world.systems)).parent
 
 
 def text_of(path: Path) -> str:
@@ -100,7 +100,7 @@ def test_missing_run_stops_the_report_and_keeps_the_old_one(report, world, tmp_p
     before = text_of(report / "index.html")
     try:
         with pytest.raises(MissingRun, match="make run RECIPE=wechat_baseline STAGE=finetune ARM=base SEED=2"):
-            pages.render("laptop")
+            pages.render("laptop", systems=",".join(world.systems))
     finally:
         shutil.move(moved, job.folder.path)
     assert text_of(report / "index.html") == before
