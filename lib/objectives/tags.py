@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -167,16 +167,42 @@ def _widths(
 
 
 def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float = 0.0) -> Tensor:
-    """Elementwise focal loss; torchvision's ``sigmoid_focal_loss`` without its two seconds of import.
-
-    log(1 - p of the truth) is taken from the logits, so that the gradient stays finite where p is 1.
+    """Elementwise focal loss of targets 0 and 1; torchvision's ``sigmoid_focal_loss`` without its two seconds of import,
+    and in a third of its passes over [B, K], which on a CPU are most of a tag loss.
     """
-    sign = 1 - 2 * target
-    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    if clamp > 0:
-        loss = loss.clamp(-math.log1p(-clamp), -math.log(clamp))
-    if gamma != 0:
-        loss = loss * torch.exp(gamma * F.logsigmoid(sign * logits))
-    if alpha is not None:
-        loss = loss * (alpha * target + (1 - alpha) * (1 - target))
-    return loss
+    return _Focal.apply(logits, target, gamma, alpha, clamp)
+
+
+class _Focal(torch.autograd.Function):
+    """With u = logit of being wrong and s = sigmoid(u): loss = w * softplus(u) * s^gamma, and
+    d loss / du = w * s^gamma * (s + gamma * softplus(u) * (1 - s)); the s in brackets is 0 where softplus is clamped.
+
+    Nothing is divided and no logarithm is taken of a probability, so all is finite where p is 0 or 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float) -> Tensor:
+        sign = torch.mul(target, -2).add_(1)
+        wrong = torch.mul(logits, sign)
+        share, loss = torch.sigmoid(wrong), F.softplus(wrong)
+        slope = share.clone()
+        if clamp > 0:
+            low, high = -math.log1p(-clamp), -math.log(clamp)
+            slope.masked_fill_((loss < low) | (loss > high), 0)
+            loss.clamp_(low, high)
+        if gamma != 0:
+            slope.addcmul_(loss, 1 - share, value=gamma)
+            share.pow_(gamma)
+            loss.mul_(share)
+            slope.mul_(share)
+        if alpha is not None:
+            weight = torch.mul(target, 2 * alpha - 1).add_(1 - alpha)
+            loss.mul_(weight)
+            slope.mul_(weight)
+        ctx.save_for_backward(slope.mul_(sign))
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (slope,) = ctx.saved_tensors
+        return grads[0] * slope, None, None, None, None

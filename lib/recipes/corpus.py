@@ -84,6 +84,14 @@ class FeatureRef:
     world: str  # corpus given by the user, or "" for the scale's own
 
     @property
+    def spec(self) -> FeatureSet:
+        """What the set is, at the corpus' scale, which may have narrower word vectors."""
+        spec, width = load(FeatureSet, self.name), load(Scale, self.corpus.scale).word_dim
+        if spec.vectors is None or width is None:
+            return spec
+        return spec.model_copy(update={"vectors": spec.vectors.narrowed(width)})
+
+    @property
     def tokenizer(self) -> str:
         """Name of the tokenizer; for images, of the encoder: the model that makes the set, which a scale may replace."""
         spec, scale = load(FeatureSet, self.name), load(Scale, self.corpus.scale)
@@ -97,7 +105,7 @@ class FeatureRef:
 
     @property
     def digest(self) -> str:
-        spec = load(FeatureSet, self.name)
+        spec = self.spec
         kept = spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
         return digest([kept, self.tokenizer, self.corpus.digest, _feature_code(f"lib.features.{spec.use.lower()}")])
 

@@ -290,6 +290,7 @@ class Scale(Spec):
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
     encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's
+    word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
@@ -321,6 +322,8 @@ SCALE_MAY_SET = (
     "model.frames.expansion",
     "model.fusion.output_dim",
     "model.head.dim",
+    "model.text.dim",
+    "model.frames.dim",
     "model.text.output_dim",
     "model.fusion.width",
     "model.fusion.channels",
@@ -418,6 +421,11 @@ class WordVectorSpec(Spec):
     epochs: int = Field(8, ge=1)
     seed: int = 2020
     tag_dim: int = Field(0, ge=0)  # further numbers per word: its tag profile P(tag | word), reduced
+
+    def narrowed(self, width: int) -> WordVectorSpec:
+        """Together ``width`` numbers per word, in the same proportion."""
+        tags = round(width * self.tag_dim / (self.dim + self.tag_dim))
+        return self.model_copy(update={"dim": width - tags, "tag_dim": tags})
 
 
 class ImagesSpec(Spec):

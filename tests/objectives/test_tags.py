@@ -136,3 +136,20 @@ def test_bad_settings():
         TagBCE(3, 5, activation="gelu")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="gamma must be 0 or more and alpha in"):
         TagFocal(3, 5, alpha=2.0)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.9])
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 1.5, 2.0])
+def test_focal_gradient_by_differences(gamma, alpha):
+    generator = torch.Generator().manual_seed(0)
+    logits = (3 * torch.randn(4, 7, generator=generator, dtype=torch.float64)).requires_grad_()
+    target = (torch.rand(4, 7, generator=generator) < 0.3).double()
+    assert torch.autograd.gradcheck(lambda x: focal_with_logits(x, target, gamma, alpha), logits)
+
+
+def test_clamped_focal_entries_pull_only_through_the_factor():
+    logits = torch.tensor([-12.0, 12.0], dtype=torch.float64, requires_grad=True)
+    focal_with_logits(logits, torch.zeros(2, dtype=torch.float64), 2.0, None, clamp=1e-4).sum().backward()
+    share = torch.sigmoid(logits.detach())
+    clamped = torch.tensor([1.00005e-4, 9.21034037], dtype=torch.float64)
+    torch.testing.assert_close(logits.grad, 2 * clamped * share**2 * (1 - share), atol=1e-12, rtol=1e-6)
