@@ -91,3 +91,9 @@ def test_10_r17_6_sum_of_two_models():
     expected = (a + b) / np.linalg.norm(a + b, axis=1, keepdims=True)
     assert np.allclose(joined / norm, expected, atol=1e-6)
     assert np.array_equal(MeanEmbedding(normalise=True)([b, a]), joined)
+
+
+def test_weighted_logits_of_logs_by_hand():
+    """Geometric means sqrt(0.5 * 0.9) and sqrt(0.5 * 0.1) are 3 : 1."""
+    members = [np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]]) + 7]
+    assert np.exp(WeightedLogits(of="logs")(members)) == pytest.approx(np.array([[0.75, 0.25]]))
