@@ -31,7 +31,8 @@ def pair_folds(pairs: np.ndarray, k: int = 5) -> Folds:
     k = min(k, len(np.unique(pairs[:, 0])))
     if k < 2:
         raise ValueError(f"{len(pairs)} pairs with fewer than two first videos cannot be cut into folds")
-    for groups, name in ((component_of(*pairs.T), "components of videos"), (pairs[:, 0], "first videos")):
+    name, of = "", np.zeros(len(pairs), np.int64)
+    for name, groups in (("components of videos", component_of(*pairs.T)), ("first videos", pairs[:, 0])):  # noqa: B007
         of = np.empty(len(pairs), np.int64)
         for fold in range(k):
             of[group_kfold(groups, k=k, fold=fold).val] = fold
