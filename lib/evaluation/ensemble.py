@@ -104,11 +104,11 @@ class ConcatSvd:
         from sklearn.decomposition import TruncatedSVD
 
         joined = concat(members)
-        dim = min(self.dim, joined.shape[1] - 1, len(joined) - 1)
+        dim = min(self.dim, *joined.shape)
         svd = TruncatedSVD(n_components=dim, n_iter=self.n_iter, random_state=self.seed)
         if self.fit == "transductive":
             return svd.fit_transform(joined)
-        return svd.fit(joined[: max(dim + 1, len(joined) // 2)]).transform(joined)
+        return svd.fit(joined[: max(dim, len(joined) // 2)]).transform(joined)
 
 
 class MeanEmbedding:

@@ -175,7 +175,7 @@ def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
         "difference_high": kind["difference_high"],
         "verdict": kind["verdict"],
         UNSEEN: kind.get(UNSEEN),
-        "unseen_best": kind.get("unseen_best_score"),
+        **{f"unseen_{end}": kind.get(f"unseen_{end}") for end in ("difference", "difference_low", "difference_high")},
         "oracle": metrics["oracle"].get(primary),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
     }

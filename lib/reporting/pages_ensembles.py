@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib.recipes.plan import Plan
 from lib.reporting import ensembles, formats, reading_ensembles, show_ensembles, tables
+from lib.reporting.pages_questions import forest_alt
 from lib.reporting.site import Site
 
 
@@ -26,6 +27,12 @@ def ensemble(site: Site, plan: Plan, name: str, notebooks: dict[str, str]) -> di
         sentences=reading_ensembles.sentences(result),
         about=spec.about.strip(),
         kinds=site.table(f"kinds_{name}", show_ensembles.kinds(result)) if spec.also else None,
+        forest=site.picture(
+            f"kinds_{name}",
+            show_ensembles.kinds_forest(result),
+            forest_alt(show_ensembles.forest_rows(result), row["metric"]),
+            "Difference from the best member. Line: 95 % interval over validation items.",
+        ),
         members=site.table(f"members_{name}", show_ensembles.members(result)),
         growth=site.table(f"growth_{name}", show_ensembles.growth_table(result)),
         grown=site.picture(

@@ -35,6 +35,7 @@ from lib.reporting.show_ensembles import ensemble_reading as ensemble_reading
 from lib.reporting.show_ensembles import growth as growth
 from lib.reporting.show_ensembles import growth_table as growth_table
 from lib.reporting.show_ensembles import kinds as kinds
+from lib.reporting.show_ensembles import kinds_forest as kinds_forest
 from lib.reporting.show_ensembles import members as members
 from lib.reporting.show_ensembles import similarity as similarity
 from lib.reporting.slicing import slice_scores

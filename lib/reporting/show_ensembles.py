@@ -28,6 +28,18 @@ def kinds(result: Result) -> Table:
     return tables_ensembles.kinds(result.kinds, result.metrics["primary"])
 
 
+def kinds_forest(result: Result) -> Figure:
+    """Differences of all ways of joining from the best member, with intervals over items."""
+    return figures_compare.forest(forest_rows(result), result.metrics["primary"])
+
+
+def forest_rows(result: Result) -> pd.DataFrame:
+    """Rows of ``figures_compare.forest``: the ways of joining that these members allow."""
+    rows = result.kinds[(result.kinds["role"] != "best member") & result.kinds["score"].notna()]
+    frame = rows[["difference", "verdict"]].assign(low=rows["difference_low"], high=rows["difference_high"])
+    return frame.assign(label=rows["kind"], claimed=float("nan")).reset_index(drop=True)
+
+
 def growth_table(result: Result) -> Table:
     """The ensemble of the first n members with intervals."""
     return tables_ensembles.growth(result.members, result.metrics["primary"])

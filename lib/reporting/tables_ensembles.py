@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pandas as pd
 
+from lib import evaluation
 from lib.reporting import formats as f
 from lib.reporting.rows import Row
 from lib.reporting.table import Column, Table
@@ -16,6 +19,7 @@ INSIDE = (
     "**in-sample**: the same way of joining, learned from the very pairs it is scored on; not a result, "
     "but what one would see without folds."
 )
+THERE = "and below it the difference from the best member there, with its interval"
 BEST = "The best member was chosen by the same items, which flatters it a little."
 
 
@@ -34,7 +38,7 @@ def ensembles(frame: pd.DataFrame) -> Table:
         Column("best member", lambda r: f.score(r["best"]), "number"),
         Column("gain", gain, "number", f"to the best member; {PAIRED}"),
         Column("verdict", "verdict", "verdict"),
-        Column(NEW_VIDEOS, unseen, "number", "ensemble, and below it the best member there"),
+        Column(NEW_VIDEOS, unseen, "number", THERE),
         Column("oracle", lambda r: f.score(r["oracle"]), "number"),
         Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
     ]
@@ -66,7 +70,7 @@ def growth(frame: pd.DataFrame, metric: str) -> Table:
         Column("95 % interval", lambda r: f.interval(r["growth_low"], r["growth_high"]), "number", BOOTSTRAP),
         Column("to the best member", lambda r: gain(r, "growth_"), "number", PAIRED),
         Column("verdict", "growth_verdict", "verdict"),
-        Column(NEW_VIDEOS, lambda r: unseen(r, "growth_"), "number", "ensemble, and below it the best member there"),
+        Column(NEW_VIDEOS, lambda r: unseen(r, "growth_"), "number", THERE),
     ]
     columns = known(columns, rows, {NEW_VIDEOS: "growth_unseen"})
     return Table(rows, tuple(columns), f"The first n members together, best first. {_intervals()}", notes(columns))
@@ -91,17 +95,18 @@ def kinds(frame: pd.DataFrame, metric: str) -> Table:
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", BOOTSTRAP),
         Column("to the best member", lambda r: gain(r) if _joined(r) else None, "number", PAIRED),
         Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict"),
-        Column(NEW_VIDEOS, unseen, "number", "and below it the best member there"),
+        Column(NEW_VIDEOS, unseen, "number", THERE),
         Column("numbers", numbers, "number", "of one video"),
         Column("in-sample", lambda r: f.score(r["inside"], 4), "number", "learned from the pairs it is scored on"),
     ]
     columns = known(columns, frame, {NEW_VIDEOS: "unseen", "in-sample": "inside"})
     learned = (INSIDE,) if "in-sample" in [column.title for column in columns] else ()
+    ways = frame.loc[frame["role"] != "best member", "kind"].map(lambda kind: kind.split(", ")[0]).unique()
     return Table(
         frame,
         tuple(columns),
         f"The same members, joined in other ways. {_intervals()}",
-        (*notes(columns), *learned),
+        (*(f"**{way}**: {meaning(way)}" for way in ways), *notes(columns), *learned),
         emphasis=lambda r: "reference" if r["role"] == "best member" else "",
     )
 
@@ -115,16 +120,25 @@ def gain(row: Row, prefix: str = "") -> str:
 
 
 def unseen(row: Row, prefix: str = "") -> str:
-    """A score on unseen videos, and below it the difference from the best member there."""
+    """A score on unseen videos, and below it the difference from the best member there with its interval."""
     score = row[f"{prefix}unseen"]
     if score is None or score != score:
         return f.NOTHING
-    best = row.get(f"{prefix}unseen_best_score", row.get(f"{prefix}unseen_best"))
-    return f"{f.score(score, 4)}\nbest member {f.score(best, 4)}"
+    return f"{f.score(score, 4)}\n" + gain(row, f"{prefix}unseen_").replace("\n", " (") + ")"
 
 
 def notes(columns: list[Column]) -> tuple[str, ...]:
     return (NEW,) if NEW_VIDEOS in [column.title for column in columns] else ()
+
+
+def meaning(component: str) -> str:
+    """First sentence of a combiner's docstring.
+
+    >>> meaning("ConcatSvd")
+    'Concatenation, then an un-centred truncated SVD.'
+    """
+    text = " ".join(inspect.getdoc(getattr(evaluation, component)).split())
+    return text.split(". ")[0].removesuffix(".") + "."
 
 
 def _joined(row: Row) -> bool:
