@@ -30,7 +30,7 @@ def kinds(result: Result) -> Table:
 
 def kinds_forest(result: Result) -> Figure:
     """Differences of all ways of joining from the best member, with intervals over items."""
-    return figures_compare.forest(forest_rows(result), result.metrics["primary"])
+    return figures_compare.forest(forest_rows(result), result.metrics["primary"], "the best member")
 
 
 def forest_rows(result: Result) -> pd.DataFrame:

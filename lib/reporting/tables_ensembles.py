@@ -66,8 +66,12 @@ def growth(frame: pd.DataFrame, metric: str) -> Table:
     columns = [
         Column("n", lambda r: str(r["n"]), "number", "members"),
         Column("joins", "member", "code"),
-        Column(f.metric(metric), lambda r: f.score(r["growth"], 4), "number", "of the ensemble of the first n"),
-        Column("95 % interval", lambda r: f.interval(r["growth_low"], r["growth_high"]), "number", BOOTSTRAP),
+        Column(
+            f.metric(metric),
+            lambda r: f"{f.score(r['growth'], 4)}\n{f.interval(r['growth_low'], r['growth_high'])}",
+            "number",
+            f"of the ensemble of the first n, and below it the {BOOTSTRAP}",
+        ),
         Column("to the best member", lambda r: gain(r, "growth_"), "number", PAIRED),
         Column("verdict", "growth_verdict", "verdict"),
         Column(NEW_VIDEOS, lambda r: unseen(r, "growth_"), "number", THERE),
@@ -86,16 +90,19 @@ def kinds(frame: pd.DataFrame, metric: str) -> Table:
         below += {"specified": ["as specified"], "best member": ["best member alone"]}.get(row["role"], [])
         return "\n".join([first, *below])
 
+    def score(row: Row) -> str:
+        known_score = row["score"] == row["score"]
+        return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if known_score else f.NOTHING
+
     def numbers(row: Row) -> str:
         return f.NOTHING if row["width"] != row["width"] else f.count(row["width"])
 
     columns = [
         Column("joined by", kind),
-        Column(f.metric(metric), lambda r: f.score(r["score"], 4), "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", BOOTSTRAP),
+        Column(f.metric(metric), score, "number", f"and below it the {BOOTSTRAP}"),
         Column("to the best member", lambda r: gain(r) if _joined(r) else None, "number", PAIRED),
         Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict"),
-        Column(NEW_VIDEOS, unseen, "number", THERE),
+        Column(NEW_VIDEOS, lambda r: unseen(r) if _joined(r) else f.score(r["unseen"], 4), "number", THERE),
         Column("numbers", numbers, "number", "of one video"),
         Column("in-sample", lambda r: f.score(r["inside"], 4), "number", "learned from the pairs it is scored on"),
     ]
@@ -124,7 +131,7 @@ def unseen(row: Row, prefix: str = "") -> str:
     score = row[f"{prefix}unseen"]
     if score is None or score != score:
         return f.NOTHING
-    return f"{f.score(score, 4)}\n" + gain(row, f"{prefix}unseen_").replace("\n", " (") + ")"
+    return f"{f.score(score, 4)}\n{gain(row, f'{prefix}unseen_')}"
 
 
 def notes(columns: list[Column]) -> tuple[str, ...]:
@@ -146,4 +153,7 @@ def _joined(row: Row) -> bool:
 
 
 def _intervals() -> str:
-    return f"Interval: {BOOTSTRAP}; below a difference: {PAIRED}. {BEST}"
+    return (
+        f"Below a score: {BOOTSTRAP}; below a difference: {PAIRED}. "
+        f"Another training run of the members may differ by more. {BEST}"
+    )
