@@ -9,12 +9,14 @@ import numpy as np
 
 from lib.data.splits import component_of, group_kfold
 
+COMPONENTS, FIRST_VIDEOS = "components of videos", "first videos"
+
 Combiner = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 class Folds(NamedTuple):
     of: np.ndarray  # int64 [P], the fold each pair is judged in
-    grouped_by: str  # "components of videos" or "first videos"
+    grouped_by: str  # COMPONENTS or FIRST_VIDEOS
 
 
 def pair_folds(pairs: np.ndarray, k: int = 5) -> Folds:
@@ -32,7 +34,7 @@ def pair_folds(pairs: np.ndarray, k: int = 5) -> Folds:
     if k < 2:
         raise ValueError(f"{len(pairs)} pairs with fewer than two first videos cannot be cut into folds")
     name, of = "", np.zeros(len(pairs), np.int64)
-    for name, groups in (("components of videos", component_of(*pairs.T)), ("first videos", pairs[:, 0])):  # noqa: B007
+    for name, groups in ((COMPONENTS, component_of(*pairs.T)), (FIRST_VIDEOS, pairs[:, 0])):  # noqa: B007
         of = np.empty(len(pairs), np.int64)
         for fold in range(k):
             of[group_kfold(groups, k=k, fold=fold).val] = fold

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from lib.evaluation.crossfit import COMPONENTS, FIRST_VIDEOS
 from lib.reporting import formats as f
 from lib.reporting.ensemble_members import FEWEST
 from lib.reporting.ensembles import Result
 from lib.reporting.rows import Row, dicts
+
+FOLDS = {
+    COMPONENTS: f"folds of {COMPONENTS}: nor any pair of its videos",
+    FIRST_VIDEOS: f"folds of {FIRST_VIDEOS}, because one component of videos holds too many of the pairs: nor any pair of its "
+    "first video as first",
+}
 
 
 def sentences(result: Result) -> list[str]:
@@ -18,7 +25,7 @@ def sentences(result: Result) -> list[str]:
     if "folds_of" in metrics:
         told.append(
             "What is learned from scored pairs is learned in folds here, and every pair is judged by a fit that did not see "
-            f"it (folds of {metrics['folds_of']}); the members themselves are those of the runs."
+            f"it ({FOLDS[metrics['folds_of']]}); the members themselves are those of the runs."
         )
     return told
 

@@ -112,7 +112,10 @@ def test_what_is_learned_from_pairs_is_cross_fitted_and_its_in_sample_score_is_l
     learned = found.kinds[found.kinds["role"] == "also"]
     assert learned["inside"].notna().all() and found.kinds["inside"].notna().sum() == 2
     assert found.metrics["folds_of"] == "components of videos"
-    assert "did not see it (folds of components of videos)" in reading_ensembles.sentences(found)[-1]
+    assert (
+        "did not see it (folds of components of videos: nor any pair of its videos)"
+        in reading_ensembles.sentences(found)[-1]
+    )
     table = tables_ensembles.kinds(found.kinds, "spearman").markdown()
     assert "learned from the very pairs it is scored on; not a result" in table
     assert "**CosineWeights**: Concatenation with weights learned from scored pairs" in table
