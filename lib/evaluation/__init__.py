@@ -1,5 +1,6 @@
 """Floor 6: scores, intervals, comparisons, ensembles, submissions."""
 
-from lib.evaluation.ensemble import ConcatSvd, MeanEmbedding, WeightedLogits
+from lib.evaluation.blend import LinearBlend
+from lib.evaluation.ensemble import Concat, ConcatSvd, CosineWeights, MeanEmbedding, WeightedLogits
 
-__all__ = ["ConcatSvd", "MeanEmbedding", "WeightedLogits"]
+__all__ = ["Concat", "ConcatSvd", "CosineWeights", "LinearBlend", "MeanEmbedding", "WeightedLogits"]

@@ -15,7 +15,7 @@ from lib.evaluation.metrics import spearman
 Layout = Literal["reshape", "stack"]
 
 
-class LinearBlend(nn.Module):
+class BlendMaps(nn.Module):
     """Three linear maps M -> width -> width -> 1 without biases and activations, the same at every position, and the
     result scaled to length one: [N, E, M] -> [N, E]. Together they are one M-vector (``weights``).
     """
@@ -33,6 +33,54 @@ class LinearBlend(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return F.normalize(self.third(self.second(self.first(features))).squeeze(-1), dim=-1)
+
+
+class LinearBlend:
+    """Members of one width, blended by linear maps that are learned from scored pairs. Used by: AIAC rank 6 (B5.1).
+
+    Args:
+        pairs: int [P, 2], rows of the members; scores: float [P]. They must not be the pairs it is judged by:
+            ``lib.evaluation.crossfit`` hands in those of the other folds.
+        layout: ``reshape`` as published or ``stack`` as intended, see ``blend_features``.
+        folds, seed, width, epochs, patience, batch_size, lr, align_signs: of ``fit``; ``folds`` are its own, inside of
+            the pairs given, for early stopping.
+    """
+
+    def __init__(
+        self,
+        *,
+        pairs: np.ndarray,
+        scores: np.ndarray,
+        layout: Literal["reshape", "stack"] = "reshape",
+        folds: int = 5,
+        seed: int = 42,
+        width: int = 64,
+        epochs: int = 10,
+        patience: int = 1,
+        batch_size: int = 1024,
+        lr: float = 1e-3,
+        align_signs: bool = True,
+    ):
+        self.pairs, self.scores, self.layout, self.folds, self.seed = pairs, scores, layout, folds, seed
+        self.training = {
+            "width": width,
+            "epochs": epochs,
+            "patience": patience,
+            "batch_size": batch_size,
+            "lr": lr,
+            "align_signs": align_signs,
+        }
+
+    def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
+        """Members: M arrays float [N, E]. Returns float32 [N, E], means of unit vectors, not scaled again.
+
+        Raises:
+            ValueError: members of different widths.
+        """
+        if len({member.shape for member in members}) != 1:
+            raise ValueError("a linear blend needs members of one width; use ConcatSvd or CosineWeights")
+        embeddings = np.stack(members, axis=1)
+        return fit(embeddings, self.pairs, self.scores, self.layout, self.folds, self.seed, **self.training)
 
 
 def blend_features(embeddings: np.ndarray, layout: Layout = "reshape") -> np.ndarray:
@@ -72,7 +120,7 @@ def fit(
     lr: float = 1e-3,
     align_signs: bool = True,
 ) -> np.ndarray:
-    """Blend the members of all videos with one ``LinearBlend`` per fold, trained on the pairs outside the fold.
+    """Blend the members of all videos with one ``BlendMaps`` per fold, trained on the pairs outside the fold.
 
     Args:
         embeddings: float [N, M, E], M members of one width. For an honest score each video's must come from members
@@ -140,11 +188,11 @@ def _train(
     patience: int,
     batch_size: int,
     lr: float,
-) -> LinearBlend:
+) -> BlendMaps:
     """One fold: the blend with the best Spearman on the held-out pairs; an equal one counts as better, as published."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        blend = LinearBlend(features.shape[2], width)
+        blend = BlendMaps(features.shape[2], width)
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(blend.parameters(), lr=lr)
     index, target = torch.from_numpy(pairs), torch.from_numpy(scores.astype(np.float32))
@@ -168,5 +216,5 @@ def _train(
     return blend
 
 
-def _cosine(blend: LinearBlend, features: Tensor, pairs: Tensor) -> Tensor:
+def _cosine(blend: BlendMaps, features: Tensor, pairs: Tensor) -> Tensor:
     return (blend(features[pairs[:, 0]]) * blend(features[pairs[:, 1]])).sum(dim=-1)

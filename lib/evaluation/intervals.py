@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.stats import rankdata
 
 from lib.evaluation.metrics import mean_f1
 
 DRAWS = 1000
+CLASS_DRAWS = 200
+
+
+def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
+    """``DRAWS`` times the rows of a bootstrap sample: first videos drawn with replacement, each with all its pairs.
+
+    Args:
+        pairs: int [P, 2] store rows.
+    """
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(pairs[:, 0], return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 2))
+    for _ in range(DRAWS):
+        chosen = rng.integers(0, len(starts) - 1, len(starts) - 1)
+        yield np.concatenate([order[starts[g] : starts[g + 1]] for g in chosen])
+
+
+def resampled_videos(count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """``CLASS_DRAWS`` times ``count`` of ``count`` rows, drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    for _ in range(CLASS_DRAWS):
+        yield rng.integers(0, count, count)
 
 
 def interval_of_spearman(
@@ -18,14 +43,8 @@ def interval_of_spearman(
     Args:
         pairs: int [P, 2] store rows.
     """
-    rng = np.random.default_rng(seed)
-    _, group = np.unique(pairs[:, 0], return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 2))
     values = []
-    for _ in range(DRAWS):
-        chosen = rng.integers(0, len(starts) - 1, len(starts) - 1)
-        index = np.concatenate([order[starts[g] : starts[g + 1]] for g in chosen])
+    for index in resampled_pairs(pairs, seed):
         a, b = rankdata(predicted[index]), rankdata(truth[index])
         values.append(np.corrcoef(a, b)[0, 1])
     return tuple(np.nanpercentile(values, [2.5, 97.5]).tolist())
@@ -35,9 +54,7 @@ def interval_of_mean_f1(
     truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
     """95 % percentile interval over videos."""
-    rng = np.random.default_rng(seed)
     values = []
-    for _ in range(200):
-        index = rng.integers(0, len(truth), len(truth))
+    for index in resampled_videos(len(truth), seed):
         values.append(mean_f1(truth[index], predicted[index], level1_of_level2)["mean_f1"])
     return tuple(np.percentile(values, [2.5, 97.5]).tolist())

@@ -40,6 +40,8 @@ CONTEXT = frozenset(
         "special_ids",
         "total_steps",
         "steps_per_epoch",
+        "pairs",  # ensembles: scored pairs to learn from, never those that are judged
+        "scores",
     ]
 )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lib.recipes import components
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
@@ -260,7 +261,8 @@ class Plan:
         )
 
     def _ensemble_task(self, name: str) -> Task:
-        jobs = self.ensemble_jobs(name)
+        jobs, spec = self.ensemble_jobs(name), self.ensembles[name]
+        ways = {components.module_of("evaluation", way, name) for way in (spec.combine, *spec.also)}
         inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
         parameters = {
             "ensemble": name,
@@ -271,9 +273,9 @@ class Plan:
         }
         content = digest(
             [
-                self.ensembles[name].model_dump(mode="json"),
+                spec.model_dump(mode="json"),
                 [job.digest for job in jobs],
-                code_digest(["lib.evaluation.ensemble"]),
+                code_digest(["lib.reporting.ensembles", *ways]),
             ]
         )
         folder = self._world / "ensembles" / name
@@ -283,7 +285,7 @@ class Plan:
             "notebooks/06_ensemble.ipynb",
             folder,
             inputs,
-            ("metrics.json", "members.csv"),
+            ("metrics.json", "members.csv", "kinds.csv"),
             parameters,
             content,
         )

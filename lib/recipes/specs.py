@@ -393,7 +393,10 @@ class Member(Spec):
 
 
 class EnsembleSpec(Spec):
-    """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed."""
+    """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed.
+
+    ``combine`` is how they are joined; ``also`` are other ways of joining the same members, shown beside it.
+    """
 
     title: str
     recipe: str
@@ -401,6 +404,7 @@ class EnsembleSpec(Spec):
     arms: tuple[str, ...] = ("base",)
     members: tuple[Member, ...] = ()
     combine: Component
+    also: tuple[Component, ...] = ()
     published: tuple[Published, ...] = ()
     about: str = ""
 

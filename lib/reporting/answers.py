@@ -116,6 +116,7 @@ def _row(spec: Ablation, recipe: str, arm: str, runs: pd.DataFrame, reference: p
         "n": len(runs),
         "score": runs["score"].mean(),
         "sd": runs["score"].std(ddof=1) if len(runs) > 1 else float("nan"),
+        "unseen": pd.to_numeric(runs["unseen"]).mean(),
         "difference": float("nan"),
         "low": float("nan"),
         "high": float("nan"),

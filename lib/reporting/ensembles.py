@@ -1,9 +1,7 @@
-"""One ensemble: members' predictions in, one score out, and what each member adds to it."""
+"""One ensemble: members' predictions in, one score out, what each member adds to it, and other ways of joining them."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
-from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
-from lib.evaluation.metrics import mean_f1, spearman
-from lib.recipes import components
-from lib.recipes.job import Job
+from lib.evaluation.crossfit import pair_folds
+from lib.evaluation.metrics import spearman
 from lib.recipes.load import file_of
 from lib.recipes.plan import Plan
-from lib.recipes.specs import EnsembleSpec
-from lib.reporting import gather, predictions
+from lib.recipes.specs import Component, EnsembleSpec
+from lib.reporting import ensemble_members, gather
+from lib.reporting.ensemble_kinds import Joined, comparison, joiner, kinds
+from lib.reporting.ensemble_members import UNSEEN, Judged
 from lib.runs import paths
 from lib.runs.files import read_json, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
@@ -29,46 +25,14 @@ from lib.runs.paths import shown
 
 @dataclass(frozen=True)
 class Result:
-    """``members`` best first: member, score, without (score of all others), gain, growth (score up to here)."""
+    """``members`` best first: member, score, unseen, without (score of all others), gain, growth (score up to here) with
+    its interval and difference from the best member; ``kinds`` as ``ensemble_kinds.comparison`` gives it."""
 
     metrics: dict[str, Any]
     members: pd.DataFrame
+    kinds: pd.DataFrame
     similarity: np.ndarray  # [M, M] rank correlation of what each two members predict, in the order of ``members``
     arrays: dict[str, np.ndarray]  # ids, rows and vectors (pairs) or logits and truth (classes)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Validation items that all members share, and how a set of members is scored on them."""
-
-    kind: str  # "pairs" or "classes"
-    rows: np.ndarray
-    ids: np.ndarray
-    truth: np.ndarray  # scores of pairs or classes of videos
-    pairs: np.ndarray | None = None  # int64 [P, 2] positions in ``rows``
-    level1: np.ndarray | None = None
-
-    @property
-    def primary(self) -> str:
-        return "spearman" if self.kind == "pairs" else "mean_f1"
-
-    def predicted(self, values: np.ndarray) -> np.ndarray:
-        """Cosines of the pairs, or classes."""
-        if self.pairs is None:
-            return values.argmax(axis=1)
-        unit = predictions.unit(values.astype(np.float64))
-        return np.einsum("pe,pe->p", unit[self.pairs[:, 0]], unit[self.pairs[:, 1]])
-
-    def scores(self, values: np.ndarray) -> dict[str, float]:
-        if self.level1 is None:
-            return {"spearman": spearman(self.predicted(values), self.truth)}
-        return mean_f1(self.truth, self.predicted(values), self.level1)
-
-    def interval(self, values: np.ndarray) -> list[float]:
-        if self.pairs is not None:
-            return list(interval_of_spearman(self.predicted(values), self.truth, self.pairs))
-        assert self.level1 is not None  # there for classes
-        return list(interval_of_mean_f1(self.truth, self.predicted(values), self.level1))
 
 
 def folder(plan: Plan, name: str) -> Path:
@@ -76,66 +40,91 @@ def folder(plan: Plan, name: str) -> Path:
 
 
 def combine(plan: Plan, name: str) -> Result:
-    """Join the members of an ensemble, score it, and score it again without each and as it grows.
+    """Join the members of an ensemble, score it, and score it again without each, as it grows and joined otherwise.
 
     Raises:
         KeyError: the plan has no such ensemble.
         MissingRun: a member is absent or stale; names it and its ``make`` line.
-        ValueError: members were validated on different items.
+        ValueError: members were validated on different items, or cannot be joined as the file says.
     """
     if name not in plan.ensembles:
         raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
     spec, members, jobs = plan.ensembles[name], plan.ensemble_members(name), plan.ensemble_jobs(name)
     metrics = [gather.metrics_of(job) for job in jobs]
-    judged, loaded = _members(jobs)
-    behind = iter(loaded)
-    values = [_mean([next(behind) for _ in group], judged.kind) for group in members.values()]
-    joined = _combiner(name, spec)
-    alone = [judged.scores(value)[judged.primary] for value in values]
-    order = np.argsort(-np.array(alone), kind="stable")
-    values, names = [values[i] for i in order], [list(members)[i] for i in order]
-    both = joined(values)
-    final = judged.scores(both)
-    rows = []
-    for number, value in enumerate(values):
-        others = values[:number] + values[number + 1 :]
-        without = judged.scores(joined(others))[judged.primary] if others else float("nan")
-        growth = judged.scores(joined(values[: number + 1]))[judged.primary]
-        rows.append(
-            {
-                "member": names[number],
-                "score": judged.scores(value)[judged.primary],
-                "without": without,
-                "gain": final[judged.primary] - without,
-                "growth": growth,
-            }
-        )
-    result = {
-        "schema": 1,
+    judged, values = ensemble_members.load(members)
+    result = judge(spec, judged, list(members), values, f"{shown(file_of(EnsembleSpec, name))}: ")
+    facts = {
         "ensemble": name,
-        "combine": spec.combine.model_dump(),
-        "primary": judged.primary,
-        "scores": {"validation": final},
-        "intervals": {judged.primary: judged.interval(both)},
         "oracle": metrics[0]["oracle"],
         "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
     }
+    return Result(result.metrics | facts, result.members, result.kinds, result.similarity, result.arrays)
+
+
+def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.ndarray], where: str = "") -> Result:
+    """``combine`` without a plan.
+
+    Args:
+        names, values: the members and their vectors [N, E_m] or logits [V, C].
+        where: what errors begin with.
+    """
+    join = joiner(spec.combine, judged, f"{where}combine")
+    order = np.argsort([-judged.score(judged.predicted(value)) for value in values], kind="stable")
+    values, names = [values[i] for i in order], [names[i] for i in order]
+    first = join(values)
+    also = {f"{where}also[{number}]": component for number, component in enumerate(spec.also)}
+    table = kinds(judged, names, values, first, spec.combine, also)
+    final = table.iloc[0]
+    metrics: dict[str, Any] = {
+        "schema": 2,
+        "combine": spec.combine.model_dump(),
+        "also": [component.model_dump() for component in spec.also],
+        "primary": judged.primary,
+        "scores": {"validation": judged.scores(first.predicted)},
+        "intervals": {judged.primary: [float(final["low"]), float(final["high"])]},
+        "items": {"validation": len(judged.truth)},
+    }
+    if judged.pairs is not None:
+        metrics["items"]["unseen"] = int((~judged.seen).sum()) if judged.seen is not None else len(judged.truth)
+        if table["inside"].notna().any():
+            metrics["folds_of"] = pair_folds(judged.pairs).grouped_by
+        if UNSEEN in judged.parts:
+            metrics["scores"][UNSEEN] = judged.scores(first.predicted, UNSEEN)
     arrays = {
         "ids": judged.ids,
         "rows": judged.rows,
-        **({"vectors": both} if judged.kind == "pairs" else {"logits": both, "truth": judged.truth}),
+        **({"vectors": first.values} if judged.kind == "pairs" else {"logits": first.values, "truth": judged.truth}),
     }
-    return Result(result, pd.DataFrame(rows), _similarity(judged, values), arrays)
+    rows = _members(judged, names, values, first, join)
+    return Result(metrics, rows, table, _similarity(judged, values), arrays)
+
+
+def _members(judged: Judged, names: list[str], values: list[np.ndarray], first: Joined, join) -> pd.DataFrame:
+    """Each member alone, what the ensemble loses without it, and the ensemble of the members up to it."""
+    singles = [judged.predicted(value) for value in values]
+    grown = [*(join(values[: number + 1]) for number in range(len(values) - 1)), first]
+    growth = comparison(judged, names, singles, [{"joined": joined} for joined in grown])
+    alone = comparison(judged, names, singles, [{"joined": Joined(v, s)} for v, s in zip(values, singles, strict=True)])
+    rows, final = [], judged.score(first.predicted)
+    for number, name in enumerate(names):
+        others = values[:number] + values[number + 1 :]
+        without = judged.score(join(others).predicted) if others else float("nan")
+        rows.append({"member": name, "without": without, "gain": final - without})
+    columns = ["score", "low", "high", *([UNSEEN] if UNSEEN in alone else [])]
+    grew = [column for column in growth if column not in ("inside", "width", "best", "unseen_best")]
+    renamed = growth[grew].rename(columns=lambda column: "growth" if column == "score" else f"growth_{column}")
+    return pd.concat(
+        [pd.DataFrame(rows)[["member"]], alone[columns], pd.DataFrame(rows)[["without", "gain"]], renamed], axis=1
+    )
 
 
 def write(result: Result, folder: Path) -> Path:
-    """``members.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, and last ``metrics.json``."""
+    """``members.csv``, ``kinds.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, and last
+    ``metrics.json``."""
     run = RunFolder(folder)
-    write_text(folder / "members.csv", result.members.to_csv(index=False, lineterminator="\n"))
-    write_text(
-        folder / "similarity.csv",
-        pd.DataFrame(result.similarity, columns=result.members["member"]).to_csv(index=False, lineterminator="\n"),
-    )
+    similarity = pd.DataFrame(result.similarity, columns=result.members["member"])
+    for name, frame in (("members", result.members), ("kinds", result.kinds), ("similarity", similarity)):
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     run.write_arrays(run.embeddings if "vectors" in result.arrays else run.predictions, **result.arrays)
     return write_json(run.metrics, result.metrics)
 
@@ -144,9 +133,9 @@ def read(plan: Plan, name: str) -> Result:
     """An ensemble that ``06_ensemble`` has written.
 
     Raises:
-        MissingRun: it has not, or its members have changed since; names the ``make`` line.
+        MissingRun: it has not, or its file or its members have changed since; names the ``make`` line.
     """
-    where = folder(plan, name)
+    where, spec = folder(plan, name), plan.ensembles[name]
     remedy = f"Make it with: make ensemble NAME={name} SCALE={plan.scale}" + (
         f" CORPUS={plan.corpus}" if plan.corpus else ""
     )
@@ -155,16 +144,21 @@ def read(plan: Plan, name: str) -> Result:
     metrics = read_json(where / "metrics.json")
     if [member["digest"] for member in metrics["members"]] != [job.digest for job in plan.ensemble_jobs(name)]:
         raise MissingRun(f"{shown(where)}: made from other members than the plan's. {remedy}")
+    if [metrics["combine"], metrics.get("also")] != [spec.combine.model_dump(), _dumped(spec.also)]:
+        raise MissingRun(
+            f"{shown(where)}: joined in other ways than {shown(file_of(EnsembleSpec, name))} says. {remedy}"
+        )
     run = RunFolder(where)
     arrays = run.read_arrays(run.embeddings if run.embeddings.exists() else run.predictions)
-    return Result(metrics, pd.read_csv(where / "members.csv"), pd.read_csv(where / "similarity.csv").to_numpy(), arrays)
+    members, table = (pd.read_csv(where / f"{kind}.csv", float_precision="round_trip") for kind in ("members", "kinds"))
+    table["note"] = table["note"].fillna("")
+    return Result(metrics, members, table, pd.read_csv(where / "similarity.csv").to_numpy(), arrays)
 
 
 def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
     """A row of the table of ensembles."""
-    metrics = result.metrics
+    metrics, kind = result.metrics, result.kinds.iloc[0]
     primary = metrics["primary"]
-    low, high = metrics["intervals"][primary]
     published = [p for p in spec.published if p.metric == primary]
     return {
         "name": name,
@@ -172,59 +166,23 @@ def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
         "recipe": spec.recipe,
         "members": len(result.members),
         "metric": primary,
-        "score": metrics["scores"]["validation"][primary],
-        "low": low,
-        "high": high,
-        "best": result.members["score"].max(),
+        "score": kind["score"],
+        "low": kind["low"],
+        "high": kind["high"],
+        "best": kind["best_score"],
+        "difference": kind["difference"],
+        "difference_low": kind["difference_low"],
+        "difference_high": kind["difference_high"],
+        "verdict": kind["verdict"],
+        UNSEEN: kind.get(UNSEEN),
+        **{f"unseen_{end}": kind.get(f"unseen_{end}") for end in ("difference", "difference_low", "difference_high")},
         "oracle": metrics["oracle"].get(primary),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
     }
 
 
-def _mean(folds: Sequence[np.ndarray], kind: str) -> np.ndarray:
-    """One member of its folds: the mean of unit vectors, or of logits (AIAC rank 6 submits such means)."""
-    if len(folds) == 1:
-        return folds[0]
-    return np.mean(
-        [predictions.unit(value.astype(np.float64)) if kind == "pairs" else value for value in folds], axis=0
-    )
-
-
-def _combiner(name: str, spec: EnsembleSpec):
-    arguments = components.arguments("evaluation", spec.combine, f"{paths.shown(file_of(EnsembleSpec, name))}: combine")
-    module = importlib.import_module(components.module_of("evaluation", spec.combine, "combine"))
-    return getattr(module, spec.combine.use)(**arguments)
-
-
-def _members(jobs: Sequence[Job]) -> tuple[Judged, list[np.ndarray]]:
-    """What is judged, and each member's vectors or logits, aligned."""
-    store = Store.open(jobs[0].corpus.store)
-    if predictions.kind(jobs[0].folder) == "pairs":
-        found = [predictions.of_pairs(job.folder) for job in jobs]
-        loaded = [predictions.vectors(job.folder) for job in jobs]
-        _same([result.pairs for result in found], jobs)
-        _same([rows for rows, _ in loaded], jobs)
-        rows = loaded[0][0]
-        pairs = np.stack([predictions.positions(rows, found[0].pairs[:, side]) for side in (0, 1)], axis=1)
-        return Judged("pairs", rows, store.column("id")[rows].astype(str), found[0].score, pairs=pairs), [
-            vectors for _, vectors in loaded
-        ]
-    results = [predictions.of_classes(job.folder) for job in jobs]
-    _same([result.rows for result in results], jobs)
-    tree = CategoryTree([str(name) for name in store.manifest["categories"]])
-    rows = results[0].rows
-    return Judged(
-        "classes", rows, store.column("id")[rows].astype(str), results[0].truth, level1=tree.level1_of_level2
-    ), [result.logits for result in results]
-
-
-def _same(arrays: list[np.ndarray], jobs: Sequence[Job]) -> None:
-    for array, job in zip(arrays[1:], jobs[1:], strict=True):
-        if not np.array_equal(array, arrays[0]):
-            raise ValueError(
-                f"{shown(job.folder.path)} was validated on other items than {shown(jobs[0].folder.path)}; "
-                "members need one split"
-            )
+def _dumped(parts: tuple[Component, ...]) -> list[dict[str, Any]]:
+    return [component.model_dump() for component in parts]
 
 
 def _similarity(judged: Judged, values: list[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ from lib.reporting.formats import metric as metric_name
 from lib.reporting.rows import named
 
 
-def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
+def forest(frame: pd.DataFrame, metric: str = "score", reference: str = "the reference arm") -> Figure:
     """Paired differences to the reference arm with 95 % intervals; the diamond is what its authors claimed.
 
     Args:
@@ -40,7 +40,7 @@ def forest(frame: pd.DataFrame, metric: str = "score") -> Figure:
     axis.set_yticks(range(len(frame)), frame["label"])
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(f"difference in {metric_name(metric)} to the reference arm")
+    axis.set_xlabel(f"difference in {metric_name(metric)} to {reference}")
     _widen(axis)
     _forest_legend(figure, frame)
     return figure

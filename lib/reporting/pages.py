@@ -19,10 +19,12 @@ from lib.reporting import (
     gather,
     notebook_pages,
     pages_data,
+    pages_ensembles,
     pages_questions,
     pages_recipe,
     reading,
     tables,
+    tables_ensembles,
 )
 from lib.reporting.answers import Answer, answer
 from lib.reporting.site import Site
@@ -56,7 +58,7 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     recipes = [pages_recipe.recipe(site, plan, name, board, list(answers.values()), notebooks) for name in plan.systems]
     for found in answers.values():
         pages_questions.ablation(site, plan, found, notebooks)
-    ensembles = [pages_questions.ensemble(site, plan, name, notebooks) for name in plan.ensembles]
+    ensembles = [pages_ensembles.ensemble(site, plan, name, notebooks) for name in plan.ensembles]
     more = [
         ("Systems", recipes),
         ("Corpora", [pages_data.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
@@ -110,7 +112,7 @@ def index(
         summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])],
         tracks=tracks,
         answers=answers,
-        ensembles=site.table("ensembles", tables.ensembles(pd.DataFrame(ensembles))) if ensembles else None,
+        ensembles=site.table("ensembles", tables_ensembles.ensembles(pd.DataFrame(ensembles))) if ensembles else None,
         more=more,
         command=command(plan),
     )

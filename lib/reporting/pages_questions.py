@@ -1,4 +1,4 @@
-"""A page per question and per ensemble."""
+"""A page per question."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation
-from lib.reporting import ensembles, figures_compare, figures_training, formats, reading, tables
+from lib.reporting import figures_compare, figures_training, formats, reading, tables
 from lib.reporting.answers import Answer, folder
 from lib.reporting.rows import named
 from lib.reporting.site import Site
@@ -115,51 +115,3 @@ def curves(answer: Answer) -> Figure:
     metrics = answer.frame.groupby("recipe")["metric"].first()
     panels = {recipe: (metrics[recipe], answer.curves(recipe)) for recipe in answer.recipes}
     return figures_training.curves_by_arm(panels, answer.spec.reference)
-
-
-def ensemble(site: Site, plan: Plan, name: str, notebooks: dict[str, str]) -> dict:
-    """Write ``ensemble_<name>``; returns its row of the index table."""
-    spec = plan.ensembles[name]
-    result = ensembles.read(plan, name)
-    metric, members = result.metrics["primary"], result.members
-    row = ensembles.summary(name, spec, result)
-    where = str(ensembles.folder(plan, name))
-    gain = row["score"] - row["best"]
-    oracle = "no oracle is known" if row["oracle"] is None else f"the oracle is {formats.score(row['oracle'])}"
-    sentence = (
-        f"{formats.plural(len(members), 'member')} together reach "
-        f"{formats.score(row['score'], 4)} {formats.metric(metric)}, "
-        f"{formats.difference(gain)} to the best of them; {oracle}."
-    )
-    growth = pd.DataFrame(
-        {"members": range(1, len(members) + 1), "ensemble": members["growth"], "single": members["score"]}
-    )
-    site.page(
-        f"ensemble_{name}",
-        "ensemble.md.j2",
-        spec.title,
-        eyebrow=f"ensemble · {spec.recipe} · {spec.combine.use}",
-        sentence=sentence,
-        about=spec.about.strip(),
-        table=site.table(f"ensemble_{name}", tables.ensembles(pd.DataFrame([row]))),
-        members=site.table(f"members_{name}", tables.members(members, metric)),
-        growth=site.picture(
-            f"growth_{name}",
-            figures_compare.growth(growth, metric),
-            f"{metric} of the ensemble of the first n members, best first",
-            "Score of the ensemble as members join, best first.",
-        ),
-        similarity=site.picture(
-            f"similarity_{name}",
-            figures_compare.member_similarity(result.similarity, list(members["member"])),
-            "Rank correlation of the predictions of each two members",
-            "Rank correlation of what each two members predict. "
-            "The less alike two good members are, the more they gain together.",
-        ),
-        published=site.table(f"published_{name}", tables.published([p.model_dump() for p in spec.published]))
-        if spec.published
-        else None,
-        command=f"make ensemble NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else ""),
-        links=[("Executed notebook", notebooks[where])] if where in notebooks else [],
-    )
-    return row

@@ -28,12 +28,21 @@ from lib.reporting import (
     tables,
 )
 from lib.reporting.answers import Answer
-from lib.reporting.ensembles import Result
 from lib.reporting.reading import sentences
 from lib.reporting.rows import dicts
+from lib.reporting.show_ensembles import ensemble_members as ensemble_members
+from lib.reporting.show_ensembles import ensemble_reading as ensemble_reading
+from lib.reporting.show_ensembles import growth as growth
+from lib.reporting.show_ensembles import growth_table as growth_table
+from lib.reporting.show_ensembles import kinds as kinds
+from lib.reporting.show_ensembles import kinds_forest as kinds_forest
+from lib.reporting.show_ensembles import members as members
+from lib.reporting.show_ensembles import similarity as similarity
 from lib.reporting.slicing import slice_scores
 from lib.reporting.table import Column, Table
 from lib.runs.folder import RunFolder
+
+PARTS = {"unseen": tables.NEW_VIDEOS, "seen": "seen videos"}
 
 
 def job(job: Job) -> Table:
@@ -72,7 +81,7 @@ def scores(run: RunFolder) -> Table:
         for metric, value in values.items()
     ]
     columns = (
-        Column("part", "split"),
+        Column("part", lambda r: PARTS.get(r["split"], r["split"])),
         Column("metric", "metric"),
         Column("score", lambda r: formats.score(r["score"], 4), "number"),
         Column("95 % interval", lambda r: formats.interval(r["low"], r["high"]), "number", "over validation items"),
@@ -81,10 +90,14 @@ def scores(run: RunFolder) -> Table:
     items = ", ".join(
         f"{key.replace('_', ' ')}: {formats.significant(value)}" for key, value in metrics["items"].items()
     )
+    notes = (
+        (f"**{tables.NEW_VIDEOS}**: {tables.EXPLAINED[tables.NEW_VIDEOS]}.",) if "unseen" in metrics["scores"] else ()
+    )
     return Table(
         pd.DataFrame(rows),
         columns,
         f"{items}. Kept: step {formats.count(metrics['best_step'])} of {formats.count(metrics['steps'])}.",
+        notes,
     )
 
 
@@ -218,32 +231,3 @@ def verdicts(answers: list[Answer]) -> Table:
 def leaderboard(plan: Plan) -> Table:
     """Systems and their scored stages, best known numbers beside."""
     return tables.leaderboard(gather.systems(plan), link=False)
-
-
-def ensemble_members(plan: Plan, ensemble: str) -> Table:
-    """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
-    if ensemble not in plan.ensembles:
-        raise KeyError(f"no ensemble {ensemble!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
-    return tables.provenance(gather.runs(plan.ensemble_jobs(ensemble)))
-
-
-def members(result: Result) -> Table:
-    """Members of an ensemble alone, and what the ensemble loses without each."""
-    return tables.members(result.members, result.metrics["primary"])
-
-
-def growth(result: Result) -> Figure:
-    """Score of the ensemble as members join, best first."""
-    frame = pd.DataFrame(
-        {
-            "members": range(1, len(result.members) + 1),
-            "ensemble": result.members["growth"],
-            "single": result.members["score"],
-        }
-    )
-    return figures_compare.growth(frame, result.metrics["primary"])
-
-
-def similarity(result: Result) -> Figure:
-    """Rank correlation of what each two members predict."""
-    return figures_compare.member_similarity(result.similarity, list(result.members["member"]))

@@ -1,6 +1,8 @@
-"""The tables of the report: leaderboard, questions, ensembles, provenance."""
+"""The tables of the report: leaderboard, questions, provenance; those of ensembles are in ``tables_ensembles``."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -11,6 +13,11 @@ from lib.reporting.table import Column, Table
 
 ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
 PAIRED = "95 % t-interval of the mean paired difference over seeds"
+NEW_VIDEOS = "unseen videos"
+EXPLAINED = {
+    NEW_VIDEOS: "score on those validation pairs neither of whose videos occurs in a training pair",
+    "leak-free": "score on the same validation pairs after a training without any pair that shares a video with them",
+}
 
 
 def published_cell(row: Row) -> str:
@@ -44,18 +51,8 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
             "mean over seeds ± standard deviation over seeds",
         ),
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
-        Column(
-            "unseen",
-            lambda r: f.score(r["unseen"]),
-            "number",
-            "only validation pairs neither of whose videos occurs in a training pair",
-        ),
-        Column(
-            "leak-free",
-            lambda r: f.score(r["leak_free"]),
-            "number",
-            "the same validation pairs, trained without any pair that shares a video with them",
-        ),
+        new_videos(),
+        Column("leak-free", lambda r: f.score(r["leak_free"]), "number", EXPLAINED["leak-free"]),
         Column(
             "oracle",
             lambda r: f.score(r["oracle"]),
@@ -67,16 +64,30 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
         Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number", "training samples of this stage"),
         Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
     ]
-    if frame["unseen"].isna().all():
-        columns = [column for column in columns if column.title != "unseen"]
-    if frame["leak_free"].isna().all():
-        columns = [column for column in columns if column.title != "leak-free"]
+    columns = known(columns, frame, {NEW_VIDEOS: "unseen", "leak-free": "leak_free"})
     seeds = f.plural(int(frame["seeds"].max()), "seed")
     caption = (
         f"Validation part of {corpora}, mean over {seeds}. Interval: {ITEMS}. "
         "Published scores belong to the competition's data and are not comparable."
     )
-    return Table(frame, tuple(columns), caption)
+    return Table(frame, tuple(columns), caption, explained(columns))
+
+
+def new_videos(digits: int = 3) -> Column:
+    """The column that tells a score on videos no training pair has; of rows with ``unseen``."""
+    return Column(NEW_VIDEOS, lambda r: f.score(r["unseen"], digits), "number", EXPLAINED[NEW_VIDEOS])
+
+
+def known(columns: Sequence[Column], frame: pd.DataFrame, sources: dict[str, str]) -> list[Column]:
+    """Without the columns (by title) of whose source the frame knows nothing."""
+    empty = {title for title, name in sources.items() if name not in frame or frame[name].isna().all()}
+    return [column for column in columns if column.title not in empty]
+
+
+def explained(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Notes under a table on the short names among its columns."""
+    titles = [column.title for column in columns]
+    return tuple(f"**{name}**: {meaning}." for name, meaning in EXPLAINED.items() if name in titles)
 
 
 def question(answer: Answer) -> Table:
@@ -87,6 +98,7 @@ def question(answer: Answer) -> Table:
         Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
         Column(metric, lambda r: f.score(r["score"], 4), "number", "mean over seeds"),
         Column("sd", lambda r: f.score(r["sd"], 4), "number", "standard deviation over seeds"),
+        new_videos(4),
         Column(
             "difference",
             lambda r: f.difference(r["difference"]),
@@ -100,8 +112,15 @@ def question(answer: Answer) -> Table:
     ]
     empty = {"system": len(answer.recipes) == 1, "claimed": answer.frame["claimed"].isna().all()}
     columns = [column for column in columns if not empty.get(column.title)]
+    columns = known(columns, answer.frame, {NEW_VIDEOS: "unseen"})
     caption = f"{f.plural(int(answer.frame['n'].max()), 'seed')} an arm. Interval: {PAIRED}."
-    return Table(answer.frame, tuple(columns), caption, emphasis=lambda r: "reference" if r["is_reference"] else "")
+    return Table(
+        answer.frame,
+        tuple(columns),
+        caption,
+        explained(columns),
+        emphasis=lambda r: "reference" if r["is_reference"] else "",
+    )
 
 
 def verdicts(answers: list[Answer]) -> Table:
@@ -150,50 +169,12 @@ def quirks(rows: list[dict]) -> Table:
     return Table(pd.DataFrame(rows), columns)
 
 
-def members(frame: pd.DataFrame, metric: str) -> Table:
-    """Members of an ensemble: alone, and what the ensemble loses without them."""
-    columns = (
-        Column("member", "member", "code"),
-        Column(f.metric(metric), lambda r: f.score(r["score"], 4), "number", "of the member alone"),
-        Column("without it", lambda r: f.score(r["without"], 4), "number", "score of the ensemble of all others"),
-        Column("adds", lambda r: f.difference(r["gain"]), "number", "ensemble minus ensemble without it"),
-        Column(
-            "first n",
-            lambda r: f.score(r["growth"], 4),
-            "number",
-            "ensemble of the members up to this line, best first",
-        ),
-    )
-    return Table(frame, columns, "Best member first.")
-
-
-def ensembles(frame: pd.DataFrame) -> Table:
-    """Ensembles of the report."""
-    columns = (
-        Column(
-            "ensemble",
-            lambda r: (
-                f"[{r['title']}](ensemble_{r['name']}.md)\n{r['recipe']}, {f.plural(int(r['members']), 'member')}"
-            ),
-        ),
-        Column("metric", lambda r: f.metric(r["metric"])),
-        Column("ensemble", lambda r: f"**{f.score(r['score'])}**", "number"),
-        Column(
-            "95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over validation items (bootstrap)"
-        ),
-        Column("best member", lambda r: f.score(r["best"]), "number"),
-        Column("gain", lambda r: f.difference(r["score"] - r["best"]), "number", "to the best member"),
-        Column("oracle", lambda r: f.score(r["oracle"]), "number"),
-        Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
-    )
-    return Table(frame, columns)
-
-
 def stages(frame: pd.DataFrame) -> Table:
     """What each stage of a system cost, mean over seeds."""
-    columns = (
+    columns = [
         Column("stage", "stage"),
         Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
+        Column(NEW_VIDEOS, lambda r: f.score(r.get("unseen"), 4), "number", EXPLAINED[NEW_VIDEOS]),
         Column("steps", lambda r: f.count(r["steps"]), "number"),
         Column("training items", lambda r: f.count(r["train_items"]), "number"),
         Column("time", lambda r: f.seconds(r["seconds"]), "number"),
@@ -204,16 +185,18 @@ def stages(frame: pd.DataFrame) -> Table:
             lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
             "number",
         ),
-    )
-    return Table(frame, columns, "Means over seeds.")
+    ]
+    columns = known(columns, frame, {NEW_VIDEOS: "unseen"})
+    return Table(frame, tuple(columns), "Means over seeds.", explained(columns))
 
 
 def provenance(frame: pd.DataFrame) -> Table:
     """Every run behind the report."""
-    columns = (
+    columns = [
         Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
         Column("score", lambda r: f.score(r["score"], 4), "number"),
         Column("metric", lambda r: f.metric(r["metric"])),
+        new_videos(4),
         Column("digest", "digest", "code"),
         Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
         Column("device", "device"),
@@ -223,5 +206,6 @@ def provenance(frame: pd.DataFrame) -> Table:
             lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
             "number",
         ),
-    )
-    return Table(frame, columns)
+    ]
+    columns = known(columns, frame, {NEW_VIDEOS: "unseen"})
+    return Table(frame, tuple(columns), notes=explained(columns))

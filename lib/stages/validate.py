@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from lib.recipes import components
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
-from lib.recipes.load import load, names
+from lib.recipes.load import file_of, load, names
 from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.runs.paths import shown
 from lib.stages.build import check
 
 
@@ -28,12 +30,23 @@ def all_jobs(scales: list[str] | None = None) -> Iterator[Job]:
                     yield Job.load(recipe, stage, arm, 0, scale)
 
 
+def check_ensemble(name: str) -> None:
+    """Raises RecipeError: an unknown way of joining, or an argument it does not take."""
+    spec = load(EnsembleSpec, name)
+    where = shown(file_of(EnsembleSpec, name))
+    components.arguments("evaluation", spec.combine, f"{where}: combine")
+    for number, way in enumerate(spec.also):
+        components.arguments("evaluation", way, f"{where}: also[{number}]")
+
+
 def main() -> int:
     try:
         for kind in (CorpusSpec, EnsembleSpec, FeatureSet, ReportSpec):
             for name in names(kind):
                 if kind is not ReportSpec or name == "report":
                     load(kind, name)
+        for name in names(EnsembleSpec):
+            check_ensemble(name)
         checked = {job.digest: check(job) for job in all_jobs()}
     except (RecipeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.blend import fit
+from lib.evaluation.blend import LinearBlend, fit
 from lib.evaluation.metrics import spearman
 
 
@@ -69,3 +69,12 @@ def test_errors(changes, message):
     } | changes
     with pytest.raises(ValueError, match=message):
         fit(**given)
+
+
+def test_component_is_fit_with_its_arguments():
+    embeddings, pairs, truth = corpus()
+    members = list(embeddings.transpose(1, 0, 2))
+    joined = LinearBlend(pairs=pairs, scores=truth, layout="stack", folds=3, seed=1, batch_size=64)(members)
+    assert np.array_equal(joined, fit(embeddings, pairs, truth, "stack", folds=3, seed=1, batch_size=64))
+    with pytest.raises(ValueError, match="one width"):
+        LinearBlend(pairs=pairs, scores=truth)([members[0], members[1][:, :8]])

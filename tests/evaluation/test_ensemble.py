@@ -60,7 +60,9 @@ def test_concatenation_refuses_nothing_and_wrong_numbers_of_weights():
 
 def test_svd_caps_its_width_and_fits_on_the_first_half_if_asked():
     members = [np.random.default_rng(seed).normal(size=(20, 6)) for seed in (0, 1)]
-    assert ConcatSvd(dim=256)(members).shape == (20, 11)
+    assert ConcatSvd(dim=256)(members).shape == (20, 12)
+    whole = ConcatSvd(dim=256)(members)
+    assert whole @ whole.T == pytest.approx(concat(members) @ concat(members).T, abs=1e-9)  # nothing is cut off
     changed = [np.concatenate([member[:12], 3 * member[12:] + 1]) for member in members]
     before, after = (ConcatSvd(dim=4, fit="reference")(given) for given in (members, changed))
     assert before[:12] == pytest.approx(after[:12], abs=1e-9)  # fitted on rows 0 to 9, which are the same
@@ -91,3 +93,9 @@ def test_10_r17_6_sum_of_two_models():
     expected = (a + b) / np.linalg.norm(a + b, axis=1, keepdims=True)
     assert np.allclose(joined / norm, expected, atol=1e-6)
     assert np.array_equal(MeanEmbedding(normalise=True)([b, a]), joined)
+
+
+def test_weighted_logits_of_logs_by_hand():
+    """Geometric means sqrt(0.5 * 0.9) and sqrt(0.5 * 0.1) are 3 : 1."""
+    members = [np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]]) + 7]
+    assert np.exp(WeightedLogits(of="logs")(members)) == pytest.approx(np.array([[0.75, 0.25]]))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.evaluation.blend import LinearBlend, blend_features
+from lib.evaluation.blend import BlendMaps, blend_features
 from lib.models import CrossModal, bert
 from lib.models.enhanced_rcnn import ConvBranches, PositionAttention
 from lib.models.inception import InceptionBlock
@@ -114,7 +114,7 @@ def test_focal_loss_with_extremes():
 
 def test_blender():
     case = load_case("r6/blender")
-    blend = LinearBlend(case.settings["models"], case.settings["dense_dim"])
+    blend = BlendMaps(case.settings["models"], case.settings["dense_dim"])
     load_renamed(blend, case.weights, BLENDER)
     features = blend_features(case.array("in/model_embeddings").transpose(1, 0, 2), "reshape")
     assert np.array_equal(features[:, :40], case.array("out/feature"))

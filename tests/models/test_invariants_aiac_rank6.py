@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.evaluation.blend import LinearBlend, blend_features
+from lib.evaluation.blend import BlendMaps, blend_features
 from lib.models import CrossModal, WordVectors
 from lib.models.video_model import States
 from lib.objectives import CosineRegression, SoftSimilarity
@@ -95,7 +95,7 @@ def test_10_r6_5_blender():
     concat = embeddings.reshape(5, -1)
     assert all(features[n, j, k] == concat[n, 8 * j + k] for n in range(5) for j in (0, 31, 32, 255) for k in range(8))
     torch.manual_seed(0)
-    blend = LinearBlend(8)
+    blend = BlendMaps(8)
     with torch.no_grad():
         collapsed = torch.from_numpy(features) @ blend.weights
         torch.testing.assert_close(blend(torch.from_numpy(features)), F.normalize(collapsed, dim=-1), atol=1e-6, rtol=0)

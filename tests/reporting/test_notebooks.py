@@ -38,6 +38,7 @@ def test_ensemble_writes_metrics_members_and_vectors(world, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "metrics.json",
         "members.csv",
+        "kinds.csv",
         "similarity.csv",
         "embeddings.npz",
     }

@@ -68,6 +68,44 @@ def test_question_page_says_what_its_csv_says(report):
     assert "Nobody put a number on it." in told and "+0.0026" in text_of(report / "ablation_masked_tokens.md")
 
 
+def test_pair_scores_stand_beside_those_on_unseen_videos_and_short_names_are_explained(report):
+    board = pd.read_csv(report / "tables" / "scores_spearman.csv")
+    front = text_of(report / "index.md")
+    assert "| unseen videos | leak-free |" in front and f"| {board['unseen'].iloc[0]:.3f} |" in front
+    assert "**unseen videos**: score on those validation pairs" in front and "**leak-free**: score on the same" in front
+    rows = pd.read_csv(report / "tables" / "ablation_ema.csv")
+    question = text_of(report / "ablation_ema.md")
+    assert f"| {rows['unseen'].iloc[0]:.4f} |" in question and "**unseen videos**" in question
+    classes = text_of(report / "recipe_wechat_baseline.md")
+    assert "unseen videos" not in classes and "leak-free" not in classes
+
+
+def test_ensemble_page_compares_ways_of_joining_and_says_what_may_be_said(report, world):
+    told = text_of(report / "ensemble_aiac_rank1_jobs.md")
+    kinds = pd.read_csv(report / "tables" / "kinds_aiac_rank1_jobs.csv")
+    assert len(kinds) == len(world.ensembles["aiac_rank1_jobs"].also) + 2
+    assert all(f"{score:.4f}" in told for score in kinds["score"])
+    assert f"**{kinds['verdict'].iloc[0]}**" in told and "On all 80 validation pairs: " in told
+    assert "pairs whose videos are in no training pair of any member: " in told
+    grown = pd.read_csv(report / "tables" / "growth_aiac_rank1_jobs.csv")
+    assert grown["n"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert all(
+        f"{low:.3f} to {high:.3f}" in told for low, high in zip(grown.growth_low, grown.growth_high, strict=True)
+    )
+    assert "unseen" not in text_of(report / "ensemble_wechat_baseline_mean.md")
+
+
+def test_an_ensemble_joined_otherwise_than_its_file_says_is_stale(report, world):
+    file = ensembles.folder(world, "aiac_rank17_sum") / "metrics.json"
+    before = text_of(file)
+    file.write_text(before.replace('"CosineWeights"', '"Concat"'))
+    try:
+        with pytest.raises(MissingRun, match="joined in other ways than .*make ensemble NAME=aiac_rank17_sum"):
+            ensembles.read(world, "aiac_rank17_sum")
+    finally:
+        file.write_text(before)
+
+
 def test_chinese_titles_carry_their_font(report):
     page = text_of(report / "map_aiac_rank1.html")
     assert fonts.needed(page) and "@font-face" in page and "font/woff2" in page
