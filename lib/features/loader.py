@@ -76,6 +76,7 @@ class Assembler:
         self._category = store.categories()
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
+        self.without: frozenset[str] = frozenset()  # "text", "frames": not read, empty in the batch
         self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[text.layout]) + 3, text.length)
         self.frame_lengths = np.minimum(self.visual.n_frames, frames.length)
 
@@ -102,12 +103,17 @@ class Assembler:
         return batch
 
     def _text(self, rows: np.ndarray):
+        if "text" in self.without:
+            ids, mask = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), bool)
+            return ids, mask, ids
         spec = self.text
         spans = self.tokens.spans(rows, text_rules.FIELDS[spec.layout])
         return text_rules.lay_out(*spans, spec.layout, spec.length, self.tokens.special, full=spec.pad == "full")
 
     def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[torch.Tensor, np.ndarray]:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place."""
+        if "frames" in self.without:
+            return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool)
         spec = self.frames
         rule = spec.train_sample if train and spec.train_sample != "same" else spec.sample
         visual, counts = self.visual, self.frame_lengths[rows]

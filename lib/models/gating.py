@@ -40,6 +40,8 @@ class ConcatSE(nn.Module):
         se_ratio: bottleneck of the gate.
     """
 
+    pooled_only = True
+
     def __init__(
         self, text_dim: int, frames_dim: int, output_dim: int = 512, dropout: float = 0.3, se_ratio: int = 8
     ) -> None:
@@ -114,6 +116,8 @@ class GatedSum(nn.Module):
         output_dim: width of the result.
         sides: see ``SideBatchNorm``.
     """
+
+    pooled_only = True  # so that frozen encoders need to run but once
 
     def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: int = 2) -> None:
         super().__init__()

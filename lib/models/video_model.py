@@ -7,7 +7,7 @@ competitions is a choice of five modules; nothing here knows which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -83,6 +83,7 @@ class VideoModel(nn.Module):
         self.pooling = pooling
         self.head = head
         self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
+        self.remembered: dict[str, Callable[[Batch], States]] = {}  # slot -> what stands in for its frozen encoder
 
     def freeze(self, names: Sequence[str], mode: Literal["eval", "train"] = "eval") -> None:
         """Exclude parts of the model from training: their parameters need no gradient any more.
@@ -119,7 +120,8 @@ class VideoModel(nn.Module):
         return self
 
     def forward(self, batch: Batch) -> Outputs:
-        text, frames = self.text(batch), self.frames(batch)
+        text = self.remembered.get("text", self.text)(batch)
+        frames = self.remembered.get("frames", self.frames)(batch)
         joint: Joint = self.fusion(text, frames)
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)

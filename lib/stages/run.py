@@ -10,6 +10,7 @@ import argparse
 import time
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator
@@ -28,7 +29,7 @@ from lib.runs import provenance
 from lib.runs.files import write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.paths import shown
-from lib.stages import build
+from lib.stages import build, frozen
 from lib.stages.problem import pose
 from lib.stages.scoring import Judge
 from lib.training import loop_from
@@ -85,6 +86,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     features = job.spec.features
     assembler = Assembler(store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual)
+    frozen.remember(job, model, mix, assembler, np.union1d(problem.train.rows, problem.rows), accelerator)
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,

@@ -1,0 +1,37 @@
+"""Frozen encoders run once over the videos of a job, not at every step: seconds an epoch instead of minutes."""
+
+from __future__ import annotations
+
+import numpy as np
+from accelerate import Accelerator
+
+from lib.features.loader import Assembler, EvalLoader
+from lib.models.remembered import SLOTS, encode
+from lib.models.video_model import VideoModel
+from lib.objectives.mix import Objective, ObjectiveMix
+from lib.recipes.job import Job
+from lib.stages.scoring import EVAL_BATCH
+
+
+def remember(
+    job: Job, model: VideoModel, mix: ObjectiveMix, assembler: Assembler, rows: np.ndarray, accelerator: Accelerator
+) -> None:
+    """Run encoders that the stage freezes once over ``rows``, instead of at every step; the assembler then reads neither.
+
+    Only where that changes nothing: the whole encoder is frozen in eval mode, the fusion looks at pooled vectors only,
+    no objective hides or exchanges parts of the input, and frames are not picked anew each epoch.
+    """
+    spec, frames = job.stage_spec, job.spec.features.frames
+    kept = [slot for slot in SLOTS if slot in spec.freeze]
+    same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
+    same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
+    if not kept or spec.freeze_mode != "eval" or not (same_input and same_frames):
+        return
+    if not getattr(model.fusion, "pooled_only", False):
+        return
+    model.to(accelerator.device).eval()
+    with accelerator.autocast():
+        for slot in kept:
+            batches = EvalLoader(assembler, rows, EVAL_BATCH)
+            model.remembered[slot] = encode(getattr(model, slot), batches, accelerator.device)
+    assembler.without = frozenset(kept)

@@ -1,0 +1,77 @@
+"""Frozen encoders run once: the same numbers as running them at every step."""
+
+import json
+
+import pytest
+
+from lib.data.store import Store
+from lib.features.tokens import build
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import FeatureSet
+from lib.stages import corpus, frozen
+from lib.stages.run import run
+
+
+def _job(stage, arm="base"):
+    return Job.load("aiac_rank17", stage, arm, 0, "smoke")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    from lib.recipes import job as jobs
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
+    jobs._load.cache_clear()
+    one = _job("finetune")
+    corpus.build(one.corpus.name, "smoke")
+    build(
+        Store.open(one.corpus.store),
+        one.tokens.folder,
+        load(FeatureSet, "tokens"),
+        one.tokens.tokenizer,
+        one.tokens.digest,
+    )
+    for arm in ("base", "cross"):
+        run(_job("pretrain", arm))
+    yield
+    patch.undo()
+    jobs._load.cache_clear()
+
+
+@pytest.fixture
+def remembered(monkeypatch):
+    """Slots remembered by each run of the test."""
+    seen = []
+    original = frozen.remember
+
+    def spy(job, model, mix, assembler, *rest):
+        original(job, model, mix, assembler, *rest)
+        seen.append((set(model.remembered), set(assembler.without)))
+
+    monkeypatch.setattr(frozen, "remember", spy)
+    return seen
+
+
+def _losses(folder):
+    return [row["loss"] for row in folder.history.rows() if "loss" in row]
+
+
+def test_same_losses_and_scores_as_running_the_encoders_at_every_step(home, remembered, monkeypatch):
+    fast = run(_job("finetune"))
+    scores, losses = json.loads(fast.metrics.read_text())["scores"]["validation"], _losses(fast)
+    assert remembered == [({"text", "frames"}, {"text", "frames"})]
+    monkeypatch.setattr(frozen, "remember", lambda *ignored: None)
+    slow = run(_job("finetune"), again=True)
+    assert losses == pytest.approx(_losses(slow), rel=1e-4)
+    assert scores == pytest.approx(json.loads(slow.metrics.read_text())["scores"]["validation"], rel=1e-4)
+
+
+@pytest.mark.parametrize("arm", ["cross", "faithful"])
+def test_nothing_is_remembered_where_states_or_noise_matter(home, remembered, arm):
+    """The cross-modal model reads all states; the published code leaves dropout on in the frozen encoders (C7-4)."""
+    if arm == "faithful":
+        run(_job("pretrain", arm))
+    run(_job("finetune", arm))
+    assert remembered[-1] == (set(), set())
