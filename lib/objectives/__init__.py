@@ -1,5 +1,6 @@
 """Floor 4: named terms of the loss; each may corrupt its input and owns the heads that only it needs."""
 
+from lib.objectives.agreement import RDrop
 from lib.objectives.category import CategoryCE
 from lib.objectives.distill import SoftLabels, SoftSimilarity
 from lib.objectives.masking import MaskedFrames, MaskedTokens
@@ -14,6 +15,7 @@ __all__ = [
     "MaskedFrames",
     "MaskedTokens",
     "NearestLevel",
+    "RDrop",
     "SoftLabels",
     "SoftSimilarity",
     "TagBCE",

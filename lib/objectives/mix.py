@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,12 @@ from lib.models.video_model import Outputs
 
 
 class Objective(nn.Module):
-    """One term of the loss. Heads that only this term needs are its own parameters, saved apart from the model."""
+    """One term of the loss. Heads that only this term needs are its own parameters, saved apart from the model.
+
+    ``passes``: how often the model must see the batch for this term, each time with other dropout.
+    """
+
+    passes: int = 1
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
@@ -22,6 +27,11 @@ class Objective(nn.Module):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from."""
         raise NotImplementedError
+
+    def over(self, passes: Sequence[Outputs], batch: Batch) -> Tensor:
+        """The term when some other term needs several passes: the mean of its value over them."""
+        values = [self(outputs, batch) for outputs in passes]
+        return values[0] if len(values) == 1 else torch.stack(values).mean()
 
     def after_step(self, model: nn.Module) -> None:
         """Called after every optimizer step, for terms with a state of their own (a momentum copy, a queue)."""
@@ -64,13 +74,13 @@ class ObjectiveMix(nn.Module):
         return batch
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """One pass through the model for all terms.
+        """One pass through the model for all terms, or as many as the neediest term asks for.
 
         Returns:
             the weighted total, and each active term before weighting.
         """
-        outputs = model(batch)
-        named = {name: term(outputs, batch) for name, term in self.active()}
+        passes = [model(batch) for _ in range(max(term.passes for _, term in self.active()))]
+        named = {name: term.over(passes, batch) for name, term in self.active()}
         total = torch.stack([self.weights[name] * value for name, value in named.items()]).sum()
         return total, named
 

@@ -158,6 +158,9 @@ class Job:
         parts += [("training", self.stage_spec.schedule, f"{stage}.schedule")]
         if self.stage_spec.adversarial is not None:
             parts += [("training", self.stage_spec.adversarial, f"{stage}.adversarial")]
+        parts += [
+            ("evaluation", step, f"{stage}.evaluation.postprocess") for step in self.stage_spec.evaluation.postprocess
+        ]
         return parts
 
     @cached_property

@@ -162,6 +162,15 @@ class EmaSpec(Spec):
     decay: float = Field(0.999, ge=0, lt=1)
 
 
+class SwaSpec(Spec):
+    """Stochastic weight averaging: the mean of the weights over the last part of the run."""
+
+    start: float = Field(0.75, ge=0, lt=1)  # share of the run after which averaging begins
+    every: int = Field(0, ge=0)  # updates between two members; 0 = once an epoch
+    lr_factor: float | None = Field(None, gt=0)  # of the base rates, held constant from there on; null = the schedule's
+    buffers: bool = False  # average BatchNorm's statistics too; false leaves those of the live weights
+
+
 class RewindSpec(Spec):
     """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
 
@@ -175,6 +184,7 @@ class EvaluationSpec(Spec):
     select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
     every: int = Field(0, ge=0)  # steps; 0 = once an epoch
     keep: Literal["best", "last"] = "best"
+    postprocess: tuple[Component, ...] = ()  # what is done to the logits of categories before they are judged and kept
     limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
 
 
@@ -193,6 +203,7 @@ class StageSpec(Spec):
     freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
     freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
     ema: EmaSpec | None = None
+    swa: SwaSpec | None = None
     adversarial: Component | None = None
     rewind: RewindSpec | None = RewindSpec()
     reload_best_each_epoch: bool = False  # quirk A7-5
@@ -205,6 +216,13 @@ class StageSpec(Spec):
             raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
         if self.reload_best_each_epoch and self.evaluation.keep == "last":
             raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
+        if self.evaluation.postprocess and self.evaluation.select != "mean_f1":
+            raise ValueError(
+                f"evaluation.postprocess: changes the logits of categories, but the stage selects by "
+                f"{self.evaluation.select}; leave it out, or select: mean_f1"
+            )
         if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
             raise ValueError(
                 f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"

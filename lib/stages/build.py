@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from lib.data.store import Store
@@ -85,14 +87,18 @@ def freeze(job: Job, model: VideoModel) -> None:
         raise ValueError(f"stages.{job.stage}.{error}") from None
 
 
-def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
-    """The weighted objectives of the job's stage, with the heads that only they need."""
+def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[int] | None = None) -> ObjectiveMix:
+    """The weighted objectives of the job's stage, with the heads that only they need.
+
+    Args:
+        class_counts: videos of each category in the training part, where the stage learns categories.
+    """
     replace = load(Scale, job.scale).backbone
     context: dict[str, Any] = {
         "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
         "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
         "embedding_dim": model.head.output_dim, "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim,
-        "frames_dim": model.frames.output_dim,
+        "frames_dim": model.frames.output_dim, "class_counts": class_counts,
     }  # fmt: skip
     terms = {
         name: (
@@ -103,6 +109,14 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes) -> ObjectiveMix:
         if objective.weight > 0
     }
     return ObjectiveMix(terms)
+
+
+def build_postprocess(job: Job, class_counts: Sequence[int] | None) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """What the job's stage does to the logits of categories before they are judged, in order."""
+    return [
+        bind("evaluation", step, {"class_counts": class_counts}, f"stages.{job.stage}.evaluation.postprocess")
+        for step in job.stage_spec.evaluation.postprocess
+    ]
 
 
 def bind(package: str, component: Component, context: dict[str, Any], where: str, backbone: str | None = None) -> Any:
@@ -138,7 +152,10 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
     sizes = sizes or Sizes.published(job.spec.corpus)
     with torch.device("meta"):
         model = build_model(job, sizes)
-        mix = build_mix(job, model, sizes)
+        mix = build_mix(job, model, sizes, [1] * sizes.num_classes)
     freeze(job, model)
     bind("training", job.stage_spec.schedule, {"total_steps": 100, "steps_per_epoch": 10}, "schedule")
+    if job.stage_spec.adversarial is not None:
+        bind("training", job.stage_spec.adversarial, {}, f"stages.{job.stage}.adversarial")
+    build_postprocess(job, [1] * sizes.num_classes)
     return sum(parameter.numel() for module in (model, mix) for parameter in module.parameters())

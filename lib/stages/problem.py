@@ -30,6 +30,9 @@ class Problem:
         None  # pairs, scores, targets a checkpoint is selected by, if others
     )
     truth: np.ndarray | None = None  # int64 [V] classes
+    class_counts: np.ndarray | None = (
+        None  # int64 [C], videos of each category in the training part, repeats not counted
+    )
     oracle: np.ndarray | None = None  # what the twin knows: affinity [P] or true class [V]
 
 
@@ -173,11 +176,13 @@ def _videos(job: Job, store: Store) -> Problem:
     truth = store.truth()
     held = labelled[val]
     trained = labelled[train]
+    class_counts = np.bincount(labels[trained], minlength=len(store.manifest["categories"]))
     counted = labels[trained if data.resample_counts == "train" else labelled]
     trained = trained[resample(labels[trained], counted, data.resample)]
     return Problem(
         train=Items(trained[: data.limit]),
         rows=held,
         truth=labels[held],
+        class_counts=class_counts,
         oracle=None if truth is None else truth["true_category"].to_numpy()[held],
     )

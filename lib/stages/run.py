@@ -73,7 +73,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     visual = frame_sets.choose(store, None if job.frames is None else job.frames.folder)
     sizes = build.Sizes.of(store, tokens, visual)
     model = build.build_model(job, sizes)
-    mix = build.build_mix(job, model, sizes)
+    problem = pose(job, store)
+    mix = build.build_mix(job, model, sizes, problem.class_counts)
     if "init_from" in job.parents:
         parent = job.parents["init_from"]
         load_state(model, load_file(parent.folder.weights))
@@ -82,7 +83,6 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         ):  # a second phase goes on with the heads of the first
             load_state(mix, load_file(parent.folder.objective_weights))
     build.freeze(job, model)
-    problem = pose(job, store)
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     features = job.spec.features
     assembler = Assembler(store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual)
@@ -94,7 +94,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
     tag_terms = [term for name, term in mix.terms.items() if name.split("_")[0] == "tags"]  # tags, or tags_text, ...
     without_labels = mix if spec.evaluation.select == "loss" else None
-    judge = Judge(problem, assembler, accelerator, tree, tag_terms, without_labels)
+    postprocess = build.build_postprocess(job, problem.class_counts)
+    judge = Judge(problem, assembler, accelerator, tree, tag_terms, postprocess, without_labels)
     steps = max(1, spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch))
 
     trainer = loop_from(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Judge:
     accelerator: Accelerator
     tree: CategoryTree | None = None  # classes only
     tag_objectives: Sequence[torch.nn.Module] = ()  # pretraining on tags: the losses it is judged by, as a plain sum
+    postprocess: Sequence[Callable[[np.ndarray], np.ndarray]] = ()  # classes only: what is done to logits, in order
     objectives: ObjectiveMix | None = None  # pretraining without labels: all losses, as a plain sum
 
     @property
@@ -44,7 +45,10 @@ class Judge:
     def predict(self, model: torch.nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
         what = {"classes": "logits", "loss": "pooled"}.get(self.kind, "embedding")
-        return predict(model, loader, self.accelerator, what)
+        found, values = predict(model, loader, self.accelerator, what)
+        for step in self.postprocess:
+            values = step(values)
+        return found, values
 
     def __call__(self, model: torch.nn.Module) -> dict[str, float]:
         """Scores on the validation part; what the trainer calls every so often."""

@@ -1,6 +1,6 @@
-"""Adversarial training on the word embeddings: a second pass where the words are moved to where the loss is worse.
+"""Adversarial training: a second pass where word embeddings, or all weights, are moved to where the loss is worse.
 
-Both are called with ``again``, which runs forward and backward over the batch once more and adds to the gradients.
+Each is called with ``again``, which runs forward and backward over the batch once more and adds to the gradients.
 Afterwards the parameters are bit for bit what they were, and the gradients are those of the clean and the last
 adversarial pass together. Specification: section 2.3 of the WeChat 2022 systems.
 """
@@ -47,6 +47,7 @@ class Fgm(Adversary):
     """
 
     def __init__(self, *, epsilon: float = 1.0, parameters: str = "word_embeddings") -> None:
+        _check(epsilon=epsilon)
         self.epsilon, self.parameters = epsilon, parameters
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
@@ -71,11 +72,18 @@ class Pgd(Adversary):
         alpha: length of a step.
         steps: number of steps.
         parameters: which parameters, by a part of their name.
+
+    Used by: WeChat rank 8 and 12 instead of FGM.
     """
 
     def __init__(
         self, *, epsilon: float = 1.0, alpha: float = 0.3, steps: int = 3, parameters: str = "word_embeddings"
     ) -> None:
+        _check(epsilon=epsilon, alpha=alpha)
+        if steps < 1:
+            raise ValueError(
+                f"adversarial.steps: must be 1 or more, got {steps}; leave adversarial out to switch it off"
+            )
         self.epsilon, self.alpha, self.steps, self.parameters = epsilon, alpha, steps, parameters
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
@@ -96,7 +104,48 @@ class Pgd(Adversary):
                 parameter.data.copy_(data)
 
 
-def _along(gradient: Tensor | None, length: float) -> Tensor:
+class Awp(Adversary):
+    """Adversarial weight perturbation: every weight moves by at most a share of itself. Costs a second forward and backward.
+
+    Each tensor makes one step along its gradient, as long as ``lr`` times the tensor's own norm, and is then clipped
+    number by number to within ``epsilon`` times its size around where it was; a number that is 0 stays. After Wu et al.
+    2020 (arXiv:2004.05884).
+
+    Args:
+        epsilon: largest change of a number, as a share of it.
+        lr: length of the step before the clip, as a share of the tensor's norm.
+        parameters: which parameters, by a part of their name; ``weight`` are all matrices and the scales of norms.
+
+    Used by: WeChat rank 12 of the preliminary stage.
+    """
+
+    def __init__(self, *, epsilon: float = 0.001, lr: float = 1.0, parameters: str = "weight") -> None:
+        _check(epsilon=epsilon, lr=lr)
+        self.epsilon, self.lr, self.parameters = epsilon, lr, parameters
+
+    def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
+        targets = self.targets(module)
+        own = [parameter.data.clone() for parameter in targets]
+        try:
+            for parameter, start in zip(targets, own, strict=True):
+                reach = self.epsilon * start.abs()
+                moved = start + _along(parameter.grad, self.lr * _norm(start))
+                parameter.data.copy_(torch.clamp(moved, start - reach, start + reach))
+            again()
+        finally:
+            for parameter, data in zip(targets, own, strict=True):
+                parameter.data.copy_(data)
+
+
+def _check(**lengths: float) -> None:
+    for name, length in lengths.items():
+        if not length > 0:
+            raise ValueError(
+                f"adversarial.{name}: must be above 0, got {length}; leave adversarial out to switch it off"
+            )
+
+
+def _along(gradient: Tensor | None, length: float | Tensor) -> Tensor:
     """A step of ``length`` along the gradient; none where its norm is 0 or not finite. Never waits for the device."""
     assert gradient is not None  # targets() asked for it
     norm = _norm(gradient)

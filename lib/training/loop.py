@@ -12,10 +12,11 @@ import lib.training
 from lib.recipes import components
 from lib.recipes.specs import Component, StageSpec
 from lib.runs.history import History
-from lib.training.averaging import WeightEma
+from lib.training.averaging import Averaging, WeightEma, WeightSwa
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
 from lib.training.optimizers import optimizer_from
+from lib.training.schedule import ConstantTail, Schedule
 from lib.training.task import Task
 from lib.training.trainer import Trainer
 
@@ -50,9 +51,9 @@ def loop_from(
         model=model,
         accelerator=accelerator,
         optimizer=optimizer_from(spec.optimizer, Task(model, mix).named_parameters()),
-        schedule=_bound(spec.schedule, "schedule", sizes),
+        schedule=schedule_from(spec, sizes),
         max_grad_norm=spec.max_grad_norm,
-        averaging=None if spec.ema is None else WeightEma(decay=spec.ema.decay),
+        averaging=averaging_from(spec, loader.steps_per_epoch),
         adversarial=None if spec.adversarial is None else _bound(spec.adversarial, "adversarial", sizes),
         checkpoint=Checkpointer(state, writes=accelerator.is_main_process),
         log=history.append,
@@ -66,6 +67,23 @@ def loop_from(
         rewind=None if spec.rewind is None else Rewind(**spec.rewind.model_dump()),
         seed=seed,
     )
+
+
+def schedule_from(spec: StageSpec, sizes: dict[str, int]) -> Schedule:
+    """The stage's schedule, with SWA's constant tail if it asks for one."""
+    schedule = _bound(spec.schedule, "schedule", sizes)
+    if spec.swa is None or spec.swa.lr_factor is None:
+        return schedule
+    return ConstantTail(schedule, total_steps=sizes["total_steps"], start=spec.swa.start, factor=spec.swa.lr_factor)
+
+
+def averaging_from(spec: StageSpec, steps_per_epoch: int) -> Averaging | None:
+    """The stage's average of weights; a stage has at most one."""
+    if spec.ema is not None:
+        return WeightEma(decay=spec.ema.decay)
+    if spec.swa is None:
+        return None
+    return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)
 
 
 def _bound(component: Component, where: str, sizes: dict[str, int]) -> Any:

@@ -127,6 +127,35 @@ class Plateau(Schedule):
     _COUNTS = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 
 
+class ConstantTail(Schedule):
+    """Another schedule, held at one factor over the last part of the run, where SWA averages.
+
+    Args:
+        schedule: what holds before that.
+        total_steps: updates of the run.
+        start: share of the run after which the factor is ``factor``.
+        factor: of the base rates.
+    """
+
+    def __init__(self, schedule: Schedule, *, total_steps: int, start: float, factor: float) -> None:
+        self.schedule, self.begin, self.factor = schedule, start * total_steps, factor
+
+    def multiplier(self, update: int) -> float:
+        return self.factor if update + 1 > self.begin else self.schedule.multiplier(update)
+
+    def start(self, higher_is_better: bool) -> None:
+        self.schedule.start(higher_is_better)
+
+    def observe(self, score: float) -> None:
+        self.schedule.observe(score)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.schedule.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.schedule.load_state_dict(state)
+
+
 def warmup_linear(progress: float, warmup: float) -> float:
     """Linear rise from 0 to 1 at ``warmup``, linear fall to 0 at 1; ``progress`` is the share of the run that is done.
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lib.data.twin.random import facts
 from lib.objectives import CategoryCE
 from lib.objectives.category import class_balanced_weights
 from tests.small import batch, outputs
@@ -97,3 +98,87 @@ def test_bad_settings():
     with pytest.raises(ValueError, match="class_balance needs the class counts"):
         CategoryCE(class_balance=0.99)
     assert "weight" not in CategoryCE(class_balance=0.9, class_counts=COUNTS).state_dict()
+
+
+def test_class_balanced_weights_of_the_published_counts():
+    """wechat2022 §2.2 and §15, system 3-4: the range of the weights and their ratio, for four values of beta."""
+    counts = list(facts("wechat2022")["class_counts"].values())
+    ranges = {0.9: (0.9941, 1.2889), 0.99: (0.6033, 4.5961), 0.999: (0.0964, 6.9313), 0.9999: (0.0154, 7.2261)}
+    for beta, ratio in ((0.9, 1.2966), (0.99, 7.6188), (0.999, 71.8923), (0.9999, 468.517)):
+        weights = class_balanced_weights(counts, beta)
+        assert float(weights.sum()) == pytest.approx(200, rel=1e-5)
+        assert float(weights.max() / weights.min()) == pytest.approx(ratio, rel=1e-4)
+        assert (float(weights.min()), float(weights.max())) == pytest.approx(ranges[beta], abs=1e-4)
+
+
+def test_neutral_values_are_cross_entropy_to_the_bit():
+    """Smoothing 0, gamma 0, beta 0, tau 0, mixup 0 and mixup with share 1, together and alone."""
+    plain = CategoryCE()(outputs(logits=LOGITS), _given())
+    expected = F.cross_entropy(LOGITS, CATEGORY, ignore_index=-100, reduction="sum") / 3
+    torch.testing.assert_close(plain, expected, rtol=1e-6, atol=0)
+    neutral = {"label_smoothing": 0.0, "focal_gamma": 0.0, "class_balance": 0.0, "logit_adjust": 0.0, "mixup": 0.0}
+    for name, value in neutral.items():
+        alone = CategoryCE(**{name: value}, class_counts=COUNTS)
+        assert torch.equal(alone(outputs(logits=LOGITS), _given()), plain)
+    assert torch.equal(CategoryCE(**neutral, class_counts=COUNTS)(outputs(logits=LOGITS), _given()), plain)
+    known = torch.tensor([2, 0, 1, 1])
+    mixed = CategoryCE(mixup=1.0).mixed(LOGITS, known, 1.0, torch.tensor([3, 2, 1, 0]))
+    assert torch.equal(mixed, CategoryCE()(outputs(logits=LOGITS), _given(known)))
+
+
+def test_logit_adjustment_against_loops():
+    total, losses = sum(COUNTS), []
+    for row, y in zip(LOGITS.tolist(), CATEGORY.tolist(), strict=True):
+        moved = [x + 0.7 * math.log(n / total) for x, n in zip(row, COUNTS, strict=True)]
+        if y != -100:
+            losses.append(math.log(sum(math.exp(x) for x in moved)) - moved[y])
+    objective = CategoryCE(logit_adjust=0.7, class_counts=COUNTS)
+    assert float(objective(outputs(logits=LOGITS), _given())) == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert CategoryCE(logit_adjust=1.0, class_counts=[0, 3, 1]).prior.isfinite().all()
+    assert "prior" not in objective.state_dict()
+
+
+def test_mixup_against_loops():
+    """Share 0.75, each with the next; the unknown third takes the second, who would mix with it, out of the mean."""
+    share, other, losses = 0.75, torch.tensor([1, 2, 3, 0]), []
+    for row, y in enumerate(CATEGORY.tolist()):
+        partner = int(other[row])
+        if -100 in (y, int(CATEGORY[partner])):
+            continue
+        z = share * LOGITS[row] + (1 - share) * LOGITS[partner]
+        logs = z.log_softmax(0)
+        losses.append(-share * float(logs[y]) - (1 - share) * float(logs[CATEGORY[partner]]))
+    value = CategoryCE(mixup=0.2).mixed(LOGITS, CATEGORY, share, other)
+    assert len(losses) == 2 and float(value) == pytest.approx(sum(losses) / 2, rel=1e-5)
+
+
+def test_mixup_of_logits_is_mixup_in_front_of_a_linear_head():
+    torch.manual_seed(0)
+    head, x, other = torch.nn.Linear(6, 3), torch.randn(4, 6), torch.tensor([2, 0, 3, 1])
+    before = head(0.3 * x + 0.7 * x[other])
+    torch.testing.assert_close(before, 0.3 * head(x) + 0.7 * head(x)[other], rtol=1e-5, atol=1e-6)
+
+
+def test_mixup_draws_from_the_seeded_stream_and_rests_outside_training():
+    objective = CategoryCE(mixup=0.2)
+    values = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        values.append(float(objective(outputs(logits=LOGITS), _given())))
+    assert values[0] == values[1] != values[2]
+    plain = CategoryCE()(outputs(logits=LOGITS), _given())
+    assert torch.equal(objective.eval()(outputs(logits=LOGITS), _given()), plain)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"class_balance": 1.0, "class_counts": COUNTS}, r"class_balance must be in \[0, 1\)"),
+        ({"class_balance": -0.1, "class_counts": COUNTS}, r"class_balance must be in \[0, 1\)"),
+        ({"logit_adjust": 1.0}, "logit_adjust needs the class counts"),
+        ({"mixup": -1.0}, "mixup must be 0"),
+    ],
+)
+def test_more_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        CategoryCE(**settings)

@@ -1,10 +1,10 @@
-"""FGM and PGD against the recordings of WeChat rank 72 (golden rank72/fgm, pgd, tolerance 1e-6), and their invariants."""
+"""FGM and PGD against the recordings of WeChat rank 72 (golden rank72/fgm, pgd, tolerance 1e-6), and their invariants; AWP by hand."""
 
 import pytest
 import torch
 from torch import nn
 
-from lib.training.adversarial import Fgm, Pgd
+from lib.training.adversarial import Awp, Fgm, Pgd
 from tests.golden_rule import load_case
 from tests.training.toy import gradient_of, loss_of, table_of, toy
 
@@ -69,7 +69,7 @@ def test_section_15_tricks_pgd_stays_in_the_ball():
         assert all(float((table - start).norm()) <= limit + 1e-6 for table in tables)
 
 
-@pytest.mark.parametrize("adversary", [Fgm(), Pgd()])
+@pytest.mark.parametrize("adversary", [Fgm(), Pgd(), Awp()])
 @pytest.mark.parametrize("gradient", [0.0, float("nan")])
 def test_a_useless_gradient_moves_nothing(adversary, gradient):
     case = load_case("rank72/fgm")
@@ -80,7 +80,7 @@ def test_a_useless_gradient_moves_nothing(adversary, gradient):
     assert all(torch.equal(table, table_of(module)) for table in tables) and torch.isfinite(table_of(module)).all()
 
 
-@pytest.mark.parametrize("adversary", [Fgm(), Pgd()])
+@pytest.mark.parametrize("adversary", [Fgm(), Pgd(), Awp()])
 def test_weights_come_back_after_an_error(adversary):
     case = load_case("rank72/fgm")
     module = toy(case)
@@ -111,3 +111,59 @@ def test_finds_the_word_table_of_a_real_model():
     system = aiac_rank1(load_case("r1/job1"))
     names = [name for name, _ in system.named_parameters() if "word_embeddings" in name]
     assert names == ["model.text.embeddings.word_embeddings.weight"]
+
+
+def test_awp_by_hand():
+    """Weights (3, 4) of norm 5, gradient (0, 2), step 5 along it: (3, 9), clipped to a tenth of each number: (3, 4.4)."""
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.tensor([3.0, 4.0]))
+    module.bias = nn.Parameter(torch.tensor([1.0]))
+    module.weight.grad, module.bias.grad = torch.tensor([0.0, 2.0]), torch.tensor([1.0])
+    seen = []
+    Awp(epsilon=0.1)(module, lambda: seen.append((module.weight.tolist(), module.bias.tolist())))
+    assert seen == [([3.0, pytest.approx(4.4)], [1.0])]
+    assert module.weight.tolist() == [3.0, 4.0]
+    Awp(epsilon=1.0, lr=0.2)(module, lambda: seen.append((module.weight.tolist(), module.bias.tolist())))
+    assert seen[1] == ([3.0, 5.0], [1.0])
+
+
+def test_awp_moves_each_weight_by_at_most_its_share_toward_more_loss():
+    case = load_case("rank72/fgm")
+    module, _, (loss,) = attacked(case, Awp(epsilon=0.01))
+    assert loss > loss_of(toy(case), case).item()
+    for (name, after), before in zip(module.named_parameters(), toy(case).parameters(), strict=True):
+        assert torch.equal(after, before), name
+    moved = toy(case)
+    loss_of(moved, case).backward()
+    start = {name: parameter.detach().clone() for name, parameter in moved.named_parameters()}
+
+    def again():
+        for name, parameter in moved.named_parameters():
+            change = (parameter.detach() - start[name]).abs()
+            assert (change <= 0.01 * start[name].abs() * (1 + 1e-4) + 1e-7).all()
+            assert change.any() == ("weight" in name)
+
+    Awp(epsilon=0.01)(moved, again)
+
+
+def test_awp_adds_to_the_gradient_of_the_clean_pass():
+    case = load_case("rank72/fgm")
+    module, _, _ = attacked(case, Awp(epsilon=1e-6))
+    clean = toy(case)
+    loss_of(clean, case).backward()
+    for ours, theirs in zip(module.parameters(), clean.parameters(), strict=True):
+        torch.testing.assert_close(gradient_of(ours), 2 * gradient_of(theirs), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Fgm(epsilon=0.0), "adversarial.epsilon: must be above 0"),
+        (lambda: Pgd(alpha=-1.0), "adversarial.alpha: must be above 0"),
+        (lambda: Pgd(steps=0), "adversarial.steps: must be 1 or more"),
+        (lambda: Awp(lr=float("nan")), "adversarial.lr: must be above 0"),
+    ],
+)
+def test_bad_settings(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -130,3 +130,48 @@ def test_greedy_soup_by_hand():
         members, [0.5, 2.0, 0.9], lambda state: abs(float(state["w"]) - 2), higher_is_better=False
     )
     assert kept == [0, 2] and float(mixed["w"]) == pytest.approx(2.2)
+
+
+def test_swa_of_one_checkpoint_is_the_model():
+    """However far apart the members are: the last update is always one."""
+    module, swa = one(0.0), WeightSwa(start=0.5, every=1000)
+    swa.start(module)
+    for step in range(1, 9):
+        module.weight.data.fill_(step / 3)
+        swa.update(step, 8)
+    assert swa.count == 1 and mean_of(swa, module) == float(module.weight.detach())
+
+
+def test_swa_is_torchs_averaged_model():
+    module, swa = nn.Linear(5, 3), WeightSwa(start=0.25, every=2)
+    theirs = torch.optim.swa_utils.AveragedModel(module)
+    swa.start(module)
+    for step in range(1, 13):
+        with torch.no_grad():
+            module.weight += torch.randn(3, 5, generator=torch.Generator().manual_seed(step))
+        swa.update(step, 12)
+        if step > 3 and step % 2 == 0:
+            theirs.update_parameters(module)
+    with swa.applied():
+        assert swa.count == 5
+        torch.testing.assert_close(module.weight, theirs.module.weight, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("buffers", [False, True])
+def test_swa_averages_buffers_if_asked(buffers):
+    module, swa = nn.BatchNorm1d(2), WeightSwa(start=0.0, buffers=buffers)
+    swa.start(module)
+    for step in (1, 2):
+        module.running_mean.fill_(float(step))
+        module.num_batches_tracked.fill_(step)
+        swa.update(step, 2)
+    with swa.applied():
+        assert module.running_mean.tolist() == ([1.5, 1.5] if buffers else [2.0, 2.0])
+        assert module.num_batches_tracked == 2
+    assert module.running_mean.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("settings", [{"start": 1.0}, {"start": -0.1}, {"every": 0}])
+def test_impossible_swa(settings):
+    with pytest.raises(ValueError, match="swa: start must be in"):
+        WeightSwa(**settings)

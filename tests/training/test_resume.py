@@ -5,16 +5,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from lib.training.adversarial import Fgm
+from lib.training.adversarial import Awp, Fgm
 from lib.training.averaging import WeightEma, WeightSwa
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
-from lib.training.schedule import Plateau
+from lib.training.schedule import ConstantTail, Plateau
 from tests.training.standin import Loader, error, trainer
 
 STEPS = 30
@@ -131,11 +132,17 @@ def test_killed_while_saving(tmp_path, uninterrupted, monkeypatch, moment):
         {"averaging": WeightSwa, "accumulate": 2},
         {"reload_best_each_epoch": True, "score": error},
         {"keep_best": False, "averaging": WeightEma},
+        {
+            "averaging": partial(WeightSwa, start=0.3, every=2, buffers=True),
+            "adversarial": Awp(epsilon=0.05),
+            "schedule": partial(ConstantTail, Plateau(), total_steps=STEPS, start=0.3, factor=0.2),
+            "score": error,
+        },
     ],
 )
 def test_other_combinations(tmp_path, settings):
     def fresh() -> dict:
-        return {name: value() if isinstance(value, type) else value for name, value in settings.items()} | {
+        return {name: value() if isinstance(value, type | partial) else value for name, value in settings.items()} | {
             "save_every": 3
         }
 

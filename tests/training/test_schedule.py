@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from lib.training.schedule import Plateau, WarmupCosine, WarmupLinear
+from lib.training.averaging import WeightSwa
+from lib.training.schedule import ConstantTail, Plateau, WarmupCosine, WarmupLinear
 
 
 def factors(schedule, updates: int) -> list[float]:
@@ -94,3 +95,28 @@ def test_plateau_by_hand(higher_is_better, scores, patience):
 def test_impossible_lengths(settings):
     with pytest.raises(ValueError, match="schedule"):
         WarmupCosine(**settings)
+
+
+@pytest.mark.parametrize("start, held", [(0.5, 5), (0.25, 2), (0.0, 0)])
+def test_constant_tail_begins_with_the_first_member_of_the_average(start, held):
+    inner = WarmupLinear(total_steps=10, warmup=0.2)
+    tail = ConstantTail(inner, total_steps=10, start=start, factor=0.3)
+    assert [tail.multiplier(n) for n in range(10)] == [inner.multiplier(n) for n in range(held)] + [0.3] * (10 - held)
+    module, swa = torch.nn.Linear(1, 1), WeightSwa(start=start)
+    swa.start(module)
+    members = []
+    for step in range(1, 11):
+        before = swa.count
+        swa.update(step, 10)
+        members += [step - 1] if swa.count > before else []
+    assert members == list(range(held, 10))
+
+
+def test_constant_tail_keeps_the_state_of_what_it_holds():
+    first, second = (ConstantTail(Plateau(), total_steps=10, start=0.5, factor=0.3) for _ in range(2))
+    first.start(higher_is_better=False)
+    second.start(higher_is_better=False)
+    for score in (1.0, 2.0):
+        first.observe(score)
+    second.load_state_dict(first.state_dict())
+    assert second.multiplier(0) == first.multiplier(0) == 0.5 and second.multiplier(9) == 0.3

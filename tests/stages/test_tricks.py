@@ -1,0 +1,120 @@
+"""Tricks switched on by name in a stage: counts of the training part, corrected logits, errors that say what to do."""
+
+import json
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from lib.data.store import Store
+from lib.evaluation import CountRescaling
+from lib.features.tokens import build
+from lib.recipes import job as jobs
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import FeatureSet, StageSpec
+from lib.stages import corpus
+from lib.stages.build import check
+from lib.stages.problem import pose
+from lib.stages.run import run
+from lib.training.averaging import WeightEma, WeightSwa
+from lib.training.loop import averaging_from, schedule_from
+from lib.training.schedule import ConstantTail, WarmupLinear
+
+
+def _job(arm="base", recipe="wechat_baseline", stage="finetune"):
+    return Job.load(recipe, stage, arm, 0, "smoke")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
+    jobs._load.cache_clear()
+    one = _job()
+    corpus.build(one.corpus.name, "smoke")
+    store = Store.open(one.corpus.store)
+    build(store, one.tokens.folder, load(FeatureSet, "tokens"), one.tokens.tokenizer, one.tokens.digest)
+    yield
+    patch.undo()
+    jobs._load.cache_clear()
+
+
+ARMS = ["adversarial_kinds.awp", "swa.constant", "r_drop.with", "category_losses.class_balanced", "mixup.with"]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_trains_and_is_the_same_twice(home, arm):
+    folder = run(_job(arm))
+    first = folder.metrics.read_bytes()
+    terms = next(row["terms"] for row in folder.history.rows() if "terms" in row)
+    assert set(terms) == {"category"} | ({"agreement"} if arm == "r_drop.with" else set())
+    assert all(np.isfinite(value) and value > 0 for value in terms.values())
+    assert run(_job(arm), again=True).metrics.read_bytes() == first
+    assert folder.metrics.read_bytes() != run(_job()).metrics.read_bytes()
+
+
+def test_corrections_act_on_what_is_kept_and_judged(home):
+    """Same weights at the last step, other logits: those of the plain run with 1 + 10 / n."""
+    plain, rescaled = run(_job()), run(_job("rescaling.with"))
+    problem = pose(_job(), Store.open(_job().corpus.store))
+    metrics = json.loads(rescaled.metrics.read_text())
+    assert json.loads(plain.metrics.read_text())["best_step"] == metrics["best_step"]  # one evaluation at this scale
+    expected = CountRescaling(problem.class_counts)(plain.read_arrays(plain.predictions)["logits"])
+    np.testing.assert_array_equal(rescaled.read_arrays(rescaled.predictions)["logits"], expected)
+    arrays = rescaled.read_arrays(rescaled.predictions)
+    accuracy = (arrays["logits"].argmax(axis=1) == arrays["truth"]).mean()
+    assert metrics["scores"]["validation"]["lv2_f1_micro"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("recipe", ["wechat_baseline", "wechat_rank72"])
+def test_counts_are_those_of_the_training_part_before_repeats(home, recipe):
+    one = _job(recipe=recipe)
+    store = Store.open(one.corpus.store)
+    problem, labels = pose(one, store), store.categories().astype(int)
+    seen = np.unique(problem.train.rows)
+    assert len(problem.class_counts) == len(store.manifest["categories"])
+    np.testing.assert_array_equal(problem.class_counts, np.bincount(labels[seen], minlength=len(problem.class_counts)))
+    assert not np.isin(problem.rows, seen).any()
+    assert pose(_job(recipe="wechat_rank72", stage="pretrain"), store).class_counts is None
+
+
+def _stage(**changes):
+    spec = _job().stage_spec.model_dump()
+    spec["evaluation"] |= changes.pop("evaluation", {})
+    return StageSpec.model_validate(spec | changes)
+
+
+def test_what_a_stage_asks_for():
+    sizes = {"total_steps": 40, "steps_per_epoch": 10}
+    assert averaging_from(_stage(), 10) is None and isinstance(schedule_from(_stage(), sizes), WarmupLinear)
+    assert isinstance(averaging_from(_stage(ema={"decay": 0.9}), 10), WeightEma)
+    swa = averaging_from(_stage(swa={"start": 0.5}), 10)
+    assert isinstance(swa, WeightSwa) and (swa.begin, swa.every, swa.buffers) == (0.5, 10, False)
+    tail = schedule_from(_stage(swa={"start": 0.5, "lr_factor": 0.1}), sizes)
+    assert isinstance(tail, ConstantTail) and tail.multiplier(19) > 0.1 == tail.multiplier(20)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"ema": {"decay": 0.9}, "swa": {}}, "set ema: null or swa: null"),
+        ({"swa": {"start": 1.0}}, "less than 1"),
+        ({"swa": {"lr_factor": 0.0}}, "greater than 0"),
+        ({"evaluation": {"select": "loss", "postprocess": [{"use": "LogitAdjustment"}]}}, "leave it out, or select"),
+    ],
+)
+def test_impossible_stages(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        _stage(**changes)
+
+
+def test_agreement_of_embeddings_is_refused_before_training():
+    one = Job.load("aiac_rank1", "finetune", "base", 0, "smoke")
+    stage = one.stage_spec.model_dump()
+    stage["objectives"]["agreement"] = {"use": "RDrop", "weight": 1.0}
+    tree = one.spec.model_dump()
+    tree["stages"]["finetune"] = stage
+    changed = Job(one.recipe, one.stage, one.arm, 0, one.scale, one.corpus_given, type(one.spec).model_validate(tree))
+    with pytest.raises(ValueError, match="this corpus has none"):
+        check(changed)

@@ -1,0 +1,110 @@
+"""Every trick at the setting where it does nothing gives the run without it, bit for bit.
+
+Neutral losses and corrections of logits are tested beside them (objectives/test_category.py, objectives/test_agreement.py,
+evaluation/test_postprocess.py).
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.data.resampling import repeats, resample
+from lib.training.adversarial import Adversary, Awp, Fgm, Pgd
+from lib.training.averaging import WeightEma, WeightSwa, soup
+from lib.training.param_groups import adamw, param_groups
+from lib.training.schedule import ConstantTail, WarmupCosine
+from lib.training.task import Task
+from tests.training.standin import Loader, Model, error, trainer
+
+STEPS = 20
+
+
+def learned(**settings) -> dict[str, torch.Tensor]:
+    """The weights at the end of a run of the stand-in problem, with dropout and noise."""
+    ours = trainer(steps=STEPS, **settings)
+    ours.fit(Loader(), STEPS)
+    return {name: tensor.clone() for name, tensor in ours.task.state_dict().items()}
+
+
+def check(first, second) -> None:
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    "averaging",
+    [
+        lambda: WeightEma(decay=0.0),
+        lambda: WeightSwa(start=0.95),
+        lambda: WeightSwa(start=0.0, every=STEPS, buffers=True),
+    ],
+    ids=["ema with decay 0", "swa of the last update", "swa of one checkpoint"],
+)
+@pytest.mark.parametrize("keep_best", [True, False])
+def test_averages_of_one_model_are_the_model(averaging, keep_best):
+    settings = {"score": error, "keep_best": keep_best, "eval_every": STEPS}
+    check(learned(averaging=averaging(), **settings), learned(**settings))
+
+
+def test_soup_of_one_member_or_of_equal_ones_is_the_member():
+    member = Model().state_dict()
+    check(soup([member]), member)
+    check(soup([member] * 3), member)
+
+
+class Idle(Adversary):
+    """What an adversary does around the second pass, without that pass."""
+
+    def __init__(self, adversary: Adversary) -> None:
+        self.adversary = adversary
+
+    def __call__(self, module, again) -> None:
+        kept = [(p, p.grad.clone()) for p in module.parameters() if p.grad is not None]
+        before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        moved = []
+        self.adversary(module, lambda: moved.append(any((p != before[n]).any() for n, p in module.named_parameters())))
+        assert all(moved) and moved
+        check(module.state_dict(), before)
+        for parameter, gradient in kept:
+            parameter.grad.copy_(gradient)
+
+
+@pytest.mark.parametrize("adversary", [Fgm(), Pgd(), Awp()])
+def test_adversaries_put_every_weight_back_in_every_step(adversary):
+    check(learned(adversarial=Idle(adversary)), learned())
+
+
+def test_tail_at_the_schedules_own_factor():
+    inner = WarmupCosine(total_steps=STEPS, warmup=0.1)
+    check(learned(schedule=ConstantTail(inner, total_steps=STEPS, start=0.99, factor=inner.multiplier(19))), learned())
+
+
+def test_layer_decay_of_one_makes_one_group_per_decay():
+    ours = trainer()
+    named = [(f"model.text.encoder.layer.{n}.x", p) for n, (_, p) in enumerate(ours.task.named_parameters())]
+    groups = param_groups(named, lr=1e-3, layer_decay=1.0)
+    assert {group["lr"] for group in groups} == {1e-3} and len(groups) == 2
+    one = param_groups(named, lr=1e-3, layer_decay=1.0, weight_decay=0.0)
+    assert {(group["lr"], group["weight_decay"]) for group in one} == {(1e-3, 0.0)}
+    updated = []
+    for make in (
+        lambda model: adamw(
+            Task(model, torch.nn.Identity()).named_parameters(), lr=1e-2, layer_decay=1.0, weight_decay=0
+        ),
+        lambda model: torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0, eps=1e-6, fused=True),
+    ):
+        torch.manual_seed(0)
+        model = Model(dropout=0.0)
+        optimizer = make(model)
+        for _, batch in zip(range(3), Loader(), strict=False):
+            optimizer.zero_grad()
+            (model(batch) - batch.y).square().mean().backward()
+            optimizer.step()
+        updated.append({name: tensor.detach().clone() for name, tensor in model.named_parameters()})
+    check(*updated)
+
+
+def test_resampling_once_is_the_plain_order():
+    labels = np.array([3, 0, 0, 2, 3, 3, 1])
+    for table in ((), [(10, 1)], [(1, 1), (2, 1), (100, 1)]):
+        np.testing.assert_array_equal(resample(labels, labels, table), np.arange(7))
+    assert (repeats(np.arange(5), [(3, 1)]) == 1).all()
