@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Component, Recipe, Scale
-from lib.reporting import figures_compare, figures_system, formats, gather, show, tables
+from lib.reporting import figures_compare, figures_system, formats, gather, quirk_costs, show, tables
 from lib.reporting.answers import Answer
 from lib.reporting.rows import named
 from lib.reporting.site import Site
@@ -60,7 +59,7 @@ def recipe(
         scale=plan.scale,
         stages=[_stage(site, group) for group in jobs.values()],
         cost=_cost(site, name, jobs),
-        quirks=_quirks(site, spec, name),
+        quirks=_quirks(site, spec, name, answers),
         questions=site.table(f"verdicts_{name}", tables.verdicts(asked)) if asked else None,
         links=links,
         sources=_sources(spec),
@@ -97,13 +96,8 @@ def _eyebrow(spec: Recipe, name: str) -> str:
 
 def _arguments(component: Component, leave_out: tuple[str, ...] = ()) -> str:
     return "\n".join(
-        f"{key}: {value(argument)}" for key, argument in component.arguments.items() if key not in leave_out
+        f"{key}: {formats.value(argument)}" for key, argument in component.arguments.items() if key not in leave_out
     )
-
-
-def value(argument: Any) -> str:
-    """A YAML value as one short text."""
-    return argument if isinstance(argument, str) else json.dumps(argument, ensure_ascii=False)
 
 
 def _slots(spec: Recipe) -> Table:
@@ -179,12 +173,8 @@ def _cost(site: Site, name: str, jobs: dict[str, list[Job]]):
     return site.table(f"cost_{name}", tables.stages(pd.DataFrame(rows)))
 
 
-def _quirks(site: Site, spec: Recipe, name: str):
-    rows = [
-        {"id": q.id, "says": q.says, "switch": "; ".join(f"{path}: {value(v)}" for path, v in q.switch.items())}
-        for q in spec.quirks
-    ]
-    return site.table(f"quirks_{name}", tables.quirks(rows)) if rows else None
+def _quirks(site: Site, spec: Recipe, name: str, answers: list[Answer]):
+    return site.table(f"quirks_{name}", tables.quirks(quirk_costs.rows(answers, name))) if spec.quirks else None
 
 
 def _sources(spec: Recipe) -> list[str]:
