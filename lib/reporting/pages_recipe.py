@@ -31,6 +31,7 @@ def recipe(
     ]
     output = "embedding" if spec.corpus == "aiac2021" else "class\nlogits"
     parts = {slot: part.use for slot, part in spec.model.slots().items()}
+    steps = [_step(stage, spec) for stage in jobs]
     published = [p.model_dump() for p in spec.published]
     links = [(f"Embedding map of {name}", f"map_{name}.md"), (f"Errors of {name}", f"errors_{name}.md")]
     links += [
@@ -46,8 +47,10 @@ def recipe(
         summary=spec.summary.strip(),
         diagram=site.picture(
             f"system_{name}",
-            figures_system.slots(parts, output),
-            f"Five slots of {name}: " + ", ".join(f"{slot} is {use}" for slot, use in parts.items()),
+            figures_system.slots(parts, output, steps),
+            f"Five slots of {name}: "
+            + ", ".join(f"{slot} is {use}" for slot, use in parts.items())
+            + f"; {figures_system.told(steps)}",
         ),
         scores=site.table(
             f"scores_{name}", tables.leaderboard(board[board["recipe"] == name].reset_index(drop=True), link=False)
@@ -66,6 +69,12 @@ def recipe(
         command=jobs[list(jobs)[-1]][0].command,
     )
     return spec.title, f"recipe_{name}.md"
+
+
+def _step(stage: str, spec: Recipe) -> figures_system.Step:
+    of = spec.stages[stage]
+    minimised = tuple(objective.use for objective in of.objectives.values() if objective.weight > 0)
+    return figures_system.Step(stage, of.data.items, minimised, of.init_from, of.teacher)
 
 
 def _scoreboard(site: Site, name: str, board: pd.DataFrame, spec: Recipe):
