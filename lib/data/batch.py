@@ -29,7 +29,7 @@ class Batch:
     category: Tensor | None = None  # int64 [B]; -100 unknown
     pair: Tensor | None = None  # int64 [P, 2], positions in this batch
     score: Tensor | None = None  # float32 [P], already transformed as the recipe asks (raw or rank)
-    known: Tensor | None = None  # float32 [B, B], scores of all labelled pairs among the batch's videos; NaN unknown
+    known: Tensor | None = None  # float32 [B, B], scores of all training pairs among the batch's videos; NaN unknown
     soft: Tensor | None = None  # a teacher's targets: float32 [P] cosines or [B, C] logits
     token_labels: Tensor | None = None  # int64 [B, T]; -100 where not selected for prediction
     frame_selected: Tensor | None = None  # bool [B, F]; frames whose input was replaced by zeros

@@ -18,6 +18,7 @@ from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features import text as text_rules
 from lib.features.frame_sets import Frames
+from lib.features.known_pairs import KnownPairs
 from lib.features.tokens import TokenSet
 from lib.recipes.specs import FramesSpec, TextSpec
 
@@ -59,12 +60,15 @@ class Assembler:
         tags: bool = False,
         seed: int = 0,
         visual: Frames | None = None,
+        known: KnownPairs | None = None,
     ):
         """Make an assembler.
 
         Args:
             tags: attach the multi-hot tags (only where a loss needs them: they are K numbers a video).
             visual: the set that ``frames.set`` names (``frame_sets.choose``); the store's own features if None.
+            known: attach to training batches of pairs what is known of any two of their videos (only where an
+                objective asks for it).
 
         Raises:
             ValueError: ``frames.set`` names a set, and none is given.
@@ -73,6 +77,7 @@ class Assembler:
             raise ValueError(f"features.frames.set: {frames.set} is not open; pass visual=frame_sets.choose(...)")
         self.visual: Frames = store if visual is None else visual
         self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
+        self.known = known
         self._category = store.categories()
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
@@ -98,6 +103,7 @@ class Assembler:
         if items.are_pairs:
             count = len(items)
             batch.pair = torch.stack([torch.arange(count), torch.arange(count) + count], dim=1)
+            batch.known = self.known.among(rows) if train and self.known is not None else None
         batch.score = None if items.score is None else torch.from_numpy(items.score.astype(np.float32))
         batch.soft = None if items.soft is None else torch.from_numpy(items.soft.astype(np.float32))
         return batch

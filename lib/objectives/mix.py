@@ -20,6 +20,8 @@ class Objective(nn.Module):
 
     passes: int = 1
 
+    needs_known: bool = False  # it reads ``batch.known``, which is looked up only where an objective asks for it
+
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
         return batch
@@ -65,6 +67,11 @@ class ObjectiveMix(nn.Module):
     def active(self) -> list[tuple[str, Objective]]:
         """Names and objectives of weight above 0, in the recipe's order."""
         return [(name, term) for name, term in self.terms.items() if self.weights[name] > 0]  # type: ignore[misc]
+
+    @property
+    def needs_known(self) -> bool:
+        """Whether a term of weight above 0 reads ``batch.known``."""
+        return any(term.needs_known for _, term in self.active())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Let every active term hide its part. Takes exactly one draw from ``generator``."""

@@ -20,8 +20,8 @@ class NearestLevel(Objective):
     ``within_side`` is what the original's code does: of B pairs, sides a and b,
     sum over both sides of 0.5 / B^2 * sum over i != j of (a_i a_j - nearest)^2, labels or not.
     ``all`` is what its description says: the mean over all ordered pairs of the batch's 2B videos, about the same weight;
-    a pair whose score is known (the batch's own, and those in ``batch.known``) is pulled to that score, and two copies of
-    one video are left out.
+    a pair whose score is known (the batch's own, and those in ``batch.known``: all training
+    pairs, looked up for the batch's videos) is pulled to that score, and two copies of one video are left out.
     Used by: AIAC rank 17, finetuning (within_side, beside ``CosineRegression``).
 
     Args:
@@ -39,6 +39,7 @@ class NearestLevel(Objective):
         if not levels:
             raise ValueError("NearestLevel: give at least one level, for example 0.0, 0.5 and 1.0")
         self.scope, self.levels = scope, tuple(float(level) for level in levels)
+        self.needs_known = scope == "all"
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         unit = F.normalize(needed(outputs.embedding, "NearestLevel", "outputs.embedding").float(), dim=-1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "–"
@@ -114,6 +116,15 @@ def significant(value: float | None, digits: int = 3) -> str:
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{round(value):,}".replace("-", MINUS)
     return f"{float(f'{value:.{digits}g}'):g}".replace("-", MINUS)
+
+
+def value(argument: Any) -> str:
+    """A YAML value as one short text.
+
+    >>> value("neg_inf"), value(None), value([1, True])
+    ('neg_inf', 'null', '[1, true]')
+    """
+    return argument if isinstance(argument, str) else json.dumps(argument, ensure_ascii=False)
 
 
 def literal(text: str) -> str:

@@ -131,10 +131,10 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
 
 def _leak_free(plan: Plan, recipe: str, stage: str, arm: str, metric: str) -> float | None:
     """Mean score on the same validation pairs after training without any pair that shares a video with them."""
-    question = plan.ablations.get("strict_split")
-    if question is None or arm != "base" or recipe not in question.recipes or stage != question.stage:
-        return None
-    return _mean(runs(plan.ablation_jobs("strict_split")[recipe, "strict"])["score"])
+    for name, question in plan.ablations.items():
+        if question.leak_free and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
+            return _mean(runs(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
+    return None
 
 
 def _mean(values: pd.Series) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Component, Recipe, Scale
-from lib.reporting import figures_compare, figures_system, formats, gather, show, tables
+from lib.reporting import figures_compare, figures_system, formats, gather, quirk_costs, show, tables
 from lib.reporting.answers import Answer
 from lib.reporting.rows import named
 from lib.reporting.site import Site
@@ -32,6 +31,7 @@ def recipe(
     ]
     output = "embedding" if spec.corpus == "aiac2021" else "class\nlogits"
     parts = {slot: part.use for slot, part in spec.model.slots().items()}
+    steps = [_step(stage, spec) for stage in jobs]
     published = [p.model_dump() for p in spec.published]
     links = [(f"Embedding map of {name}", f"map_{name}.md"), (f"Errors of {name}", f"errors_{name}.md")]
     links += [
@@ -47,8 +47,10 @@ def recipe(
         summary=spec.summary.strip(),
         diagram=site.picture(
             f"system_{name}",
-            figures_system.slots(parts, output),
-            f"Five slots of {name}: " + ", ".join(f"{slot} is {use}" for slot, use in parts.items()),
+            figures_system.slots(parts, output, steps),
+            f"Five slots of {name}: "
+            + ", ".join(f"{slot} is {use}" for slot, use in parts.items())
+            + f"; {figures_system.told(steps)}",
         ),
         scores=site.table(
             f"scores_{name}", tables.leaderboard(board[board["recipe"] == name].reset_index(drop=True), link=False)
@@ -60,13 +62,19 @@ def recipe(
         scale=plan.scale,
         stages=[_stage(site, group) for group in jobs.values()],
         cost=_cost(site, name, jobs),
-        quirks=_quirks(site, spec, name),
+        quirks=_quirks(site, spec, name, answers),
         questions=site.table(f"verdicts_{name}", tables.verdicts(asked)) if asked else None,
         links=links,
         sources=_sources(spec),
         command=jobs[list(jobs)[-1]][0].command,
     )
     return spec.title, f"recipe_{name}.md"
+
+
+def _step(stage: str, spec: Recipe) -> figures_system.Step:
+    of = spec.stages[stage]
+    minimised = tuple(objective.use for objective in of.objectives.values() if objective.weight > 0)
+    return figures_system.Step(stage, of.data.items, minimised, of.init_from, of.teacher)
 
 
 def _scoreboard(site: Site, name: str, board: pd.DataFrame, spec: Recipe):
@@ -97,13 +105,8 @@ def _eyebrow(spec: Recipe, name: str) -> str:
 
 def _arguments(component: Component, leave_out: tuple[str, ...] = ()) -> str:
     return "\n".join(
-        f"{key}: {value(argument)}" for key, argument in component.arguments.items() if key not in leave_out
+        f"{key}: {formats.value(argument)}" for key, argument in component.arguments.items() if key not in leave_out
     )
-
-
-def value(argument: Any) -> str:
-    """A YAML value as one short text."""
-    return argument if isinstance(argument, str) else json.dumps(argument, ensure_ascii=False)
 
 
 def _slots(spec: Recipe) -> Table:
@@ -179,12 +182,8 @@ def _cost(site: Site, name: str, jobs: dict[str, list[Job]]):
     return site.table(f"cost_{name}", tables.stages(pd.DataFrame(rows)))
 
 
-def _quirks(site: Site, spec: Recipe, name: str):
-    rows = [
-        {"id": q.id, "says": q.says, "switch": "; ".join(f"{path}: {value(v)}" for path, v in q.switch.items())}
-        for q in spec.quirks
-    ]
-    return site.table(f"quirks_{name}", tables.quirks(rows)) if rows else None
+def _quirks(site: Site, spec: Recipe, name: str, answers: list[Answer]):
+    return site.table(f"quirks_{name}", tables.quirks(quirk_costs.rows(answers, name))) if spec.quirks else None
 
 
 def _sources(spec: Recipe) -> list[str]:

@@ -160,13 +160,26 @@ def published(rows: list[dict]) -> Table:
 
 
 def quirks(rows: list[dict]) -> Table:
-    """What the original code does beside its description, and the switch that restores it."""
+    """What the original code does beside its description, what that costs, and the switch that restores it."""
+
+    def costs(row: Row) -> str | None:
+        if not row["question"]:
+            return "not measured in this report" if row["can_be_switched"] else None
+        ends = f.interval(row["low"], row["high"], 4, signed=True)
+        where = f"[{row['arms']}](ablation_{row['question']}.md)"
+        return "\n".join([f.difference(row["difference"]), *([ends] if ends != f.NOTHING else []), where])
+
     columns = (
         Column("id", "id", "code"),
         Column("the original", "says"),
+        Column("what it costs", costs, hint=f"score with the quirk minus score without it; below it the {PAIRED}"),
+        Column("verdict", lambda r: r["verdict"] or None, "verdict"),
         Column("switch", lambda r: r["switch"].replace("; ", "\n") or None, "code"),
     )
-    return Table(pd.DataFrame(rows), columns)
+    measured = [row for row in rows if row["question"]]
+    seeds = f", {f.plural(max(row['seeds'] for row in measured), 'paired seed')}" if measured else ""
+    caption = f"With the quirk minus without it, all else equal{seeds}. Interval: {PAIRED}."
+    return Table(pd.DataFrame(rows), columns, caption)
 
 
 def stages(frame: pd.DataFrame) -> Table:

@@ -11,6 +11,7 @@ from lib.data.resampling import resample
 from lib.data.store import Store
 from lib.data.targets import transform
 from lib.evaluation.predict import pair_cosines
+from lib.features.known_pairs import KnownPairs
 from lib.features.loader import Items
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
@@ -34,6 +35,11 @@ class Problem:
         None  # int64 [C], videos of each category in the training part, repeats not counted
     )
     oracle: np.ndarray | None = None  # what the twin knows: affinity [P] or true class [V]
+
+    def known_pairs(self) -> KnownPairs | None:
+        """The label table of what trains, so that no label of validation or selection can be looked up; None without pairs."""
+        items = self.train
+        return KnownPairs(items.rows, items.score) if items.are_pairs and items.score is not None else None
 
 
 def pose(job: Job, store: Store) -> Problem:

@@ -85,7 +85,10 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     build.freeze(job, model)
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     features = job.spec.features
-    assembler = Assembler(store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual)
+    known = problem.known_pairs() if mix.needs_known else None
+    assembler = Assembler(
+        store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual, known=known
+    )
     frozen.remember(job, model, mix, assembler, np.union1d(problem.train.rows, problem.rows), accelerator)
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,

@@ -53,6 +53,15 @@ def points(rows: int, columns: int = 2) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(rows, columns))
 
 
+PARTS = dict.fromkeys(("text", "frames", "fusion", "pooling", "head"), "Part")
+STEPS = [
+    figures_system.Step("pretrain", "videos", ("TagFocal", "TagFocal", "MaskedTokens")),
+    figures_system.Step("finetune", "pairs", ("CosineRegression",), "pretrain"),
+    figures_system.Step("distill", "pairs", ("SoftSimilarity",), "pretrain", "finetune"),
+    figures_system.Step("distill_2", "pairs", ("SoftSimilarity",), "distill", "distill"),
+    figures_system.Step("finetune_2", "pairs", ("CosineRegression",), "unseen"),
+]
+
 FIGURES = {
     "run_curves": lambda: figures_training.run_curves(history(), scores(), "spearman", 40, [10]),
     "curves_without_scores": lambda: figures_training.run_curves(history(), pd.DataFrame({"step": []}), "tag_loss"),
@@ -78,6 +87,8 @@ FIGURES = {
     "slots": lambda: figures_system.slots(
         {slot: "Part" for slot in ("text", "frames", "fusion", "pooling", "head")}, "embedding"
     ),
+    "stages": lambda: figures_system.slots(PARTS, "class\nlogits", STEPS),
+    "one_stage": lambda: figures_system.slots(PARTS, "embedding", STEPS[:1]),
 }
 
 
@@ -133,3 +144,10 @@ def test_sample_depends_on_nothing_but_the_number():
     chosen = figures_space.sample(np.arange(5000), 100)
     assert len(set(chosen)) == 100 and (np.diff(chosen) > 0).all()
     assert np.array_equal(chosen, figures_space.sample(np.arange(5000) + 7, 100))
+
+
+def test_stages_are_told_in_words():
+    assert figures_system.told(STEPS[:3]) == (
+        "stage pretrain on videos with 2 × TagFocal, MaskedTokens; stage finetune on pairs with CosineRegression, "
+        "from pretrain; stage distill on pairs with SoftSimilarity, from pretrain, taught by finetune"
+    )

@@ -1,0 +1,61 @@
+"""Pairs held out of folds, leak-free: training, selection and scored pairs share no video; the scored pairs stay the same."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.data.splits import Split
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.recipes.load import load, validate
+from lib.recipes.specs import Ablation
+from lib.stages.problem import split_pairs
+
+
+@pytest.fixture(scope="module")
+def pairs() -> SimpleNamespace:
+    """400 pairs of 600 videos: hubs, chains and loners, as a store gives them."""
+    rng = np.random.default_rng(5)
+    first, second = rng.integers(0, 600, (2, 400))
+    second = np.where(first == second, (second + 1) % 600, second)
+    table = pd.DataFrame({"row1": first, "row2": second, "score": rng.random(400)})
+    return SimpleNamespace(pairs=lambda: table, column=lambda name: np.array([str(7000 + row) for row in range(600)]))
+
+
+def parts(arm, pairs, stage="finetune"):
+    rows, _, train, select, val = split_pairs(Job.load("aiac_rank6", stage, arm, 0, "laptop"), pairs)
+    return rows, train, select, val
+
+
+@pytest.mark.parametrize("arm", ["strict_hold.strict", "strict_split"])
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_no_video_is_in_two_parts(pairs, arm, fold):
+    for stage in ("finetune", "distill") if arm == "strict_split" else ("finetune",):
+        rows, train, select, val = parts(f"{arm}@{fold}", pairs, stage)
+        assert train.sum() > 30 and select.any() and val.any()
+        for left, right in ((train, val), (select, val), (train, select)):
+            Split(left, right, rows[:, 0], rows[:, 1]).prove_disjoint()
+
+
+def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
+    leaks = {}
+    for arm in load(Ablation, "strict_hold").arms:
+        rows, train, select, val = parts(f"strict_hold.{arm}", pairs)
+        assert np.array_equal(val, parts("base", pairs)[3])
+        leaks[arm] = [Split(train, part, rows[:, 0], rows[:, 1]).leak() > 0 for part in (val, select)]
+    assert leaks == {"published": [True, True], "held": [False, True], "strict": [False, False]}
+
+
+def test_arm_and_variant_are_one_run():
+    arm, variant = (
+        Job.load("aiac_rank6", "finetune", name, 0, "laptop") for name in ("strict_hold.strict", "strict_split")
+    )
+    assert arm.digest == variant.digest and arm.folder.path == variant.folder.path
+
+
+def test_leak_free_names_an_arm():
+    tree = load(Ablation, "strict_hold").model_dump() | {"leak_free": "stern"}
+    with pytest.raises(RecipeError, match="leak_free: 'stern' is not an arm; arms: published, held, strict"):
+        validate(Ablation, tree, "x.yaml")
