@@ -63,6 +63,7 @@ lab: $(READY) ## JupyterLab on the notebooks
 bench: $(READY) ## speed, as ratios against a naive mode
 	$(PY) -m benchmarks.loader
 	$(PY) -m benchmarks.training
+	$(PY) -m benchmarks.words
 	$(PY) -m benchmarks.published
 
 CODE := lib tests benchmarks

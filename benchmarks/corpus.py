@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.data.store import Store
-from lib.features import tokens
+from lib.features import tokens, words
 from lib.features.tokens import TokenSet
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
@@ -16,7 +16,7 @@ SEED = 7
 
 def prepare(videos: int, given: str = "") -> tuple[Store, TokenSet]:
     """Store and tokens of a twin with so many videos, or of the store at ``given``."""
-    folder = paths.home() / "data" / "bench" / (Path(given).name if given else f"pairs-{videos}")
+    folder = _folder(videos, given)
     path = Path(given) if given else folder / "store"
     if not path.exists():
         from lib.data.importing import import_corpus
@@ -27,3 +27,13 @@ def prepare(videos: int, given: str = "") -> tuple[Store, TokenSet]:
         import_corpus(folder / "raw", path)
     store = Store.open(path)
     return store, tokens.build(store, folder / "tokens", load(FeatureSet, "tokens"), "corpus", store.fingerprint)
+
+
+def prepare_words(videos: int) -> TokenSet:
+    """Words of the same twin, with vectors of the published 300 numbers."""
+    store, _ = prepare(videos)
+    return words.build(store, _folder(videos) / "words", load(FeatureSet, "words"), store.fingerprint)
+
+
+def _folder(videos: int, given: str = "") -> Path:
+    return paths.home() / "data" / "bench" / (Path(given).name if given else f"pairs-{videos}")
