@@ -13,10 +13,15 @@ Two rules keep the answer narrow:
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+
+from lib.runs import paths
+from lib.runs.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ("lib.recipes",)
@@ -38,10 +43,28 @@ def code_digest(modules: Iterable[str], *, source: str = "", ignore_packages: bo
 
 @cache
 def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, root: Path) -> str:
+    """Kept on disk under the state of all files: parsing them takes each of some hundred jobs about a second."""
+    question = hashlib.sha256(repr((modules, source, ignore_packages)).encode()).hexdigest()[:16]
+    kept = paths.home() / "runs" / ".code" / _state(root) / question
+    try:
+        return kept.read_text()
+    except OSError:
+        pass
     hashed = hashlib.sha256()
     for file in closure(modules, source=source, ignore_packages=ignore_packages, root=root):
         hashed.update(f"{file.relative_to(root).as_posix()}\n{_content(file)}\n".encode())
-    return hashed.hexdigest()[:16]
+    answer = hashed.hexdigest()[:16]
+    with contextlib.suppress(OSError):  # a read-only home only costs time
+        write_text(kept, answer)
+    return answer
+
+
+@cache
+def _state(root: Path) -> str:
+    """Names, sizes and times of change of everything in ``lib``, as make looks at them."""
+    files = sorted(file for file in (root / "lib").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    seen = [(file.relative_to(root).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr((str(root), sys.version_info, seen)).encode()).hexdigest()[:16]
 
 
 def closure(

@@ -123,3 +123,23 @@ def test_code_outside_the_library_is_covered_by_what_it_imports(tree):
         [], source="from lib.objectives import Tags\nfrom lib.training import seed\nprint(seed)\n", root=root
     )
     assert [file.name for file in files] == ["mix.py", "tags.py", "seed.py"]
+
+
+def test_answers_are_kept_until_a_file_changes(tree, tmp_path, monkeypatch):
+    """A process that starts with the same files does not parse them again; an edit is seen by the next process."""
+    from lib.recipes import code_digest as module
+
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path / "home"))
+    root = tree()
+
+    def another_process() -> str:
+        for remembered in (module._code_digest, module._state, module._tree, module._content, module._imported):
+            remembered.cache_clear()
+        return code_digest(["lib.training.seed"], root=root)
+
+    first = another_process()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "closure", lambda *ignored, **options: pytest.fail("parsed again"))
+        assert another_process() == first
+    (root / "lib/training/seed.py").write_text("def seed():\n    return 22\n")
+    assert another_process() != first
