@@ -177,6 +177,7 @@ def _cost(site: Site, name: str, jobs: dict[str, list[Job]]):
                 **frame[["score", "steps", "train_items", "seconds", "samples_per_second", "parameters", "peak_rss_mb"]]
                 .mean()
                 .to_dict(),
+                "unseen": pd.to_numeric(frame["unseen"], errors="coerce").mean(),
             }
         )
     return site.table(f"cost_{name}", tables.stages(pd.DataFrame(rows)))
