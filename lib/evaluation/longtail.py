@@ -1,7 +1,9 @@
 """Classes of a long tail one by one, in thirds from frequent to rare, and what kind of mistake is made between them.
 
-Everything is counted from two arrays, truth and prediction of the same videos. Intervals are 95 % percentile bootstrap
-intervals over videos: they say how far a number depends on which videos were held out, nothing about another training.
+Everything is counted from two arrays, truth and prediction of the same videos. Intervals of F1 are 95 % percentile
+bootstrap intervals over videos: they say how far a number depends on which videos were held out, nothing about another
+training. Where many classes have one or two videos they are too narrow: in simulations with 200 such classes they covered
+the expected score in 84 to 89 % of the cases (the basic and the bias-corrected bootstrap in 78 to 83 %).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.intervals import resampled_videos
+from lib.evaluation.intervals import interval_of_share, resampled_videos
 
 THIRDS = ("head", "middle", "tail")
 
@@ -71,22 +73,39 @@ def scores_of_groups(
     Returns:
         a row per group: ``slice``, ``classes``, ``counted`` (classes on either side, of which F1 is the mean), ``n``
         (videos), ``f1``, ``f1_low``, ``f1_high``, ``recall`` (share of the group's videos that were classified right),
-        ``recall_low``, ``recall_high``; NaN for a group that no video and no prediction belongs to.
+        ``recall_low``, ``recall_high`` (Wilson's interval); NaN for a group that no video and no prediction belongs to. The
+        interval of F1 is NaN where nothing of a group was right, too: its bootstrap samples all score 0.
     """
-    f1, recall = _of_groups(truth, predicted, group, len(names))
-    draws = [_of_groups(truth[i], predicted[i], group, len(names)) for i in resampled_videos(len(truth), seed)]
-    videos, given, _ = _counts(truth, predicted, len(group))
-    columns: dict[str, list] = {
-        "slice": list(names),
-        "classes": np.bincount(group, minlength=len(names)).tolist(),
-        "counted": np.bincount(group[videos + given > 0], minlength=len(names)).tolist(),
-        "n": np.bincount(group[truth], minlength=len(names)).tolist(),
+    count = len(names)
+    f1 = f1_of_groups(truth, predicted, group, count)
+    draws = np.array([f1_of_groups(truth[i], predicted[i], group, count) for i in resampled_videos(len(truth), seed)])
+    videos, given, hits = _counts(truth, predicted, len(group))
+    n, right = (np.bincount(group, values, count).astype(np.int64) for values in (videos, hits))
+    nothing = (float("nan"), float("nan"))
+    spread = [bounds(draws[:, index]) if right[index] else nothing for index in range(count)]
+    shares = [interval_of_share(*pair) for pair in zip(right, n, strict=True)]
+    columns = {
+        "slice": names,
+        "classes": np.bincount(group, minlength=count),
+        "counted": np.bincount(group[videos + given > 0], minlength=count),
+        "n": n,
+        "f1": f1,
+        "f1_low": [low for low, _ in spread],
+        "f1_high": [high for _, high in spread],
+        "recall": [hit / of if of else float("nan") for hit, of in zip(right, n, strict=True)],
+        "recall_low": [low for low, _ in shares],
+        "recall_high": [high for _, high in shares],
     }
-    for name, value, column in (("f1", f1, 0), ("recall", recall, 1)):
-        sampled = np.array([draw[column] for draw in draws])
-        ends = [bounds(sampled[:, index]) for index in range(len(names))]
-        columns |= {name: value.tolist(), f"{name}_low": [e[0] for e in ends], f"{name}_high": [e[1] for e in ends]}
     return pd.DataFrame(columns)
+
+
+def f1_of_groups(truth: np.ndarray, predicted: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+    """float [count]: F1 of each group of classes, the mean over those on either side; NaN for a group without any."""
+    videos, given, hits = _counts(truth, predicted, len(group))
+    there = videos + given > 0
+    f1 = 2 * hits[there] / (videos + given)[there]
+    with np.errstate(invalid="ignore"):
+        return np.bincount(group[there], f1, count) / np.bincount(group[there], minlength=count)
 
 
 def wrong_answers(
@@ -146,16 +165,3 @@ def bounds(draws: np.ndarray) -> tuple[float, float]:
 def _counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """int [C] each: videos of a class, videos said to be of it, both."""
     return tuple(np.bincount(x, minlength=classes) for x in (truth, predicted, truth[truth == predicted]))
-
-
-def _of_groups(
-    truth: np.ndarray, predicted: np.ndarray, group: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """float [G] each: mean F1 over the classes on either side, recall over all videos of the group."""
-    videos, given, hits = _counts(truth, predicted, len(group))
-    there = videos + given > 0
-    f1 = 2 * hits[there] / (videos + given)[there]
-    with np.errstate(invalid="ignore"):
-        mean = np.bincount(group[there], f1, count) / np.bincount(group[there], minlength=count)
-        recall = np.bincount(group, hits, count) / np.bincount(group, videos, count)
-    return mean, recall

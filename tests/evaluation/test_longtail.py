@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from lib.evaluation.intervals import resampled_videos
+from lib.evaluation.intervals import Z, resampled_videos
 from lib.evaluation.longtail import (
     confused_siblings,
     per_class,
@@ -50,7 +50,9 @@ def test_groups_by_hand():
     assert frame["classes"].tolist() == [2, 2, 2] and frame["counted"].tolist() == [2, 1, 1]
     assert frame["f1"].tolist() == pytest.approx([1 / 3, 2 / 5, 0])
     assert frame["recall"].tolist() == pytest.approx([2 / 5, 1 / 2, 0])
-    assert (frame["f1_low"] <= frame["f1"]).all() and (frame["f1"] <= frame["f1_high"]).all()
+    assert frame["f1_low"].isna().tolist() == [False, False, True], "nothing of the tail is right: no spread"
+    assert (frame["f1_low"] <= frame["f1"])[:2].all() and (frame["f1"] <= frame["f1_high"])[:2].all()
+    assert frame["recall_low"].iloc[2] == 0 and frame["recall_high"].iloc[2] == pytest.approx(Z**2 / (1 + Z**2))
 
 
 def test_interval_of_a_group_is_that_of_scikit_learns_f1():
