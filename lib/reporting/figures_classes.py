@@ -43,8 +43,8 @@ def long_tail(frame: pd.DataFrame) -> Figure:
         means = frame.groupby(bins, observed=True)[["train", "f1"]].mean()
         axis.plot(means["train"], means["f1"], color=style.RED, marker="o", markersize=4, label="mean, similar size")
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, columnspacing=1.1, handletextpad=0.4, fontsize=8)
-    axis.set_xscale("symlog", linthresh=1)  # a class may have no training video at all
-    axis.set_xlim(left=-0.1 if (frame["train"] == 0).any() else max(0.8 * frame["train"].min(), 0.5))
+    axis.set_xscale("symlog", linthresh=1, linscale=0.4)  # a class may have no training video at all
+    axis.set_xlim(left=-0.2 if (frame["train"] == 0).any() else max(0.8 * frame["train"].min(), 0.5))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set(xlabel="training videos of the class", ylabel="F1 of the class", ylim=(-0.04, 1.04))
     return figure

@@ -23,7 +23,7 @@ from lib.reporting.predictions import ClassPredictions
 from lib.reporting.site import Site
 from lib.reporting.slicing import missing_scores
 
-PAIRS = 15  # of confused siblings on the page; the CSV has all
+PAIRS = 15  # of confused siblings
 GROUPS = {
     "a third of the classes": longtail.thirds_of_classes,
     "a third of the training videos": longtail.thirds_of_videos,
