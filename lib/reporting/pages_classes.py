@@ -71,6 +71,7 @@ def classes(site: Site, plan: Plan, name: str) -> tuple[str, str]:
             f"missing_{name}", tables_classes.missing(missing_scores(result, store, tree.level1_of_level2))
         ),
         calibration=site.table(f"calibration_{name}", tables_classes.calibration(found, BINS)),
+        corrected=", ".join(part.use for part in job.stage_spec.evaluation.postprocess),
         too_sure=found.confidence > found.accuracy,
         shown_by_chance=found.error <= found.calibrated_high,
         reliability=site.picture(
