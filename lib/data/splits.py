@@ -148,13 +148,15 @@ def holdout(
         groups: [M], keeps items of one group (near-duplicates) together.
 
     Raises:
-        ValueError: fewer items than folds.
+        ValueError: fewer items than folds, or no such fold.
     """
     from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
     k = round(1 / fraction)
     if len(labels) < k:
         raise ValueError(f"{len(labels)} items cannot be dealt into {k} folds")
+    if not 0 <= fold < k:
+        raise ValueError(f"fold must be 0 to {k - 1}, got {fold}")
     rare = (
         len(labels) == 0 or np.unique(labels, return_counts=True)[1].max() < k
     )  # scikit-learn refuses to stratify these

@@ -11,6 +11,7 @@ from lib.evaluation.metrics import mean_f1
 
 DRAWS = 1000
 CLASS_DRAWS = 200
+Z = 1.959964  # of a 95 % interval
 
 
 def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
@@ -48,6 +49,20 @@ def interval_of_spearman(
         a, b = rankdata(predicted[index]), rankdata(truth[index])
         values.append(np.corrcoef(a, b)[0, 1])
     return tuple(np.nanpercentile(values, [2.5, 97.5]).tolist())
+
+
+def interval_of_share(hits: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, of use even where all or nothing was hit; NaN for n = 0.
+
+    >>> [round(end, 3) for end in interval_of_share(0, 10)]
+    [0.0, 0.278]
+    """
+    if not n:
+        return float("nan"), float("nan")
+    p = hits / n
+    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
 def interval_of_mean_f1(

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
-from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.metrics import mean_f1_both_ways, spearman
 
 MEMBERS = {"rank1": "submit/result.json", "rank6": "result.json", "rank17": "result/result.json"}
 DIM = 256
@@ -100,6 +100,8 @@ def read_classes(path: Path) -> dict[str, str]:
 def score_file(submission: Path, labels: Path) -> dict[str, float]:
     """Score a submission: a zip of embeddings against ``label.tsv``, or result.csv against another such file or annotations.
 
+    Classes are scored twice: as it is official, and (``..._all_classes``) with classes that no video has counted as 0.
+
     Raises:
         BadRecord: a file that cannot be read, or a labelled video that the submission lacks.
     """
@@ -164,4 +166,4 @@ def _score_classes(predicted: Mapping[str, str], submission: Path, truth: Mappin
             raise BadRecord(submission, f"video {name}", "id", name, "the labels know no such video; remove the line")
     index = {name: number for number, name in enumerate(WECHAT_CATEGORIES)}
     t, p = (np.array([index[table[name]] for name in truth]) for table in (truth, predicted))
-    return {"videos": len(truth), **mean_f1(t, p, CategoryTree(WECHAT_CATEGORIES).level1_of_level2)}
+    return {"videos": len(truth), **mean_f1_both_ways(t, p, CategoryTree(WECHAT_CATEGORIES).level1_of_level2)}

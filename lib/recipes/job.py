@@ -112,7 +112,7 @@ class Job:
             RecipeError: the stage is not split into folds.
         """
         split = self.stage_spec.data.split
-        if not split.use.startswith("kfold"):
+        if not split.in_folds:
             raise RecipeError(f"{self.recipe} {self.stage} {self.arm}: not in folds, its split is {split.use}")
         arm = self.arm.split("@")[0]
         return [
@@ -258,7 +258,7 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
 
 
 def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
-    folded = {name: stage.data.split for name, stage in spec.stages.items() if stage.data.split.use.startswith("kfold")}
+    folded = {name: stage.data.split for name, stage in spec.stages.items() if stage.data.split.in_folds}
     if not fold.isdecimal() or any(int(fold) >= split.k for split in folded.values()) or not folded:
         most = max((split.k for split in folded.values()), default=0)
         raise RecipeError(

@@ -94,7 +94,8 @@ class SplitSpec(Spec):
 
     pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
     pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
-    they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``.
+    they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
+    (scikit-learn's StratifiedKFold, shuffled; WeChat rank 8 takes k 5 and seed 802).
     """
 
     use: Literal[
@@ -103,6 +104,17 @@ class SplitSpec(Spec):
     k: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
     seed: int = 2022
+
+    @model_validator(mode="after")
+    def fold_exists(self) -> SplitSpec:
+        if self.use != "none" and self.fold >= self.k:
+            raise ValueError(f"fold: folds of k = {self.k} are 0 to {self.k - 1}, got {self.fold}")
+        return self
+
+    @property
+    def in_folds(self) -> bool:
+        """Its folds together hold out every item exactly once."""
+        return self.use.startswith("kfold") or self.use == "stratified"
 
 
 class DataSpec(Spec):

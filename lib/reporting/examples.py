@@ -131,16 +131,6 @@ def upper_confusion(result: predictions.ClassPredictions, store: Store) -> tuple
     return matrix[np.ix_(used, used)], tree.level1_names[used].tolist()
 
 
-def class_scores(result: predictions.ClassPredictions) -> pd.DataFrame:
-    """F1 and number of validation videos of each class that occurs: columns ``class``, ``count``, ``f1``."""
-    classes = np.unique(result.truth)
-    right = result.predicted == result.truth
-    hits = np.array([(right & (result.truth == c)).sum() for c in classes])
-    given = np.array([(result.predicted == c).sum() for c in classes])
-    count = np.array([(result.truth == c).sum() for c in classes])
-    return pd.DataFrame({"class": classes, "count": count, "f1": 2 * hits / (given + count)})
-
-
 def upper_category(category: str | None) -> str:
     """Both contests write the upper level first: five digits with a leading 1 (aiac2021), or four (wechat2022).
 

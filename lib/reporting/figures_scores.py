@@ -1,4 +1,4 @@
-"""Where a system is right and where it is wrong: predictions, slices, confusion, long tail."""
+"""Where a system is right and where it is wrong: predictions, slices, confusion."""
 
 from __future__ import annotations
 
@@ -83,11 +83,12 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
     return figure
 
 
-def confusion(matrix: np.ndarray, names: list[str]) -> Figure:
+def confusion(matrix: np.ndarray, names: list[str], what: str = "videos") -> Figure:
     """Share of each true class (row) that was given each class (column); the diagonal is what was right.
 
     Args:
         matrix: counts [C, C], rows are truth.
+        what: is counted.
     """
     size = 0.9 + 0.21 * len(names)
     figure, axis = style.canvas(width=min(style.WIDTH, size + 1.6), height=min(5.4, size + 0.4))
@@ -99,36 +100,11 @@ def confusion(matrix: np.ndarray, names: list[str]) -> Figure:
     axis.set_yticks(
         ticks, [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)], fontsize=7.5
     )
-    axis.set(xlabel="given", ylabel="true (videos)")
+    axis.set(xlabel="given", ylabel=f"true ({what})")
     axis.grid(visible=False)
-    figure.colorbar(image, ax=axis, shrink=0.6, label="share of the true class")
-    return figure
-
-
-def long_tail(frame: pd.DataFrame) -> Figure:
-    """F1 of each class against how many training videos it has; the line is the mean over classes of similar size.
-
-    Args:
-        frame: columns ``count`` (training or validation videos of the class) and ``f1``.
-    """
-    figure, axis = style.canvas(height=2.9)
-    axis.scatter(frame["count"], frame["f1"], s=20, alpha=0.55, color=style.BLUE, linewidths=0)
-    edges = np.unique(np.geomspace(max(frame["count"].min(), 1), frame["count"].max() + 1, 7))
-    if len(edges) > 2:
-        bins = pd.cut(frame["count"], edges, right=False)
-        means = frame.groupby(bins, observed=True)[["count", "f1"]].mean()
-        axis.plot(
-            means["count"],
-            means["f1"],
-            color=style.RED,
-            marker="o",
-            markersize=4,
-            label="mean of classes of similar size",
-        )
-        axis.legend(loc="upper left")
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.set(xlabel="videos of the class in the validation part", ylabel="F1 of the class", ylim=(-0.04, 1.04))
+    figure.colorbar(
+        image, ax=axis, shrink=0.6, label="share of the row" if what != "videos" else "share of the true class"
+    )
     return figure
 
 

@@ -18,6 +18,7 @@ from lib.reporting import (
     formats,
     gather,
     notebook_pages,
+    pages_classes,
     pages_data,
     pages_ensembles,
     pages_questions,
@@ -64,6 +65,7 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
         ("Corpora", [pages_data.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
         ("Embedding maps", [pages_data.embedding_map(site, plan, name) for name in plan.systems]),
         ("Errors", [pages_data.errors(site, plan, name) for name in plan.systems]),
+        ("Classes", [pages_classes.classes(site, plan, name) for name in plan.systems if pages_classes.applies(name)]),
         ("Records", [pages_data.provenance(site, plan, runs)]),
     ]
     index(site, plan, board, runs, list(answers.values()), ensembles, more)
@@ -113,7 +115,7 @@ def index(
         tracks=tracks,
         answers=answers,
         ensembles=site.table("ensembles", tables_ensembles.ensembles(pd.DataFrame(ensembles))) if ensembles else None,
-        more=more,
+        more=[(heading, links) for heading, links in more if links],
         command=command(plan),
     )
 

@@ -12,7 +12,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, figures_scores, formats, gather, predictions, show, tables
+from lib.reporting import examples, formats, gather, predictions, show, tables
 from lib.reporting.site import Picture, Site
 from lib.reporting.table import Column, Table
 from lib.runs import paths
@@ -37,10 +37,10 @@ CAPTIONS = {
 }
 
 
-def scored_job(plan: Plan, recipe: str) -> Job:
-    """The first stage of a recipe that is judged by the task's own metric, first seed."""
+def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
+    """The first stage of a recipe that is judged by the task's own metric; first seed if none is named."""
     for stage in load(Recipe, recipe).main_stages:
-        job = plan.job(recipe, stage, "base", plan.seeds[0])
+        job = plan.job(recipe, stage, "base", plan.seeds[0] if seed is None else seed)
         if gather.metrics_of(job)["primary"] in gather.TASK_METRICS:
             return job
     raise MissingRun(f"{recipe}: no stage is judged by {' or '.join(gather.TASK_METRICS)}")
@@ -189,19 +189,13 @@ def errors(site: Site, plan: Plan, name: str) -> tuple[str, str]:
             "the dotted line is over everything.",
         ),
         "worst": site.table(f"worst_{name}", show.worst(run, store)),
-        "tail": None,
+        "confused": None if is_pairs else site.table(f"confused_{name}", examples.confused(run, store)),
     }
-    if not is_pairs:
-        result = predictions.of_classes(run)
-        tail = figures_scores.long_tail(examples.class_scores(result))
-        context["tail"] = site.picture(
-            f"tail_{name}", tail, "F1 of each class against its number of videos", "Each dot is a class."
-        )
-        context["confused"] = site.table(f"confused_{name}", examples.confused(run, store))
     site.page(
         f"errors_{name}",
         "errors.md.j2",
         f"Where {name} is wrong",
+        system=name,
         eyebrow=f"errors · {name} {job.stage}, seed {job.seed} · {job.corpus.label}",
         label=label[0].upper() + label[1:],
         score=formats.score(metrics["scores"]["validation"][primary], 4),

@@ -10,7 +10,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Component, Recipe, Scale
-from lib.reporting import figures_compare, figures_system, formats, gather, quirk_costs, show, tables
+from lib.reporting import figures_compare, figures_system, formats, gather, pages_classes, quirk_costs, show, tables
 from lib.reporting.answers import Answer
 from lib.reporting.rows import named
 from lib.reporting.site import Site
@@ -34,6 +34,7 @@ def recipe(
     steps = [_step(stage, spec) for stage in jobs]
     published = [p.model_dump() for p in spec.published]
     links = [(f"Embedding map of {name}", f"map_{name}.md"), (f"Errors of {name}", f"errors_{name}.md")]
+    links += [(f"Classes of {name}", f"classes_{name}.md")] if pages_classes.applies(name) else []
     links += [
         (f"Executed notebook: {stage}, seed {group[0].seed}", notebooks[str(group[0].folder.path)])
         for stage, group in jobs.items()

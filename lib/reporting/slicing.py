@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from lib.data.store import Store
-from lib.evaluation.metrics import spearman
+from lib.evaluation.intervals import Z, interval_of_share
+from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.paired import interval, mean_f1_draws
 from lib.reporting import predictions
 from lib.runs.folder import RunFolder
 
 LEAST = 12  # items; smaller slices say nothing
-Z = 1.959964  # of a 95 % interval
+MISSING = {"title": "a title", "asr": "speech", "ocr": "text in the picture"}  # field -> name
 
 
 def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str, float]:
@@ -37,6 +39,37 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str, float
     right = result.predicted == result.truth
     rows = [_row(by, name, *_share(right[mask])) for by, name, mask in _of_classes(result, store)]
     return _frame(rows), "accuracy", float(right.mean())
+
+
+def missing_scores(result: predictions.ClassPredictions, store: Store, level1_of_level2: np.ndarray) -> pd.DataFrame:
+    """Scores of the validation videos that lack something, and of those that do not.
+
+    Returns:
+        a row per slice of at least ``LEAST`` videos: ``slice``, ``detail``, ``n``, ``mean_f1`` (official, within the slice) with its
+        bootstrap interval ``low``, ``high``, and ``accuracy`` at the lower level with ``accuracy_low``, ``accuracy_high``.
+    """
+    facts, place = _facts(store, result.rows)
+    facts = facts.iloc[place]
+    frames = facts["frames"].to_numpy()
+    few = int(np.quantile(frames, 1 / 3, method="inverted_cdf"))
+    lacks = {name: facts[field].to_numpy() == 0 for field, name in MISSING.items()}
+    whole = ~np.any([*lacks.values(), frames <= few], axis=0)
+    slices = [("all", "", np.ones(len(frames), bool))]
+    slices += [(f"without {name}", "", mask) for name, mask in lacks.items()]
+    slices += [
+        ("few frames", f"at most {few}", frames <= few),
+        ("nothing missing", f"and more than {few} frames", whole),
+    ]
+    rows = []
+    for name, detail, mask in slices:
+        if mask.sum() >= LEAST:
+            truth, predicted = result.truth[mask], result.predicted[mask]
+            low, high = interval(mean_f1_draws(predicted[None], truth, level1_of_level2)[0])
+            n, share, *ends = _share(predicted == truth)
+            score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
+            rows.append((name, detail, n, score, low, high, share, *ends))
+    names = ["slice", "detail", "n", "mean_f1", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _frame(rows: list[dict]) -> pd.DataFrame:
@@ -113,9 +146,4 @@ def _spearman(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, float, flo
 
 def _share(right: np.ndarray) -> tuple[int, float, float, float]:
     """Wilson's interval of a share."""
-    n, p = len(right), float(right.mean())
-    centre, half = (
-        (p + Z**2 / (2 * n)) / (1 + Z**2 / n),
-        Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)),
-    )
-    return n, p, float(centre - half), float(centre + half)
+    return len(right), float(right.mean()), *interval_of_share(right.sum(), len(right))

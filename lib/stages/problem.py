@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.data import splits
+from lib.data.labelled import class_counts, split_rows
 from lib.data.resampling import resample
 from lib.data.store import Store
 from lib.data.targets import transform
@@ -176,19 +177,16 @@ def _videos(job: Job, store: Store) -> Problem:
         train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
         held = rows[val][: job.stage_spec.evaluation.limit]
         return Problem(train=Items(rows[train][: data.limit]), rows=held)
-    labelled = rows[labels[rows] >= 0]
-    chosen = splits.random_split if data.split.use == "random" else splits.holdout
-    train, val = chosen(labels[labelled], fraction=1 / data.split.k, seed=data.split.seed, fold=data.split.fold)
+    split = data.split
+    trained, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
     truth = store.truth()
-    held = labelled[val]
-    trained = labelled[train]
-    class_counts = np.bincount(labels[trained], minlength=len(store.manifest["categories"]))
-    counted = labels[trained if data.resample_counts == "train" else labelled]
+    counts = class_counts(store, trained)
+    counted = labels[trained if data.resample_counts == "train" else np.concatenate([trained, held])]
     trained = trained[resample(labels[trained], counted, data.resample)]
     return Problem(
         train=Items(trained[: data.limit]),
         rows=held,
         truth=labels[held],
-        class_counts=class_counts,
+        class_counts=counts,
         oracle=None if truth is None else truth["true_category"].to_numpy()[held],
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.data import splits
+from lib.data.labelled import class_counts, split_rows
 from lib.data.targets import RankTarget, transform
 
 
@@ -107,6 +110,43 @@ def test_holdout_of_rare_classes_is_quiet(recwarn: pytest.WarningsRecorder):
     _, val = splits.holdout(np.repeat([0, 1], [98, 2]))
     assert val.sum() == 10
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(("k", "seed"), [(5, 802), (10, 2022)])
+def test_stratified_folds_are_scikit_learns(k: int, seed: int, recwarn: pytest.WarningsRecorder):
+    """A long tail down to one video a class: no warning, every video held out once, classes spread as far as they go."""
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(7), [200, 90, 41, 12, 4, 2, 1]))
+    held = np.array([splits.holdout(labels, fraction=1 / k, seed=seed, fold=fold).val for fold in range(k)])
+    assert not recwarn.list and (held.sum(axis=0) == 1).all()
+    shares = np.array([np.bincount(labels[fold], minlength=7) for fold in held])
+    assert (np.ptp(shares, axis=0) <= 1).all() and np.ptp(held.sum(axis=1)) <= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = list(StratifiedKFold(k, shuffle=True, random_state=seed).split(labels, labels))
+    assert all(np.array_equal(np.flatnonzero(fold), other) for fold, (_, other) in zip(held, theirs, strict=True))
+    with pytest.raises(ValueError, match=f"fold must be 0 to {k - 1}, got {k}"):
+        splits.holdout(labels, fraction=1 / k, fold=k)
+
+
+def test_labelled_videos_of_some_parts_in_folds():
+    """Six labelled videos in two parts and one without a label; the classes of what trains are counted."""
+    parts = np.array(["a", "a", "b", "a", "b", "a", "a"])
+    labels = np.array([0, 0, 0, 1, 1, 1, -1])
+    store = SimpleNamespace(
+        parts=["a", "b"],
+        manifest={"categories": ["0000", "0001", "0002"]},
+        categories=lambda: labels,
+        rows=lambda *names: np.flatnonzero(np.isin(parts, names or ("a", "b"))),
+    )
+    found = [split_rows(store, use="stratified", k=3, fold=fold) for fold in range(3)]
+    assert sorted(np.concatenate([held for _, held in found])) == [0, 1, 2, 3, 4, 5]
+    for train, held in found:
+        assert labels[held].tolist() == [0, 1] and not set(train) & set(held)
+        assert class_counts(store, train).tolist() == [2, 2, 0]
+    train, held = split_rows(store, ("a", "unknown"), use="random", k=2)
+    assert sorted([*train, *held]) == [0, 1, 3, 5] and len(held) == 2
 
 
 def test_aiac_10_r1_5_rank_target():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
-from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.metrics import mean_f1, mean_f1_both_ways, spearman
 from tests.golden_rule import load_case
 
 LEVEL1 = CategoryTree(WECHAT_CATEGORIES).level1_of_level2
@@ -32,6 +32,33 @@ def test_15_metric_4_class_absent_on_both_sides_changes_nothing():
 def test_class_that_is_only_predicted_counts_as_zero():
     """Truth all 0, one of four said to be 1: F1 of 0 is 2*3/(4+3), of 1 it is 0."""
     assert mean_f1(np.zeros(4, int), np.array([0, 0, 0, 1]), np.arange(2))["lv2_f1_macro"] == pytest.approx(3 / 7)
+
+
+def test_all_labels_count_absent_classes_as_zero():
+    """Four classes under two: truth 0 0 1, said 0 1 1. F1 2/3 2/3, classes 2 and 3 are on neither side; level 1 is right
+    but its second class absent."""
+    tree = np.array([0, 0, 1, 1])
+    scores = mean_f1_both_ways(np.array([0, 0, 1]), np.array([0, 1, 1]), tree)
+    assert scores["lv2_f1_macro"] == pytest.approx(2 / 3) and scores["lv1_f1_macro"] == 1
+    assert scores["lv2_f1_macro_all_classes"] == pytest.approx(1 / 3) and scores["lv1_f1_macro_all_classes"] == 0.5
+    assert scores["mean_f1_all_classes"] == pytest.approx((2 / 3 + 1 / 3 + 1 + 0.5) / 4)
+    every = mean_f1(np.array([0, 0, 1]), np.array([0, 1, 1]), tree, "all")
+    assert every["lv2_f1_micro"] == pytest.approx(2 / 3), "micro F1 stays the accuracy"
+    with pytest.raises(ValueError, match="present .* or all"):
+        mean_f1(np.array([0]), np.array([0]), tree, "seen")
+
+
+def test_both_ways_agree_where_every_class_occurs():
+    truth, predicted = np.arange(200), np.roll(np.arange(200), 1)
+    assert mean_f1(truth, predicted, LEVEL1, "all") == mean_f1(truth, predicted, LEVEL1)
+
+
+def test_constant_prediction():
+    """Every class once, all said to be class 0: it has F1 2/201 at level 2; at level 1 nine of its 200 are right."""
+    scores = mean_f1_both_ways(np.arange(200), np.zeros(200, int), LEVEL1)
+    assert scores["lv2_f1_macro"] == pytest.approx(2 / 201 / 200) and scores["lv2_f1_micro"] == pytest.approx(1 / 200)
+    assert scores["lv1_f1_macro"] == pytest.approx(18 / 209 / 23) and scores["lv1_f1_micro"] == pytest.approx(9 / 200)
+    assert scores["mean_f1"] == pytest.approx(scores["mean_f1_all_classes"])
 
 
 def test_spearman_by_hand():

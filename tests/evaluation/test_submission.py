@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lib.cli import main
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES
 from lib.evaluation.submission import (
@@ -191,6 +192,9 @@ def test_score_of_classes_by_hand(classes, tmp_path):
     assert scores["videos"] == 4 and scores["lv1_f1_micro"] == scores["lv1_f1_macro"] == 1.0
     assert scores["lv2_f1_micro"] == 0.75 and scores["lv2_f1_macro"] == pytest.approx(7 / 9)
     assert scores["mean_f1"] == pytest.approx((0.75 + 7 / 9 + 2) / 4)
+    # three of 200 classes and two of 23 occur
+    assert scores["lv2_f1_macro_all_classes"] == pytest.approx(7 / 3 / 200)
+    assert scores["mean_f1_all_classes"] == pytest.approx((0.75 + 7 / 3 / 200 + 1 + 2 / 23) / 4)
     annotations = tmp_path / "labeled.json"
     annotations.write_text(json.dumps([{"id": i, "category_id": c} for i, c in read_classes(classes[1]).items()]))
     assert score_file(classes[0], annotations) == scores
@@ -240,3 +244,9 @@ def test_command_line(pairs):
     )
     assert good.returncode == 0 and good.stdout.splitlines() == ["pairs: 4", "spearman: 0.800000"]
     assert bad.returncode == 1 and bad.stderr.startswith("error: ") and "nothing.tsv" in bad.stderr
+
+
+def test_command_line_scores_classes_both_ways(classes, capsys):
+    assert main(["score", *map(str, classes)]) == 0
+    lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+    assert lines["mean_f1"] == "0.881944" and lines["mean_f1_all_classes"] == "0.462156"

@@ -7,7 +7,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load, resolve
 from lib.recipes.overlay import overlay
 from lib.recipes.plan import Plan
-from lib.recipes.specs import Scale
+from lib.recipes.specs import Scale, SplitSpec
 
 
 def smoke(stage, arm="base", seed=0, recipe="aiac_rank1"):
@@ -98,3 +98,20 @@ def test_systems_narrow_the_plan():
     assert set(plan.ensembles) == {"wechat_baseline_mean"}
     with pytest.raises(RecipeError, match="did you mean 'wechat_baseline'"):
         Plan.load("smoke", systems=["wechat_base"])
+
+
+def test_folds_of_a_stratified_split():
+    """A stage whose videos are split into stratified folds has each as an arm of its own; the official split has none."""
+    job = Job.load("wechat_rank72", "finetune", "base", 0, "smoke")
+    folds = job.in_folds()
+    assert [one.stage_spec.data.split.fold for one in folds] == list(range(job.stage_spec.data.split.k))
+    assert len({one.digest for one in folds}) == len(folds) and folds[0].digest == job.digest
+    with pytest.raises(RecipeError, match="not in folds, its split is random"):
+        Job.load("wechat_baseline", "finetune", "base", 0, "smoke").in_folds()
+
+
+def test_a_split_has_no_fold_beyond_its_last():
+    split = {"use": "stratified", "k": 5, "seed": 802}
+    assert SplitSpec(**split, fold=4).in_folds
+    with pytest.raises(ValueError, match="folds of k = 5 are 0 to 4, got 5"):
+        SplitSpec(**split, fold=5)

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.reporting import figures_compare, figures_scores, figures_space, figures_system, figures_training, style
+from lib.evaluation.calibration import reliability
+from lib.reporting import (
+    figures_classes,
+    figures_compare,
+    figures_scores,
+    figures_space,
+    figures_system,
+    figures_training,
+    style,
+)
 
 CHINESE = "家常红烧肉，简单好吃"
 
@@ -49,6 +58,11 @@ def sliced() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["by", "slice", "n", "score", "low", "high"])
 
 
+def classes() -> pd.DataFrame:
+    rows = [(40, 9, 0.9, "head"), (9, 2, 0.5, "middle"), (0, 1, 0.0, "tail"), (2, 0, np.nan, "tail")]
+    return pd.DataFrame(rows, columns=["train", "videos", "f1", "third"])
+
+
 def points(rows: int, columns: int = 2) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(rows, columns))
 
@@ -73,7 +87,11 @@ FIGURES = {
     "slices": lambda: figures_scores.slices(sliced(), "spearman", 0.5),
     "no_slices": lambda: figures_scores.slices(sliced().head(0), "spearman", 0.5),
     "confusion": lambda: figures_scores.confusion(np.array([[3, 1], [0, 0]]), [CHINESE, "02"]),
-    "long_tail": lambda: figures_scores.long_tail(pd.DataFrame({"count": [1, 2, 9, 40], "f1": [0.0, 0.2, 0.5, 0.9]})),
+    "long_tail": lambda: figures_classes.long_tail(classes()),
+    "long_tail_of_seen": lambda: figures_classes.long_tail(classes().iloc[:2]),
+    "reliability": lambda: figures_classes.reliability(
+        reliability(np.array([0.1, 0.5, 0.9, 1.0]), np.array([False, True, True, True]))
+    ),
     "teacher": lambda: figures_scores.teacher_student(points(40)[:, 0], points(40)[:, 1], np.arange(40) / 40),
     "forest": lambda: figures_compare.forest(comparisons(), "spearman"),
     "scoreboard": lambda: figures_compare.scoreboard(board(), "spearman"),

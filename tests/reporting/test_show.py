@@ -60,13 +60,9 @@ def test_neighbours_are_the_nearest_by_cosine(jobs):
     assert frame["cosine"].tolist() == pytest.approx(np.sort(cosines)[::-1][:3].tolist())
 
 
-def test_class_scores_and_confusion_by_hand():
+def test_confusion_of_the_upper_level_by_hand():
     logits = np.eye(4)[[0, 0, 1, 3, 3]]
     result = predictions.ClassPredictions(np.arange(5), logits, np.array([0, 1, 1, 3, 2]))
-    table = examples.class_scores(result).set_index("class")
-    assert table["f1"].round(3).to_dict() == {0: 0.667, 1: 0.667, 2: 0.0, 3: 0.667}
-    assert table["count"].to_dict() == {0: 1, 1: 2, 2: 1, 3: 1}
-
     store = SimpleNamespace(manifest={"categories": ["0000", "0001", "0100", "0101"]})
     matrix, names = examples.upper_confusion(result, store)
     assert matrix.tolist() == [[3, 0], [0, 2]] and names == ["00", "01"]
