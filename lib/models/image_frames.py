@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,9 @@ class ImageFrames(nn.Module):
         ValueError: an encoder or weights that cannot be had, or an option the encoder does not know.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, images: ImagesSpec, drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
     ) -> None:
@@ -38,7 +43,7 @@ class ImageFrames(nn.Module):
         if chunk < 1:
             raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
         options = {"drop_path_rate": drop_path} if drop_path else {}
-        self.encoder = encoders.load(images, weights=torch.get_default_device().type != "meta", **options)
+        self.encoder: Any = encoders.load(images, weights=torch.get_default_device().type != "meta", **options)
         if checkpointing:
             if not hasattr(self.encoder, "set_grad_checkpointing"):
                 raise ValueError(f"ImageFrames: {images.encoder} cannot checkpoint; set checkpointing: false")
