@@ -62,6 +62,7 @@ lab: $(READY) ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 bench: $(READY) ## speed, as ratios against a naive mode
 	$(PY) -m benchmarks.loader
+	$(PY) -m benchmarks.extraction
 	$(PY) -m benchmarks.training
 	$(PY) -m benchmarks.words
 	$(PY) -m benchmarks.published

@@ -23,7 +23,7 @@ class Batch:
     input_ids: Tensor  # int64 [B, T]
     text_mask: Tensor  # bool [B, T]
     token_types: Tensor  # int64 [B, T]
-    frames: Tensor  # float32 [B, F, D]
+    frames: Tensor  # float32 [B, F, D]; D = 0 where ``pictures`` are there instead
     frame_mask: Tensor  # bool [B, F]
     tags: Tensor | None = None  # float32 [B, K] multi-hot; rows of unknown tags hold -100
     category: Tensor | None = None  # int64 [B]; -100 unknown
@@ -34,6 +34,7 @@ class Batch:
     token_labels: Tensor | None = None  # int64 [B, T]; -100 where not selected for prediction
     frame_selected: Tensor | None = None  # bool [B, F]; frames whose input was replaced by zeros
     clean_frames: Tensor | None = None  # float32 [B, F, D]; frames before corruption
+    pictures: Tensor | None = None  # uint8 [B, F, 3, S, S]; only where the model encodes them itself
     matched: Tensor | None = None  # float32 [B]; 0 where the frames are another video's
 
     def __len__(self) -> int:

@@ -94,6 +94,12 @@ class Store:
         return self.column("n_frames").astype(np.int32)
 
     @cached_property
+    def n_images(self) -> np.ndarray:
+        """int32 [N], pictures of each video."""
+        lengths = [pc.fill_null(pc.list_value_length(batch.column(0)), 0) for batch in self.batches("image_sizes")]
+        return np.concatenate([counts.to_numpy(zero_copy_only=False) for counts in lengths]).astype(np.int32)
+
+    @cached_property
     def _frame_offset(self) -> np.ndarray:
         return self.column("frame_offset").astype(np.int64)
 

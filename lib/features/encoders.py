@@ -37,11 +37,10 @@ class ImageEncoder:
     """
 
     def __init__(self, spec: ImagesSpec, name: str = "", device: str | None = None):
-        if name and name != spec.encoder:
-            spec = spec.model_copy(update={"encoder": name, "weights": None, "output": "pooled"})
+        spec = renamed(spec, name)
         self.spec, self.name = spec, spec.encoder
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model = _load(spec).eval().requires_grad_(False).to(self.device)
+        self._model = load(spec).eval().requires_grad_(False).to(self.device)
         self._mean, self._std = (torch.tensor(v, device=self.device)[:, None, None] for v in (spec.mean, spec.std))
         self._type = getattr(torch, spec.precision)
         self.dim = int(self(torch.zeros(1, 3, spec.size, spec.size, dtype=torch.uint8)).shape[1])
@@ -54,7 +53,23 @@ class ImageEncoder:
             return self._model(values).float().cpu()
 
 
-def _load(spec: ImagesSpec) -> nn.Module:
+def renamed(spec: ImagesSpec, name: str) -> ImagesSpec:
+    """The same pictures for another encoder, with its own weights and its pooled output."""
+    if not name or name == spec.encoder:
+        return spec
+    return spec.model_copy(update={"encoder": name, "weights": None, "output": "pooled"})
+
+
+def load(spec: ImagesSpec, *, weights: bool = True, **options: Any) -> nn.Module:
+    """The encoder as a module, normalised float [B, 3, S, S] to [B, dim].
+
+    Args:
+        weights: False leaves those of timm's encoders random, for counting parameters without a download.
+        options: further arguments of timm's architectures (``drop_path_rate``).
+
+    Raises:
+        ValueError: unknown name, weights that cannot be found, options or an output the encoder does not have.
+    """
     import timm
 
     name, folder = spec.encoder, Path(spec.encoder)
@@ -65,32 +80,38 @@ def _load(spec: ImagesSpec) -> nn.Module:
             raise ValueError(f"encoder {name}: timm has no {architecture!r}; take for example random-test_vit")
         with torch.random.fork_rng(devices=[]):  # the same weights whatever was drawn before
             torch.manual_seed(spec.seed)
-            return _timm(architecture, spec, pretrained=False)
+            return _timm(architecture, spec, False, options)
     if "architecture" in config:
-        return _timm(f"local-dir:{folder}", spec, pretrained=True)
+        return _timm(f"local-dir:{folder}", spec, weights, options)
     if not config and timm.is_model(name):
-        return _timm(name, spec, pretrained=True)
+        return _timm(name, spec, weights, options)
     if config or "/" in name:
+        if options:
+            raise ValueError(
+                f"encoder {name}: takes no {', '.join(options)}, which are for encoders of timm; leave them out"
+            )
         return Pooled(_transformers(name), spec)
     raise ValueError(f"encoder {name}: neither a name of timm or transformers nor a folder with config.json")
 
 
-def _timm(name: str, spec: ImagesSpec, *, pretrained: bool) -> nn.Module:
+def _timm(name: str, spec: ImagesSpec, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     import timm
 
-    options: dict[str, Any] = {}
+    options = dict(options)
     if not name.startswith("local-dir:"):
         known = timm.get_pretrained_cfg(name)
         if known is None or known.fixed_input_size:  # transformers with positions of a fixed grid
             options["img_size"] = spec.size
     if spec.output == "pooled":
         options["num_classes"] = 0
-    if spec.weights is not None:
+    if spec.weights is not None and pretrained:
         if not Path(spec.weights).is_file():
             raise ValueError(f"weights: {spec.weights} is no file; give the encoder's checkpoint or leave weights out")
         options["pretrained_cfg_overlay"] = {"file": spec.weights}
     try:
         model = timm.create_model(name, pretrained=pretrained, **options)
+    except TypeError as error:
+        raise ValueError(f"encoder {name}: {error}; leave that option out") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(_not_found(name, error)) from error
     if spec.output == "projected" and "clip" not in name:

@@ -77,7 +77,7 @@ def build(
     rejects = Rejects(quarantine)
     with Progress(partial, digest, encoder.dim, len(store)) as progress:
         for row in progress.rejected:
-            rejects.add(_damaged(store, row["row"], Wrong(*row["wrong"])))
+            rejects.add(damaged(store, row["row"], Wrong(*row["wrong"])))
         encode_all(store, images, encoder, progress, rejects, cores() if workers is None else workers)
     np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(progress.counts)]).astype(np.int64))
     if quarantine:
@@ -120,7 +120,7 @@ def encode_all(
             for row in range(first, min(first + spec.shard, total)):
                 pictures = next(videos)
                 if isinstance(pictures, Wrong):
-                    rejects.add(_damaged(store, row, pictures))
+                    rejects.add(damaged(store, row, pictures))
                     wrong.append({"row": row, "wrong": [pictures.field, pictures.value, pictures.remedy]})
                     pictures = np.zeros((0, 3, spec.size, spec.size), np.uint8)
                 counts.append(len(pictures))
@@ -168,7 +168,7 @@ def read(store: Store, spec: ImagesSpec, row: int) -> np.ndarray | Wrong:
     return result
 
 
-def _damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
+def damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
     name = store.video(row, frames=False).id
     remedy = (
         f"{wrong.remedy}; replace it where the corpus was imported from ({store.manifest['source']}) and import again, "

@@ -19,6 +19,7 @@ from lib.features import frames as frame_rules
 from lib.features import text as text_rules
 from lib.features.frame_sets import Frames
 from lib.features.known_pairs import KnownPairs
+from lib.features.live_pictures import LivePictures
 from lib.features.tokens import TokenSet
 from lib.recipes.specs import FramesSpec, TextSpec
 
@@ -59,14 +60,15 @@ class Assembler:
         *,
         tags: bool = False,
         seed: int = 0,
-        visual: Frames | None = None,
+        visual: Frames | LivePictures | None = None,
         known: KnownPairs | None = None,
     ):
         """Make an assembler.
 
         Args:
             tags: attach the multi-hot tags (only where a loss needs them: they are K numbers a video).
-            visual: the set that ``frames.set`` names (``frame_sets.choose``); the store's own features if None.
+            visual: the set that ``frames.set`` names (``frame_sets.choose``), or its pictures for a model that encodes
+                them; the store's own features if None.
             known: attach to training batches of pairs what is known of any two of their videos (only where an
                 objective asks for it).
 
@@ -75,7 +77,7 @@ class Assembler:
         """
         if visual is None and frames.set != "given":
             raise ValueError(f"features.frames.set: {frames.set} is not open; pass visual=frame_sets.choose(...)")
-        self.visual: Frames = store if visual is None else visual
+        self.visual: Frames | LivePictures = store if visual is None else visual
         self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
         self.known = known
         self._category = store.categories()
@@ -88,7 +90,7 @@ class Assembler:
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
         ids, text_mask, types = self._text(rows)
-        frames, frame_mask = self._frames(rows, train, epoch)
+        frames, frame_mask, pictures = self._frames(rows, train, epoch)
         category = self._category[rows].astype(np.int64)
         batch = Batch(
             rows=torch.from_numpy(rows.astype(np.int64)),
@@ -99,6 +101,7 @@ class Assembler:
             frame_mask=torch.from_numpy(frame_mask),
             category=torch.from_numpy(np.where(category < 0, IGNORE, category)),
             tags=self._multi_hot(rows),
+            pictures=pictures,
         )
         if items.are_pairs:
             count = len(items)
@@ -116,25 +119,40 @@ class Assembler:
         spans = self.tokens.spans(rows, text_rules.FIELDS[spec.layout])
         return text_rules.lay_out(*spans, spec.layout, spec.length, self.tokens.special, full=spec.pad == "full")
 
-    def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[torch.Tensor, np.ndarray]:
-        """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place."""
+    def _frames(
+        self, rows: np.ndarray, train: bool, epoch: int
+    ) -> tuple[torch.Tensor, np.ndarray, torch.Tensor | None]:
+        """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place.
+
+        Where the model encodes pictures these come third, and features have no width.
+        """
         if "frames" in self.without:
-            return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool)
+            return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool), None
         spec = self.frames
         rule = spec.train_sample if train and spec.train_sample != "same" else spec.sample
         visual, counts = self.visual, self.frame_lengths[rows]
         slots = spec.length if spec.pad == "full" else max(1, int(counts.max()))
+        if isinstance(visual, LivePictures):
+            chosen = [self._chosen(row, rule, epoch) for row in rows.tolist()]
+            pictures = torch.from_numpy(visual.read(rows.tolist(), chosen, slots))
+            return torch.zeros(len(rows), slots, 0), np.arange(slots) < counts[:, None], pictures
         frames = np.empty((len(rows), slots, visual.frame_dim), dtype="<f2")
         for place, row, count in zip(frames, rows.tolist(), counts.tolist(), strict=True):
             if count == visual.n_frames[row]:
                 visual.read_frames(row, place[:count])
             else:
-                random = rule.startswith("random")  # a pure function of video and epoch
-                generator = np.random.default_rng([self.seed, epoch, row]) if random else None
-                place[:] = visual.frames(row)[frame_rules.pick(int(visual.n_frames[row]), spec.length, rule, generator)]
+                place[:] = visual.frames(row)[self._chosen(row, rule, epoch)]
             place[count:] = 0
         # torch converts half precision ten times as fast as numpy
-        return torch.from_numpy(frames).float(), np.arange(slots) < counts[:, None]
+        return torch.from_numpy(frames).float(), np.arange(slots) < counts[:, None], None
+
+    def _chosen(self, row: int, rule: str, epoch: int) -> np.ndarray:
+        """Which frames of a video: a pure function of video and epoch."""
+        count = int(self.visual.n_frames[row])
+        if not count:
+            return np.arange(0)
+        generator = np.random.default_rng([self.seed, epoch, row]) if rule.startswith("random") else None
+        return frame_rules.pick(count, self.frames.length, rule, generator)
 
     def _multi_hot(self, rows: np.ndarray) -> torch.Tensor | None:
         if self._tags is None:

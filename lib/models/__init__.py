@@ -1,4 +1,7 @@
-"""Floor 3: five slots of a model (text, frames, fusion, pooling, head); each offers what a recipe may name."""
+"""Floor 3: five slots of a model (text, frames, fusion, pooling, head); each offers what a recipe may name.
+
+A sixth, images, is filled where the model encodes pictures itself.
+"""
 
 from lib.models.cross_modal import CrossModal
 from lib.models.cross_modal_encoder import CrossModalEncoder
@@ -10,6 +13,7 @@ from lib.models.frame_encoders import FrameProjection, NextVladFrames
 from lib.models.frame_streams import FrameLinear, FrameVectors, InceptionFrames, TransformerFrames
 from lib.models.gating import ConcatSE, GatedSum
 from lib.models.heads import Classifier, GatedProjection, Identity, Projection
+from lib.models.image_frames import ImageFrames
 from lib.models.matching import MatchPooled
 from lib.models.pooling import AttentionPool, ClsPool, FirstAndFramesPool, FirstPooled, MeanPool
 from lib.models.single_stream import SingleStream
@@ -38,6 +42,7 @@ __all__ = [
     "GatedProjection",
     "GatedSum",
     "Identity",
+    "ImageFrames",
     "InceptionFrames",
     "InceptionWords",
     "MatchPooled",

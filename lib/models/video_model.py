@@ -2,7 +2,8 @@
 
 A text encoder and a frame encoder turn their part of a batch into states, a fusion joins the two, a pooling makes one
 vector per video, a head turns it into an embedding (pair track) or logits (category track). Every system of both
-competitions is a choice of five modules; nothing here knows which.
+competitions is a choice of five modules; nothing here knows which. In front of the frame encoder there may be a sixth, an
+image encoder that turns pictures into the frame features which are otherwise stored.
 """
 
 from __future__ import annotations
@@ -69,12 +70,20 @@ class VideoModel(nn.Module):
         fusion: ``module(text states, frame states) -> Joint``.
         pooling: ``module(states) -> [B, H]``.
         head: ``module([B, H]) -> HeadOutput``.
+        images: ``module(batch) -> [B, F, D]``, an encoder of the batch's pictures whose vectors the frame encoder sees in
+            place of stored features; None where features are stored.
 
     Each of them has ``output_dim``, the width of what it returns. Used by: every system.
     """
 
     def __init__(
-        self, text: nn.Module, frames: nn.Module, fusion: nn.Module, pooling: nn.Module, head: nn.Module
+        self,
+        text: nn.Module,
+        frames: nn.Module,
+        fusion: nn.Module,
+        pooling: nn.Module,
+        head: nn.Module,
+        images: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.text = text
@@ -82,6 +91,7 @@ class VideoModel(nn.Module):
         self.fusion = fusion
         self.pooling = pooling
         self.head = head
+        self.images = images
         self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
         self.remembered: dict[str, Callable[[Batch], States]] = {}  # slot -> what stands in for its frozen encoder
 
@@ -120,6 +130,8 @@ class VideoModel(nn.Module):
         return self
 
     def forward(self, batch: Batch) -> Outputs:
+        if self.images is not None:
+            batch = batch.replace(frames=self.images(batch))
         text = self.remembered.get("text", self.text)(batch)
         frames = self.remembered.get("frames", self.frames)(batch)
         joint: Joint = self.fusion(text, frames)

@@ -137,6 +137,10 @@ class MaskedFrames(Objective):
         self.head = PredictionHead(hidden, frame_dim)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        if batch.pictures is not None:
+            raise ValueError(
+                "MaskedFrames guesses stored features, and this model encodes pictures; set model.images: null"
+            )
         selected = batch.frame_mask & (torch.rand(batch.frame_mask.shape, generator=generator) < self.rate)
         return batch.replace(
             frames=batch.frames.masked_fill(selected.unsqueeze(-1), 0.0),

@@ -54,7 +54,7 @@ class VideoTextMatching(Objective):
         source = _derangement(len(batch), generator) if self.kind == "derangement" else reversed_half(len(batch))
         moved = {
             name: None if value is None else value[source]
-            for name in ("frames", "frame_mask", "frame_selected", "clean_frames")
+            for name in ("frames", "frame_mask", "frame_selected", "clean_frames", "pictures")
             if (value := getattr(batch, name)) is not None
         }
         if self.frame_mask == "ignore":

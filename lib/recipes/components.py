@@ -34,6 +34,7 @@ CONTEXT = frozenset(
         "input_dim",
         "num_text_slots",
         "num_frame_slots",
+        "images",
         "embedding_dim",
         "pooled_dim",
         "class_counts",

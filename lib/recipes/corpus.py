@@ -44,6 +44,14 @@ class CorpusRef:
         return self._read_manifest()["track"] if self.is_path else load(CorpusSpec, self.name).track
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether videos have pictures; files that a user provides are believed to."""
+        if self.is_path:
+            return bool(self._read_manifest().get("images"))
+        spec = load(CorpusSpec, self.name)
+        return spec.source is not None or self.arguments.get("frames", "features") != "features"
+
+    @property
     def arguments(self) -> dict:
         """Arguments of the twin generator at this scale.
 

@@ -65,13 +65,15 @@ class Job:
 
     @property
     def frames(self) -> FeatureRef | None:
-        """The set that frame features come from; None where they come with the corpus."""
+        """The set that frame features, or pictures, come from; None where features come with the corpus."""
         name = self.spec.features.frames.set
         return None if name == "given" else FeatureRef(self.corpus, name, self.corpus_given)
 
     @property
     def feature_sets(self) -> list[FeatureRef]:
-        return [self.tokens] if self.frames is None else [self.tokens, self.frames]
+        """Sets that must be built first; a model with an image encoder needs no features of its pictures."""
+        encodes = self.spec.model.images is not None
+        return [self.tokens] if self.frames is None or encodes else [self.tokens, self.frames]
 
     @cached_property
     def parents(self) -> dict[str, Job]:
@@ -235,6 +237,12 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     name, _, fold = arm.partition("@")
     changes, where, member = arm_changes(recipe, name)
     spec = resolve(recipe, scale, changes, where, member)
+    if corpus and not CorpusRef(corpus, scale).has_pictures and "features.frames.set" not in changes:
+        changes = {
+            "features.frames.set": "given",
+            **changes,
+        }  # what the scale's own corpora have says nothing of this one
+        spec = resolve(recipe, scale, changes, where, member)
     if fold:
         spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where, member)
     if stage not in spec.stages:
@@ -249,7 +257,12 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
                 f"{where or paths.shown(file_of(Recipe, recipe))}: features.{slot}.set: {ref.name} is a set of {found}, "
                 f"needed is one of {' or '.join(kinds)}"
             )
-    wanted = {"aiac2021": "pairs", "wechat2022": "classes"}[spec.corpus]
+    if spec.model.images is not None and job.frames is None:
+        raise RecipeError(
+            f"{where or paths.shown(file_of(Recipe, recipe))}: model.images: {spec.model.images.use} encodes pictures, but "
+            "features.frames.set is given; name a set of images of params/features, which says how they are decoded"
+        )
+    wanted = {"aiac2021": "pairs"}.get(spec.corpus, "classes")
     if job.corpus.track != wanted:
         raise RecipeError(
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"

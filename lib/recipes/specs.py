@@ -84,9 +84,12 @@ class ModelSpec(Spec):
     fusion: Component
     pooling: Component
     head: Component
+    images: Component | None = None  # encodes pictures inside the model; null: frame features are read, not computed
 
     def slots(self) -> dict[str, Component]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        """Those that are filled."""
+        slots = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: component for name, component in slots.items() if component is not None}
 
 
 class SplitSpec(Spec):
@@ -261,7 +264,7 @@ class Recipe(Spec):
     summary: str
     origin: Origin
     published: tuple[Published, ...] = ()
-    corpus: Literal["aiac2021", "wechat2022"]
+    corpus: Literal["aiac2021", "wechat2022", "wechat2022_pictures"]  # a scale says which corpus that is
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
@@ -316,7 +319,7 @@ class Scale(Spec):
     """How big, not what: a scale replaces names and limits; it never changes an objective, a weight or a trick."""
 
     about: str
-    corpora: dict[str, str]  # contest -> corpus
+    corpora: dict[str, str]  # what a recipe calls its corpus -> corpus
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
     encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's
@@ -330,7 +333,10 @@ class Scale(Spec):
 
 
 # What a scale may set, as the last parts of a dotted path: sizes, budgets and the step size that goes with them.
+# Besides, whether frames come from pictures: small corpora have them where a large one has only features.
 SCALE_MAY_SET = (
+    "corpus",
+    "features.frames.set",
     "features.text.length",
     "features.frames.length",
     "data.batch_size",

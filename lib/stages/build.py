@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from lib.data.store import Store
+from lib.features import encoders
 from lib.features.frame_sets import Frames
+from lib.features.live_pictures import LivePictures
 from lib.features.text import SpecialIds
 from lib.features.tokens import TokenSet
 from lib.models.pretrained import backbone_width
@@ -36,7 +38,7 @@ class Sizes:
     word_vectors: torch.Tensor | None = None  # [vocab_size, D], where the tokens have vectors of their own
 
     @classmethod
-    def of(cls, store: Store, tokens: TokenSet, visual: Frames | None = None) -> Sizes:
+    def of(cls, store: Store, tokens: TokenSet, visual: Frames | LivePictures | None = None) -> Sizes:
         """``visual``: where frames come from, if not from the store."""
         manifest = store.manifest
         return cls(
@@ -66,13 +68,18 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
         context["hidden"] = backbone_width(replace or named)
+    images = None
+    if spec.images is not None and job.frames is not None:
+        context["images"] = encoders.renamed(job.frames.spec.images, job.frames.tokenizer)
+        images = bind("models", spec.images, context, "model.images")
+        context["frame_dim"] = images.output_dim
     text = bind("models", spec.text, context, "model.text", backbone=replace)
     frames = bind("models", spec.frames, context, "model.frames", backbone=replace)
     context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
     fusion = bind("models", spec.fusion, context, "model.fusion", backbone=replace)
     pooling = bind("models", spec.pooling, context | {"input_dim": fusion.output_dim}, "model.pooling")
     head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
-    return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head)
+    return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
 
 
 def freeze(job: Job, model: VideoModel) -> None:
@@ -94,8 +101,9 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[
         class_counts: videos of each category in the training part, where the stage learns categories.
     """
     replace = load(Scale, job.scale).backbone
+    frame_dim = sizes.frame_dim if model.images is None else model.images.output_dim
     context: dict[str, Any] = {
-        "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
+        "frame_dim": frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
         "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
         "embedding_dim": model.head.output_dim, "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim,
         "frames_dim": model.frames.output_dim, "class_counts": class_counts,

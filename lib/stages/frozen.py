@@ -22,7 +22,7 @@ def remember(
     no objective hides or exchanges parts of the input, and frames are not picked anew each epoch.
     """
     spec, frames = job.stage_spec, job.spec.features.frames
-    kept = [slot for slot in SLOTS if slot in spec.freeze]
+    kept = [slot for slot in SLOTS if slot in spec.freeze and (slot != "frames" or model.images is None)]
     same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
     same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
     if not kept or spec.freeze_mode != "eval" or not (same_input and same_frames):

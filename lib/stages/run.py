@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.features import frame_sets
+from lib.features.live_pictures import LivePictures
 from lib.features.loader import Assembler, TrainLoader
 from lib.features.tokens import TokenSet
 from lib.models.pretrained import load_state
@@ -29,7 +30,7 @@ from lib.runs import provenance
 from lib.runs.files import write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.paths import shown
-from lib.stages import build, frozen
+from lib.stages import build, frozen, result_files
 from lib.stages.problem import pose
 from lib.stages.scoring import Judge
 from lib.training import loop_from
@@ -70,7 +71,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
 
     spec = job.stage_spec
     store, tokens = Store.open(job.corpus.store), TokenSet(job.tokens.folder)
-    visual = frame_sets.choose(store, None if job.frames is None else job.frames.folder)
+    visual = frames_of(job, store)
     sizes = build.Sizes.of(store, tokens, visual)
     model = build.build_model(job, sizes)
     problem = pose(job, store)
@@ -89,7 +90,10 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     assembler = Assembler(
         store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual, known=known
     )
-    frozen.remember(job, model, mix, assembler, np.union1d(problem.train.rows, problem.rows), accelerator)
+    asked = np.union1d(problem.train.rows, problem.rows)
+    if problem.truth is not None:
+        asked = np.union1d(asked, result_files.rows_of_test(store, spec.data.parts))
+    frozen.remember(job, model, mix, assembler, asked, accelerator)
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
@@ -109,6 +113,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     model, mix = trainer.unwrapped()
 
     rows, values = judge.predict(model)
+    answers = result_files.answers(judge, model, store, spec.data.parts) if judge.kind == "classes" else []
     metrics: dict[str, Any] = {
         "schema": 1, "job": {**job.parameters, "corpus": job.corpus.label}, "digest": job.digest,
         "primary": {"pairs": "spearman", "classes": "mean_f1", "tags": "tag_loss", "loss": "loss"}[judge.kind],
@@ -127,6 +132,8 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     )
     if accelerator.is_main_process:
         save(folder, model, mix, judge, store, rows, values)
+        for answer in answers:
+            answer.write(folder.path)
         seconds = time.perf_counter() - started
         timing = {
             "seconds": round(seconds, 2),
@@ -177,6 +184,17 @@ def save(folder: RunFolder, model, mix, judge: Judge, store: Store, rows, values
             target=problem.target,
             seen=problem.seen,
         )
+
+
+def frames_of(job: Job, store: Store) -> frame_sets.Frames | LivePictures:
+    """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode.
+
+    Raises:
+        ValueError: the corpus has nothing of that kind, or the set is another corpus'.
+    """
+    if job.spec.model.images is not None and job.frames is not None:
+        return LivePictures(store, job.frames.spec.images)
+    return frame_sets.choose(store, None if job.frames is None else job.frames.folder)
 
 
 def require_inputs(job: Job) -> None:

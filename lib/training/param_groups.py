@@ -13,7 +13,7 @@ from torch import nn
 
 # "backbone" is what starts from pretrained weights and has the small rate of fine-tuning: the encoder slots, and the heads
 # of masked tokens and masked frames, as in AIAC rank 1, whose rule is "the name contains roberta". Everything else is "rest".
-BACKBONE = (r"^model\.(text|frames|fusion)\.", r"^mix\.terms\.(tokens|frames)\.")
+BACKBONE = (r"^model\.(text|images|frames|fusion)\.", r"^mix\.terms\.(tokens|frames)\.")
 
 
 def param_groups(
@@ -112,6 +112,6 @@ def _layers_above(name: str, depths: Mapping[str, int]) -> int:
     """How many steps below the top a parameter lies: the last layer is 1, embeddings lie below the first layer, as in timm."""
     if found := LAYER.match(name):
         return depths[found[1]] - int(found[2])
-    if "embedding" in name or name.startswith("model.frames."):
+    if "embedding" in name or name.startswith(("model.images.", "model.frames.")):
         return max(depths.values(), default=0) + 1
     return 0

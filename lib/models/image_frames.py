@@ -1,0 +1,75 @@
+"""An image encoder inside the model: from pictures to frame features, with or without gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.data.batch import Batch
+from lib.features import encoders
+from lib.recipes.specs import ImagesSpec
+
+
+class ImageFrames(nn.Module):
+    """The encoder of a set of images as a part of the model: pictures uint8 [B, F, 3, S, S] to vectors [B, F, output_dim].
+
+    Which encoder, and how pictures are decoded and normalised, says the set that ``features.frames.set`` names; a scale may
+    replace the encoder. Frozen and in eval mode (``freeze: [images]``) the vectors are those that the set would have
+    stored, but for their rounding to half precision. Slots beyond a video's last frame are not encoded, their vectors are
+    zero, unless an objective unmasks them.
+    Used by: WeChat rank 72 (Swin-T, frozen in pretraining, trained with the rest in finetuning).
+
+    Args:
+        images: what the pictures are like, and the encoder's name.
+        drop_path: stochastic depth while training; Swin-T's own value is 0.1.
+        checkpointing: keep fewer activations and compute them twice: less memory, a third more time.
+        chunk: pictures encoded at a time where no gradient is wanted.
+
+    Raises:
+        ValueError: an encoder or weights that cannot be had, or an option the encoder does not know.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, images: ImagesSpec, drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
+    ) -> None:
+        super().__init__()
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"ImageFrames: drop_path must be at least 0 and below 1, got {drop_path}")
+        if chunk < 1:
+            raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
+        options = {"drop_path_rate": drop_path} if drop_path else {}
+        self.encoder: Any = encoders.load(images, weights=torch.get_default_device().type != "meta", **options)
+        if checkpointing:
+            if not hasattr(self.encoder, "set_grad_checkpointing"):
+                raise ValueError(f"ImageFrames: {images.encoder} cannot checkpoint; set checkpointing: false")
+            self.encoder.set_grad_checkpointing(True)
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(getattr(images, name))[:, None, None], persistent=False)
+        self.chunk = chunk
+        with torch.no_grad():
+            self.output_dim = int(self.encoder.eval()(torch.zeros(1, 3, images.size, images.size)).shape[1])
+        self.encoder.train()
+
+    def forward(self, batch: Batch) -> Tensor:
+        if batch.pictures is None:
+            raise ValueError(
+                "ImageFrames: the batch holds no pictures; name a set of images with features.frames.set, and a corpus that "
+                "has pictures"
+            )
+        count, slots = batch.frame_mask.shape
+        real = batch.frame_mask.flatten()
+        pictures = batch.pictures.flatten(0, 1)[real]
+        vectors = torch.zeros(count * slots, self.output_dim, device=pictures.device)
+        if len(pictures):
+            vectors[real] = self._encode(pictures).float()
+        return vectors.view(count, slots, -1)
+
+    def _encode(self, pictures: Tensor) -> Tensor:
+        trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.encoder.parameters())
+        parts = [pictures] if trains else pictures.split(self.chunk)
+        return torch.cat([self.encoder((part.float() / 255 - self.mean) / self.std) for part in parts])
