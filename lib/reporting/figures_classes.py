@@ -21,7 +21,7 @@ def long_tail(frame: pd.DataFrame) -> Figure:
         frame: a row per class: ``train``, ``videos`` (of the validation part), ``f1`` (rows without are left out),
             ``third`` (head, middle, tail).
     """
-    frame = frame[frame["f1"].notna()]
+    frame = frame.dropna(subset=["f1"])
     figure, axis = style.canvas(height=3.4)
     for third in THIRDS:
         for few in (False, True):
