@@ -1,0 +1,80 @@
+"""What is asked of the systems: ablations, ensembles, and the report that holds both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from lib.recipes.specs.base import Component, Spec
+from lib.recipes.specs.recipe import Published
+
+
+class Claim(Spec):
+    """A gain its authors claimed for a trick."""
+
+    value: float
+    metric: str
+    source: str
+    note: str = ""
+
+
+class Ablation(Spec):
+    question: str
+    family: str
+    stage: str  # where the score is read
+    recipes: tuple[str, ...]
+    arms: dict[str, dict[str, Any]] = Field(min_length=2)
+    reference: str
+    member: str = "base"  # the model of the system that the arms are laid over
+    leak_free: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
+    stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
+    claimed: tuple[Claim, ...] = ()
+    about: str = ""
+    discussion: str = ""
+    discussion_digest: str = ""  # of the numbers the discussion was written for
+
+    @model_validator(mode="after")
+    def reference_is_an_arm(self) -> Ablation:
+        if self.reference not in self.arms:
+            raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
+        if self.leak_free and self.leak_free not in self.arms:
+            raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        return self
+
+
+class Member(Spec):
+    """One vector (or logits) per video: a model, or the mean of the unit vectors of its folds."""
+
+    recipe: str
+    stage: str = "finetune"
+    arm: str = "base"
+    folds: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.recipe} {self.arm}" + (" folds" if self.folds else "")
+
+
+class EnsembleSpec(Spec):
+    """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed.
+
+    ``combine`` is how they are joined; ``also`` are other ways of joining the same members, shown beside it.
+    """
+
+    title: str
+    recipe: str
+    stage: str = "finetune"
+    arms: tuple[str, ...] = ("base",)
+    members: tuple[Member, ...] = ()
+    combine: Component
+    also: tuple[Component, ...] = ()
+    published: tuple[Published, ...] = ()
+    about: str = ""
+
+
+class ReportSpec(Spec):
+    title: str
+    recipes: tuple[str, ...]
+    ablations: tuple[str, ...]
+    ensembles: tuple[str, ...]

@@ -1,0 +1,136 @@
+"""A system: features, the slots of its model, stages, members, quirks, and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from lib.recipes.specs.base import Component, Spec
+from lib.recipes.specs.stage import StageSpec
+
+
+class Origin(Spec):
+    contest: Literal["aiac2021", "wechat2022", "none"]
+    rank: int | None = None
+    team: str = ""
+    paper: str = ""
+    repository: str = ""
+
+
+class Published(Spec):
+    """A score its authors reported; shown beside ours, never mixed with it."""
+
+    stage: str
+    arm: str = "base"
+    split: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+class TextSpec(Spec):
+    """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
+
+    set: str = "tokens"
+    layout: Literal[
+        "cls_sep_title", "cls_title", "cls_title_cut", "packed", "blocks", "title_asr", "title_asr_cut", "words"
+    ] = "cls_title"
+    length: int = Field(ge=4)
+    pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
+
+
+class FramesSpec(Spec):
+    """Which frames of a video a model sees (``lib.features.frames``)."""
+
+    set: str = "given"  # the corpus' own features, or a set of images of params/features
+    length: int = Field(ge=1)
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head", "head_or_step"] = (
+        "bin_centre"
+    )
+    train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
+    pad: Literal["batch", "full"] = "batch"
+
+
+class Features(Spec):
+    text: TextSpec
+    frames: FramesSpec
+
+
+class ModelSpec(Spec):
+    text: Component
+    frames: Component
+    fusion: Component
+    pooling: Component
+    head: Component
+    images: Component | None = None  # encodes pictures inside the model; null: frame features are read, not computed
+
+    def slots(self) -> dict[str, Component]:
+        """Those that are filled."""
+        slots = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: component for name, component in slots.items() if component is not None}
+
+
+class Quirk(Spec):
+    """A behaviour of the original that the recipe's default mends; ``switch`` is the dotted path that restores it."""
+
+    id: str
+    says: str
+    switch: dict[str, Any] = {}
+
+
+class Recipe(Spec):
+    title: str
+    summary: str
+    origin: Origin
+    published: tuple[Published, ...] = ()
+    corpus: Literal["aiac2021", "wechat2022", "wechat2022_pictures"]  # a scale says which corpus that is
+    features: Features
+    model: ModelSpec
+    stages: dict[str, StageSpec]
+    variants: dict[str, dict[str, Any]] = {}
+    members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
+    quirks: tuple[Quirk, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def main_stages(self) -> list[str]:
+        """Those that are trained for themselves, not only where another stage needs them."""
+        return [name for name, stage in self.stages.items() if not stage.on_demand]
+
+    @model_validator(mode="after")
+    def members_are_variants(self) -> Recipe:
+        for name in self.members:
+            if name not in self.variants:
+                raise ValueError(f"members.{name}: not a variant; variants: {', '.join(self.variants) or 'none'}")
+        return self
+
+    @model_validator(mode="after")
+    def stages_follow_each_other(self) -> Recipe:
+        seen: set[str] = set()
+        for name, stage in self.stages.items():
+            if name.split("_")[0] not in STAGE_NOTEBOOKS:
+                raise ValueError(
+                    f"stages.{name}: a stage is one of {', '.join(STAGE_NOTEBOOKS)} (a suffix like distill_2 is fine)"
+                )
+            for role in ("init_from", "teacher"):
+                parent = getattr(stage, role)
+                if parent is not None and parent not in seen:
+                    raise ValueError(
+                        f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"
+                    )
+            needs_teacher = [o.use for o in stage.objectives.values() if o.use.startswith("Soft") and o.weight > 0]
+            if needs_teacher and stage.teacher is None:
+                raise ValueError(
+                    f"stages.{name}.objectives: {needs_teacher[0]} learns from a teacher; name one with `teacher: <stage>`"
+                )
+            seen.add(name)
+        return self
+
+
+STAGE_NOTEBOOKS = {
+    "pretrain": "notebooks/02_pretrain.ipynb",
+    "finetune": "notebooks/03_finetune.ipynb",
+    "distill": "notebooks/04_distill.ipynb",
+}

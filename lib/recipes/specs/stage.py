@@ -1,0 +1,168 @@
+"""One stage of training: its data and split, objectives, optimizer, tricks and evaluation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from lib.recipes.specs.base import Component, ObjectiveSpec, Spec
+
+
+class SplitSpec(Spec):
+    """Which labelled items are held out.
+
+    pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
+    pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
+    they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
+    (scikit-learn's StratifiedKFold, shuffled; WeChat rank 8 takes k 5 and seed 802).
+    """
+
+    use: Literal[
+        "both_mod_k", "strict_mod_k", "components", "kfold_rows", "kfold_components", "random", "stratified", "none"
+    ] = "none"
+    k: int = Field(default=5, ge=2)
+    fold: int = Field(default=0, ge=0)
+    seed: int = 2022
+
+    @model_validator(mode="after")
+    def fold_exists(self) -> SplitSpec:
+        if self.use != "none" and self.fold >= self.k:
+            raise ValueError(f"fold: folds of k = {self.k} are 0 to {self.k - 1}, got {self.fold}")
+        return self
+
+    @property
+    def in_folds(self) -> bool:
+        """Its folds together hold out every item exactly once."""
+        return self.use.startswith("kfold") or self.use == "stratified"
+
+
+class DataSpec(Spec):
+    parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
+    items: Literal["videos", "pairs"] = "videos"
+    split: SplitSpec = SplitSpec()
+    hold: SplitSpec | None = (
+        None  # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
+    )
+    unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
+    target: Literal["raw", "rank", "rank_all"] = (
+        "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
+    )
+    batch_size: int = Field(ge=1)
+    epochs: float = Field(gt=0)
+    min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
+    bucket: bool = True  # batches of similar length: less padding
+    order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
+    limit: int | None = Field(None, ge=1)
+    resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
+
+    @field_validator("resample")
+    @classmethod
+    def table_ascends(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        sizes = [size for size, _ in value]
+        if sizes != sorted(set(sizes)) or any(size < 1 or times < 1 for size, times in value):
+            raise ValueError(f"wants pairs of ascending category sizes and how often, both at least 1; got {value}")
+        return value
+
+
+class LearningRate(Spec):
+    backbone: float = Field(gt=0)
+    rest: float = Field(gt=0)
+
+
+class OptimizerSpec(Spec):
+    use: Literal["AdamW", "Adam", "BertAdam"] = "AdamW"
+    lr: LearningRate
+    weight_decay: float = Field(0.01, ge=0)
+    eps: float = 1e-6
+    betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    layer_groups: tuple[
+        str, ...
+    ] = ()  # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
+    no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
+    tensor_norm: float | None = Field(1.0, gt=0)  # BertAdam only: limit of each tensor's gradient; null: no clipping
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def one_rate_for_all(cls, value: Any) -> Any:
+        return {"backbone": value, "rest": value} if isinstance(value, int | float | str) else value
+
+
+class EmaSpec(Spec):
+    decay: float = Field(0.999, ge=0, lt=1)
+
+
+class SwaSpec(Spec):
+    """Stochastic weight averaging: the mean of the weights over the last part of the run."""
+
+    start: float = Field(0.75, ge=0, lt=1)  # share of the run after which averaging begins
+    every: int = Field(0, ge=0)  # updates between two members; 0 = once an epoch
+    lr_factor: float | None = Field(None, gt=0)  # of the base rates, held constant from there on; null = the schedule's
+    buffers: bool = False  # average BatchNorm's statistics too; false leaves those of the live weights
+
+
+class RewindSpec(Spec):
+    """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
+
+    factor: float = Field(default=3.0, gt=1)
+    window: int = Field(default=50, ge=2)
+    patience: int = Field(default=5, ge=1)
+    max_rewinds: int = Field(default=3, ge=0)
+
+
+class EvaluationSpec(Spec):
+    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
+    every: int = Field(0, ge=0)  # steps; 0 = once an epoch
+    keep: Literal["best", "last"] = "best"
+    postprocess: tuple[Component, ...] = ()  # what is done to the logits of categories before they are judged and kept
+    limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
+
+
+class StageSpec(Spec):
+    init_from: str | None = None  # stage whose weights this one starts from
+    teacher: str | None = None  # stage whose run gives soft targets
+    teacher_folds: Literal["same", "mean", "oof"] = (
+        "same"  # which folds of it: this one, all, the one that has not seen a pair
+    )
+    on_demand: bool = False  # trained only where another stage needs it
+    data: DataSpec
+    objectives: dict[str, ObjectiveSpec]
+    optimizer: OptimizerSpec
+    schedule: Component
+    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides (tensor_norm)
+    freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
+    freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
+    ema: EmaSpec | None = None
+    swa: SwaSpec | None = None
+    adversarial: Component | None = None
+    rewind: RewindSpec | None = RewindSpec()
+    reload_best_each_epoch: bool = False  # quirk A7-5
+    evaluation: EvaluationSpec
+    seed: int | None = None  # fixed seed of the original; None = the job's
+
+    @model_validator(mode="after")
+    def possible(self) -> StageSpec:
+        if not any(objective.weight > 0 for objective in self.objectives.values()):
+            raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
+        if self.reload_best_each_epoch and self.evaluation.keep == "last":
+            raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
+        if self.evaluation.postprocess and self.evaluation.select != "mean_f1":
+            raise ValueError(
+                f"evaluation.postprocess: changes the logits of categories, but the stage selects by "
+                f"{self.evaluation.select}; leave it out, or select: mean_f1"
+            )
+        if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
+            raise ValueError(
+                f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
+            )
+        if self.teacher_folds != "same" and not self.data.split.use.startswith("kfold"):
+            raise ValueError(
+                f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {self.data.split.use}; use kfold_rows or kfold_components"
+            )
+        if self.data.items == "videos" and self.data.target != "raw":
+            raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
+        return self
