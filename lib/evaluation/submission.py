@@ -13,25 +13,34 @@ import numpy as np
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways, spearman
+from lib.recipes.specs import SubmissionSpec
+from lib.runs.files import write_atomically
 
-MEMBERS = {"rank1": "submit/result.json", "rank6": "result.json", "rank17": "result/result.json"}
 DIM = 256
 UNKNOWN_CATEGORY = "not one of the 200 official categories; keep leading zeros"
 
 
-def write_embeddings(path: Path, ids: Sequence[str], vectors: np.ndarray, style: str = "rank1") -> None:
-    """``{"<id>": [numbers]}`` in a deflated zip; ranks 1 and 17 round to float16, rank 6 writes float64 (specification 0.5).
+def write_embeddings(path: Path, ids: Sequence[str], vectors: np.ndarray, spec: SubmissionSpec) -> None:
+    """``{"<id>": [numbers]}`` in a deflated zip, which appears whole or not at all (AIAC 2021, specification 0.5).
+
+    Args:
+        vectors: float [N, E].
+        spec: name of the file in the zip and precision of its numbers, as the team wrote them.
 
     Raises:
-        ValueError: a number that is not finite, or too large for float16.
+        ValueError: a number that is not finite, or too large for the precision.
     """
     with np.errstate(over="ignore"):  # what overflows is refused
-        rounded = vectors.astype(np.float64 if style == "rank6" else np.float16)
+        rounded = vectors.astype(spec.precision)
     if not np.isfinite(rounded).all():
         raise ValueError(f"embeddings hold NaN, Inf or numbers beyond {rounded.dtype}; nothing was written")
     content = json.dumps({str(name): [float(value) for value in row] for name, row in zip(ids, rounded, strict=True)})
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(MEMBERS[style], (2021, 11, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+    def write(temporary: Path) -> None:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo(spec.member, (2021, 11, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+    write_atomically(path, write)
 
 
 def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:

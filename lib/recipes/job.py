@@ -132,6 +132,7 @@ class Job:
                 "features": self.spec.features.model_dump(mode="json"),
                 "model": self.spec.model.model_dump(mode="json"),
                 "stage": spec,
+                "submission": self.spec.submission.model_dump(),
                 "seed": self.seed,
                 "backbone": scale.backbone,
                 "threads": scale.threads,

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.data.store import Store
+from lib.data.test_parts import rows_of_test
 from lib.evaluation.crossfit import pair_folds
 from lib.evaluation.metrics import spearman
-from lib.recipes.load import file_of
+from lib.evaluation.submission import write_embeddings
+from lib.recipes.load import file_of, load
 from lib.recipes.plan import Plan
-from lib.recipes.specs import Component, EnsembleSpec
+from lib.recipes.specs import Component, EnsembleSpec, Recipe, SubmissionSpec
 from lib.reporting import ensemble_members, gather
 from lib.reporting.ensemble_kinds import Joined, comparison, joiner, kinds
 from lib.reporting.ensemble_members import UNSEEN, Judged
@@ -32,7 +35,7 @@ class Result:
     members: pd.DataFrame
     kinds: pd.DataFrame
     similarity: np.ndarray  # [M, M] rank correlation of what each two members predict, in the order of ``members``
-    arrays: dict[str, np.ndarray]  # ids, rows and vectors (pairs) or logits and truth (classes)
+    arrays: dict[str, np.ndarray]  # ids, rows and vectors and test (pairs) or logits and truth (classes)
 
 
 def folder(plan: Plan, name: str) -> Path:
@@ -58,7 +61,12 @@ def combine(plan: Plan, name: str) -> Result:
         "oracle": metrics[0]["oracle"],
         "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
     }
-    return Result(result.metrics | facts, result.members, result.kinds, result.similarity, result.arrays)
+    arrays = result.arrays
+    if judged.pairs is not None:
+        test = rows_of_test(Store.open(jobs[0].corpus.store), jobs[0].stage_spec.data.parts)
+        arrays = arrays | {"test": np.isin(judged.rows, test)}
+        facts["submission"] = load(Recipe, spec.recipe).submission.model_dump()
+    return Result(result.metrics | facts, result.members, result.kinds, result.similarity, arrays)
 
 
 def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.ndarray], where: str = "") -> Result:
@@ -119,13 +127,17 @@ def _members(judged: Judged, names: list[str], values: list[np.ndarray], first: 
 
 
 def write(result: Result, folder: Path) -> Path:
-    """``members.csv``, ``kinds.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, and last
-    ``metrics.json``."""
+    """``members.csv``, ``kinds.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, ``result.zip`` of the
+    test videos as the team handed it in, and last ``metrics.json``."""
     run = RunFolder(folder)
     similarity = pd.DataFrame(result.similarity, columns=result.members["member"])
     for name, frame in (("members", result.members), ("kinds", result.kinds), ("similarity", similarity)):
         write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    run.write_arrays(run.embeddings if "vectors" in result.arrays else run.predictions, **result.arrays)
+    arrays = result.arrays
+    run.write_arrays(run.embeddings if "vectors" in arrays else run.predictions, **arrays)
+    if "test" in arrays and arrays["test"].any():
+        spec, test = SubmissionSpec(**result.metrics["submission"]), arrays["test"]
+        write_embeddings(folder / "result.zip", arrays["ids"][test].tolist(), arrays["vectors"][test], spec)
     return write_json(run.metrics, result.metrics)
 
 

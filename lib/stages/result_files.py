@@ -1,7 +1,8 @@
-"""What a finished job hands in: ``result.csv`` of the test videos, as WeChat 2022 reads it.
+"""What a finished job hands in: ``result.zip`` (AIAC 2021) or ``result.csv`` (WeChat 2022) of the test videos.
 
-A line per test video, ``id,category_id``, no header. Where the corpus was generated, ``truth.csv`` beside it holds the
-categories that the generator meant, so that ``python -m lib score result.csv truth.csv`` prints the official numbers.
+The zip holds embeddings, in one JSON file that is called and rounded as the recipe's team did. The csv has a line per
+test video, ``id,category_id``, no header; where the corpus was generated, ``truth.csv`` beside it holds the categories
+that the generator meant, so that ``python -m lib score result.csv truth.csv`` prints the official numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from lib.data.store import Store
+from lib.data.test_parts import parts_of_test
 from lib.evaluation.submission import write_classes
 from lib.stages.scoring import Judge
 
@@ -31,17 +33,6 @@ class Answer:
         write_classes(folder / f"{self.name}.csv", self.ids, self.categories)
         if self.truth is not None:
             write_classes(folder / f"{self.name.replace('result', 'truth')}.csv", self.ids, self.truth)
-
-
-def parts_of_test(store: Store, used: Sequence[str] = ()) -> list[str]:
-    """Parts whose names begin with ``test`` and that the job does not learn from."""
-    return [part for part in store.parts if part.startswith("test") and part not in used]
-
-
-def rows_of_test(store: Store, used: Sequence[str] = ()) -> np.ndarray:
-    """int64 rows of all test videos, ascending."""
-    parts = parts_of_test(store, used)
-    return store.rows(*parts) if parts else np.arange(0)
 
 
 def answers(judge: Judge, model: nn.Module, store: Store, used: Sequence[str] = ()) -> list[Answer]:

@@ -17,7 +17,9 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from lib.data.store import Store
+from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
+from lib.evaluation.submission import write_embeddings
 from lib.features import frame_sets
 from lib.features.live_pictures import LivePictures
 from lib.features.loader import Assembler, TrainLoader
@@ -25,7 +27,7 @@ from lib.features.tokens import TokenSet
 from lib.models.pretrained import load_state
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale
+from lib.recipes.specs import Scale, SubmissionSpec
 from lib.runs import provenance
 from lib.runs.files import write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
@@ -90,10 +92,11 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     assembler = Assembler(
         store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual, known=known
     )
-    asked = np.union1d(problem.train.rows, problem.rows)
-    if problem.truth is not None:
-        asked = np.union1d(asked, result_files.rows_of_test(store, spec.data.parts))
-    frozen.remember(job, model, mix, assembler, asked, accelerator)
+    test = (
+        rows_of_test(store, spec.data.parts) if problem.truth is not None or problem.pairs is not None else np.arange(0)
+    )
+    predicted = np.union1d(problem.rows, test).astype(np.int64)
+    frozen.remember(job, model, mix, assembler, np.union1d(problem.train.rows, predicted), accelerator)
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
@@ -112,7 +115,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     result = trainer.fit(loader, steps)
     model, mix = trainer.unwrapped()
 
-    rows, values = judge.predict(model)
+    rows, values = judge.predict(model, predicted if judge.kind == "pairs" else None)
     answers = result_files.answers(judge, model, store, spec.data.parts) if judge.kind == "classes" else []
     metrics: dict[str, Any] = {
         "schema": 1, "job": {**job.parameters, "corpus": job.corpus.label}, "digest": job.digest,
@@ -131,7 +134,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         }
     )
     if accelerator.is_main_process:
-        save(folder, model, mix, judge, store, rows, values)
+        save(folder, model, mix, judge, store, rows, values, test, job.spec.submission)
         for answer in answers:
             answer.write(folder.path)
         seconds = time.perf_counter() - started
@@ -159,8 +162,19 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     return folder
 
 
-def save(folder: RunFolder, model, mix, judge: Judge, store: Store, rows, values) -> None:
-    """Weights apart for the model and for the objectives' heads; predictions by video id."""
+def save(
+    folder: RunFolder,
+    model,
+    mix,
+    judge: Judge,
+    store: Store,
+    rows,
+    values,
+    test: np.ndarray,
+    submission: SubmissionSpec,
+) -> None:
+    """Weights apart for the model and for the objectives' heads; predictions by video id; embeddings of the rows in
+    ``test`` as they are handed in."""
     for path, module in ((folder.weights, model), (folder.objective_weights, mix)):
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
         write_atomically(path, lambda temporary, state=state: save_file(state, temporary))
@@ -176,7 +190,9 @@ def save(folder: RunFolder, model, mix, judge: Judge, store: Store, rows, values
     else:
         folder.write_arrays(folder.embeddings, ids=ids, rows=rows, vectors=values)
     if judge.kind == "pairs":
-        problem = judge.problem
+        problem, test = judge.problem, np.isin(rows, test)
+        if test.any():
+            write_embeddings(folder.path / "result.zip", ids[test].tolist(), values[test], submission)
         folder.write_arrays(
             folder.path / "pairs.npz",
             pairs=problem.pairs,

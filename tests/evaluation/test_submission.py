@@ -17,13 +17,14 @@ from lib.cli import main
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES
 from lib.evaluation.submission import (
-    MEMBERS,
     read_classes,
     read_embeddings,
     score_file,
     write_classes,
     write_embeddings,
 )
+from lib.recipes.load import load
+from lib.recipes.specs import Recipe, SubmissionSpec
 from lib.runs.paths import PROJECT
 
 FLOATS = st.floats(-100, 100, allow_subnormal=False)
@@ -47,45 +48,53 @@ def names_all(error: BadRecord, file: Path, record: str, field: str, value: str,
 @settings(max_examples=30, deadline=None)
 @given(
     ids=st.lists(st.text("abc0123456789视频", min_size=1, max_size=8), min_size=1, max_size=5, unique=True),
-    style=st.sampled_from(sorted(MEMBERS)),
+    precision=st.sampled_from(["float16", "float64"]),
     data=st.data(),
 )
-def test_embeddings_round_trip(ids, style, data):
+def test_embeddings_round_trip(ids, precision, data):
     vectors = data.draw(arrays.arrays(np.float64, (len(ids), 4), elements=FLOATS))
     with tempfile.TemporaryDirectory() as folder:
-        write_embeddings(Path(folder) / "s.zip", ids, vectors, style)
+        write_embeddings(Path(folder) / "s.zip", ids, vectors, SubmissionSpec(precision=precision))
         read = read_embeddings(Path(folder) / "s.zip", dim=4)
-    expected = vectors if style == "rank6" else vectors.astype(np.float16).astype(np.float64)
+    expected = vectors if precision == "float64" else vectors.astype(np.float16).astype(np.float64)
     assert list(read) == ids
     for name, row in zip(ids, expected, strict=True):
         assert np.array_equal(read[name], row)
 
 
-@pytest.mark.parametrize(("style", "value"), [("rank1", 0.0999755859375), ("rank17", 0.0999755859375), ("rank6", 0.1)])
-def test_float16_rounding(tmp_path, style, value):
-    """The float16 nearest to 0.1 is 1638/2^14 = 0.0999755859375; rank 6 wrote float64."""
-    write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), style)
-    assert read_embeddings(tmp_path / "s.zip", dim=1)["a"].tolist() == [value]
+TEAMS = {"aiac_rank1": "submit/result.json", "aiac_rank6": "result.json", "aiac_rank17": "result/result.json"}
+
+
+def as_team(recipe: str) -> SubmissionSpec:
+    return load(Recipe, recipe).submission
 
 
 @pytest.mark.parametrize(
-    ("style", "member"),
-    [("rank1", "submit/result.json"), ("rank6", "result.json"), ("rank17", "result/result.json")],
+    ("recipe", "value"), [("aiac_rank1", 0.0999755859375), ("aiac_rank17", 0.0999755859375), ("aiac_rank6", 0.1)]
 )
-def test_member_names_of_the_teams(tmp_path, style, member):
+def test_rounding_of_the_teams(tmp_path, recipe, value):
+    """The float16 nearest to 0.1 is 1638/2^14 = 0.0999755859375; rank 6 wrote float64."""
+    write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), as_team(recipe))
+    assert read_embeddings(tmp_path / "s.zip", dim=1)["a"].tolist() == [value]
+
+
+@pytest.mark.parametrize(("recipe", "member"), list(TEAMS.items()))
+def test_member_names_of_the_teams(tmp_path, recipe, member):
     """Specification of the AIAC 2021 systems, section 0.5; equal content gives equal bytes."""
     for name in ("a.zip", "b.zip"):
-        write_embeddings(tmp_path / name, ["a"], np.ones((1, 2)), style)
+        write_embeddings(tmp_path / name, ["a"], np.ones((1, 2)), as_team(recipe))
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.namelist() == [member]
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
-@pytest.mark.parametrize(("value", "style"), [(np.nan, "rank1"), (np.inf, "rank6"), (1e6, "rank1"), (1e6, "rank17")])
-def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, style):
+@pytest.mark.parametrize(
+    ("value", "recipe"), [(np.nan, "aiac_rank1"), (np.inf, "aiac_rank6"), (1e6, "aiac_rank1"), (1e6, "aiac_rank17")]
+)
+def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, recipe):
     """1e6 is finite, but beyond float16 (65504): the file would hold Infinity."""
     with pytest.raises(ValueError, match="nothing was written"):
-        write_embeddings(tmp_path / "s.zip", ["a"], np.array([[value]]), style)
+        write_embeddings(tmp_path / "s.zip", ["a"], np.array([[value]]), as_team(recipe))
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,7 @@ from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING
 from lib.evaluation.crossfit import pair_folds
 from lib.evaluation.metrics import spearman
+from lib.evaluation.submission import read_embeddings
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load, names
 from lib.recipes.specs import Component, EnsembleSpec
@@ -182,6 +183,17 @@ def test_written_and_read_tables_are_the_same(tmp_path):
         "similarity.csv",
         "embeddings.npz",
     }
+
+
+def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path):
+    judged, members = world()
+    found = judge(judged, members)
+    found.metrics["submission"] = {"member": "submit/result.json", "precision": "float16"}
+    found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [4, 2])
+    ensembles.write(found, tmp_path)
+    handed_in = read_embeddings(tmp_path / "result.zip", dim=None)
+    assert list(handed_in) == judged.ids[[2, 4]].tolist()
+    assert handed_in[judged.ids[4]].tolist() == found.arrays["vectors"][4].astype(np.float16).astype(float).tolist()
 
 
 @pytest.mark.parametrize("name", names(EnsembleSpec))

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lib.data.store import Store
+from lib.evaluation.submission import read_embeddings, score_file
 from lib.features.tokens import build
 from lib.recipes.job import Job
 from lib.recipes.load import load
@@ -66,6 +67,23 @@ def test_same_losses_and_scores_as_running_the_encoders_at_every_step(home, reme
     slow = run(_job("finetune"), again=True)
     assert losses == pytest.approx(_losses(slow), rel=1e-4)
     assert scores == pytest.approx(json.loads(slow.metrics.read_text())["scores"]["validation"], rel=1e-4)
+
+
+def test_test_videos_are_handed_in_as_the_team_did(home):
+    """All of them, embedded by the frozen encoders, too; and the file scores itself against labels."""
+    folder = run(_job("finetune"))
+    store = Store.open(_job("finetune").corpus.store)
+    test = store.column("id")[store.rows("test_a")].astype(str).tolist()
+    handed_in = read_embeddings(folder.path / "result.zip", dim=None)
+    assert list(handed_in) == test and len(test) > 2
+    arrays = folder.read_arrays(folder.embeddings)
+    vectors = dict(zip(arrays["ids"].tolist(), arrays["vectors"], strict=True))
+    for name, vector in handed_in.items():
+        assert vector.tolist() == vectors[name].astype("float16").astype(float).tolist()
+    labels = folder.path / "label.tsv"
+    cosine = [float(vectors[test[0]] @ vectors[name]) for name in test[1:]]
+    labels.write_text("".join(f"{test[0]}\t{name}\t{c / 2 + 0.5}\n" for name, c in zip(test[1:], cosine, strict=True)))
+    assert score_file(folder.path / "result.zip", labels)["spearman"] > 0.99
 
 
 @pytest.mark.parametrize("arm", ["cross", "faithful"])

@@ -12,6 +12,7 @@ from lib.recipes.specs.recipe import (
     Published,
     Quirk,
     Recipe,
+    SubmissionSpec,
     TextSpec,
 )
 from lib.recipes.specs.scale import SCALE_MAY_SET, Scale
@@ -58,6 +59,7 @@ __all__ = [
     "Spec",
     "SplitSpec",
     "StageSpec",
+    "SubmissionSpec",
     "SwaSpec",
     "TextSpec",
     "WordVectorSpec",

@@ -72,6 +72,13 @@ class ModelSpec(Spec):
         return {name: component for name, component in slots.items() if component is not None}
 
 
+class SubmissionSpec(Spec):
+    """The zip of embeddings that a team of the pair track handed in."""
+
+    member: str = "result.json"  # the file in the zip
+    precision: Literal["float16", "float64"] = "float16"
+
+
 class Quirk(Spec):
     """A behaviour of the original that the recipe's default mends; ``switch`` is the dotted path that restores it."""
 
@@ -91,6 +98,7 @@ class Recipe(Spec):
     stages: dict[str, StageSpec]
     variants: dict[str, dict[str, Any]] = {}
     members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
+    submission: SubmissionSpec = SubmissionSpec()
     quirks: tuple[Quirk, ...] = ()
     sources: tuple[str, ...] = ()
 
