@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
-from scipy.stats import rankdata
 
 from lib.evaluation.metrics import mean_f1
 
 DRAWS = 1000
+SAMPLED_NUMBERS = 4_000_000  # of bootstrap samples at once, to bound memory
 CLASS_DRAWS = 200
 Z = 1.959964  # of a 95 % interval
 
 
 def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
-    """``DRAWS`` times the rows of a bootstrap sample: first videos drawn with replacement, each with all its pairs.
+    """``DRAWS`` bootstrap samples: first videos drawn with replacement, each with all its pairs.
 
     Args:
         pairs: int [P, 2] store rows.
+
+    Yields:
+        int64 [P], how often each pair is in the sample.
     """
     rng = np.random.default_rng(seed)
     _, group = np.unique(pairs[:, 0], return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 2))
+    groups = int(group.max()) + 1
     for _ in range(DRAWS):
-        chosen = rng.integers(0, len(starts) - 1, len(starts) - 1)
-        yield np.concatenate([order[starts[g] : starts[g + 1]] for g in chosen])
+        yield np.bincount(rng.integers(0, groups, groups), minlength=groups)[group]
+
+
+def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Rank correlations float64 [DRAWS] on bootstrap samples of pairs; NaN where a sample is constant.
+
+    Items are sorted once; a sample only counts them anew. Equal to ranking each sample, and tens of times as fast.
+
+    Args:
+        predicted, truth: float [P]; pairs: int [P, 2] store rows.
+    """
+    samples, at_once = resampled_pairs(pairs, seed), max(1, SAMPLED_NUMBERS // len(truth))
+    ranks = [_ranks_in_samples(values) for values in (predicted, truth)]
+    draws = []
+    while len(chunk := list(islice(samples, at_once))):
+        counts = np.stack(chunk).astype(np.float64)
+        a, b = (rank(counts) for rank in ranks)
+        size = counts.sum(axis=1, keepdims=True)
+        a, b = (x - (counts * x).sum(axis=1, keepdims=True) / size for x in (a, b))
+        together, alone = (counts * a * b).sum(axis=1), (counts * a**2).sum(axis=1) * (counts * b**2).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            draws.append(together / np.sqrt(alone))
+    return np.concatenate(draws)
+
+
+def _ranks_in_samples(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from counts float64 [D, P] to each item's rank in each sample, [D, P]; ties share their mean rank."""
+    _, which = np.unique(values, return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[order], np.arange(which.max() + 1))
+
+    def ranks(counts: np.ndarray) -> np.ndarray:
+        same = np.add.reduceat(counts[:, order], starts, axis=1)  # items of each value
+        return (same.cumsum(axis=1) - same + (same + 1) / 2)[:, which]
+
+    return ranks
 
 
 def resampled_videos(count: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -44,11 +81,7 @@ def interval_of_spearman(
     Args:
         pairs: int [P, 2] store rows.
     """
-    values = []
-    for index in resampled_pairs(pairs, seed):
-        a, b = rankdata(predicted[index]), rankdata(truth[index])
-        values.append(np.corrcoef(a, b)[0, 1])
-    return tuple(np.nanpercentile(values, [2.5, 97.5]).tolist())
+    return tuple(np.nanpercentile(spearman_draws(predicted, truth, pairs, seed), [2.5, 97.5]).tolist())
 
 
 def interval_of_share(hits: float, n: int) -> tuple[float, float]:

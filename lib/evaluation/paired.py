@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import rankdata
 
+from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, Comparison
-from lib.evaluation.intervals import resampled_pairs, resampled_videos
+from lib.evaluation.intervals import resampled_videos
 
 
 def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Rank correlations on bootstrap samples of pairs (``intervals.resampled_pairs``).
+    """Rank correlations on bootstrap samples of pairs (``intervals.spearman_draws``).
 
     Args:
         predicted: float [K, P], cosines by each of K models.
@@ -25,7 +25,7 @@ def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray) 
     Returns:
         float64 [K, draws]; NaN where a sample is constant.
     """
-    return _draws([_correlations(predicted[:, i], truth[i]) for i in resampled_pairs(pairs)])
+    return np.stack([intervals.spearman_draws(row, truth, pairs) for row in predicted])
 
 
 def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray) -> np.ndarray:
@@ -63,14 +63,6 @@ def difference(score: float, reference: float, draws: np.ndarray, reference_draw
 
 def _draws(values: Iterable[np.ndarray]) -> np.ndarray:
     return np.stack(list(values), axis=1)
-
-
-def _correlations(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Spearman of each row [K, P] with truth [P]."""
-    ranks, true = rankdata(predicted, axis=1), rankdata(truth)
-    ranks, true = ranks - ranks.mean(axis=1, keepdims=True), true - true.mean()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return ranks @ true / np.sqrt((ranks**2).sum(axis=1) * (true**2).sum())
 
 
 def _mean_f1(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray) -> float:

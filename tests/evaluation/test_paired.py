@@ -50,5 +50,21 @@ def test_difference_by_hand():
 
 
 def test_a_constant_sample_is_left_out():
-    assert np.isnan(paired._correlations(np.ones((1, 4)), np.arange(4.0))).all()
+    pairs = np.array([[0, 1], [2, 3], [4, 5], [6, 7]])
+    assert np.isnan(paired.spearman_draws(np.ones((1, 4)), np.arange(4.0), pairs)).all()
     assert paired.interval(np.array([0.0, np.nan, 1.0])) == pytest.approx((0.025, 0.975))
+
+
+def test_each_sample_is_correlated_as_scipy_does_it(monkeypatch):
+    """With ties, with several pairs of one video, and whatever the number of samples worked on at once."""
+    from scipy.stats import spearmanr
+
+    generator = np.random.default_rng(3)
+    pairs = np.stack([generator.integers(0, 20, 60), np.arange(100, 160)], axis=1)
+    predicted, truth = generator.normal(size=60).round(1), generator.integers(0, 5, 60) / 4
+    monkeypatch.setattr(intervals, "SAMPLED_NUMBERS", 60 * 7)
+    draws = intervals.spearman_draws(predicted, truth, pairs)
+    assert len(draws) == intervals.DRAWS
+    for draw, counts in zip(draws[:40], intervals.resampled_pairs(pairs), strict=False):
+        assert all(len(set(counts[pairs[:, 0] == video])) == 1 for video in pairs[:, 0]), "pairs of a video stay together"
+        assert draw == pytest.approx(spearmanr(predicted.repeat(counts), truth.repeat(counts)).statistic, abs=1e-12)

@@ -17,6 +17,7 @@ from lib.evaluation.ensemble import ConcatSvd, MeanEmbedding, WeightedLogits, co
 from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.submission import read_classes, read_embeddings, score_file, write_classes, write_embeddings
+from lib.recipes.specs import SubmissionSpec
 from tests.golden_rule import draw, draw_uniform, load_case
 
 LEVEL1 = CategoryTree(WECHAT_CATEGORIES).level1_of_level2
@@ -159,15 +160,15 @@ def test_embeddings_round_trip(vectors):
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        for style, tolerance in (("rank1", 1e-3), ("rank6", 0.0)):
-            write_embeddings(Path(folder) / "s.zip", ["1", "2", "3"], vectors, style)
+        for precision, tolerance in (("float16", 1e-3), ("float64", 0.0)):
+            write_embeddings(Path(folder) / "s.zip", ["1", "2", "3"], vectors, SubmissionSpec(precision=precision))
             read = read_embeddings(Path(folder) / "s.zip", dim=4)
             assert np.stack([read[name] for name in "123"]) == pytest.approx(vectors.astype(np.float64), abs=tolerance)
 
 
 def test_scoring_submission_files(tmp_path):
     vectors = np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0.2]])
-    write_embeddings(tmp_path / "s.zip", ["1", "2", "3", "4"], vectors, "rank6")
+    write_embeddings(tmp_path / "s.zip", ["1", "2", "3", "4"], vectors, SubmissionSpec(precision="float64"))
     (tmp_path / "label.tsv").write_text("1\t2\t1.0\n1\t3\t0.4\n1\t4\t0.0\n")
     assert score_file(tmp_path / "s.zip", tmp_path / "label.tsv") == {"pairs": 3, "spearman": pytest.approx(1.0)}
     (tmp_path / "label.tsv").write_text("1\t9\t1.0\n")
