@@ -9,7 +9,7 @@ from lib.reporting import ensembles, pages
 from lib.runs.paths import notebooks
 
 PARAMETERS = {
-    "05_ablation": {"ablation": "ema"},
+    "05_ablation": {"ablation": "ema", "systems": "aiac_rank1,aiac_rank17,wechat_baseline"},
     "06_ensemble": {"ensemble": "aiac_rank1_jobs"},
     "07_leaderboard": {"systems": "wechat_baseline"},
 }

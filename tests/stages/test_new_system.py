@@ -13,8 +13,6 @@ from lib.features import sets
 from lib.recipes import job as jobs
 from lib.recipes import load as loading
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet
 from lib.runs import paths
 from lib.stages import corpus
 from lib.stages.problem import pose, split_pairs
@@ -68,7 +66,7 @@ def home(tmp_path_factory):
         first = Job.load("fourth", "pretrain", scale="smoke")
         corpus.build(first.corpus.name, "smoke")
         store = Store.open(first.corpus.store)
-        sets.build(store, first.tokens.folder, load(FeatureSet, "words"), first.tokens.tokenizer, first.tokens.digest)
+        sets.build(store, first.tokens.folder, first.tokens.spec, first.tokens.tokenizer, first.tokens.digest)
         yield folder
     jobs._load.cache_clear()
     loading.load.cache_clear()

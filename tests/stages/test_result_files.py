@@ -11,7 +11,7 @@ import pytest
 
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
-from lib.evaluation.metrics import mean_f1
+from lib.evaluation.metrics import mean_f1_both_ways
 from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
@@ -67,7 +67,7 @@ def test_a_finished_run_is_scored_with_one_command(store, recipe, stages):
     names = store.manifest["categories"]
     guess = np.array([names.index(answered[name]) for name in store.column("id")[rows]])
     truth = store.truth()["true_category"].to_numpy()[rows]
-    expected = mean_f1(truth, guess, CategoryTree(names).level1_of_level2)
+    expected = mean_f1_both_ways(truth, guess, CategoryTree(names).level1_of_level2)
     assert printed.keys() == {"videos", *expected} and int(printed["videos"]) == len(rows)
     assert all(float(printed[name]) == pytest.approx(value, abs=1e-6) for name, value in expected.items())
     assert not (job(recipe, stages[0]).folder.path / "result.csv").exists() or stages[0] == "finetune"
