@@ -41,9 +41,9 @@ from lib.flow.watch import die_with_parent, kill_descendants
 # What notebooks import, heaviest first. A library that is missing is skipped: this is a cache, not a requirement.
 PRELOAD = (
     "torch", "transformers.models.bert.modeling_bert", "transformers.models.bert.tokenization_bert", "accelerate", "tokenizers",
-    "safetensors.torch", "pandas", "pyarrow.ipc", "scipy.stats", "sklearn.decomposition", "sklearn.metrics", "matplotlib.pyplot",
-    "matplotlib.backends.backend_svg", "matplotlib.backends.backend_agg", "seaborn", "ipykernel.kernelapp", "ipykernel.datapub",
-    "IPython.core.magics", "papermill", "nbconvert", "jinja2", "yaml", "pydantic", "psutil", "rich.console",
+    "safetensors.torch", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn.decomposition", "sklearn.metrics", "matplotlib.pyplot",
+    "matplotlib.backends.backend_svg", "matplotlib.backends.backend_agg", "seaborn", "ipykernel.kernelapp", "latex2mathml.converter",
+    "IPython.core.magics", "papermill", "nbconvert", "jinja2", "yaml", "pydantic.main", "psutil", "rich.console",
 )  # fmt: skip
 INLINE = "module://matplotlib_inline.backend_inline"
 FORKED = "VIDLAB_FORKED"

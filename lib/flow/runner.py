@@ -25,10 +25,13 @@ from lib.flow import events, forkclient
 from lib.flow.watch import die_with_parent, kill_descendants
 
 # Set before a kernel starts. The thread count is part of a result (1 and 2 threads give different weights), and waiting
-# OpenMP threads that spin slow a busy machine down tenfold.
+# OpenMP threads that spin slow a busy machine down tenfold. The C library must not hand a training step's large blocks
+# back to the kernel only to ask for them again in the next one: a tenth of a job's time went into clearing those pages.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "passive",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 from cycler import cycler
 from matplotlib import rcParams
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -95,12 +96,27 @@ def _show_in_notebooks() -> None:
     """IPython draws a Figure that pyplot does not know only if it is told how."""
     try:
         from IPython import get_ipython
-        from IPython.core.pylabtools import select_figure_formats
     except ImportError:
         return
     shell = get_ipython()
     if shell is not None:
-        select_figure_formats(shell, {"png"}, bbox_inches="tight", dpi=110)
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
+
+
+def _png(figure: Figure) -> bytes:
+    """What a notebook shows: laid out and drawn once, where IPython's own way does either twice."""
+    _lay_out(figure)
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Let the layout engine place everything, once and for all."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def canvas(
@@ -125,10 +141,7 @@ def colours(names) -> dict[str, str]:
 def svg(figure: Figure) -> str:
     """The figure as SVG text: no date, fixed ids, coordinates to a hundredth; equal figures give equal text."""
     use()
-    engine = figure.get_layout_engine()
-    if engine is not None:  # laid out once: a second pass would move things by a hair
-        engine.execute(figure)
-        figure.set_layout_engine("none")
+    _lay_out(figure)  # a second pass would move things by a hair
     buffer, dpi, face = io.StringIO(), figure.dpi, figure.get_facecolor()
     figure.set_facecolor("none")
     try:  # without savefig's rehearsal: the layout is settled, and a report draws many figures
