@@ -69,6 +69,9 @@ def reproduce(options: argparse.Namespace, console) -> int:
         and any(step.kind == "report" and step.outputs[0] in wanted for step in every)
     ):
         screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console)
+        console.print(
+            (plan.report_folder / "summary.txt").read_text(encoding="utf-8"), end="", highlight=False, markup=False
+        )
         console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
     return status
 

@@ -14,6 +14,7 @@ from lib.recipes.overlay import overlay
 from lib.recipes.specs import (
     SCALE_MAY_SET,
     Ablation,
+    Claims,
     CorpusSpec,
     EnsembleSpec,
     FeatureSet,
@@ -27,7 +28,7 @@ from lib.runs import paths
 Kind = TypeVar("Kind", bound=Spec)
 FOLDERS: dict[type[Spec], str] = {
     Recipe: "recipes", Scale: "scales", CorpusSpec: "corpora", Ablation: "ablations", EnsembleSpec: "ensembles",
-    FeatureSet: "features", ReportSpec: ".",
+    FeatureSet: "features", ReportSpec: ".", Claims: ".",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, Claims, EnsembleSpec, Recipe, ReportSpec, Scale
 from lib.runs import paths
 
 
@@ -92,12 +92,19 @@ class Plan:
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)
 
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Seeds of a question: more for a headline, unless the user chose how many."""
+        scale = load(Scale, self.scale)
+        more = scale.headline_seeds if name in load(ReportSpec, "report").headline else ()
+        return more if more and self.seeds == scale.seeds else self.seeds
+
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed."""
         ablation = self.ablations[name]
         return {
             (recipe, arm): [
-                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed) for seed in self.seeds
+                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed)
+                for seed in self.seeds_of(name)
             ]
             for recipe in ablation.recipes
             if recipe in self.systems
@@ -301,6 +308,8 @@ class Plan:
         content = digest(
             [
                 load(ReportSpec, "report").model_dump(mode="json"),
+                load(Claims, "claims").model_dump(mode="json"),
+                [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
                 code_digest(["lib.reporting.pages"]),
                 [load(Recipe, name).model_dump(mode="json") for name in self.systems],
             ]

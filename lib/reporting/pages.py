@@ -21,6 +21,7 @@ from lib.reporting import (
     pages_classes,
     pages_data,
     pages_ensembles,
+    pages_ledger,
     pages_questions,
     pages_recipe,
     reading,
@@ -66,9 +67,10 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
         ("Embedding maps", [pages_data.embedding_map(site, plan, name) for name in plan.systems]),
         ("Errors", [pages_data.errors(site, plan, name) for name in plan.systems]),
         ("Classes", [pages_classes.classes(site, plan, name) for name in plan.systems if pages_classes.applies(name)]),
-        ("Records", [pages_data.provenance(site, plan, runs)]),
+        ("Records", [("Claims", "claims.md"), pages_data.provenance(site, plan, runs)]),
     ]
-    index(site, plan, board, runs, list(answers.values()), ensembles, more)
+    advice = pages_ledger.claims(site, plan, list(answers.values()), board, ensembles)
+    index(site, plan, board, runs, list(answers.values()), ensembles, advice, more)
     return site.finish() / "index.html"
 
 
@@ -77,6 +79,7 @@ def navigation(plan: Plan) -> list[tuple[str, str]]:
     links = [(f"vidlab · {name}", "index.html"), ("Scores", "index.html#scores")]
     links += [("Questions", "index.html#questions")] if plan.ablations else []
     links += [("Ensembles", "index.html#ensembles")] if plan.ensembles else []
+    links += [("Claims", "claims.html")]
     return [*links, ("Look closer", "index.html#look-closer"), ("Provenance", "provenance.html")]
 
 
@@ -93,6 +96,7 @@ def index(
     runs: pd.DataFrame,
     answers: list[Answer],
     ensembles: list[dict],
+    advice: list[str],
     more: list,
 ) -> None:
     """The front page."""
@@ -111,6 +115,7 @@ def index(
         eyebrow=" · ".join(
             [f"{plan.scale} scale", *(ref.label for ref in plan.corpora), formats.plural(len(plan.seeds), "seed")]
         ),
+        advice=advice,
         summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])],
         tracks=tracks,
         answers=answers,

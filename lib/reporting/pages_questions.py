@@ -78,7 +78,8 @@ def _method(plan: Plan, answer: Answer) -> list[str]:
             f"{formats.count(row['steps'])} steps, {formats.count(row['validation_items'])} validation items, "
             f"{formats.seconds(group['seconds'].mean())} a run."
         )
-    lines.append(f"{formats.plural(len(plan.seeds), 'seed')} an arm: {', '.join(map(str, plan.seeds))}.")
+    seeds = plan.seeds_of(answer.name)
+    lines.append(f"{formats.plural(len(seeds), 'seed')} an arm: {', '.join(map(str, seeds))}.")
     shared = {
         f"{job.recipe} {parent.stage}"
         for jobs in answer.jobs.values()

@@ -36,8 +36,9 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
         f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
         for r in dicts(effects)
     ]
-    limit = rows.loc[~rows["verdict"].map(seen), "detectable"].median()
-    seeds = f.plural(int(rows["n"].max()), "seed")
+    undecided_rows = rows[~rows["verdict"].map(seen)]
+    seeds = f.plural(int((undecided_rows if len(undecided_rows) else rows)["n"].median()), "seed")
+    limit = undecided_rows["detectable"].median()
     rest = (
         ""
         if limit != limit

@@ -141,9 +141,13 @@ def verdicts(answers: list[Answer]) -> Table:
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number", PAIRED),
         Column("claimed", lambda r: f.difference(r["claimed"]), "number", "by its authors, on other data"),
     )
-    return Table(
-        frame, columns, f"Arm minus reference, {f.plural(int(frame['n'].max()), 'paired seed')}. Interval: {PAIRED}."
-    )
+    return Table(frame, columns, f"Arm minus reference, {_seeds(frame['n'])}. Interval: {PAIRED}.")
+
+
+def _seeds(numbers: pd.Series) -> str:
+    """ "3 paired seeds" or "3 to 5 paired seeds"."""
+    few, many = int(numbers.min()), int(numbers.max())
+    return f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
 
 
 def published(rows: list[dict]) -> Table:

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 
 from lib.recipes import components
-from lib.recipes.errors import RecipeError
+from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, Claims, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
 from lib.runs.paths import shown
 from lib.stages.build import check
 
@@ -39,12 +39,27 @@ def check_ensemble(name: str) -> None:
         components.arguments("evaluation", way, f"{where}: also[{number}]")
 
 
+def check_claims() -> None:
+    """Raises RecipeError: a claim names a system, an arm or an ensemble that is not there."""
+    for name in names(Ablation):
+        asked = load(Ablation, name)
+        for claim in asked.claimed:
+            if claim.recipe and claim.recipe not in asked.recipes:
+                raise RecipeError(f"ablation {name}: claimed: recipe: {nearest(claim.recipe, list(asked.recipes))}")
+            if claim.arm and claim.arm not in asked.arms:
+                raise RecipeError(f"ablation {name}: claimed: arm: {nearest(claim.arm, list(asked.arms))}")
+    for other in load(Claims, "claims").others:
+        if other.ensemble:
+            file_of(EnsembleSpec, other.ensemble)
+
+
 def main() -> int:
     try:
-        for kind in (CorpusSpec, EnsembleSpec, FeatureSet, ReportSpec):
+        for kind in (CorpusSpec, EnsembleSpec, FeatureSet):
             for name in names(kind):
-                if kind is not ReportSpec or name == "report":
-                    load(kind, name)
+                load(kind, name)
+        load(ReportSpec, "report")
+        check_claims()
         for name in names(EnsembleSpec):
             check_ensemble(name)
         checked = {job.digest: check(job) for job in all_jobs()}

@@ -2,7 +2,7 @@
 
 from lib.recipes.specs.base import Component, ObjectiveSpec, Spec
 from lib.recipes.specs.corpus import CorpusSpec, FeatureSet, FieldRules, ImagesSpec, WordVectorSpec
-from lib.recipes.specs.questions import Ablation, Claim, EnsembleSpec, Member, ReportSpec
+from lib.recipes.specs.questions import Ablation, Claim, Claims, EnsembleSpec, Member, OtherClaim, ReportSpec
 from lib.recipes.specs.recipe import (
     STAGE_NOTEBOOKS,
     Features,
@@ -31,6 +31,7 @@ from lib.recipes.specs.stage import (
 __all__ = [
     "Ablation",
     "Claim",
+    "Claims",
     "Component",
     "CorpusSpec",
     "DataSpec",
@@ -44,6 +45,7 @@ __all__ = [
     "ImagesSpec",
     "LearningRate",
     "Member",
+    "OtherClaim",
     "ModelSpec",
     "ObjectiveSpec",
     "OptimizerSpec",

@@ -11,12 +11,43 @@ from lib.recipes.specs.recipe import Published
 
 
 class Claim(Spec):
-    """A gain its authors claimed for a trick."""
+    """A gain its authors claimed for a trick.
+
+    ``recipe`` and ``arm`` say which comparison of the question it is held against: without them the first of each.
+    """
 
     value: float
     metric: str
     source: str
     note: str = ""
+    recipe: str = ""
+    arm: str = ""
+    touched: str = ""  # by which quirk or leak
+
+
+class OtherClaim(Spec):
+    """A claimed gain that no question asks after: an ensemble shows it, or ``untested`` says why nothing does."""
+
+    trick: str
+    value: float | None = None
+    metric: str
+    source: str
+    note: str = ""
+    touched: str = ""
+    ensemble: str = ""
+    untested: str = ""
+
+    @model_validator(mode="after")
+    def has_an_answer(self) -> OtherClaim:
+        if bool(self.ensemble) == bool(self.untested):
+            raise ValueError("give either ensemble (that shows it) or untested (why nothing does)")
+        return self
+
+
+class Claims(Spec):
+    """``params/claims.yaml``: what the ledger holds beside the claims of the questions."""
+
+    others: tuple[OtherClaim, ...]
 
 
 class Ablation(Spec):
@@ -77,4 +108,5 @@ class ReportSpec(Spec):
     title: str
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
+    headline: tuple[str, ...] = ()  # those of the ablations that get the scale's headline seeds
     ensembles: tuple[str, ...]

@@ -1,0 +1,97 @@
+"""The claims ledger as a page, and what the front page and the terminal take from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib.recipes.plan import Plan
+from lib.reporting import advice, certainty, noise
+from lib.reporting import formats as f
+from lib.reporting.answers import Answer
+from lib.reporting.ledger import ledger
+from lib.reporting.reading import TRACKS
+from lib.reporting.rows import Row
+from lib.reporting.site import Site
+from lib.reporting.table import Column, Table
+from lib.runs.files import write_text
+
+SUMMARY = "summary.txt"
+
+
+def claims(
+    site: Site, plan: Plan, answers: Sequence[Answer], board: pd.DataFrame, ensembles: Sequence[dict]
+) -> list[str]:
+    """Write ``claims``, ``tables/comparisons.csv`` and ``summary.txt``; returns one paragraph of advice a track."""
+    compared = certainty.comparisons(answers)
+    tricks = advice.tricks(compared, ensembles)
+    rows = ledger(plan, compared, ensembles, site.out.parent)
+    site.table("comparisons", Table.plain(compared))
+    write_text(site.partial / SUMMARY, "".join(f"{line}\n" for line in advice.lines(tricks, rows)))
+    advised = [advice.advice(tricks, metric) for metric in dict.fromkeys(tricks["metric"])]
+    site.page(
+        "claims",
+        "claims.md.j2",
+        "Claims and what became of them",
+        eyebrow=f"{f.plural(len(rows), 'claim')} of two contests",
+        advice=advised,
+        tracks=[
+            (TRACKS.get(metric, metric), site.table(f"claims_{metric}", table(group.reset_index(drop=True))))
+            for metric, group in rows.groupby("metric", sort=False)
+        ],
+        noise=site.table("noise", noise.table(varied)) if len(varied := noise.sources(plan, board)) else None,
+        certainty=site.table("certainty", together(compared)) if len(compared) else None,
+    )
+    return advised
+
+
+def table(rows: pd.DataFrame) -> Table:
+    """The ledger of one track."""
+
+    def claim(row: Row) -> str:
+        return (f"[{row['trick']}]({row['page']})" if row["page"] else row["trick"]) + f"\n{row['source']}"
+
+    def remarks(row: Row) -> str:
+        return "\n".join(filter(None, (row["elsewhere"], row["touched"], row["note"]))) or f.NOTHING
+
+    def where(row: Row) -> str:
+        return f.difference(row["measured"]) + (f"\n{row['recipe']}, {row['arm']}" if row["recipe"] else "")
+
+    columns = (
+        Column("claim", claim),
+        Column("claimed", lambda r: f.difference(r["claimed"]), "number", "on the competition's data"),
+        Column("measured", where, "number", "paired difference on the corpus of this report"),
+        Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number"),
+        Column("verdict", "verdict", "verdict"),
+        Column(
+            "p, all judged together", lambda r: f.score(r["holm"], 2), "number", "Holm over the track's comparisons"
+        ),
+        Column("elsewhere, what touches it, why not", remarks),
+    )
+    return Table(
+        rows, columns, "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted."
+    )
+
+
+def together(compared: pd.DataFrame) -> Table:
+    """All comparisons with p-values before and after Holm's correction, and what they could have seen."""
+    frame = compared.sort_values("p", kind="stable", ignore_index=True)
+    columns = (
+        Column(
+            "question",
+            lambda r: f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md)\n{r['arm']} on {r['recipe']}",
+        ),
+        Column("difference", lambda r: f.difference(r["difference"]), "number"),
+        Column("p", lambda r: f.score(r["p"]), "number", "paired t-test over seeds"),
+        Column(
+            "p after Holm", lambda r: f.score(r["holm"]), "number", "adjusted over all comparisons of the same track"
+        ),
+        Column(
+            "could be seen", lambda r: f.score(r["detectable"]), "number", "true effect found four times out of five"
+        ),
+        Column("verdict alone", "verdict", "verdict"),
+    )
+    return Table(
+        frame, columns, "A verdict looks at one interval alone; the corrected p-value asks for all of them at once."
+    )
