@@ -1,4 +1,7 @@
-"""Markdown to one self-contained HTML page: no script, no network, formulas as MathML, Chinese glyphs inside."""
+"""Markdown to one self-contained HTML page: no network, formulas as MathML, Chinese glyphs inside.
+
+The one script sorts tables and is written into the page; without scripts nothing is missing.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +76,12 @@ def _stylesheet(name: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
+@cache
+def _script(name: str) -> str:
+    lines = (TEMPLATES / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.strip() for line in lines if not line.lstrip().startswith("//"))
+
+
 def page(
     body: str,
     *,
@@ -98,5 +107,6 @@ def page(
     css = font_face(needed(visible + attributes)) + "\n" + _stylesheet("page.css") + "\n" + styles
     template = environment().get_template("page.html.j2")
     return template.render(
-        body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide
-    )
+        body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide,
+        sort=_script("sort.js") if "<thead>" in body and not wide else "",
+    )  # fmt: skip
