@@ -13,7 +13,8 @@ def long_tail(counts: pd.Series, what: str) -> Figure:
     """Videos per tag or class against its rank, both logarithmic. Args: counts: most frequent first."""
     figure, axis = style.canvas(height=3.0)
     values = counts[counts > 0].to_numpy()
-    axis.loglog(np.arange(1, len(values) + 1), values, marker=".", linewidth=0.8, markersize=4)
+    ranks = np.unique(np.geomspace(1, max(1, len(values)), 300).round().astype(int))  # of thousands no more can be seen
+    axis.loglog(ranks, values[ranks - 1], marker=".", linewidth=0.8, markersize=4)
     axis.set(xlabel=f"rank of the {what}", ylabel="videos")
     return figure
 
@@ -24,7 +25,9 @@ def lengths(table: pd.DataFrame) -> Figure:
     figure, axes = style.canvas(height=2.6, columns=len(fields), squeeze=False)
     for axis, field in zip(axes[0], fields, strict=True):
         values = table[field]
-        axis.hist(values[values > 0], bins=min(30, int(values.max())), edgecolor="white", linewidth=0.4)
+        step = -(-int(values.max()) // 30)  # whole numbers to a bar, the same of them to each: no gaps
+        edges = np.arange(0.5, values.max() + step, step)
+        axis.hist(values[values > 0], bins=edges, edgecolor="white", linewidth=0.4)
         axis.set(title=field, xlabel="frames" if field == "frames" else "characters")
     axes[0][0].set_ylabel("videos")
     return figure
