@@ -43,7 +43,7 @@ def run_curves(
         for step in rewinds:
             axis.axvline(step, color=style.RED, linewidth=0.9, linestyle=":")
         if name == "lr":
-            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+            axis.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")  # a common exponent would sit on the title
     if len(scores):
         _score_panel(axes.flat[len(panels)], scores, metric, best_step)
     for axis in list(axes.flat)[:total]:
