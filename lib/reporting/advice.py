@@ -31,7 +31,7 @@ def tricks(compared: pd.DataFrame, ensembles: Sequence[dict]) -> pd.DataFrame:
     ]
     rows += [
         {
-            "page": f"ensemble_{row['name']}.md", "name": f"ensemble {row['name']}", "recipe": row["recipe"], "metric": row["metric"],
+            "page": f"ensemble_{row['name']}.md", "name": f"ensemble {row['title']}", "recipe": row["recipe"], "metric": row["metric"],
             "difference": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
             "verdict": row["verdict"], "n": 0, "holm": float("nan"), "detectable": float("nan"),
         }
@@ -87,7 +87,7 @@ def lines(frame: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
             out.append(f"  {_plain(row)}")
         hurts = frame[(frame["metric"] == metric) & (frame["verdict"] == HURTS)]
         if len(hurts):
-            out.append(f"  hurt: {', '.join(row['name'] for row in dicts(hurts))}")
+            out.append("  hurt: " + ", ".join(f"{row['name']} on {row['recipe']}" for row in dicts(hurts)))
         if not len(helps) and not len(hurts):
             out.append("  no trick shows an effect that these seeds could see")
     return out[:10]

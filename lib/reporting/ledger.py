@@ -77,7 +77,7 @@ def _of_others(plan: Plan, ensembles: dict[str, dict]) -> Iterator[dict[str, Any
             yield row | {"verdict": verdict, "note": "; ".join(filter(None, (claim.note, note)))}
             continue
         yield row | {
-            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "all members against the best",
+            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "ensemble against its best member",
             "measured": found["difference"], "low": found["difference_low"], "high": found["difference_high"],
             "verdict": found["verdict"],
         }  # fmt: skip

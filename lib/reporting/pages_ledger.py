@@ -37,8 +37,9 @@ def claims(
         eyebrow=f"{f.plural(len(rows), 'claim')} of two contests",
         advice=advised,
         tracks=[
-            (TRACKS.get(metric, metric), site.table(f"claims_{metric}", table(group.reset_index(drop=True))))
-            for metric, group in rows.groupby("metric", sort=False)
+            (name, site.table(f"claims_{metric}", table(rows[rows["metric"] == metric].reset_index(drop=True))))
+            for metric, name in TRACKS.items()
+            if (rows["metric"] == metric).any()
         ],
         noise=site.table("noise", noise.table(varied)) if len(varied := noise.sources(plan, board)) else None,
         certainty=site.table("certainty", together(compared)) if len(compared) else None,
@@ -55,19 +56,17 @@ def table(rows: pd.DataFrame) -> Table:
     def remarks(row: Row) -> str:
         return "\n".join(filter(None, (row["elsewhere"], row["touched"], row["note"]))) or f.NOTHING
 
-    def where(row: Row) -> str:
-        return f.difference(row["measured"]) + (f"\n{row['recipe']}, {row['arm']}" if row["recipe"] else "")
+    def measured(row: Row) -> str:
+        between = f.interval(row["low"], row["high"], 4, signed=True)
+        lines = [f.difference(row["measured"]), *([between] if between != f.NOTHING else [])]
+        return "\n".join([*lines, *([f"{row['recipe']}, {row['arm']}"] if row["recipe"] else [])])
 
     columns = (
         Column("claim", claim),
         Column("claimed", lambda r: f.difference(r["claimed"]), "number", "on the competition's data"),
-        Column("measured", where, "number", "paired difference on the corpus of this report"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number"),
+        Column("measured", measured, "number", "difference on the corpus of this report, its 95 % interval, and where"),
         Column("verdict", "verdict", "verdict"),
-        Column(
-            "p, all judged together", lambda r: f.score(r["holm"], 2), "number", "Holm over the track's comparisons"
-        ),
-        Column("elsewhere, what touches it, why not", remarks),
+        Column("elsewhere; what touches it; why not", remarks),
     )
     return Table(
         rows, columns, "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted."
