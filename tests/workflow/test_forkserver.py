@@ -43,8 +43,8 @@ elif what == "signal":
 elif what == "thread":
     threading.Thread(target=lambda: (time.sleep(0.3), print("late", flush=True))).start()
 elif what == "interrupt":
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)  # inside: the signal comes as soon as this is read
         time.sleep(30)
     except KeyboardInterrupt:
         sys.exit(5)
