@@ -42,9 +42,9 @@ help: ## list the verbs
 reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= SEEDS= JOBS= KEEP_GOING=1]
 	@$(REPRODUCE)
 test: $(READY) ## the whole suite
-	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 test-slow: $(READY) ## also the tests that take minutes
-	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile -m "slow or not slow"
+	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 test-gpu: $(READY) ## what only a GPU can show
 	$(PY) -m pytest -q -m gpu -rs
 

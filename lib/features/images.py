@@ -1,22 +1,21 @@
 """Image sets: frame features computed from a corpus' pictures once, read like the features that come with a corpus.
 
 Pictures are decoded in threads (Pillow works outside Python's lock) a bounded number of videos ahead, while the encoder
-works on batches that never cross a shard of videos. After each shard its features and a line of ``shards.jsonl`` are on
-disk, so a build that was killed goes on after the last whole shard, with the bytes it would have had anyway.
+works on batches that never cross a shard of videos (``lib.features.encoding``). After each shard its features and a line of
+``shards.jsonl`` are on disk, so a build that was killed goes on after the last whole shard, with the bytes it would have had
+anyway.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
 from lib.data.checks import Wrong
@@ -24,6 +23,7 @@ from lib.data.rejects import BadRecord, Rejects
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features.encoders import ImageEncoder
+from lib.features.encoding import Pool, Shard, cores, side_by_side
 from lib.features.frame_sets import FrameSet
 from lib.features.pictures import decode
 from lib.features.shards import Progress
@@ -32,7 +32,6 @@ from lib.runs.files import read_json, write_json
 from lib.runs.paths import shown
 
 AHEAD = 3  # videos decoded ahead of the encoder for each thread: what bounds memory
-Encode = Callable[[torch.Tensor], torch.Tensor]
 
 
 def build(
@@ -75,10 +74,12 @@ def build(
         return _install(partial, folder)  # complete, but killed on its way to its place
     encoder = ImageEncoder(images, encoder_name, device)
     rejects = Rejects(quarantine)
-    with Progress(partial, digest, encoder.dim, len(store)) as progress:
+    workers = cores() if workers is None else workers
+    threads = side_by_side(encoder.device) if workers else 0
+    with Progress(partial, digest, encoder.dim, len(store)) as progress, Pool(encoder, threads) as pool:
         for row in progress.rejected:
             rejects.add(damaged(store, row["row"], Wrong(*row["wrong"])))
-        encode_all(store, images, encoder, progress, rejects, cores() if workers is None else workers)
+        encode_all(store, images, pool, progress, rejects, workers)
     np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(progress.counts)]).astype(np.int64))
     if quarantine:
         rejects.write(partial / "rejects.parquet")
@@ -103,38 +104,52 @@ def _install(partial: Path, folder: Path) -> FrameSet:
     return FrameSet(folder)
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def encode_all(
-    store: Store, spec: ImagesSpec, encode: Encode, progress: Progress, rejects: Rejects, workers: int
+    store: Store, spec: ImagesSpec, pool: Pool, progress: Progress, rejects: Rejects, workers: int
 ) -> None:
-    """Shard after shard from where ``progress`` stands; decoding runs ahead of encoding and across shards."""
+    """Shard after shard from where ``progress`` stands; the next shard's pictures wait for none of a shard's last."""
     start, total = len(progress.counts), len(store)
     bar = tqdm(total=total, initial=start, desc="encode pictures", unit="video", mininterval=0.5)
+    before: Shard | None = None
     with bar, closing(decoded(store, spec, range(start, total), workers)) as videos:
         for first in range(start, total, spec.shard):
-            counts, wrong, parts = [], [], Batches(encode, spec.batch_size)
-            for row in range(first, min(first + spec.shard, total)):
-                pictures = next(videos)
-                if isinstance(pictures, Wrong):
-                    rejects.add(damaged(store, row, pictures))
-                    wrong.append({"row": row, "wrong": [pictures.field, pictures.value, pictures.remedy]})
-                    pictures = np.zeros((0, 3, spec.size, spec.size), np.uint8)
-                counts.append(len(pictures))
-                parts.add(pictures)
-                bar.update()
-            features = parts.finish()
-            if features is not None and not np.isfinite(features).all():
-                frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-                row = first + int(np.searchsorted(np.cumsum(counts), frame, side="right"))
-                raise ValueError(
-                    f"video {store.video(row, frames=False).id}: a feature does not fit half precision; "
-                    "set images.precision: float32, or take another encoder"
-                )
-            progress.append(features, counts, wrong)
+            shard = Shard(pool, spec.batch_size, first)
+            try:
+                for row in range(first, min(first + spec.shard, total)):
+                    pictures = next(videos)
+                    if isinstance(pictures, Wrong):
+                        rejects.add(damaged(store, row, pictures))
+                        shard.wrong.append({"row": row, "wrong": [pictures.field, pictures.value, pictures.remedy]})
+                        pictures = np.zeros((0, 3, spec.size, spec.size), np.uint8)
+                    shard.add(pictures)
+                    bar.update()
+                    if before is not None and before.done:
+                        keep(store, progress, before)
+                        before = None
+                shard.close()
+            finally:  # what is whole is kept, also when a picture is damaged
+                if before is not None:
+                    keep(store, progress, before)
+            before = shard
+        if before is not None:
+            keep(store, progress, before)
+
+
+def keep(store: Store, progress: Progress, shard: Shard) -> None:
+    """Write a shard whose batches are done.
+
+    Raises:
+        ValueError: a feature that half precision cannot hold; names the video.
+    """
+    features = shard.features()
+    if features is not None and not np.isfinite(features).all():
+        frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        row = shard.first + int(np.searchsorted(np.cumsum(shard.counts), frame, side="right"))
+        raise ValueError(
+            f"video {store.video(row, frames=False).id}: a feature does not fit half precision; "
+            "set images.precision: float32, or take another encoder"
+        )
+    progress.append(features, shard.counts, shard.wrong)
 
 
 def decoded(store: Store, spec: ImagesSpec, rows: range, workers: int) -> Generator[np.ndarray | Wrong]:
@@ -175,31 +190,3 @@ def damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
         "or build the set with quarantine"
     )
     return BadRecord(store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)
-
-
-class Batches:
-    """Pictures of many videos cut into batches of one size; the last one of a shard may be smaller."""
-
-    def __init__(self, encode: Encode, size: int):
-        self._encode, self._size = encode, size
-        self._waiting: list[np.ndarray] = []
-        self._done: list[np.ndarray] = []
-
-    def add(self, pictures: np.ndarray) -> None:
-        self._waiting.append(pictures)
-        if sum(map(len, self._waiting)) >= self._size:
-            everything = np.concatenate(self._waiting)
-            whole = len(everything) - len(everything) % self._size
-            for start in range(0, whole, self._size):
-                self._run(everything[start : start + self._size])
-            self._waiting = [everything[whole:]]
-
-    def finish(self) -> np.ndarray | None:
-        """float16 [n, D] of everything added; None if that was nothing."""
-        if sum(map(len, self._waiting)):
-            self._run(np.concatenate(self._waiting))
-        self._waiting = []
-        return np.concatenate(self._done) if self._done else None
-
-    def _run(self, pictures: np.ndarray) -> None:
-        self._done.append(self._encode(torch.from_numpy(pictures)).to(torch.float16).numpy().astype("<f2", copy=False))
