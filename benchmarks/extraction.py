@@ -1,8 +1,7 @@
 """From pictures to frame features, in videos per second: ``python -m benchmarks.extraction [--videos 2000]``.
 
-Ours decodes in threads while the encoder works; naive decodes a batch, then encodes it, in turn, on one thread. Both build
-the same set, to the byte. ``busy`` is processor time over wall time and cores: 1 when no core ever waits. The encoder has
-one thread on either side, so with two cores the ratio is at most 2 and is reached when decoding takes as long as encoding.
+Ours decodes in threads while batches are encoded side by side, each on one thread; naive decodes a batch, then encodes it, in
+turn. Both build the same set, to the byte. ``busy`` is processor time over wall time and cores: 1 when no core ever waits.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from lib.features import images
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
 from lib.runs import paths
+from lib.runs.machine import cores
 
 TARGET = 0.8  # share of the cores' time
 SEED = 7
@@ -48,7 +48,7 @@ def builder(store: Store, spec: FeatureSet, encoder: str, folder: Path, workers:
         shutil.rmtree(folder, ignore_errors=True)
         wall, cpu = time.perf_counter(), time.process_time()
         images.build(store, folder, spec, encoder, "benchmark", workers=workers, device="cpu")
-        busy.append((time.process_time() - cpu) / (time.perf_counter() - wall) / images.cores())
+        busy.append((time.process_time() - cpu) / (time.perf_counter() - wall) / cores())
         return len(store)
 
     return build
@@ -62,7 +62,7 @@ def run(videos: int, features: str, encoder: str, rounds: int) -> dict:
     name = encoder or spec.images.encoder
     root, busy = store.path.parent, {"ours": [], "naive": []}
     result = race(
-        builder(store, spec, name, root / "ours", images.cores(), busy["ours"]),
+        builder(store, spec, name, root / "ours", cores(), busy["ours"]),
         builder(store, spec, name, root / "naive", 0, busy["naive"]),
         rounds=rounds,
     )
@@ -73,7 +73,7 @@ def run(videos: int, features: str, encoder: str, rounds: int) -> dict:
         "pictures": int(store.n_images.clip(max=PICTURES).sum()),
         "encoder": f"{name}, {spec.images.size} pixels",
         **result,
-        "cores": images.cores(),
+        "cores": cores(),
         **{f"{side}_busy": round(statistics.median(values[1:]), 2) for side, values in busy.items()},
         "target_busy": TARGET,
     }

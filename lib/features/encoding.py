@@ -6,7 +6,6 @@ batches at a time. A GPU gets one after the other.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
@@ -14,13 +13,10 @@ from threading import BoundedSemaphore
 import numpy as np
 import torch
 
+from lib.runs.machine import cores
+
 Encode = Callable[[torch.Tensor], torch.Tensor]
 WAITING = 1  # batches that wait for a thread: enough that none goes idle, few enough to bound memory
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def side_by_side(device: torch.device) -> int:

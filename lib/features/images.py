@@ -19,16 +19,17 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from lib.data.checks import Wrong
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import Rejects
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features.encoders import ImageEncoder
-from lib.features.encoding import Pool, Shard, cores, side_by_side
+from lib.features.encoding import Pool, Shard, side_by_side
 from lib.features.frame_sets import FrameSet
-from lib.features.pictures import decode
+from lib.features.pictures import damaged, decode
 from lib.features.shards import Progress
 from lib.recipes.specs import FeatureSet, ImagesSpec
 from lib.runs.files import read_json, write_json
+from lib.runs.machine import cores
 from lib.runs.paths import shown
 
 AHEAD = 3  # videos decoded ahead of the encoder for each thread: what bounds memory
@@ -181,12 +182,3 @@ def read(store: Store, spec: ImagesSpec, row: int) -> np.ndarray | Wrong:
         except Wrong as wrong:
             return wrong
     return result
-
-
-def damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
-    name = store.video(row, frames=False).id
-    remedy = (
-        f"{wrong.remedy}; replace it where the corpus was imported from ({store.manifest['source']}) and import again, "
-        "or build the set with quarantine"
-    )
-    return BadRecord(store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)

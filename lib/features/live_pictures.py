@@ -9,9 +9,9 @@ import numpy as np
 from lib.data.checks import Wrong
 from lib.data.store import Store
 from lib.features import frames as frame_rules
-from lib.features.images import cores, damaged
-from lib.features.pictures import decode
+from lib.features.pictures import damaged, decode
 from lib.recipes.specs import ImagesSpec
+from lib.runs.machine import cores
 from lib.runs.paths import shown
 
 

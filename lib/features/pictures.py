@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from lib.data.checks import Wrong
+from lib.data.rejects import BadRecord
+from lib.data.store import Store
 from lib.recipes.specs import ImagesSpec
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -42,6 +44,16 @@ def decode(data: bytes, spec: ImagesSpec, name: str = "picture") -> np.ndarray:
         picture = picture.resize((spec.size, spec.size), FILTERS[spec.interpolation])
         return np.asarray(picture).transpose(2, 0, 1)
     return np.asarray(_centre(_shorter_side(picture, short, spec), spec.size)).transpose(2, 0, 1)
+
+
+def damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
+    """What to raise, or to put into quarantine, for a video with a damaged picture."""
+    name = store.video(row, frames=False).id
+    remedy = (
+        f"{wrong.remedy}; replace it where the corpus was imported from ({store.manifest['source']}) and import again, "
+        "or build the set with quarantine"
+    )
+    return BadRecord(store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)
 
 
 def _shorter_side(picture: Image.Image, short: int, spec: ImagesSpec) -> Image.Image:

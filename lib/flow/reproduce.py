@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -27,11 +28,12 @@ from lib.flow.runner import ENVIRONMENT
 from lib.flow.snake import Workflow, WorkflowError
 from lib.flow.steps import Step
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import load
+from lib.recipes.load import load, names
 from lib.recipes.plan import Plan, Task
-from lib.recipes.specs import Scale
+from lib.recipes.specs import Ablation, Scale
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
+from lib.runs.machine import cores
 
 BUSY, STOPPED = 75, 130
 PAGES = ("ablation", "ensemble", "report")  # kinds of step that only read runs
@@ -59,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def reproduce(options: argparse.Namespace, console) -> int:
     plan = Plan.load(options.scale, options.corpus or None, options.systems, options.seeds)
+    plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
     every = steps.steps_of(_tasks(plan, options.job))
     wanted = _targets(every, options)
     world = paths.runs(options.scale, options.corpus or None)
@@ -195,9 +198,8 @@ def default_jobs() -> int:
     """Cores that may be used, but no more than memory allows at 1.5 GB a job; with GPUs, one job for each."""
     import psutil
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_memory = int(psutil.virtual_memory().available / 1.5e9)
-    return max(1, min(gpus_visible() or cores, by_memory))
+    return max(1, min(gpus_visible() or cores(), by_memory))
 
 
 def expectations(every: list[Step], world: Path, by_kind: dict[str, float]) -> dict[str, float]:
@@ -257,13 +259,13 @@ def _targets(every: list[Step], options: argparse.Namespace) -> list[str]:
             Plan(options.scale, options.corpus or "").job(recipe, stage, arm, int(seed)).folder.notebook
         )
         return [folder]
-    names = [step.name for step in every]
+    known = [step.name for step in every] + [f"ablation/{name}" for name in names(Ablation)]
     kinds = list(dict.fromkeys(step.kind for step in every))
     files: list[str] = []
     for target in options.targets or ["report"]:
         chosen = [step for step in every if target in (step.kind, step.name)]
         if not chosen:
-            raise UsageError(f"no step {target!r}; {nearest(target, [*kinds, *names])}")
+            raise UsageError(f"no step {target!r}; {nearest(target, [*kinds, *known])}")
         files += [file for step in chosen for file in step.outputs]
     return files
 

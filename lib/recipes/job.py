@@ -1,8 +1,8 @@
 """Job: one stage of one recipe under one arm with one seed, fully resolved.
 
 The digest of a job covers everything its result depends on (values, parents, corpus, the code of the parts it uses), so
-equal digests mean equal results: an arm whose digest equals the base's is given the base's folder and nothing is
-trained twice.
+equal digests mean equal results: an arm whose digest equals that of the base, or of an earlier arm of its question, is given
+that folder and nothing is trained twice.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Component, FeatureSet, 
 from lib.runs import paths
 from lib.runs.folder import RunFolder
 
+SEEDS_APART = 100  # of the runs of a soup, so that those of neighbouring seeds share none
 # Code that every job runs through, whatever its components.
 SPINE = ("lib.stages.run", "lib.stages.build", "lib.training.trainer")
 
@@ -77,19 +78,30 @@ class Job:
 
     @cached_property
     def parents(self) -> dict[str, Job]:
-        """Role ("init_from", "teacher", or "teacher_0", ... for its folds) -> the job whose run this one starts from."""
+        """Role ("init_from", or "init_from_0", ... for a soup; "teacher", or "teacher_0", ... for its folds) -> the job whose
+        run this one starts from."""
         spec, stages = self.stage_spec, {}
-        if spec.init_from is not None:
+        if spec.init_from is not None and spec.soup is None:
             stages["init_from"] = (spec.init_from, self.arm)
         if spec.teacher is not None and spec.teacher_folds == "same":
             stages["teacher"] = (spec.teacher, self.arm)
         elif spec.teacher is not None:
             arm = self.arm.split("@")[0]
             stages |= {f"teacher_{fold}": (spec.teacher, f"{arm}@{fold}") for fold in range(spec.data.split.k)}
-        return {
+        jobs = {
             role: Job.load(self.recipe, stage, arm, self.seed, self.scale, self.corpus_given)
             for role, (stage, arm) in stages.items()
         }
+        return jobs | {f"init_from_{number}": job for number, job in enumerate(self.ingredients)}
+
+    @cached_property
+    def ingredients(self) -> list[Job]:
+        """The runs a soup is made of, this job's own seed first."""
+        spec = self.stage_spec
+        if spec.soup is None or spec.init_from is None:
+            return []
+        seeds = [self.seed + number * SEEDS_APART for number in range(spec.soup.runs)]
+        return [Job.load(self.recipe, spec.init_from, self.arm, s, self.scale, self.corpus_given) for s in seeds]
 
     @property
     def teachers(self) -> list[Job]:
@@ -168,14 +180,14 @@ class Job:
 
     @cached_property
     def folder(self) -> RunFolder:
-        """The run folder; that of an earlier arm if it has the same digest."""
+        """The run folder; that of an earlier arm, of the recipe or of the same question, if it has the same digest."""
         arm = next(arm for arm in self._equal_arms() if arm is not None)
         root = paths.runs(self.scale, self.corpus_given)
         return RunFolder(root / "recipes" / self.recipe / self.stage / arm / f"seed{self.seed}")
 
     def _equal_arms(self):
         name, at, fold = self.arm.partition("@")
-        for arm in ("base", *self.spec.variants):
+        for arm in ("base", *self.spec.variants, *_arms_of(name)):
             if arm == name:
                 break
             for same in (arm, f"{arm}@{fold}") if at and fold != "0" else (arm,):
@@ -263,12 +275,21 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"{where or paths.shown(file_of(Recipe, recipe))}: model.images: {spec.model.images.use} encodes pictures, but "
             "features.frames.set is given; name a set of images of params/features, which says how they are decoded"
         )
-    wanted = {"aiac2021": "pairs"}.get(spec.corpus, "classes")
+    wanted = spec.track
     if job.corpus.track != wanted:
         raise RecipeError(
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
         )
     return job
+
+
+def _arms_of(arm: str) -> list[str]:
+    """All arms of the question that an arm belongs to, the reference first; none for the recipe's own arms."""
+    if "." not in arm:
+        return []
+    question = arm.split(".", 1)[0]
+    asked = load(Ablation, question)
+    return [f"{question}.{name}" for name in sorted(asked.arms, key=lambda name: name != asked.reference)]
 
 
 def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Plan:
     corpus: str = ""
     systems: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    more: tuple[str, ...] = ()  # questions beside those of the report
 
     @classmethod
     def load(
@@ -77,8 +78,25 @@ class Plan:
 
     @cached_property
     def ablations(self) -> dict[str, Ablation]:
-        chosen = {name: load(Ablation, name) for name in load(ReportSpec, "report").ablations}
-        return {name: ablation for name, ablation in chosen.items() if set(ablation.recipes) & set(self.systems)}
+        """Questions of the report, the checks of the scale, and more; those about none of the systems are left out."""
+        more = (name for name in self.more if name in names(Ablation))
+        chosen = (*load(ReportSpec, "report").ablations, *self._checks, *more)
+        return {name: asked for name in chosen if (asked := self._about(name)) is not None}
+
+    def _about(self, name: str) -> Ablation | None:
+        asked = load(Ablation, name)
+        return asked if set(asked.recipes) & set(self.systems) else None
+
+    def asked(self, name: str) -> Ablation:
+        """A question, of the report or not.
+
+        Raises:
+            KeyError: there is none of that name, or it is about none of the plan's systems.
+        """
+        found = self._about(name) if name in names(Ablation) else None
+        if found is None:
+            raise KeyError(f"no ablation {name!r} in this plan; it has: {', '.join(self.ablations) or 'none'}")
+        return found
 
     @cached_property
     def ensembles(self) -> dict[str, EnsembleSpec]:
@@ -88,6 +106,11 @@ class Plan:
             for name, spec in chosen.items()
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
         }
+
+    @property
+    def _checks(self) -> tuple[str, ...]:
+        """Their answers are known on the scale's own corpora only."""
+        return () if self.corpus else load(Scale, self.scale).checks
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)
@@ -99,11 +122,11 @@ class Plan:
         return more if more and self.seeds == scale.seeds else self.seeds
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
-        """(recipe, arm) -> its jobs, one a seed."""
-        ablation = self.ablations[name]
+        """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""
+        ablation = self.asked(name)
         return {
             (recipe, arm): [
-                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed)
+                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed + ablation.other_seeds.get(arm, 0))
                 for seed in self.seeds_of(name)
             ]
             for recipe in ablation.recipes

@@ -94,10 +94,8 @@ def answer(plan: Plan, name: str) -> Answer:
         KeyError: the plan has no such ablation (unknown, or none of its recipes is among the systems).
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
-    if name not in plan.ablations:
-        raise KeyError(f"no ablation {name!r} in this plan; it has: {', '.join(plan.ablations) or 'none'}")
-    spec, jobs = plan.ablations[name], plan.ablation_jobs(name)
-    frames = {key: gather.runs(group).assign(arm=key[1]) for key, group in jobs.items()}
+    spec, jobs = plan.asked(name), plan.ablation_jobs(name)
+    frames = {key: gather.runs(group).assign(arm=key[1], pair=range(len(group))) for key, group in jobs.items()}
     rows = []
     for recipe in dict.fromkeys(key[0] for key in jobs):
         reference = frames[recipe, spec.reference]
@@ -136,7 +134,7 @@ def _row(spec: Ablation, recipe: str, arm: str, runs: pd.DataFrame, reference: p
 
 def paired(runs: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str, Any]:
     """Arm minus reference, seed by seed; ``detectable`` is what these seeds would have found four times out of five."""
-    both = runs.merge(reference, on="seed", suffixes=("", "_reference"), validate="one_to_one")
+    both = runs.merge(reference, on="pair", suffixes=("", "_reference"), validate="one_to_one")
     arm, base = both["score"].to_numpy(), both["score_reference"].to_numpy()
     found = compare(arm, base, gather.HIGHER_IS_BETTER[metric])
     sd = float(np.std(arm - base, ddof=1)) if len(both) > 1 else float("nan")

@@ -198,9 +198,7 @@ def arms(plan: Plan, ablation: str) -> Table:
     Raises:
         KeyError: the plan has no such ablation.
     """
-    if ablation not in plan.ablations:
-        raise KeyError(f"no ablation {ablation!r} in this plan; it has: {', '.join(plan.ablations) or 'none'}")
-    return pages_questions.arms(plan.ablations[ablation])
+    return pages_questions.arms(plan.asked(ablation))
 
 
 def question(answer: Answer) -> Table:

@@ -51,10 +51,10 @@ class Sizes:
         )
 
     @classmethod
-    def published(cls, contest: str) -> Sizes:
+    def published(cls, track: str) -> Sizes:
         """Of the competition's data and vocabulary, for parameter counts without data."""
         special = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)
-        return cls(1536, 21128, 10000, 0, special) if contest == "aiac2021" else cls(768, 21128, 0, 200, special)
+        return cls(1536, 21128, 10000, 0, special) if track == "pairs" else cls(768, 21128, 0, 200, special)
 
 
 def build_model(job: Job, sizes: Sizes) -> VideoModel:
@@ -157,7 +157,7 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
     Raises:
         RecipeError, ValueError: whatever would stop the job from being built.
     """
-    sizes = sizes or Sizes.published(job.spec.corpus)
+    sizes = sizes or Sizes.published(job.spec.track)
     with torch.device("meta"):
         model = build_model(job, sizes)
         mix = build_mix(job, model, sizes, [1] * sizes.num_classes)

@@ -32,7 +32,7 @@ from lib.runs import provenance
 from lib.runs.files import write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.paths import shown
-from lib.stages import build, frozen, result_files
+from lib.stages import build, frozen, result_files, soup
 from lib.stages.problem import pose
 from lib.stages.scoring import Judge
 from lib.training import loop_from
@@ -106,11 +106,13 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     without_labels = mix if spec.evaluation.select == "loss" else None
     postprocess = build.build_postprocess(job, problem.class_counts)
     judge = Judge(problem, assembler, accelerator, tree, tag_terms, postprocess, without_labels)
-    steps = max(1, spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch))
+    better = HIGHER_IS_BETTER[spec.evaluation.select]
+    soup_of = soup.stir(job, model.to(accelerator.device), mix, judge, higher_is_better=better) if spec.soup else []
+    steps = max(spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch), 1 if spec.data.epochs else 0)
 
     trainer = loop_from(
         spec, model=model, mix=mix, accelerator=accelerator, loader=loader, steps=steps, seed=job.seed, state=folder.state,
-        history=folder.history, score=judge, higher_is_better=HIGHER_IS_BETTER[spec.evaluation.select],
+        history=folder.history, score=judge, higher_is_better=better,
     )  # fmt: skip
     result = trainer.fit(loader, steps)
     model, mix = trainer.unwrapped()
@@ -122,7 +124,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         "primary": {"pairs": "spearman", "classes": "mean_f1", "tags": "tag_loss", "loss": "loss"}[judge.kind],
         "best_step": result.best_step, "steps": result.steps, "selected_by": spec.evaluation.select,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }  # fmt: skip
+    } | ({"soup_of_seeds": soup_of} if soup_of else {})  # fmt: skip
     metrics |= (
         judge.report(rows, values)
         if judge.kind not in ("tags", "loss")

@@ -45,7 +45,7 @@ def loop_from(
         state: folder for checkpoints.
         history: takes the rows; those after the step of a resume are cut.
     """
-    sizes = {"total_steps": steps, "steps_per_epoch": loader.steps_per_epoch}
+    sizes = {"total_steps": max(1, steps), "steps_per_epoch": loader.steps_per_epoch}
     return Trainer(
         mix=mix,
         model=model,

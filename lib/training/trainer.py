@@ -124,7 +124,7 @@ class Trainer:
         self.meter = Meter()
 
     def fit(self, loader: Iterable[Batch], steps: int) -> TrainResult:
-        """Train until update number ``steps``, from the checkpoint if there is one.
+        """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only scored.
 
         Args:
             loader: batches of this process; has ``state_dict`` and ``load_state_dict`` (its position), and
@@ -141,6 +141,8 @@ class Trainer:
         prepare = partial(self._prepared, done=self.step)
         with Feed(loader, prepare, self.ahead) as feed, Progress(steps, self.step, self.progress) as bar:
             started = time.monotonic()
+            if self.step == steps == 0 and self.score is not None:
+                self._evaluate(self.score, 0.0)
             while self.step < steps:
                 self.step = step = self.step + 1
                 seed_step(self.seed, step, self.accelerator.process_index)

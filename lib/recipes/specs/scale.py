@@ -20,6 +20,7 @@ class Scale(Spec):
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
     headline_seeds: tuple[int, ...] = ()  # of the report's headline questions; empty for ``seeds``
+    checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
     expected_seconds: dict[str, float] = {}  # per rule, before there are timings

@@ -49,7 +49,7 @@ class DataSpec(Spec):
         "raw"  # rank_all ranks with the validation labels in sight (quirk A7-8)
     )
     batch_size: int = Field(ge=1)
-    epochs: float = Field(gt=0)
+    epochs: float = Field(ge=0)  # 0, with a soup only: nothing is trained
     min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
@@ -103,6 +103,13 @@ class SwaSpec(Spec):
     buffers: bool = False  # average BatchNorm's statistics too; false leaves those of the live weights
 
 
+class SoupSpec(Spec):
+    """Model soup: the mean weights of several runs of the stage it starts from, whose seeds are ``SEEDS_APART`` apart."""
+
+    runs: int = Field(3, ge=2)
+    kind: Literal["uniform", "greedy"] = "uniform"  # greedy: from the best run down, those that do not lower the score
+
+
 class RewindSpec(Spec):
     """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
 
@@ -122,6 +129,7 @@ class EvaluationSpec(Spec):
 
 class StageSpec(Spec):
     init_from: str | None = None  # stage whose weights this one starts from
+    soup: SoupSpec | None = None  # of several runs of it
     teacher: str | None = None  # stage whose run gives soft targets
     teacher_folds: Literal["same", "mean", "oof"] = (
         "same"  # which folds of it: this one, all, the one that has not seen a pair
@@ -148,6 +156,10 @@ class StageSpec(Spec):
             raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
         if self.reload_best_each_epoch and self.evaluation.keep == "last":
             raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
+        if self.soup is not None and (self.init_from is None or self.freeze):
+            raise ValueError("soup: the stage needs init_from, whose runs are averaged, and no freeze")
+        if not self.data.epochs and (self.soup is None or self.data.min_steps):
+            raise ValueError("data.epochs: 0 is for a stage that is a soup and has no min_steps; give it at least one")
         if self.ema is not None and self.swa is not None:
             raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
         if self.evaluation.postprocess and self.evaluation.select != "mean_f1":
