@@ -1,0 +1,51 @@
+"""What a plan asks: checks of the laboratory, other seeds for a placebo, more seeds for headlines, further questions."""
+
+import pytest
+from pydantic import ValidationError
+
+from lib.recipes.load import load
+from lib.recipes.plan import Plan
+from lib.recipes.specs import Ablation, ReportSpec, Scale
+
+
+def test_checks_are_asked_on_the_scales_own_corpora_only():
+    plan = Plan.load("laptop")
+    assert {"placebo", "planted"} <= set(plan.ablations)
+    assert not set(Plan.load("smoke").ablations) & {"placebo", "planted"}
+    assert not {name for name, asked in Plan("laptop", "given", plan.systems, (0,)).ablations.items() if asked.check}
+    assert all(load(Ablation, name).check for name in load(Scale, "laptop").checks)
+    assert not any(load(Ablation, name).check for name in load(ReportSpec, "report").ablations)
+
+
+def test_a_placebo_is_the_reference_with_other_seeds():
+    groups = Plan.load("laptop", seeds=2).ablation_jobs("placebo")
+    reference = groups["aiac_rank1", "without"]
+    assert [job.seed for job in reference] == [0, 1] and len(groups) == 21
+    seeds = {job.seed for (_, arm), jobs in groups.items() if arm != "without" for job in jobs}
+    assert len(seeds) == 40 and not seeds & {0, 1}
+    assert {tuple(job.parents) for jobs in groups.values() for job in jobs} == {()}
+    assert len({job.folder.path.parent for jobs in groups.values() for job in jobs}) == 1  # arms of the same digest
+
+
+def test_headlines_have_more_seeds_unless_told():
+    name = load(ReportSpec, "report").headline[0]
+    assert len(Plan.load("laptop").seeds_of(name)) == len(load(Scale, "laptop").headline_seeds) > 3
+    assert Plan.load("laptop", seeds=1).seeds_of(name) == (0,)
+
+
+def test_a_question_outside_the_report_can_be_asked_too():
+    plan = Plan("smoke", "", ("wechat_baseline",), (0,), more=("frame_encoder",))
+    assert "frame_encoder" not in load(ReportSpec, "report").ablations
+    assert any(task.name == "frame_encoder" and task.rule == "ablation" for task in plan.tasks)
+    assert Plan.load("smoke").asked("frame_encoder").question == load(Ablation, "frame_encoder").question
+    with pytest.raises(KeyError, match="no ablation 'soup' in this plan"):
+        plan.asked("soup")  # about none of its systems
+    with pytest.raises(KeyError, match="no ablation 'nothing'"):
+        plan.asked("nothing")
+
+
+def test_other_seeds_are_for_arms_that_are_compared():
+    asked = load(Ablation, "placebo").model_dump()
+    for arm in ("without", "unknown"):
+        with pytest.raises(ValidationError, match=f"other_seeds: '{arm}' is not an arm beside the reference"):
+            Ablation(**{**asked, "other_seeds": {arm: 1}})
