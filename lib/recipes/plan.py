@@ -15,7 +15,7 @@ from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, Claims, EnsembleSpec, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, Claims, Contradictions, EnsembleSpec, Recipe, ReportSpec, Scale
 from lib.runs import paths
 
 
@@ -309,6 +309,7 @@ class Plan:
             [
                 load(ReportSpec, "report").model_dump(mode="json"),
                 load(Claims, "claims").model_dump(mode="json"),
+                load(Contradictions, "contradictions").model_dump(mode="json"),
                 [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
                 code_digest(["lib.reporting.pages"]),
                 [load(Recipe, name).model_dump(mode="json") for name in self.systems],
