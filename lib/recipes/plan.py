@@ -254,7 +254,9 @@ class Plan:
             "systems": ",".join(self.systems),
             "seeds": len(self.seeds),
         }
-        content = digest([self.ablations[name].model_dump(mode="json"), [job.digest for job in jobs]])
+        # A discussion is shown by the report alone: written or not, the numbers are the same.
+        asked = self.ablations[name].model_copy(update={"discussion": "", "discussion_digest": ""})
+        content = digest([asked.model_dump(mode="json"), [job.digest for job in jobs]])
         folder = self._world / "ablations" / name
         return self._notebook_task(
             "ablation",
@@ -311,6 +313,7 @@ class Plan:
                 load(Claims, "claims").model_dump(mode="json"),
                 load(Contradictions, "contradictions").model_dump(mode="json"),
                 [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
+                [[asked.discussion, asked.discussion_digest] for asked in self.ablations.values()],
                 code_digest(["lib.reporting.pages"]),
                 [load(Recipe, name).model_dump(mode="json") for name in self.systems],
             ]
