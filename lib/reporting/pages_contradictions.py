@@ -32,7 +32,7 @@ def page(site: Site, plan: Plan, answers: Sequence[Answer]) -> tuple[str, str]:
         NAME,
         f"{NAME}.md.j2",
         TITLE,
-        eyebrow=f"{f.plural(len(found), 'contradiction')} in {f.plural(len(systems), 'system')}",
+        eyebrow=f"{f.plural(len(found), 'finding')} in {f.plural(len(systems), 'system')}",
         summary=summary(found),
         systems=[
             {
@@ -100,7 +100,7 @@ def _paths(changes: dict[str, Any], before: str = "") -> str:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """ "14 listed, 9 with a question, 7 of those in this report; as coded 1 hurts." """
+    """ "14 listed, 9 with a question, 7 of those in this report; verdicts as coded: 1 hurts." """
     measured = rows[rows["in_report"]]
     seen = measured["verdict"].value_counts()
     told = [f"{seen[verdict]} {verdict}" for verdict in ("hurts", "helps") if verdict in seen]
@@ -108,7 +108,7 @@ def summary(rows: pd.DataFrame) -> str:
     listed = f"{len(rows)} listed, {asked} with a question, {len(measured)} of those in this report"
     if not len(measured):
         return f"{listed}."
-    return f"{listed}; as coded {', '.join(told) if told else 'none of them has a measurable effect'}."
+    return f"{listed}; verdicts as coded: {', '.join(told) if told else 'no measurable effect anywhere'}."
 
 
 def table(rows: pd.DataFrame) -> Table:
@@ -127,19 +127,19 @@ def table(rows: pd.DataFrame) -> Table:
             lines += ["not in this report", f"`make ablation NAME={row['question']}` asks", row["arms"]]
         return "\n".join([*lines, *([row["unmeasured"]] if row["unmeasured"] else [])])
 
+    def coded(row: Row) -> str:
+        return "\n".join([row["coded"], *(f"`{line}`" for line in row["switch"].splitlines())])
+
     columns = (
-        Column("id", "id", "code"),
-        Column("said, or taken for granted", "said"),
-        Column("the code", "coded"),
+        Column("said, or taken for granted", lambda r: f"{r['said']}\n`{r['id']}`", hint="below it the number"),
+        Column("the code", coded, hint="below it the switch"),
         Column("as coded minus as said", effect, hint=f"score of the arm as coded minus score of the other; {PAIRED}"),
         Column("verdict", lambda r: r["verdict"] or None, "verdict", "on doing what the code does"),
-        Column(
-            "switch",
-            lambda r: r["switch"] or None,
-            "code",
-            "what restores the original; not: what the arm as said has instead",
-        ),
     )
     seeds = int(rows["seeds"].max())
     paired = f", up to {f.plural(seeds, 'paired seed')}" if seeds else ""
-    return Table(rows, columns, f"Arm as coded minus arm as said{paired}. Interval: {PAIRED}.")
+    caption = (
+        f"Arm as coded minus arm as said{paired}. Interval: {PAIRED}. Below the code stands the switch that restores it or, "
+        "after *not*, what the arm as said has instead."
+    )
+    return Table(rows, columns, caption)
