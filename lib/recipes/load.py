@@ -15,6 +15,7 @@ from lib.recipes.specs import (
     SCALE_MAY_SET,
     Ablation,
     Claims,
+    Contradictions,
     CorpusSpec,
     EnsembleSpec,
     FeatureSet,
@@ -28,7 +29,7 @@ from lib.runs import paths
 Kind = TypeVar("Kind", bound=Spec)
 FOLDERS: dict[type[Spec], str] = {
     Recipe: "recipes", Scale: "scales", CorpusSpec: "corpora", Ablation: "ablations", EnsembleSpec: "ensembles",
-    FeatureSet: "features", ReportSpec: ".", Claims: ".",
+    FeatureSet: "features", ReportSpec: ".", Claims: ".", Contradictions: ".",
 }  # fmt: skip
 
 

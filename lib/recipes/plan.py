@@ -15,7 +15,7 @@ from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, Claims, EnsembleSpec, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, Claims, Contradictions, EnsembleSpec, Recipe, ReportSpec, Scale
 from lib.runs import paths
 
 
@@ -277,7 +277,9 @@ class Plan:
             "systems": ",".join(self.systems),
             "seeds": len(self.seeds),
         }
-        content = digest([self.ablations[name].model_dump(mode="json"), [job.digest for job in jobs]])
+        # A discussion is shown by the report alone: written or not, the numbers are the same.
+        asked = self.ablations[name].model_copy(update={"discussion": "", "discussion_digest": ""})
+        content = digest([asked.model_dump(mode="json"), [job.digest for job in jobs]])
         folder = self._world / "ablations" / name
         return self._notebook_task(
             "ablation",
@@ -332,7 +334,9 @@ class Plan:
             [
                 load(ReportSpec, "report").model_dump(mode="json"),
                 load(Claims, "claims").model_dump(mode="json"),
+                load(Contradictions, "contradictions").model_dump(mode="json"),
                 [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
+                [[asked.discussion, asked.discussion_digest] for asked in self.ablations.values()],
                 code_digest(["lib.reporting.pages"]),
                 [load(Recipe, name).model_dump(mode="json") for name in self.systems],
             ]

@@ -19,6 +19,7 @@ from lib.reporting import (
     gather,
     notebook_pages,
     pages_classes,
+    pages_contradictions,
     pages_data,
     pages_ensembles,
     pages_ledger,
@@ -61,13 +62,14 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     for found in answers.values():
         pages_questions.ablation(site, plan, found, notebooks)
     ensembles = [pages_ensembles.ensemble(site, plan, name, notebooks) for name in plan.ensembles]
+    contradictions = pages_contradictions.page(site, plan, list(answers.values()))
     more = [
         ("Systems", recipes),
         ("Corpora", [pages_data.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
         ("Embedding maps", [pages_data.embedding_map(site, plan, name) for name in plan.systems]),
         ("Errors", [pages_data.errors(site, plan, name) for name in plan.systems]),
         ("Classes", [pages_classes.classes(site, plan, name) for name in plan.systems if pages_classes.applies(name)]),
-        ("Records", [("Claims", "claims.md"), pages_data.provenance(site, plan, runs)]),
+        ("Records", [("Claims", "claims.md"), contradictions, pages_data.provenance(site, plan, runs)]),
     ]
     advice = pages_ledger.claims(site, plan, list(answers.values()), board, ensembles)
     index(site, plan, board, runs, list(answers.values()), ensembles, advice, more)

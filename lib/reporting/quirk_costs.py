@@ -42,7 +42,7 @@ def cost(answers: Iterable[Answer], recipe: str, switch: dict[str, Any]) -> Cost
         arms = dict(sorted(arms.items(), key=lambda item: item[0] != answer.spec.reference))  # itself first
         for without, quirky in permutations(arms, 2):
             if _lies_between(arms[without][0], arms[quirky][0], switch):
-                return _measured(answer, recipe, quirky, without)
+                return between(answer, recipe, quirky, without)
     return None
 
 
@@ -82,7 +82,8 @@ def _relevant(spec: Recipe, stage: str) -> dict[str, Any]:
     return {"features": tree["features"], "model": tree["model"], "stages": stages}
 
 
-def _measured(answer: Answer, recipe: str, quirky: str, without: str) -> Cost:
+def between(answer: Answer, recipe: str, quirky: str, without: str) -> Cost:
+    """Two arms of a question on one system, paired anew whichever of them is the reference there."""
     frame = answer.runs
     of = frame[frame["recipe"] == recipe]
     arm, base = of[of["arm"] == quirky], of[of["arm"] == without]

@@ -32,7 +32,7 @@ def test_every_page_is_valid_and_opens_offline(report):
 def test_every_page_has_its_markdown_twin_and_the_expected_pages_exist(report, world):
     names = {path.stem for path in report.glob("*.html")}
     assert names == {path.stem for path in report.glob("*.md")}
-    expected = {"index", "claims", "provenance", "corpus_twin_pairs", "corpus_twin_classes"}
+    expected = {"index", "claims", "contradictions", "provenance", "corpus_twin_pairs", "corpus_twin_classes"}
     expected |= {f"{kind}_{recipe}" for kind in ("recipe", "map", "errors") for recipe in world.systems}
     expected |= {"classes_wechat_baseline"}
     expected |= {f"ablation_{name}" for name in world.ablations} | {f"ensemble_{name}" for name in world.ensembles}

@@ -2,7 +2,18 @@
 
 from lib.recipes.specs.base import Component, ObjectiveSpec, Spec
 from lib.recipes.specs.corpus import CorpusSpec, FeatureSet, FieldRules, ImagesSpec, WordVectorSpec
-from lib.recipes.specs.questions import Ablation, Claim, Claims, EnsembleSpec, Member, OtherClaim, ReportSpec
+from lib.recipes.specs.questions import (
+    Ablation,
+    Claim,
+    Claims,
+    Comparison,
+    Contradiction,
+    Contradictions,
+    EnsembleSpec,
+    Member,
+    OtherClaim,
+    ReportSpec,
+)
 from lib.recipes.specs.recipe import (
     STAGE_NOTEBOOKS,
     Features,
@@ -33,7 +44,10 @@ __all__ = [
     "Ablation",
     "Claim",
     "Claims",
+    "Comparison",
     "Component",
+    "Contradiction",
+    "Contradictions",
     "CorpusSpec",
     "DataSpec",
     "EmaSpec",
