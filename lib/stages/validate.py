@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 
 from lib.recipes import components
-from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.claims import check_claims
+from lib.recipes.contradictions import contradictions
+from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import Ablation, Claims, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
 from lib.runs.paths import shown
 from lib.stages.build import check
 
@@ -39,20 +41,6 @@ def check_ensemble(name: str) -> None:
         components.arguments("evaluation", way, f"{where}: also[{number}]")
 
 
-def check_claims() -> None:
-    """Raises RecipeError: a claim names a system, an arm or an ensemble that is not there."""
-    for name in names(Ablation):
-        asked = load(Ablation, name)
-        for claim in asked.claimed:
-            if claim.recipe and claim.recipe not in asked.recipes:
-                raise RecipeError(f"ablation {name}: claimed: recipe: {nearest(claim.recipe, list(asked.recipes))}")
-            if claim.arm and claim.arm not in asked.arms:
-                raise RecipeError(f"ablation {name}: claimed: arm: {nearest(claim.arm, list(asked.arms))}")
-    for other in load(Claims, "claims").others:
-        if other.ensemble:
-            file_of(EnsembleSpec, other.ensemble)
-
-
 def main() -> int:
     try:
         for kind in (CorpusSpec, EnsembleSpec, FeatureSet):
@@ -60,6 +48,7 @@ def main() -> int:
                 load(kind, name)
         load(ReportSpec, "report")
         check_claims()
+        contradictions()
         for name in names(EnsembleSpec):
             check_ensemble(name)
         checked = {job.digest: check(job) for job in all_jobs()}
