@@ -105,9 +105,7 @@ def _install(partial: Path, folder: Path) -> FrameSet:
     return FrameSet(folder)
 
 
-def encode_all(
-    store: Store, spec: ImagesSpec, pool: Pool, progress: Progress, rejects: Rejects, workers: int
-) -> None:
+def encode_all(store: Store, spec: ImagesSpec, pool: Pool, progress: Progress, rejects: Rejects, workers: int) -> None:
     """Shard after shard from where ``progress`` stands; the next shard's pictures wait for none of a shard's last."""
     start, total = len(progress.counts), len(store)
     bar = tqdm(total=total, initial=start, desc="encode pictures", unit="video", mininterval=0.5)

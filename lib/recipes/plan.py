@@ -126,7 +126,12 @@ class Plan:
         ablation = self.asked(name)
         return {
             (recipe, arm): [
-                self.job(recipe, ablation.stages.get(arm, ablation.stage), f"{name}.{arm}", seed + ablation.other_seeds.get(arm, 0))
+                self.job(
+                    recipe,
+                    ablation.stages.get(arm, ablation.stage),
+                    f"{name}.{arm}",
+                    seed + ablation.other_seeds.get(arm, 0),
+                )
                 for seed in self.seeds_of(name)
             ]
             for recipe in ablation.recipes

@@ -98,9 +98,10 @@ def answer(plan: Plan, name: str) -> Answer:
     frames = {key: gather.runs(group).assign(arm=key[1], pair=range(len(group))) for key, group in jobs.items()}
     rows = []
     for recipe in dict.fromkeys(key[0] for key in jobs):
-        reference = frames[recipe, spec.reference]
         for arm in [spec.reference, *(arm for arm in spec.arms if arm != spec.reference)]:
-            rows.append(_row(spec, recipe, arm, frames[recipe, arm], reference))
+            rows.append(
+                _row(spec, recipe, arm, frames[recipe, arm], frames[recipe, spec.against.get(arm, spec.reference)])
+            )
     return Answer(name, spec, pd.DataFrame(rows), jobs, pd.concat(frames.values(), ignore_index=True))
 
 

@@ -18,6 +18,7 @@ from lib.reporting import (
     formats,
     gather,
     notebook_pages,
+    pages_checks,
     pages_classes,
     pages_contradictions,
     pages_data,
@@ -53,26 +54,28 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     plan = Plan.load(scale, corpus or None, [name for name in systems.split(",") if name] or None, seeds or None)
     board = gather.systems(plan)
     runs = gather.runs(plan.jobs)
-    answers = {name: answer(plan, name) for name in plan.ablations}
+    answered = [answer(plan, name) for name in plan.ablations]
+    answers, checked = ([a for a in answered if bool(a.spec.check) == known] for known in (False, True))
     site = Site(
         Path(out) if out else plan.report_folder, navigation(plan), load(Scale, scale).banner, footer(plan, runs)
     )
     notebooks = notebook_pages.write(site, plan)
-    recipes = [pages_recipe.recipe(site, plan, name, board, list(answers.values()), notebooks) for name in plan.systems]
-    for found in answers.values():
+    recipes = [pages_recipe.recipe(site, plan, name, board, answers, notebooks) for name in plan.systems]
+    for found in answers:
         pages_questions.ablation(site, plan, found, notebooks)
     ensembles = [pages_ensembles.ensemble(site, plan, name, notebooks) for name in plan.ensembles]
-    contradictions = pages_contradictions.page(site, plan, list(answers.values()))
+    contradictions = pages_contradictions.page(site, plan, answers)
+    checks = [link for link in [pages_checks.checks(site, plan, checked, notebooks)] if link is not None]
     more = [
         ("Systems", recipes),
         ("Corpora", [pages_data.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
         ("Embedding maps", [pages_data.embedding_map(site, plan, name) for name in plan.systems]),
         ("Errors", [pages_data.errors(site, plan, name) for name in plan.systems]),
         ("Classes", [pages_classes.classes(site, plan, name) for name in plan.systems if pages_classes.applies(name)]),
-        ("Records", [("Claims", "claims.md"), contradictions, pages_data.provenance(site, plan, runs)]),
+        ("Records", [("Claims", "claims.md"), contradictions, *checks, pages_data.provenance(site, plan, runs)]),
     ]
-    advice = pages_ledger.claims(site, plan, list(answers.values()), board, ensembles)
-    index(site, plan, board, runs, list(answers.values()), ensembles, advice, more)
+    advice = pages_ledger.claims(site, plan, answers, board, ensembles)
+    index(site, plan, board, runs, answers, ensembles, advice, more)
     return site.finish() / "index.html"
 
 

@@ -49,7 +49,7 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
         ),
         claims=spec.claimed,
         about=spec.about.strip(),
-        method=_method(plan, answer),
+        method=method(plan, answer),
         arms=arms(answer.spec),
         table=site.table(f"ablation_{name}", tables.question(answer)),
         curves=site.picture(
@@ -68,7 +68,8 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
     )
 
 
-def _method(plan: Plan, answer: Answer) -> list[str]:
+def method(plan: Plan, answer: Answer) -> list[str]:
+    """Sizes, cost and seeds of a question's runs, a sentence each."""
     runs = answer.runs
     lines = []
     for (recipe, stage), group in runs.groupby(["recipe", "stage"], sort=False):
@@ -79,7 +80,8 @@ def _method(plan: Plan, answer: Answer) -> list[str]:
             f"{formats.seconds(group['seconds'].mean())} a run."
         )
     seeds = plan.seeds_of(answer.name)
-    lines.append(f"{formats.plural(len(seeds), 'seed')} an arm: {', '.join(map(str, seeds))}.")
+    others = " Arms with other luck have other seeds." if answer.spec.other_seeds else ""
+    lines.append(f"{formats.plural(len(seeds), 'seed')} an arm: {', '.join(map(str, seeds))}.{others}")
     shared = {
         f"{job.recipe} {parent.stage}"
         for jobs in answer.jobs.values()

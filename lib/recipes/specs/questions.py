@@ -107,6 +107,7 @@ class Ablation(Spec):
     member: str = "base"  # the model of the system that the arms are laid over
     leak_free: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
+    against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
     other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
     check: Literal["", "placebo", "planted"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
@@ -120,8 +121,15 @@ class Ablation(Spec):
             raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
         if self.leak_free and self.leak_free not in self.arms:
             raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        for arm, other in self.against.items():
+            if not {arm, other} <= set(self.arms) or arm in (other, self.reference):
+                raise ValueError(
+                    f"against: {arm}: {other}: needs two arms, the first not the reference; arms: {', '.join(self.arms)}"
+                )
         if unknown := [arm for arm in self.other_seeds if arm not in self.arms or arm == self.reference]:
-            raise ValueError(f"other_seeds: {unknown[0]!r} is not an arm beside the reference; arms: {', '.join(self.arms)}")
+            raise ValueError(
+                f"other_seeds: {unknown[0]!r} is not an arm beside the reference; arms: {', '.join(self.arms)}"
+            )
         return self
 
 
