@@ -78,7 +78,7 @@ def convert(site: Site, source: Path, name: str, title: str, about: str) -> None
         HtmlFormatter(style="default").get_style_defs("pre"),
         HtmlFormatter(style="github-dark").get_style_defs("pre"),
     )
-    styles = f"{_only_colours(light)}\n@media (prefers-color-scheme: dark) {{\n{_only_colours(dark)}\n}}"
+    styles = f"{_only_colours(light)}\n@media (prefers-color-scheme: dark) {{\n{_only_colours(dark)}\n}}\n"
     site.html(name, to_html(about) + body, title, styles=styles, wide=True)
 
 
@@ -103,4 +103,4 @@ def _clean(body: str) -> str:
 
 def _only_colours(css: str) -> str:
     """Pygments' rules for tokens, without those that paint the block itself."""
-    return "\n".join(line for line in css.splitlines() if re.match(r"pre \.\w", line))
+    return "\n".join(line.partition(" /*")[0] for line in css.splitlines() if re.match(r"pre \.\w", line))
