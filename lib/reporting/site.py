@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from lib.reporting import fonts, formats, style
 from lib.reporting.html import SCRIPT, STYLESHEET, environment, page, script, stylesheet, to_html
+from lib.reporting.slim_svg import slim
 from lib.reporting.table import Table, inline, scroll_box
 from lib.runs.files import replace_folder, write_text
 
@@ -75,10 +76,9 @@ class Site:
         return self._picture(path, alt, caption)
 
     def existing_picture(self, source: Path, name: str, alt: str, caption: str = "") -> Picture:
-        """Take over a picture that an earlier notebook left in its run folder."""
-        path = self.partial / "figures" / f"{name}{source.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, path)
+        """Take over a figure (.svg) that an earlier notebook left in its run folder."""
+        path = self.partial / "figures" / f"{name}.svg"
+        write_text(path, slim(source.read_text(encoding="utf-8")))
         return self._picture(path, alt, caption)
 
     def _picture(self, path: Path, alt: str, caption: str) -> Picture:
@@ -125,12 +125,7 @@ class Site:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Width and height in CSS pixels; matplotlib writes points."""
-    if path.suffix != ".svg":
-        from PIL import Image
-
-        with Image.open(path) as image:
-            return image.size
+    """Width and height of an SVG file in CSS pixels; matplotlib writes points."""
     head = path.read_text(encoding="utf-8")[:2000]
     return _pixels(head, "width"), _pixels(head, "height")
 
