@@ -98,7 +98,7 @@ def _of_track(frame: pd.DataFrame, claims: pd.DataFrame, metric: str) -> list[st
     if len(helps) > FIRST:
         out[-1] += f"; and {f.plural(len(helps) - FIRST, 'trick')} more"
     if hurts:
-        out.append(f"  hurt: {', '.join(map(_named, hurts))}")
+        out.append(f"  hurt: {'; '.join(map(_named, hurts))}")
     return out if helps or hurts else [*out, "  no trick shows an effect that these seeds could see"]
 
 

@@ -87,7 +87,7 @@ def _of_others(ensembles: dict[str, dict]) -> Iterator[dict[str, Any]]:
             yield row | _unmeasured(claim, verdict, claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it")
             continue
         yield row | {
-            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "ensemble against its best member",
+            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "against its best member",
             "measured": found["difference"], "low": found["difference_low"], "high": found["difference_high"],
             "verdict": found["verdict"],
         }  # fmt: skip

@@ -80,7 +80,7 @@ def table(rows: pd.DataFrame) -> Table:
             "difference on the corpus of this report, its 95 % interval, its p-value if all comparisons are judged together, and where",
         ),
         Column("verdict", "verdict", "verdict"),
-        Column("elsewhere; what touches it; why not", remarks),
+        Column("remarks", remarks, hint="on other corpora; which quirk or leak touches it; why it is not measured"),
     )
     return Table(
         rows, columns, "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted."
