@@ -14,7 +14,7 @@ import pandas as pd
 from lib.evaluation.compare import HELPS, HURTS
 from lib.reporting import formats as f
 from lib.reporting.certainty import LEVEL
-from lib.reporting.reading import TRACKS
+from lib.reporting.reading import TRACKS, limit, short
 from lib.reporting.rows import dicts
 
 NOT_TRICKS = ("quirks", "splits")
@@ -22,8 +22,16 @@ FIRST = 3  # how many tricks a sentence names
 
 
 def tricks(compared: pd.DataFrame, ensembles: Sequence[dict]) -> pd.DataFrame:
-    """Tricks with their measured effect, best lower end first: comparisons of questions, and ensembles against their best
-    member (whose intervals run over validation items, not seeds)."""
+    """Tricks with their measured effect, best lower end first.
+
+    Args:
+        compared: rows of ``certainty.comparisons``.
+        ensembles: rows of ``ensembles.summary``: each against its best member, with an interval over validation items, not
+            seeds; ``n`` is 0 for them.
+
+    Returns:
+        one row a trick; ``difference``, ``low``, ``high`` (95 % interval) and ``detectable`` are in units of ``metric``.
+    """
     rows: list[dict[str, Any]] = [
         {**row, "page": f"ablation_{row['ablation']}.md", "name": _name(row)}
         for row in dicts(compared)
@@ -45,10 +53,11 @@ def tricks(compared: pd.DataFrame, ensembles: Sequence[dict]) -> pd.DataFrame:
 
 
 def advice(frame: pd.DataFrame, metric: str) -> str:
-    """One paragraph for a track: what to use first, how sure that is, what to leave.
+    """One paragraph for a track, in Markdown: what to use first, how sure that is, what to leave.
 
     Args:
         frame: of :func:`tricks`.
+        metric: "spearman" or "mean_f1".
     """
     rows = frame[frame["metric"] == metric]
     helps, hurts = rows[rows["verdict"] == HELPS], rows[rows["verdict"] == HURTS]
@@ -61,36 +70,36 @@ def advice(frame: pd.DataFrame, metric: str) -> str:
         text += f"none of {f.plural(len(rows), 'trick')} tried helps by our rule."
     if len(questions):
         certain = int((questions["holm"] < LEVEL).sum())
-        text += (
-            f" Of {f.plural(len(questions), 'comparison')} over seeds {certain or 'none'} would stand if all are judged together"
-            " (Holm)"
-        )
-        limit = questions.loc[questions["verdict"].map(lambda v: v not in (HELPS, HURTS)), "detectable"].median()
-        text += "." if limit != limit else f"; an effect below about {f.score(limit)} could not have been seen."
+        text += f" Judged together (Holm), {certain or 'none'} of {f.plural(len(questions), 'comparison')} over seeds would stand."
+        text += limit(questions)
     if len(hurts):
-        text += f" Leave: {', '.join(_link(row) for row in dicts(hurts.sort_values('high')))}."
+        worst = [f"{_link(row)}, {f.difference(row['difference'])}" for row in dicts(hurts.sort_values("high"))]
+        text += f" Leave: {'; '.join(worst)}."
     return text
 
 
 def lines(frame: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
-    """The summary of the ledger in at most ten lines of plain text, for a terminal."""
-    out = []
-    for metric in dict.fromkeys(frame["metric"]):
-        track = TRACKS.get(metric, metric)
-        of_track = claims[claims["metric"] == metric]
-        tested = of_track[of_track["measured"].notna()]
-        counts = {verdict: int((tested["verdict"] == verdict).sum()) for verdict in dict.fromkeys(tested["verdict"])}
-        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        out.append(f"{track}: {len(of_track)} claims, {len(tested)} measured" + (f": {told}" if told else ""))
-        helps = frame[(frame["metric"] == metric) & (frame["verdict"] == HELPS)]
-        for row in dicts(helps.head(FIRST)):
-            out.append(f"  {_plain(row)}")
-        hurts = frame[(frame["metric"] == metric) & (frame["verdict"] == HURTS)]
-        if len(hurts):
-            out.append("  hurt: " + ", ".join(f"{row['name']} on {row['recipe']}" for row in dicts(hurts)))
-        if not len(helps) and not len(hurts):
-            out.append("  no trick shows an effect that these seeds could see")
-    return out[:10]
+    """The summary of the ledger for a terminal: at most ``FIRST`` + 2 lines of plain text for each of the two tracks.
+
+    Args:
+        frame: of :func:`tricks`.
+        claims: of :func:`lib.reporting.ledger.ledger`.
+    """
+    return [line for metric in TRACKS if (frame["metric"] == metric).any() for line in _of_track(frame, claims, metric)]
+
+
+def _of_track(frame: pd.DataFrame, claims: pd.DataFrame, metric: str) -> list[str]:
+    made, tried = claims[claims["metric"] == metric], frame[frame["metric"] == metric]
+    tested = made[made["measured"].notna()]
+    told = ", ".join(f"{count} {verdict}" for verdict, count in tested["verdict"].value_counts(sort=False).items())
+    out = [f"{TRACKS[metric]}: {len(made)} claims, {len(tested)} measured" + (f": {told}" if told else "")]
+    helps, hurts = (dicts(tried[tried["verdict"] == verdict]) for verdict in (HELPS, HURTS))
+    out += [f"  helps: {_named(row)}, {short(row)}" for row in helps[:FIRST]]
+    if len(helps) > FIRST:
+        out[-1] += f"; and {f.plural(len(helps) - FIRST, 'trick')} more"
+    if hurts:
+        out.append(f"  hurt: {'; '.join(map(_named, hurts))}")
+    return out if helps or hurts else [*out, "  no trick shows an effect that these seeds could see"]
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -98,16 +107,15 @@ def _name(row: dict[str, Any]) -> str:
     return name if row["arm"] == "with" else f"{name}: {row['arm']}"
 
 
+def _named(row: dict[str, Any]) -> str:
+    return f"{row['name']} on {row['recipe']}"
+
+
 def _link(row: dict[str, Any]) -> str:
-    return f"[{row['name']}]({row['page']}) on {row['recipe']}, {f.difference(row['difference'])}"
+    return f"[{row['name']}]({row['page']}) on {row['recipe']}"
 
 
 def _told(row: dict[str, Any]) -> str:
-    over = f"{f.plural(int(row['n']), 'seed')}" if row["n"] else "validation items of one run"
-    holm = "" if row["holm"] != row["holm"] else f", {f.score(row['holm'], 2)} after Holm"
-    return f"{_link(row)} (95 % interval {f.interval(row['low'], row['high'], 4, signed=True)}, {over}{holm})"
-
-
-def _plain(row: dict[str, Any]) -> str:
-    between = f.interval(row["low"], row["high"], 4, signed=True)
-    return f"helps: {row['name']} on {row['recipe']}, {f.difference(row['difference'])} ({between})"
+    over = f"over {f.plural(int(row['n']), 'seed')}" if row["n"] else "over the validation items of one run"
+    holm = "" if pd.isna(row["holm"]) else f", p {f.score(row['holm'], 2)} after Holm"
+    return f"{_link(row)}, {short(row)} {over}{holm}"

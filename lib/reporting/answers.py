@@ -59,7 +59,7 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """What ``comparison.json`` holds."""
         rows = [
-            {key: None if value != value else value for key, value in row.items()}
+            {key: None if pd.isna(value) else value for key, value in row.items()}
             for row in self.frame.to_dict("records")
         ]
         runs = [

@@ -10,30 +10,54 @@ from scipy import stats
 
 from lib.evaluation.compare import holm
 from lib.reporting.answers import Answer
-from lib.reporting.rows import dicts
+from lib.reporting.rows import Row, dicts
 
 LEVEL = 0.05
 FIELDS = ("ablation", "family", "recipe", "arm", "metric", "n", "difference", "low", "high", "verdict", "detectable")
 
 
-def p_value(difference: float, low: float, high: float, n: int) -> float:
-    """Of the paired t-test whose 95 % interval is given; NaN with one seed, 1 or 0 where all differences are equal."""
-    if n < 2 or low != low:
+def p_value(arm: np.ndarray, reference: np.ndarray) -> float:
+    """Two-sided, of the paired t-test (``scipy.stats.ttest_rel``).
+
+    Args:
+        arm, reference: float [n], scores of the same seeds in the same order.
+
+    Returns:
+        NaN with one seed; where all differences are the same, which the test does not know, 1 if they are zero and 0 if not.
+
+    Raises:
+        ValueError: different numbers of seeds.
+    """
+    if len(arm) == len(reference) < 2:
         return float("nan")
-    error = (high - low) / 2 / stats.t.ppf(0.975, n - 1)
-    if error == 0:
-        return 1.0 if difference == 0 else 0.0
-    return float(2 * stats.t.sf(abs(difference) / error, n - 1))
+    difference = np.subtract(arm, reference)
+    if np.ptp(difference) == 0:
+        return float(difference[0] == 0)
+    return float(stats.ttest_rel(arm, reference).pvalue)
 
 
 def comparisons(answers: Sequence[Answer]) -> pd.DataFrame:
-    """Every comparison of a report, with ``p`` and ``holm``: adjusted over all comparisons of the same track."""
-    parts = [a.comparisons.assign(ablation=a.name, family=a.spec.family) for a in answers]
+    """Every comparison of a report.
+
+    Returns:
+        a frame of ``FIELDS`` (differences in units of the metric), ``p``, and ``holm``: p adjusted over all comparisons of
+        the same track (Holm 1979, Scandinavian Journal of Statistics 6:65).
+    """
+    parts = [
+        a.comparisons.assign(ablation=a.name, family=a.spec.family, p=[_p(a, row) for row in dicts(a.comparisons)])
+        for a in answers
+    ]
     if not parts:
         return pd.DataFrame(columns=[*FIELDS, "p", "holm"])
-    frame = pd.concat(parts, ignore_index=True)[list(FIELDS)]
-    frame["p"] = [p_value(r["difference"], r["low"], r["high"], int(r["n"])) for r in dicts(frame)]
+    frame = pd.concat(parts, ignore_index=True)[[*FIELDS, "p"]]
     frame["holm"] = np.nan
     for _, group in frame[frame["p"].notna()].groupby("metric"):
         frame.loc[group.index, "holm"] = holm(group["p"].tolist())
     return frame
+
+
+def _p(answer: Answer, row: Row) -> float:
+    """Of one comparison, from the scores of its runs, paired by seed."""
+    runs = answer.runs[answer.runs["recipe"] == row["recipe"]]
+    scores = runs.pivot(index="seed", columns="arm", values="score")[[row["arm"], answer.spec.reference]].dropna()
+    return p_value(scores[row["arm"]].to_numpy(float), scores[answer.spec.reference].to_numpy(float))

@@ -1,4 +1,4 @@
-"""Does every page open from disk, without a network? Parses each page and follows what it loads and links to.
+"""Does every page open from disk, without a network? Parses each page and stylesheet and follows what they load and link to.
 
 ``python -m lib.reporting.check reports/laptop``
 """
@@ -35,15 +35,13 @@ class Page(HTMLParser):
         values = {name: value or "" for name, value in attributes}
         if len(values) != len(attributes):
             self.problems.append(f"<{tag}> has an attribute twice")
-        if tag == "script" and "src" in values:
-            self.problems.append(f"<script src={values['src'][:60]}>: a page loads no script")
         if tag == "img" and not values.get("alt", "").strip():
             self.problems.append(f"<img src={values.get('src', '')[:60]}> has no alt text")
         self.ids += [values["id"]] if "id" in values else []
         self.loads += [value for name, value in values.items() if name in LOADS]
         self.loads += [values["href"]] if tag == "link" and "href" in values else []
         self.links += [values["href"]] if tag == "a" and "href" in values else []
-        self._css(values.get("style", ""))
+        self.loads += css_loads(values.get("style", ""))
         if tag not in VOID:
             self._open.append(tag)
         self._style = tag == "style"
@@ -67,36 +65,46 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._style:
-            self._css(data)
+            self.loads += css_loads(data)
 
-    def _css(self, text: str) -> None:
-        self.loads += [first or second for first, second in CSS_URL.findall(text)]
+
+def css_loads(text: str) -> list[str]:
+    """What CSS rules load."""
+    return [first or second for first, second in CSS_URL.findall(text)]
 
 
 def problems(folder: Path) -> list[str]:
     """One line for each thing wrong with the pages of a report; empty if all is well."""
-    pages = {path.resolve(): Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
+    folder = folder.resolve()
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
     found = [] if pages else [f"{folder}: no pages"]
     for path, page in pages.items():
-        name = path.relative_to(folder.resolve())
+        name = path.relative_to(folder)
         found += [f"{name}: {problem}" for problem in page.problems]
         found += [
             f"{name}: id {identity!r} occurs twice"
             for identity in sorted({i for i in page.ids if page.ids.count(i) > 1})
         ]
         for address in page.loads:
-            found += [f"{name}: {why}" for why in _load(path, address)]
+            found += [f"{name}: {why}" for why in _load(path, address, folder)]
         for address in page.links:
             found += [f"{name}: {why}" for why in _link(path, address, pages)]
+    for path in sorted(folder.rglob("*.css")):
+        for address in css_loads(path.read_text(encoding="utf-8")):
+            found += [f"{path.relative_to(folder)}: {why}" for why in _load(path, address, folder)]
     return found
 
 
-def _load(path: Path, address: str) -> list[str]:
+def _load(path: Path, address: str, folder: Path) -> list[str]:
+    """A page shows only what came with its report."""
     if address.startswith(("data:", "#")):
         return []
     if "://" in address or address.startswith("//"):
         return [f"loads {address} from the network"]
-    return [] if (path.parent / unquote(address)).exists() else [f"loads {address}, which does not exist"]
+    target = (path.parent / unquote(address)).resolve()
+    if not target.is_relative_to(folder):
+        return [f"loads {address}, which is no part of the report"]
+    return [] if target.exists() else [f"loads {address}, which does not exist"]
 
 
 def _link(path: Path, address: str, pages: dict[Path, Page]) -> list[str]:

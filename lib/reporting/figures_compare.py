@@ -21,11 +21,11 @@ def forest(frame: pd.DataFrame, metric: str = "score", reference: str = "the ref
     figure, axis = style.canvas(height=1.1 + 0.33 * len(frame))
     for y, row in enumerate(named(frame)):
         colour = style.VERDICT.get(row.verdict, style.MUTED)
-        if row.low == row.low and row.high == row.high:
+        if pd.notna(row.low) and pd.notna(row.high):
             axis.plot([row.low, row.high], [y, y], color=colour, linewidth=2.6, solid_capstyle="round", alpha=0.85)
         marker = {"helps": ">", "hurts": "<"}.get(row.verdict, "o")
         axis.plot(row.difference, y, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
-        if row.claimed == row.claimed and row.claimed is not None:
+        if pd.notna(row.claimed):
             axis.plot(
                 row.claimed,
                 y,
@@ -76,12 +76,12 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
     """
     figure, axis = style.canvas(height=1.15 + 0.42 * len(frame))
     for y, row in enumerate(named(frame)):
-        if row.low == row.low:
+        if pd.notna(row.low):
             axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=3, solid_capstyle="round", zorder=1)
         axis.plot(row.seeds, [y] * len(row.seeds), "|", color=style.BLUE, markersize=10, zorder=2)
         axis.plot(row.score, y, "o", color=style.BLUE, markersize=7, zorder=3)
         axis.plot(row.published, [y] * len(row.published), "D", color=style.ORANGE, markersize=6, zorder=3)
-        if row.oracle == row.oracle and row.oracle is not None:
+        if pd.notna(row.oracle):
             axis.plot([row.oracle] * 2, [y - 0.3, y + 0.3], color=style.GREEN, linewidth=2)
     axis.set_yticks(range(len(frame)), frame["label"])
     axis.set_ylim(len(frame) - 0.4, -0.6)
@@ -115,7 +115,7 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
     figure, axis = style.canvas(height=3.0)
     for number, row in enumerate(named(frame)):
         colour = style.SERIES[number % len(style.SERIES)]
-        if row.low == row.low:
+        if pd.notna(row.low):
             axis.plot(
                 [row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.4, linewidth=2.4, solid_capstyle="round"
             )

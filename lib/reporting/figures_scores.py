@@ -65,7 +65,7 @@ def slices(frame: pd.DataFrame, metric: str, overall: float | None = None) -> Fi
         )
         y += 1
         for row in named(block):
-            if row.low == row.low and row.low is not None:
+            if pd.notna(row.low):
                 axis.plot([row.low, row.high], [y, y], color=style.SKY, linewidth=2.4, solid_capstyle="round", zorder=1)
             axis.plot(row.score, y, "o", color=style.BLUE, markersize=5.5, zorder=2)
             labels.append(f"{row.slice}  (n = {row.n:,})")

@@ -83,8 +83,12 @@ def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame
     Args:
         panels: system -> (metric, arm -> one frame a seed with columns ``step`` and ``scores.<metric>``).
     """
-    figure, axes = style.canvas(height=2.9, columns=len(panels), squeeze=False)
-    for axis, (system, (metric, curves)) in zip(axes.flat, panels.items(), strict=True):
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = style.canvas(height=2.9 * rows, rows=rows, columns=columns, squeeze=False)
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (system, (metric, curves)) in zip(axes.flat, panels.items(), strict=False):
         others = [arm for arm in curves if arm != reference]
         palette = {reference: style.MUTED, **style.colours(others)}
         for arm in [reference, *others]:
@@ -102,6 +106,6 @@ def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame
                     linestyle="--" if arm == reference else "-",
                 )
         axis.set(xlabel="step", ylabel=metric_name(metric), title=system if len(panels) > 1 else "")
-        axis.locator_params(nbins=6)
+        axis.locator_params(nbins=6 if columns < 3 else 4)
         axis.legend(loc="best")
     return figure

@@ -1,12 +1,11 @@
-"""The Chinese font, cut down to the characters of one page and carried inside it."""
+"""The Chinese font, cut down to the characters of one report and carried beside its pages."""
 
 from __future__ import annotations
 
-import base64
 import io
-from functools import cache
 
-FAMILY = "Page CJK"
+FAMILY, FILE = "Page CJK", "cjk.woff2"  # the stylesheet names the family first
+FONT_FACE = f'@font-face{{font-family:"{FAMILY}";src:url({FILE}) format("woff2");}}\n'
 FIRST_CJK = 0x2E80  # radicals; everything before comes from the reader's own fonts
 
 
@@ -19,14 +18,11 @@ def needed(text: str) -> str:
     return "".join(sorted({character for character in text if ord(character) >= FIRST_CJK}))
 
 
-@cache
-def font_face(characters: str) -> str:
-    """A CSS rule ``@font-face`` with exactly these glyphs of Noto Sans SC (OFL) as woff2; empty for none.
+def woff2(characters: str) -> bytes:
+    """Exactly these glyphs of Noto Sans SC (OFL); the same bytes for the same characters.
 
     Characters the font lacks (emoji, Hangul) are left to the reader's fonts.
     """
-    if not characters:
-        return ""
     import pylopdf_fonts_zh_cn
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
@@ -45,5 +41,4 @@ def font_face(characters: str) -> str:
     font.flavor = "woff2"
     buffer = io.BytesIO()
     font.save(buffer)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'@font-face{{font-family:"{FAMILY}";src:url(data:font/woff2;base64,{data}) format("woff2");}}'
+    return buffer.getvalue()

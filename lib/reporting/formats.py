@@ -14,6 +14,11 @@ NOTHING = "–"
 METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
 
 
+def missing(value: float | None) -> bool:
+    """None or NaN."""
+    return value is None or math.isnan(value)
+
+
 def metric(name: str) -> str:
     """
     >>> metric("mean_f1"), metric("lv1_f1_micro")
@@ -28,7 +33,7 @@ def score(value: float | None, digits: int = 3) -> str:
     >>> score(0.88603), score(None)
     ('0.886', '–')
     """
-    return NOTHING if value is None or value != value else f"{value:.{digits}f}".replace("-", MINUS)
+    return NOTHING if missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def difference(value: float | None, digits: int = 4) -> str:
@@ -37,7 +42,7 @@ def difference(value: float | None, digits: int = 4) -> str:
     >>> difference(0.0046), difference(-0.00123456)
     ('+0.0046', '−0.0012')
     """
-    return NOTHING if value is None or value != value else f"{value:+.{digits}f}".replace("-", MINUS)
+    return NOTHING if missing(value) else f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
@@ -46,7 +51,7 @@ def interval(low: float | None, high: float | None, digits: int = 3, signed: boo
     >>> interval(0.71, 0.7734), interval(-0.001, 0.0021, 4, signed=True)
     ('0.710 to 0.773', '−0.0010 to +0.0021')
     """
-    if low is None or high is None or low != low or high != high:
+    if missing(low) or missing(high):
         return NOTHING
     one = difference if signed else score
     return f"{one(low, digits)} to {one(high, digits)}"
@@ -57,7 +62,7 @@ def count(value: float | None) -> str:
     >>> count(1234567), count(12.0)
     ('1,234,567', '12')
     """
-    return NOTHING if value is None or value != value else f"{round(value):,}"
+    return NOTHING if missing(value) else f"{round(value):,}"
 
 
 def millions(value: float | None) -> str:
@@ -66,7 +71,7 @@ def millions(value: float | None) -> str:
     >>> millions(325_114_112), millions(1_234_567), millions(98_304)
     ('325 M', '1.23 M', '98.3 k')
     """
-    if value is None or value != value:
+    if missing(value):
         return NOTHING
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
@@ -79,7 +84,7 @@ def seconds(value: float | None) -> str:
     >>> seconds(4.21), seconds(75), seconds(4000), seconds(180_000)
     ('4.2 s', '1 min 15 s', '1 h 7 min', '2 d 2 h')
     """
-    if value is None or value != value:
+    if missing(value):
         return NOTHING
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
@@ -100,7 +105,7 @@ def share(value: float | None) -> str:
     >>> share(0.687)
     '68.7 %'
     """
-    return NOTHING if value is None or value != value else f"{100 * value:.1f} %"
+    return NOTHING if missing(value) else f"{100 * value:.1f} %"
 
 
 def significant(value: float | None, digits: int = 3) -> str:
@@ -109,7 +114,7 @@ def significant(value: float | None, digits: int = 3) -> str:
     >>> significant(12345.678), significant(0.01234), significant(3)
     ('12,346', '0.0123', '3')
     """
-    if value is None or value != value:
+    if missing(value):
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -17,6 +17,15 @@ TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss an
 HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
+def contest_metric(recipe: str) -> str:
+    """The metric that a recipe's contest was decided by: one of ``TASK_METRICS``.
+
+    Raises:
+        RecipeError: no such recipe.
+    """
+    return "spearman" if load(Recipe, recipe).corpus == "aiac2021" else "mean_f1"
+
+
 def metrics_of(job: Job) -> dict:
     """Raises MissingRun: no finished run of exactly this job; names folder and ``make`` line."""
     return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")

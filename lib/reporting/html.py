@@ -1,11 +1,11 @@
-"""Markdown to one self-contained HTML page: no network, formulas as MathML, Chinese glyphs inside.
+"""Markdown to an HTML page that opens from disk: no network, formulas as MathML.
 
-The one script sorts tables and is written into the page; without scripts nothing is missing.
+Pages share one stylesheet, one font and one script, which lie beside them. The script sorts tables; without it nothing
+is missing.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from functools import cache
 from pathlib import Path
@@ -14,10 +14,10 @@ import mistune
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from latex2mathml.converter import convert
 
-from lib.reporting.fonts import font_face, needed
 from lib.reporting.table import scroll_box
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLESHEET, SCRIPT = "style.css", "sort.js"
 
 
 class Renderer(mistune.HTMLRenderer):
@@ -71,15 +71,16 @@ def environment() -> Environment:
 
 
 @cache
-def _stylesheet(name: str) -> str:
-    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / name).read_text(encoding="utf-8"), flags=re.S)
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+def stylesheet() -> str:
+    """The rules that every page shares, without comments and indentation."""
+    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / "page.css").read_text(encoding="utf-8"), flags=re.S)
+    return "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
 
 
 @cache
-def _script(name: str) -> str:
-    lines = (TEMPLATES / name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line.strip() for line in lines if not line.lstrip().startswith("//"))
+def script() -> str:
+    """What sorts tables."""
+    return (TEMPLATES / SCRIPT).read_text(encoding="utf-8")
 
 
 def page(
@@ -87,9 +88,9 @@ def page(
     *,
     title: str,
     navigation: list[tuple[str, str]],
+    up: str = "",
     banner: str = "",
     footer: str = "",
-    styles: str = "",
     wide: bool = False,
 ) -> str:
     """A whole page around ``body``.
@@ -97,16 +98,12 @@ def page(
     Args:
         body: HTML.
         navigation: (text, address) of the bar at the top.
+        up: from the page's folder to that of the stylesheet: empty or ``../``.
         banner: a warning above everything; may hold inline HTML.
-        styles: more CSS, after the page's own.
+        wide: an executed notebook: wider than a column of text, its tables unsorted.
     """
-    visible = html.unescape(
-        re.sub(r"<[^>]+>", "", " ".join([body, title, banner, footer, *(text for text, _ in navigation)]))
-    )
-    attributes = " ".join(re.findall(r'(?:alt|title)="([^"]*)"', body))
-    css = font_face(needed(visible + attributes)) + "\n" + _stylesheet("page.css") + "\n" + styles
     template = environment().get_template("page.html.j2")
     return template.render(
-        body=body, title=title, navigation=navigation, banner=banner, footer=footer, css=css, wide=wide,
-        sort=_script("sort.js") if "<thead>" in body and not wide else "",
+        body=body, title=title, navigation=navigation, banner=banner, footer=footer, wide=wide, stylesheet=up + STYLESHEET,
+        script=up + SCRIPT if "<thead>" in body and not wide else "",
     )  # fmt: skip

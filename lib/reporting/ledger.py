@@ -14,9 +14,11 @@ import pandas as pd
 
 from lib.recipes.load import load, names
 from lib.recipes.plan import Plan
-from lib.recipes.specs import Ablation, Claim, Claims
+from lib.recipes.specs import Ablation, Claim, Claims, OtherClaim
 from lib.reporting import formats as f
+from lib.reporting import gather
 from lib.reporting.rows import dicts
+from lib.runs import paths
 
 NOT_HERE = "not asked in this report"
 EMPTY: dict[str, Any] = {
@@ -32,33 +34,44 @@ def ledger(plan: Plan, compared: pd.DataFrame, ensembles: Sequence[dict], report
         compared: rows of ``certainty.comparisons``.
         ensembles: rows of ``ensembles.summary``.
         reports: folder of all reports; those of the same scale on other corpora fill ``elsewhere``.
+
+    Returns:
+        a frame of the columns of ``EMPTY``, in the order of ``params``. ``claimed``, ``measured``, ``low`` and ``high`` are
+        differences in units of ``metric`` (a claim in another metric keeps its own); ``holm`` is a p-value, none for ensembles.
+
+    Raises:
+        RecipeError: a question names a recipe that does not exist.
     """
-    others = {path.name: pd.read_csv(path / "tables" / "comparisons.csv") for path in _siblings(reports, plan)}
-    rows = [*_of_questions(plan, compared, others), *_of_others(plan, {row["name"]: row for row in ensembles})]
-    metrics = {"spearman" if "aiac" in recipe else "mean_f1" for recipe in plan.systems}
+    rows = [
+        *_of_questions(compared, _elsewhere(reports, plan)),
+        *_of_others({row["name"]: row for row in ensembles}),
+    ]
+    metrics = {gather.contest_metric(recipe) for recipe in plan.systems}
     frame = pd.DataFrame([EMPTY | row for row in rows], columns=list(EMPTY))
     return frame[frame["metric"].isin(metrics)].reset_index(drop=True)
 
 
-def _siblings(reports: Path, plan: Plan) -> list[Path]:
-    """Reports of the same scale on a corpus that was given, other than the plan's own."""
-    found = sorted(path.parent.parent for path in reports.glob(f"{plan.scale}-*/tables/comparisons.csv"))
-    return [path for path in found if path != plan.report_folder]
+def _elsewhere(reports: Path, plan: Plan) -> dict[str, pd.DataFrame]:
+    """Corpus -> comparisons, of the reports of the same scale on a corpus that was given, other than the plan's own."""
+    pattern = paths.world(plan.scale, "*")
+    files = sorted(reports.glob(f"{pattern}/tables/comparisons.csv"))
+    return {
+        folder.name.removeprefix(pattern.removesuffix("*")): pd.read_csv(file)
+        for file in files
+        if (folder := file.parent.parent) != plan.report_folder
+    }
 
 
-def _of_questions(plan: Plan, compared: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+def _of_questions(compared: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
     for name in names(Ablation):
         asked = load(Ablation, name)
         for claim in asked.claimed:
-            contest = "spearman" if "aiac" in asked.recipes[0] else "mean_f1"
-            row = {"trick": asked.question, "metric": contest, "claimed": claim.value, "source": claim.source}
-            row |= {"touched": claim.touched, "note": claim.note}
             found = _comparison(compared, name, claim)
             elsewhere = {corpus: _comparison(frame, name, claim) for corpus, frame in others.items()}
-            row["elsewhere"] = "; ".join(f"{_corpus(plan, n)}: {_short(r)}" for n, r in elsewhere.items() if r)
+            told = "; ".join(f"{corpus}: {_short(row)}" for corpus, row in elsewhere.items() if row)
+            row = _claimed(claim, asked.question, gather.contest_metric(asked.recipes[0])) | {"elsewhere": told}
             if found is None:
-                asking = f"`make ablation NAME={name}` asks"
-                yield row | {"verdict": NOT_HERE, "note": "; ".join(filter(None, (claim.note, asking)))}
+                yield row | _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
                 continue
             yield row | {
                 "page": f"ablation_{name}.md", "recipe": found["recipe"], "arm": found["arm"], "measured": found["difference"],
@@ -66,21 +79,30 @@ def _of_questions(plan: Plan, compared: pd.DataFrame, others: dict[str, pd.DataF
             }  # fmt: skip
 
 
-def _of_others(plan: Plan, ensembles: dict[str, dict]) -> Iterator[dict[str, Any]]:
+def _of_others(ensembles: dict[str, dict]) -> Iterator[dict[str, Any]]:
     for claim in load(Claims, "claims").others:
-        row = {"trick": claim.trick, "metric": claim.metric, "claimed": claim.value, "source": claim.source}
-        row |= {"touched": claim.touched, "note": claim.note}
-        found = ensembles.get(claim.ensemble)
+        row, found = _claimed(claim, claim.trick, claim.metric), ensembles.get(claim.ensemble)
         if found is None:
-            note = claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it"
             verdict = "not tested" if claim.untested else NOT_HERE
-            yield row | {"verdict": verdict, "note": "; ".join(filter(None, (claim.note, note)))}
+            yield row | _unmeasured(claim, verdict, claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it")
             continue
         yield row | {
-            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "ensemble against its best member",
+            "page": f"ensemble_{claim.ensemble}.md", "recipe": found["recipe"], "arm": "against its best member",
             "measured": found["difference"], "low": found["difference_low"], "high": found["difference_high"],
             "verdict": found["verdict"],
         }  # fmt: skip
+
+
+def _claimed(claim: Claim | OtherClaim, trick: str, metric: str) -> dict[str, Any]:
+    """What a row holds before anything is measured; ``metric`` is the track's, whatever the claim was made in."""
+    return {
+        "trick": trick, "metric": metric, "claimed": claim.value, "source": claim.source, "touched": claim.touched,
+        "note": claim.note,
+    }  # fmt: skip
+
+
+def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, Any]:
+    return {"verdict": verdict, "note": "; ".join(filter(None, (claim.note, why)))}
 
 
 def _comparison(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] | None:
@@ -89,10 +111,6 @@ def _comparison(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] 
     rows = rows[rows["recipe"] == claim.recipe] if claim.recipe else rows
     rows = rows[rows["arm"] == claim.arm] if claim.arm else rows
     return dict(dicts(rows)[0]) if len(rows) else None
-
-
-def _corpus(plan: Plan, report: str) -> str:
-    return report.removeprefix(f"{plan.scale}-")
 
 
 def _short(row: dict[str, Any]) -> str:

@@ -16,10 +16,18 @@ WIDE = 2 * stats.norm.ppf(0.975)  # standard deviations in a 95 % interval
 
 
 def sources(plan: Plan, board: pd.DataFrame) -> pd.DataFrame:
-    """One row per system and scored stage (rows of ``gather.systems``) with three standard deviations.
+    """Three standard deviations of a score, in units of its metric.
 
-    ``seed`` is over runs of other seeds, ``items`` a bootstrap over validation items within a run, ``split`` over runs of the
-    same seed in other folds, where an ensemble of the report trained them; part of the last is the other two again.
+    Args:
+        board: rows of ``gather.systems``.
+
+    Returns:
+        one row per system and scored stage. ``seed`` is over runs of other seeds; ``items`` is a bootstrap over validation
+        items within a run, read off its 95 % interval as if that were normal; ``split`` is over runs of the same seed in
+        other folds, where an ensemble of the report trained them; part of the last is the other two again.
+
+    Raises:
+        MissingRun: a fold has no finished run.
     """
     folds = _folds(plan)
     rows = [
@@ -29,7 +37,7 @@ def sources(plan: Plan, board: pd.DataFrame) -> pd.DataFrame:
             "stage": row["stage"],
             "metric": row["metric"],
             "seed": row["sd"] if row["seeds"] > 1 else None,
-            "items": (row["high"] - row["low"]) / WIDE if row["low"] == row["low"] else None,
+            "items": (row["high"] - row["low"]) / WIDE if pd.notna(row["low"]) else None,
             "split": folds.get((row["recipe"], row["arm"], row["stage"])),
         }
         for row in dicts(board)
@@ -49,6 +57,8 @@ def _folds(plan: Plan) -> dict[tuple[str, str, str], float]:
 
 
 def table(frame: pd.DataFrame) -> Table:
+    """:func:`sources` as people read them."""
+
     def deviation(name: str, title: str, hint: str) -> Column:
         return Column(title, lambda r: f.score(r[name], 4), "number", hint)
 

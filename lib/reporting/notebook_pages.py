@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import logging
 import re
 from pathlib import Path
+
+from PIL import Image
 
 from lib.recipes.plan import Plan
 from lib.reporting.html import to_html
@@ -70,6 +74,9 @@ def convert(site: Site, source: Path, name: str, title: str, about: str) -> None
     for cell in notebook.cells:  # progress bars and warnings stay in the notebook beside the run
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = _fewer_colours(output.data["image/png"])
     body, _ = exporter.from_notebook_node(notebook)
     body = _clean(body)
     for root in (paths.home(), paths.PROJECT):  # outputs may name files; a reader has them elsewhere
@@ -78,8 +85,24 @@ def convert(site: Site, source: Path, name: str, title: str, about: str) -> None
         HtmlFormatter(style="default").get_style_defs("pre"),
         HtmlFormatter(style="github-dark").get_style_defs("pre"),
     )
-    styles = f"{_only_colours(light)}\n@media (prefers-color-scheme: dark) {{\n{_only_colours(dark)}\n}}"
+    styles = f"{_only_colours(light)}\n@media (prefers-color-scheme: dark) {{\n{_only_colours(dark)}\n}}\n"
     site.html(name, to_html(about) + body, title, styles=styles, wide=True)
+
+
+def _fewer_colours(png: str) -> str:
+    """A figure with 256 colours on white instead of four bytes a pixel: a third of the size, no change that is seen.
+
+    Args:
+        png: base64, as a notebook holds it.
+    """
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        pixels = image.convert("RGBA")
+    paper = Image.new("RGBA", pixels.size, "white")
+    drawn = Image.alpha_composite(paper, pixels).convert("RGB")
+    few = drawn.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # keeps rare colours
+    buffer = io.BytesIO()
+    few.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _clean(body: str) -> str:
@@ -103,4 +126,4 @@ def _clean(body: str) -> str:
 
 def _only_colours(css: str) -> str:
     """Pygments' rules for tokens, without those that paint the block itself."""
-    return "\n".join(line for line in css.splitlines() if re.match(r"pre \.\w", line))
+    return "\n".join(line.partition(" /*")[0] for line in css.splitlines() if re.match(r"pre \.\w", line))

@@ -23,7 +23,15 @@ SUMMARY = "summary.txt"
 def claims(
     site: Site, plan: Plan, answers: Sequence[Answer], board: pd.DataFrame, ensembles: Sequence[dict]
 ) -> list[str]:
-    """Write ``claims``, ``tables/comparisons.csv`` and ``summary.txt``; returns one paragraph of advice a track."""
+    """Write ``claims``, ``tables/comparisons.csv`` and ``summary.txt``.
+
+    Args:
+        board: of ``gather.systems``.
+        ensembles: rows of ``ensembles.summary``.
+
+    Returns:
+        one paragraph of advice a track, in Markdown.
+    """
     compared = certainty.comparisons(answers)
     tricks = advice.tricks(compared, ensembles)
     rows = ledger(plan, compared, ensembles, site.out.parent)
@@ -48,7 +56,7 @@ def claims(
 
 
 def table(rows: pd.DataFrame) -> Table:
-    """The ledger of one track."""
+    """The ledger of one track: rows of ``ledger.ledger`` as people read them, differences in units of the metric."""
 
     def claim(row: Row) -> str:
         return (f"[{row['trick']}]({row['page']})" if row["page"] else row["trick"]) + f"\n{row['source']}"
@@ -59,14 +67,20 @@ def table(rows: pd.DataFrame) -> Table:
     def measured(row: Row) -> str:
         between = f.interval(row["low"], row["high"], 4, signed=True)
         lines = [f.difference(row["measured"]), *([between] if between != f.NOTHING else [])]
+        lines += [f"p {f.score(row['holm'])} after Holm"] if pd.notna(row["holm"]) else []
         return "\n".join([*lines, *([f"{row['recipe']}, {row['arm']}"] if row["recipe"] else [])])
 
     columns = (
         Column("claim", claim),
         Column("claimed", lambda r: f.difference(r["claimed"]), "number", "on the competition's data"),
-        Column("measured", measured, "number", "difference on the corpus of this report, its 95 % interval, and where"),
+        Column(
+            "measured",
+            measured,
+            "number",
+            "difference on the corpus of this report, its 95 % interval, its p-value if all comparisons are judged together, and where",
+        ),
         Column("verdict", "verdict", "verdict"),
-        Column("elsewhere; what touches it; why not", remarks),
+        Column("remarks", remarks, hint="on other corpora; which quirk or leak touches it; why it is not measured"),
     )
     return Table(
         rows, columns, "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted."
@@ -74,7 +88,11 @@ def table(rows: pd.DataFrame) -> Table:
 
 
 def together(compared: pd.DataFrame) -> Table:
-    """All comparisons with p-values before and after Holm's correction, and what they could have seen."""
+    """All comparisons with p-values before and after Holm's correction, and what they could have seen.
+
+    Args:
+        compared: rows of ``certainty.comparisons``.
+    """
     frame = compared.sort_values("p", kind="stable", ignore_index=True)
     columns = (
         Column(

@@ -29,7 +29,7 @@ def recipe(
     asked = [
         Answer(a.name, a.spec, a.frame[a.frame["recipe"] == name], a.jobs, a.runs) for a in answers if name in a.recipes
     ]
-    output = "embedding" if spec.corpus == "aiac2021" else "class\nlogits"
+    output = "embedding" if gather.contest_metric(name) == "spearman" else "class\nlogits"
     parts = {slot: part.use for slot, part in spec.model.slots().items()}
     steps = [_step(stage, spec) for stage in jobs]
     published = [p.model_dump() for p in spec.published]

@@ -13,13 +13,29 @@ TRACKS = {"spearman": "Pairs", "mean_f1": "Classes"}
 
 
 def short(row: Row) -> str:
-    """+0.0120 (95 % interval +0.0060 to +0.0180)"""
+    """+0.0120 (95 % interval +0.0060 to +0.0180), in units of the metric; without the interval where there is none."""
     between = f.interval(row["low"], row["high"], 4, signed=True)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
 
 
 def seen(verdict: str) -> bool:
     return verdict in (HELPS, HURTS)
+
+
+def limit(rows: pd.DataFrame) -> str:
+    """What comparisons without an effect would have shown: a sentence after others, or nothing where that is not known.
+
+    Args:
+        rows: comparisons with ``verdict``, ``n`` and ``detectable`` (``lib.evaluation.compare.detectable``: units of the metric).
+    """
+    undecided = rows[~rows["verdict"].map(seen) & rows["detectable"].notna()]
+    if undecided.empty:
+        return ""
+    seeds = f.plural(int(undecided["n"].median()), "seed")
+    worth = f.score(undecided["detectable"].median(), 4)
+    return (
+        f" Where no effect was seen, {seeds} would typically have shown a true one of {worth} four times out of five."
+    )
 
 
 def track_summary(metric: str, rows: pd.DataFrame) -> str:
@@ -36,25 +52,13 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
         f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
         for r in dicts(effects)
     ]
-    undecided_rows = rows[~rows["verdict"].map(seen)]
-    seeds = f.plural(int((undecided_rows if len(undecided_rows) else rows)["n"].median()), "seed")
-    limit = undecided_rows["detectable"].median()
-    rest = (
-        ""
-        if limit != limit
-        else f" The others would have to be worth about {f.score(limit, 4)} for {seeds} to show it."
-    )
+    rest = limit(rows)
     if rows["n"].max() == 1:
         undecided = f"{f.plural(len(rows), 'comparison')} without a verdict"
         return f"{name}: one seed cannot tell an effect from chance; {undecided}."
     if not told:
         return f"{name}: none of {f.plural(len(rows), 'comparison')} shows an effect.{rest}"
-    return (
-        f"{name}: {counted} {'shows' if len(effects) == 1 else 'show'} an effect. "
-        + "; ".join(told)
-        + "."
-        + (rest if len(effects) < len(rows) else "")
-    )
+    return f"{name}: {counted} {'shows' if len(effects) == 1 else 'show'} an effect. " + "; ".join(told) + "." + rest
 
 
 def _arm(row: Row) -> str:
@@ -69,7 +73,7 @@ def sentences(answer: Answer) -> list[str]:
             f"On {row['recipe']}, `{row['arm']}` against `{answer.spec.against.get(row['arm'], answer.spec.reference)}`: **{row['verdict']}**. "
             f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
         )
-        if not seen(row["verdict"]) and row["detectable"] == row["detectable"]:
+        if not seen(row["verdict"]) and pd.notna(row["detectable"]):
             worth = f.score(row["detectable"], 4)
             line += f" These seeds would have shown a true effect of {worth} four times out of five."
         lines.append(line + _claim(row))
@@ -77,10 +81,10 @@ def sentences(answer: Answer) -> list[str]:
 
 
 def _claim(row: Row) -> str:
-    if row["claimed"] != row["claimed"]:
+    if pd.isna(row["claimed"]):
         return ""
     text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
-    if row["low"] != row["low"]:
+    if pd.isna(row["low"]):
         return text + "."
     where = (
         "inside"

@@ -1,7 +1,8 @@
 """Site: collects pictures, tables and pages of one report in a folder beside its place, then puts it there whole.
 
 A template is rendered twice: as HTML and as its Markdown twin. ``{{ show(thing) }}`` gives a picture or table in
-whichever of the two is being made.
+whichever of the two is being made. What all pages share (rules, the Chinese font, the script that sorts tables) is
+written once, when the last page is.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from lib.reporting import formats, style
-from lib.reporting.html import environment, page, to_html
+from lib.reporting import fonts, formats, style
+from lib.reporting.html import SCRIPT, STYLESHEET, environment, page, script, stylesheet, to_html
+from lib.reporting.slim_svg import slim
 from lib.reporting.table import Table, inline, scroll_box
 from lib.runs.files import replace_folder, write_text
 
@@ -64,6 +66,8 @@ class Site:
     def __init__(self, out: Path, navigation: list[tuple[str, str]], banner: str = "", footer: str = ""):
         self.out, self.navigation, self.banner, self.footer = out, navigation, banner, footer
         self.partial = out.with_name(f".{out.name}.partial")
+        self._characters: set[str] = set()  # that the font must have
+        self._styles: dict[str, None] = {}  # rules that some pages add to the shared ones
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
 
@@ -72,10 +76,9 @@ class Site:
         return self._picture(path, alt, caption)
 
     def existing_picture(self, source: Path, name: str, alt: str, caption: str = "") -> Picture:
-        """Take over a picture that an earlier notebook left in its run folder."""
-        path = self.partial / "figures" / f"{name}{source.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, path)
+        """Take over a figure (.svg) that an earlier notebook left in its run folder."""
+        path = self.partial / "figures" / f"{name}.svg"
+        write_text(path, slim(source.read_text(encoding="utf-8")))
         return self._picture(path, alt, caption)
 
     def _picture(self, path: Path, alt: str, caption: str) -> Picture:
@@ -98,34 +101,31 @@ class Site:
     def html(
         self, name: str, body: str, title: str, *, banner: str | None = None, styles: str = "", wide: bool = False
     ) -> None:
+        """Write ``<name>.html`` around ``body``; ``styles`` are CSS rules that join the report's one stylesheet."""
         up = "../" * name.count("/")
         navigation = [(text, up + address) for text, address in self.navigation]
         banner = self.banner if banner is None else banner
         full = f"{title} · {self.navigation[0][0]}" if title != self.navigation[0][0] else title
-        write_text(
-            self.partial / f"{name}.html",
-            page(
-                body,
-                title=full,
-                navigation=navigation,
-                banner=inline(banner),
-                footer=self.footer,
-                styles=styles,
-                wide=wide,
-            ),
+        text = page(
+            body, title=full, navigation=navigation, up=up, banner=inline(banner), footer=self.footer, wide=wide
         )
+        self._characters |= set(fonts.needed(html.unescape(text)))
+        self._styles[styles] = None
+        write_text(self.partial / f"{name}.html", text)
 
     def finish(self) -> Path:
+        """Write what the pages share, and put the report in its place."""
+        characters = "".join(sorted(self._characters))
+        if characters:
+            (self.partial / fonts.FILE).write_bytes(fonts.woff2(characters))
+        rules = [fonts.FONT_FACE if characters else "", stylesheet(), *self._styles]
+        write_text(self.partial / STYLESHEET, "".join(rules))
+        write_text(self.partial / SCRIPT, script())
         return replace_folder(self.partial, self.out)
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Width and height in CSS pixels; matplotlib writes points."""
-    if path.suffix != ".svg":
-        from PIL import Image
-
-        with Image.open(path) as image:
-            return image.size
+    """Width and height of an SVG file in CSS pixels; matplotlib writes points."""
     head = path.read_text(encoding="utf-8")[:2000]
     return _pixels(head, "width"), _pixels(head, "height")
 

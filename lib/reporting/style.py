@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from lib.reporting.slim_svg import slim
 from lib.runs.files import write_text
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
@@ -30,8 +30,6 @@ SEQUENTIAL = "cividis"  # for points: perceptually even, safe for colour-blind r
 HEAT = "Blues"  # for matrices: nothing is white
 
 WIDTH = 6.8  # inches at 100 %: the text column of a page
-_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_COORDINATES = re.compile(r'(?<= (?:d|x|y)=")[^"]*(?=")|(?<= points=")[^"]*(?=")')
 
 
 @cache
@@ -139,7 +137,7 @@ def colours(names) -> dict[str, str]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text: no date, fixed ids, coordinates to a hundredth; equal figures give equal text."""
+    """The figure as SVG text: no date, fixed ids, short (:mod:`slim_svg`); equal figures give equal text."""
     use()
     _lay_out(figure)  # a second pass would move things by a hair
     buffer, dpi, face = io.StringIO(), figure.dpi, figure.get_facecolor()
@@ -148,12 +146,7 @@ def svg(figure: Figure) -> str:
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     finally:
         figure.set(dpi=dpi, facecolor=face)
-    text = _COORDINATES.sub(lambda match: _LONG_NUMBER.sub(_shorten, match.group()), buffer.getvalue())
-    return "".join(line.rstrip() + "\n" for line in text.splitlines())
-
-
-def _shorten(match: re.Match) -> str:
-    return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
+    return slim(buffer.getvalue())
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -43,10 +43,7 @@ def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
         Column("system", system),
         Column(
             metric,
-            lambda r: (
-                f"**{f.score(r['score'])}**"
-                + (f"\n± {f.score(r['sd'], 4)}" if r["sd"] == r["sd"] and r["sd"] is not None else "")
-            ),
+            lambda r: f"**{f.score(r['score'])}**" + (f"\n± {f.score(r['sd'], 4)}" if pd.notna(r["sd"]) else ""),
             "number",
             "mean over seeds ± standard deviation over seeds",
         ),
@@ -199,7 +196,7 @@ def stages(frame: pd.DataFrame) -> Table:
         Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
         Column(
             "peak memory",
-            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
+            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if pd.notna(r["peak_rss_mb"]) else f.NOTHING,
             "number",
         ),
     ]
@@ -220,7 +217,7 @@ def provenance(frame: pd.DataFrame) -> Table:
         Column("time", lambda r: f.seconds(r["seconds"]), "number"),
         Column(
             "peak memory",
-            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if r["peak_rss_mb"] == r["peak_rss_mb"] else f.NOTHING,
+            lambda r: f"{f.count(r['peak_rss_mb'])} MB" if pd.notna(r["peak_rss_mb"]) else f.NOTHING,
             "number",
         ),
     ]

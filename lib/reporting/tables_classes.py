@@ -39,7 +39,7 @@ def thirds(frame: pd.DataFrame, seeds: int) -> Table:
     """Scores of groups of classes (``longtail.scores_of_groups`` with ``by``, ``train``, ``mean``, ``sd``)."""
 
     def over_seeds(row: Row) -> str:
-        return f.score(row["mean"]) + (f"\n± {f.score(row['sd'])}" if row["sd"] == row["sd"] else "")
+        return f.score(row["mean"]) + (f"\n± {f.score(row['sd'])}" if pd.notna(row["sd"]) else "")
 
     columns = [
         Column("classes", lambda r: f"{r['slice']}\n{r['by']}"),

@@ -91,11 +91,11 @@ def kinds(frame: pd.DataFrame, metric: str) -> Table:
         return "\n".join([first, *below])
 
     def score(row: Row) -> str:
-        known_score = row["score"] == row["score"]
+        known_score = pd.notna(row["score"])
         return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if known_score else f.NOTHING
 
     def numbers(row: Row) -> str:
-        return f.NOTHING if row["width"] != row["width"] else f.count(row["width"])
+        return f.NOTHING if pd.isna(row["width"]) else f.count(row["width"])
 
     columns = [
         Column("joined by", kind),
@@ -120,7 +120,7 @@ def kinds(frame: pd.DataFrame, metric: str) -> Table:
 
 def gain(row: Row, prefix: str = "") -> str:
     """A difference from the best member, and below it its interval."""
-    if row[f"{prefix}difference"] != row[f"{prefix}difference"]:
+    if pd.isna(row[f"{prefix}difference"]):
         return f.NOTHING
     low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
     return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
@@ -129,7 +129,7 @@ def gain(row: Row, prefix: str = "") -> str:
 def unseen(row: Row, prefix: str = "") -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
     score = row[f"{prefix}unseen"]
-    if score is None or score != score:
+    if pd.isna(score):
         return f.NOTHING
     return f"{f.score(score, 4)}\n{gain(row, f'{prefix}unseen_')}"
 
@@ -149,7 +149,7 @@ def meaning(component: str) -> str:
 
 
 def _joined(row: Row) -> bool:
-    return row["role"] != "best member" and row["score"] == row["score"]
+    return row["role"] != "best member" and pd.notna(row["score"])
 
 
 def _intervals() -> str:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from lib.evaluation.metrics import spearman
 from lib.recipes.plan import Plan
-from lib.reporting import ensembles, gather, predictions, slicing
+from lib.reporting import certainty, ensembles, gather, predictions, slicing
 from lib.reporting.answers import answer, folder
 from lib.runs.folder import MissingRun
 
@@ -28,6 +28,8 @@ def test_paired_difference_and_interval_by_hand(world):
     assert row["difference"] == pytest.approx(differences.mean())
     assert (row["low"], row["high"]) == pytest.approx((differences.mean() - half, differences.mean() + half))
     assert row["verdict"] == "helps"  # the fake runs were given this effect
+    judged = certainty.comparisons([found]).set_index("recipe").loc["aiac_rank1"]
+    assert judged["p"] == pytest.approx(stats.ttest_rel(arm, reference).pvalue) and judged["p"] <= judged["holm"] <= 1
 
 
 def test_reference_row_comes_first_and_has_no_difference(world):

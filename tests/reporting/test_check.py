@@ -13,6 +13,7 @@ GOOD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</t
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "a.svg").write_text("<svg/>")
+    (tmp_path.parent / "outside.js").write_text("")
     (tmp_path / "b.html").write_text('<html><body><p id="x">b</p></body></html>')
     return tmp_path
 
@@ -39,7 +40,9 @@ def test_a_good_page_passes(folder):
         ('<img src="a.svg">', "no alt text"),
         ('<a href="missing.html">x</a>', "links to missing.html"),
         ('<a href="b.html#nowhere">x</a>', "no such anchor"),
-        ('<script src="sort.js"></script>', "<script src=sort.js>"),
+        ('<script src="missing.js"></script>', "missing.js, which does not exist"),
+        ('<script src="https://x.org/a.js"></script>', "from the network"),
+        ('<script src="../outside.js"></script>', "no part of the report"),
         ("<p><b>x</p></b>", "comes while <b> is open"),
         ("<div>", "comes while <div> is open"),
         ('<p id="top">x</p>', "occurs twice"),
@@ -49,6 +52,13 @@ def test_a_good_page_passes(folder):
 def test_each_fault_is_caught(folder, bad, says):
     problems = found(folder, GOOD.replace("<br>", bad))
     assert any(says in problem for problem in problems), problems
+
+
+def test_what_a_stylesheet_loads_is_followed(folder):
+    (folder / "a.css").write_text("p{background:url(a.svg)} @font-face{src:url(missing.woff2)}")
+    assert found(folder, GOOD) == ["a.css: loads missing.woff2, which does not exist"]
+    (folder / "a.css").write_text("@import 'https://x.org/a.css';")
+    assert found(folder, GOOD) == ["a.css: loads https://x.org/a.css from the network"]
 
 
 def test_a_tag_left_open_at_the_end_is_caught(folder):

@@ -1,5 +1,6 @@
 """Every figure draws without a missing glyph and gives the same bytes twice."""
 
+import re
 import warnings
 
 import numpy as np
@@ -135,10 +136,11 @@ def test_saving_the_same_figure_twice_gives_the_same_bytes():
 
 
 def test_numbers_in_a_saved_figure_are_short():
-    """Coordinates to a hundredth; scale factors of glyphs keep their digits."""
+    """Coordinates to a hundredth; scale factors of texts keep their digits."""
     text = style.svg(FIGURES["forest"]())
-    assert 'transform="scale(0.015625)"' in text
-    assert all(len(number.partition(".")[2]) <= 2 for number in text.split(' d="M ')[1].split('"')[0].split())
+    assert "scale(0.085 -0.085)" in text
+    coordinates = " ".join(re.findall(r' (?:d|x|y)="([^"]*)"', text))
+    assert coordinates and not re.findall(r"\.\d{3,}", coordinates)
 
 
 def test_layout_is_deterministic_and_keeps_clusters_apart():

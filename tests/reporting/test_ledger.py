@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from lib.evaluation.compare import compare
 from lib.recipes.load import load, names
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation, Claims
-from lib.reporting import advice, certainty
+from lib.reporting import advice, certainty, gather
 from lib.reporting.ledger import NOT_HERE, ledger
+from lib.runs import paths
 
 ARM, REFERENCE = np.array([0.52, 0.55, 0.50]), np.array([0.50, 0.51, 0.47])
 
@@ -54,12 +55,25 @@ def compared() -> pd.DataFrame:
     )
 
 
-def test_p_value_is_that_of_the_paired_t_test() -> None:
+def test_p_value_by_hand() -> None:
+    """Differences 0.02, 0.04, 0.03: t = 0.03 / (0.01 / sqrt(3)); with two degrees of freedom p = 1 - t / sqrt(t^2 + 2)."""
+    t = 0.03 / (0.01 / np.sqrt(3))
+    assert certainty.p_value(ARM, REFERENCE) == pytest.approx(1 - t / np.sqrt(t**2 + 2), rel=1e-9)
+    assert certainty.p_value(REFERENCE, ARM) == pytest.approx(certainty.p_value(ARM, REFERENCE))
+
+
+def test_p_value_belongs_to_the_interval_that_decides() -> None:
+    """The difference of an arm moved by half the interval's width touches zero: p is one in twenty there."""
     found = compare(ARM, REFERENCE)
-    assert certainty.p_value(found.mean, found.low, found.high, 3) == pytest.approx(
-        stats.ttest_rel(ARM, REFERENCE).pvalue, rel=1e-9
-    )
-    assert np.isnan(certainty.p_value(0.1, float("nan"), float("nan"), 1))
+    assert certainty.p_value(ARM - found.low, REFERENCE) == pytest.approx(certainty.LEVEL, rel=1e-9)
+
+
+def test_p_value_where_the_test_has_none() -> None:
+    assert np.isnan(certainty.p_value(ARM[:1], REFERENCE[:1]))
+    assert certainty.p_value(ARM, ARM) == 1.0
+    assert certainty.p_value(np.array([0.75, 1.75]), np.array([0.5, 1.5])) == 0.0
+    with pytest.raises(ValueError):
+        certainty.p_value(ARM, REFERENCE[:2])
 
 
 def test_ranked_by_what_a_cautious_reader_may_count_on(compared: pd.DataFrame) -> None:
@@ -71,7 +85,11 @@ def test_ranked_by_what_a_cautious_reader_may_count_on(compared: pd.DataFrame) -
         "**Pairs** (Spearman): first [focal tags: gamma1](ablation_focal_tags.md) on aiac_rank1, +0.5000"
     )
     assert "Leave: [ema](ablation_ema.md)" in text
-    assert "1 would stand" in text
+    assert "Judged together (Holm), 1 of 5 comparisons over seeds would stand." in text
+    assert (
+        "Where no effect was seen, 3 seeds would typically have shown a true one of 0.0200 four times out of five."
+        in text
+    )
 
 
 def test_nothing_helps_is_said(compared: pd.DataFrame) -> None:
@@ -79,11 +97,36 @@ def test_nothing_helps_is_said(compared: pd.DataFrame) -> None:
     assert "none of 1 trick tried helps" in text
 
 
-def test_summary_is_ten_lines_at_most(compared: pd.DataFrame, tmp_path: Path) -> None:
+def test_summary_is_ten_lines_at_most_and_says_what_it_leaves_out(compared: pd.DataFrame, tmp_path: Path) -> None:
     plan = Plan.load("smoke", systems=["aiac_rank1", "wechat_baseline"])
-    lines = advice.lines(advice.tricks(compared, []), ledger(plan, compared, [], tmp_path))
-    assert 0 < len(lines) <= 10
-    assert lines[0].startswith("Pairs: ")
+    more = [row(f"trick_{n}", "wechat_baseline", 0.1 - n / 100, 0.01, metric="mean_f1") for n in range(5)]
+    more += [row("bad", "wechat_baseline", -0.1, 0.01, metric="mean_f1")]
+    both = pd.concat([pd.DataFrame(more), compared], ignore_index=True)
+    lines = advice.lines(advice.tricks(both, []), ledger(plan, both, [], tmp_path))
+    assert len(lines) == 10 and lines[0].startswith("Pairs: ") and lines[5].startswith("Classes: ")
+    assert lines[3] == "  helps: masked frames on aiac_rank1, +0.0300 (95 % interval +0.0200 to +0.0400)"
+    assert lines[4] == "  hurt: ema on aiac_rank1"
+    assert lines[8].startswith("  helps: trick 2 on wechat_baseline") and lines[8].endswith("; and 2 tricks more")
+
+
+def test_summary_says_that_nothing_was_seen(compared: pd.DataFrame, tmp_path: Path) -> None:
+    nothing = compared.assign(verdict="no measurable effect")
+    plan = Plan.load("smoke", systems=["aiac_rank1"])
+    lines = advice.lines(advice.tricks(nothing, []), ledger(plan, nothing, [], tmp_path))
+    assert len(lines) == 2 and lines[1] == "  no trick shows an effect that these seeds could see"
+
+
+def test_a_recipe_of_the_users_own_belongs_to_the_track_of_its_corpus(
+    compared: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is called: here a system of the class track with a name of the other."""
+    shutil.copytree(paths.params(), tmp_path / "params")
+    recipes = tmp_path / "params" / "recipes"
+    (recipes / "my_aiac_copy.yaml").write_text((recipes / "wechat_baseline.yaml").read_text(encoding="utf-8"))
+    monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
+    assert gather.contest_metric("my_aiac_copy") == "mean_f1"
+    rows = ledger(Plan.load("smoke", systems=["my_aiac_copy"]), compared, [], tmp_path)
+    assert len(rows) and set(rows["metric"]) == {"mean_f1"}
 
 
 def test_every_claim_has_one_row(compared: pd.DataFrame, tmp_path: Path) -> None:

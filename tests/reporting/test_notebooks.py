@@ -1,11 +1,17 @@
 """Notebooks 05 to 07 over the fake world, cell by cell in this process: no kernel, a second each."""
 
+import base64
+import io
 import json
+import re
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from lib.reporting import ensembles, pages
+from lib.reporting import check, ensembles, notebook_pages, pages, style
+from lib.reporting.site import Site
 from lib.runs.paths import notebooks
 
 PARAMETERS = {
@@ -54,6 +60,27 @@ def test_leaderboard_renders_the_same_report_as_the_module_bit_for_bit(world, tm
         for folder in (tmp_path / "a", tmp_path / "b")
     )
     assert first == second and len(first) > 30
+
+
+def test_a_notebook_page_holds_its_figures_with_few_colours_and_no_rules_of_its_own(tmp_path):
+    figure, axis = style.canvas()
+    axis.plot([1, 3, 2])
+    axis.scatter(range(40), range(40), c=range(40), alpha=0.5)
+    png = style._png(figure)
+    cell = nbformat.v4.new_code_cell("x = 1", id="draw")
+    cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A", id="title"), cell])
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    site = Site(tmp_path / "out", [("home", "index.html")])
+    site.html("index", "<p>x</p>", "home")
+    notebook_pages.convert(site, tmp_path / "a.ipynb", "notebooks/a", "A", "about")
+    out = site.finish()
+    page = (out / "notebooks" / "a.html").read_text(encoding="utf-8")
+    assert check.problems(out) == [] and "<style" not in page and 'alt="Figure: A"' in page
+    assert "pre .c1" in (out / "style.css").read_text(encoding="utf-8")
+    shown = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)", page).group(1))
+    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (png, shown))
+    assert len(shown) < 0.6 * len(png) and np.abs(before - after).max() <= 8
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -1,5 +1,7 @@
 """The report of the fake world: every page valid, offline and complete; no number typed by hand."""
 
+import html
+import io
 import re
 import shutil
 from pathlib import Path
@@ -47,7 +49,7 @@ def test_links_and_pictures_of_the_markdown_twins_exist(report):
 
 def test_no_page_names_the_folder_it_was_made_in(report):
     for path in report.rglob("*.*"):
-        assert str(report.parents[1]) not in text_of(path), path.name
+        assert str(report.parents[1]).encode() not in path.read_bytes(), path.name
 
 
 def test_front_page_shows_score_interval_oracle_and_published(report):
@@ -107,22 +109,38 @@ def test_an_ensemble_joined_otherwise_than_its_file_says_is_stale(report, world)
         file.write_text(before)
 
 
-def test_chinese_titles_carry_their_font(report):
-    page = text_of(report / "map_aiac_rank1.html")
-    assert fonts.needed(page) and "@font-face" in page and "font/woff2" in page
-    assert "@font-face" not in text_of(report / "provenance.html")
+def test_one_font_has_the_chinese_characters_of_all_pages(report):
+    shown = fonts.needed("".join(html.unescape(text_of(path)) for path in report.rglob("*.html")))
+    assert "家" in shown and f"url({fonts.FILE})" in text_of(report / "style.css")
+    assert characters_of((report / fonts.FILE).read_bytes()) == set(shown)
+
+
+def test_rules_and_script_are_written_once(report):
+    for path in report.rglob("*.html"):
+        page = text_of(path)
+        assert "<style" not in page and "@font-face" not in page and "data:font" not in page
+        assert f'href="{"../" * (path.parent != report)}style.css"' in page
+        assert "addEventListener" not in page
+    assert 'src="sort.js"' in text_of(report / "index.html")
+
+
+def characters_of(font: bytes) -> set[str]:
+    from fontTools.ttLib import TTFont
+
+    return set(map(chr, TTFont(io.BytesIO(font)).getBestCmap()))
 
 
 def test_the_font_has_exactly_the_characters_asked_for():
-    import base64
-    import io
+    font = fonts.woff2("家猫，")
+    assert characters_of(font) == set("家猫，") and fonts.woff2("家猫，") == font
 
-    from fontTools.ttLib import TTFont
 
-    rule = fonts.font_face("家猫，")
-    data = base64.b64decode(re.search(r"base64,([^)]+)\)", rule).group(1))
-    assert set(map(chr, TTFont(io.BytesIO(data)).getBestCmap())) == set("家猫，")
-    assert fonts.font_face("") == "" and fonts.font_face("家猫，") == rule
+def test_a_report_without_chinese_has_no_font(tmp_path):
+    site = Site(tmp_path / "out", [("home", "index.html")])
+    site.html("index", "<p>x</p>", "home")
+    out = site.finish()
+    assert not (out / fonts.FILE).exists() and "@font-face" not in text_of(out / "style.css")
+    assert check.problems(out) == []
 
 
 @pytest.mark.parametrize("template", sorted(path.name for path in TEMPLATES.glob("*.md.j2")))

@@ -68,7 +68,9 @@ def test_summary_of_a_track_names_the_largest_effect_first():
         "**Pairs** (Spearman): 2 of 3 comparisons show an effect. [mask](ablation_mask.md) hurts, −0.5000"
     )
     assert "[ema](ablation_ema.md) helps, +0.0100 (95 % interval +0.0020 to +0.0180)" in text
-    assert text.endswith("The others would have to be worth about 0.0120 for 3 seeds to show it.")
+    assert text.endswith(
+        "Where no effect was seen, 3 seeds would typically have shown a true one of 0.0120 four times out of five."
+    )
 
 
 def test_summary_without_any_effect_says_so():
