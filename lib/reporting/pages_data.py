@@ -12,7 +12,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, formats, gather, predictions, show, tables
+from lib.reporting import examples, formats, gather, pages_pairs, predictions, show, tables
 from lib.reporting.gallery import COUNT, gallery
 from lib.reporting.site import Picture, Site
 from lib.reporting.table import Column, Table
@@ -200,6 +200,7 @@ def errors(site: Site, plan: Plan, name: str) -> tuple[str, str]:
             "the dotted line is over everything.",
         ),
         "worst": site.table(f"worst_{name}", show.worst(run, store)),
+        "pairs": pages_pairs.sections(site, name, job, store) if is_pairs else None,
         "confused": None if is_pairs else site.table(f"confused_{name}", examples.confused(run, store)),
     }
     site.page(
