@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.reporting import style
@@ -12,9 +13,7 @@ from lib.reporting import style
 def long_tail(counts: pd.Series, what: str) -> Figure:
     """Videos per tag or class against its rank, both logarithmic. Args: counts: most frequent first."""
     figure, axis = style.canvas(height=3.0)
-    values = counts[counts > 0].to_numpy()
-    ranks = np.unique(np.geomspace(1, max(1, len(values)), 300).round().astype(int))  # of thousands no more can be seen
-    axis.loglog(ranks, values[ranks - 1], marker=".", linewidth=0.8, markersize=4)
+    _by_rank(axis, counts[counts > 0])
     axis.set(xlabel=f"rank of the {what}", ylabel="videos")
     return figure
 
@@ -56,6 +55,12 @@ def scores(pairs: pd.DataFrame) -> Figure:
 def components(sizes: pd.Series) -> Figure:
     """Pairs per connected component of the pair graph, largest first, both logarithmic."""
     figure, axis = style.canvas(height=2.8)
-    axis.loglog(np.arange(1, len(sizes) + 1), sizes.to_numpy(), marker=".", linewidth=0.8, markersize=4)
+    _by_rank(axis, sizes)
     axis.set(xlabel="rank of the component", ylabel="pairs in it")
     return figure
+
+
+def _by_rank(axis: Axes, values: pd.Series) -> None:
+    """Values against their rank, both logarithmic; of thousands no more than some hundred can be seen."""
+    ranks = np.unique(np.geomspace(1, max(1, len(values)), 200).round().astype(int))[: len(values)]
+    axis.loglog(ranks, values.to_numpy()[ranks - 1], marker=".", linewidth=0.8, markersize=4)
