@@ -121,7 +121,7 @@ def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
     named_ones, others = [], {}
     for row in named(frame):
         colour = palette[row.system]
-        if row.low == row.low:
+        if pd.notna(row.low):
             axis.plot(
                 [row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.3, linewidth=2, solid_capstyle="round"
             )

@@ -13,9 +13,15 @@ from lib.reporting import style
 def long_tail(counts: pd.Series, what: str) -> Figure:
     """Videos per tag or class against its rank, both logarithmic. Args: counts: most frequent first."""
     figure, axis = style.canvas(height=3.0)
-    _by_rank(axis, counts[counts > 0])
+    _against_rank(axis, counts[counts > 0].to_numpy())
     axis.set(xlabel=f"rank of the {what}", ylabel="videos")
     return figure
+
+
+def _against_rank(axis: Axes, values: np.ndarray) -> None:
+    """Values [n], largest first; of thousands of ranks on a logarithmic axis no more than these can be seen."""
+    ranks = np.unique(np.geomspace(1, max(1, len(values)), 300).round().astype(int))
+    axis.loglog(ranks, values[ranks - 1], marker=".", linewidth=0.8, markersize=4)
 
 
 def lengths(table: pd.DataFrame) -> Figure:
@@ -55,12 +61,6 @@ def scores(pairs: pd.DataFrame) -> Figure:
 def components(sizes: pd.Series) -> Figure:
     """Pairs per connected component of the pair graph, largest first, both logarithmic."""
     figure, axis = style.canvas(height=2.8)
-    _by_rank(axis, sizes)
+    _against_rank(axis, sizes.to_numpy())
     axis.set(xlabel="rank of the component", ylabel="pairs in it")
     return figure
-
-
-def _by_rank(axis: Axes, values: pd.Series) -> None:
-    """Values against their rank, both logarithmic; of thousands no more than some hundred can be seen."""
-    ranks = np.unique(np.geomspace(1, max(1, len(values)), 200).round().astype(int))[: len(values)]
-    axis.loglog(ranks, values.to_numpy()[ranks - 1], marker=".", linewidth=0.8, markersize=4)

@@ -6,9 +6,7 @@ All frames lie in one JPEG; every cell shows its part of it, with an alternative
 from __future__ import annotations
 
 import html
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from lib.data.store import Store
 from lib.reporting import examples, formats, frames
 from lib.reporting.site import Download, Picture, Site
 from lib.reporting.table import scroll_box
+from lib.runs.files import write_atomically
 from lib.runs.folder import RunFolder
 
 QUERIES, COUNT = 5, 4
@@ -86,14 +85,15 @@ def gallery(site: Site, name: str, run: RunFolder, store: Store) -> Gallery:
 
 
 def _sheet(site: Site, name: str, store: Store, rows: np.ndarray) -> Picture:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sheet.jpg"
-        path.write_bytes(frames.sheet(store, rows))
-        return site.existing_picture(
-            path,
-            f"gallery_{name}",
-            f"Frames of {formats.plural(len(rows), 'video')}, a row each, and to their right of the videos that {name} "
-            "finds nearest to them",
-            "A row per video: itself, then its neighbours, nearest first. Of each its middle frame. "
-            "Below each title: category and tags, and the cosine with the video of the row.",
-        )
+    data = frames.sheet(store, rows)
+    path = site.partial / "figures" / f"gallery_{name}.jpg"
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+    return Picture(
+        f"figures/{path.name}",
+        f"Frames of {formats.plural(len(rows), 'video')}, a row each, and to their right of the videos that {name} "
+        "finds nearest to them",
+        "A row per video: itself, then its neighbours, nearest first. Of each its middle frame. "
+        "Below each title: category and tags, and the cosine with the video of the row.",
+        width=frames.SIDE * rows.shape[1],
+        height=frames.SIDE * rows.shape[0],
+    )

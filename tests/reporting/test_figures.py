@@ -186,7 +186,7 @@ def test_equal_cost_and_score_are_both_on_the_front():
 
 
 def test_long_curves_are_thinned_and_short_ones_are_not():
-    for sizes, drawn in ((pd.Series(np.arange(5000, 0, -1)), 200), (pd.Series([3, 2, 1]), 3)):
+    for sizes, drawn in ((pd.Series(np.arange(5000, 0, -1)), 300), (pd.Series([3, 2, 1]), 3)):
         for figure in (figures_data.long_tail(sizes, "tag"), figures_data.components(sizes)):
             x, y = (np.asarray(values) for values in figure.axes[0].lines[0].get_data())
             assert len(x) <= drawn and x[0] == 1 and x[-1] == len(sizes) and y[-1] == sizes.iloc[-1]
