@@ -99,9 +99,7 @@ def answer(plan: Plan, name: str) -> Answer:
     rows = []
     for recipe in dict.fromkeys(key[0] for key in jobs):
         for arm in [spec.reference, *(arm for arm in spec.arms if arm != spec.reference)]:
-            rows.append(
-                _row(spec, recipe, arm, frames[recipe, arm], frames[recipe, spec.against.get(arm, spec.reference)])
-            )
+            rows.append(_row(spec, recipe, arm, frames[recipe, arm], frames[recipe, spec.compared_with(arm)]))
     return Answer(name, spec, pd.DataFrame(rows), jobs, pd.concat(frames.values(), ignore_index=True))
 
 

@@ -57,7 +57,8 @@ def comparisons(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def _p(answer: Answer, row: Row) -> float:
-    """Of one comparison, from the scores of its runs, paired by seed."""
+    """Of one comparison, from the scores of its runs, pair by pair."""
     runs = answer.runs[answer.runs["recipe"] == row["recipe"]]
-    scores = runs.pivot(index="seed", columns="arm", values="score")[[row["arm"], answer.spec.reference]].dropna()
-    return p_value(scores[row["arm"]].to_numpy(float), scores[answer.spec.reference].to_numpy(float))
+    scores = runs.pivot(index="pair", columns="arm", values="score")
+    pair = scores[[row["arm"], answer.spec.compared_with(row["arm"])]].dropna().to_numpy(float)
+    return p_value(pair[:, 0], pair[:, 1])

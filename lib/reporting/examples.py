@@ -54,8 +54,8 @@ def worst_pairs(run: RunFolder, store: Store, count: int = 10) -> Table:
         for i in np.lexsort((result.pairs[:, 1], result.pairs[:, 0], -np.abs(gap)))[:count]
     ]
     columns = (
-        Column("first video", lambda r: _described(r["title_1"], r["labels_1"])),
-        Column("second video", lambda r: _described(r["title_2"], r["labels_2"])),
+        Column("first video", lambda r: described(r["title_1"], r["labels_1"])),
+        Column("second video", lambda r: described(r["title_2"], r["labels_2"])),
         Column("human score", lambda r: formats.score(r["score"], 2), "number"),
         Column("cosine", lambda r: formats.score(r["cosine"], 2), "number"),
         Column(
@@ -140,37 +140,74 @@ def upper_category(category: str | None) -> str:
     return category[:-2] if category else "unknown"
 
 
+def nearest(run: RunFolder, queries: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """For a few videos far apart from each other, the videos nearest to them by cosine.
+
+    Returns:
+        int64 [queries, 1 + count] store rows, each query before its neighbours; float64 of the same shape, cosines with
+        the query. Fewer where the run saw fewer videos.
+    """
+    rows, vectors = predictions.vectors(run)
+    chosen, cosines = _far_apart(vectors, queries), []
+    found = np.empty((len(chosen), 1 + min(count, len(rows) - 1)), np.int64)
+    for place, query in enumerate(chosen):
+        alike = vectors @ vectors[query]
+        alike[query] = np.inf  # first, even where another has the same vector
+        found[place] = np.argsort(-alike, kind="stable")[: found.shape[1]]
+        cosines.append([1.0, *alike[found[place, 1:]]])
+    return rows[found], np.array(cosines)
+
+
 def neighbours(run: RunFolder, store: Store, queries: int = 5, count: int = 4) -> Table:
     """For a few videos far apart from each other, the videos nearest to them by cosine."""
-    rows, vectors = predictions.vectors(run)
-    chosen = _far_apart(vectors, queries)
-    records = []
-    for query in chosen:
-        cosines = vectors @ vectors[query]
-        cosines[query] = -np.inf
-        for rank, other in enumerate(np.argsort(-cosines, kind="stable")[:count], start=1):
-            records.append(
-                {
-                    "query": title(store, rows[query]) if rank == 1 else "",
-                    "query_labels": labels(store, rows[query]) if rank == 1 else "",
-                    "neighbour": title(store, rows[other]),
-                    "labels": labels(store, rows[other]),
-                    "rank": rank,
-                    "cosine": cosines[other],
-                }
-            )
+    rows, cosines = nearest(run, queries, count)
+    records = [
+        {
+            "query": title(store, found[0]) if rank == 1 else "",
+            "query_labels": labels(store, found[0]) if rank == 1 else "",
+            "neighbour": title(store, found[rank]),
+            "labels": labels(store, found[rank]),
+            "rank": rank,
+            "cosine": alike[rank],
+        }
+        for found, alike in zip(rows, cosines, strict=True)
+        for rank in range(1, len(found))
+    ]
     columns = (
-        Column("video", lambda r: _described(r["query"], r["query_labels"])),
-        Column("nearest", lambda r: _described(r["neighbour"], r["labels"])),
+        Column("video", lambda r: described(r["query"], r["query_labels"])),
+        Column("nearest", lambda r: described(r["neighbour"], r["labels"])),
         Column("cosine", lambda r: formats.score(r["cosine"], 3), "number"),
     )
-    frame = pd.DataFrame(records)
     return Table(
-        frame,
+        pd.DataFrame(records),
         columns,
         "Below each title: category, then tags.",
         emphasis=lambda r: "first" if r["rank"] == 1 else "same",
     )
+
+
+def agreement(run: RunFolder, store: Store, count: int = 4) -> dict[str, float]:
+    """How often the nearest ``count`` videos are of the video's own upper category; unlabelled videos are left out.
+
+    Returns:
+        ``videos`` that were asked, ``share`` of their neighbours with the same category, ``chance``: the share that other
+        videos drawn at random would have. NaN with fewer than two labelled videos.
+    """
+    rows, vectors = predictions.vectors(run)
+    categories = np.array([store.manifest["categories"][i] if i >= 0 else "" for i in store.categories()[rows]])
+    known = categories != ""
+    vectors, groups = vectors[known], np.array([upper_category(name) for name in categories[known]])
+    if len(groups) < 2:
+        return {"videos": len(groups), "share": float("nan"), "chance": float("nan")}
+    same = []
+    for start in range(0, len(groups), 512):  # a square of all videos need not fit
+        alike = vectors[start : start + 512] @ vectors.T
+        alike[np.arange(len(alike)), start + np.arange(len(alike))] = -np.inf
+        near = np.argsort(-alike, axis=1, kind="stable")[:, : min(count, len(groups) - 1)]
+        same.append(groups[near] == groups[start : start + 512, None])
+    sizes = np.unique(groups, return_counts=True)[1]
+    chance = (sizes * (sizes - 1)).sum() / (len(groups) * (len(groups) - 1))
+    return {"videos": len(groups), "share": float(np.concatenate(same).mean()), "chance": float(chance)}
 
 
 def _far_apart(vectors: np.ndarray, count: int) -> list[int]:
@@ -183,6 +220,6 @@ def _far_apart(vectors: np.ndarray, count: int) -> list[int]:
     return chosen
 
 
-def _described(text: str, detail: str) -> str:
+def described(text: str, detail: str) -> str:
     """A cell of two lines; the text is the corpus' own, so what Markdown would read as a sign is escaped."""
     return "\n".join(formats.literal(line) for line in (text, detail) if line)

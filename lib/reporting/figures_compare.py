@@ -109,27 +109,53 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
 def cost_against_score(frame: pd.DataFrame, metric: str) -> Figure:
     """Training seconds (all stages) against score; up and to the left is better.
 
+    Only what nothing cheaper beats has a number and a name; names of all would hide each other.
+
     Args:
-        frame: ``label``, ``seconds``, ``score``, ``low``, ``high``.
+        frame: ``label`` (its first word is the system, which has one colour), ``seconds``, ``score``, ``low``, ``high``.
     """
-    figure, axis = style.canvas(height=3.0)
-    for number, row in enumerate(named(frame)):
-        colour = style.SERIES[number % len(style.SERIES)]
+    frame = frame.assign(system=frame["label"].str.split().str[0], best=on_front(frame))
+    frame = frame.sort_values(["seconds", "score"], ascending=[True, False], kind="stable", ignore_index=True)
+    palette = style.colours(sorted(set(frame["system"])))
+    figure, axis = style.canvas(height=3.6)
+    named_ones, others = [], {}
+    for row in named(frame):
+        colour = palette[row.system]
         if pd.notna(row.low):
             axis.plot(
-                [row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.4, linewidth=2.4, solid_capstyle="round"
+                [row.seconds] * 2, [row.low, row.high], color=colour, alpha=0.3, linewidth=2, solid_capstyle="round"
             )
-        axis.plot(row.seconds, row.score, "o", color=colour, markersize=7)
+        face = colour if row.best else "white"
+        (dot,) = axis.plot(row.seconds, row.score, "o", color=colour, markersize=7, markerfacecolor=face)
+        if not row.best:
+            others[f"others of {row.system}"] = dot
+            continue
+        named_ones.append((dot, f"{len(named_ones) + 1}  {row.label}"))
         axis.annotate(
-            row.label, (row.seconds, row.score), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8.5
+            str(len(named_ones)), (row.seconds, row.score), xytext=(-5, 4), textcoords="offset points", ha="right"
         )
+    front = frame[frame["best"]]
+    axis.plot(front["seconds"], front["score"], color=style.FAINT, linewidth=1, drawstyle="steps-post", zorder=0)
     axis.set_xscale("log")
-    low, high = frame["seconds"].min(), frame["seconds"].max()
-    axis.set_xlim(low / 1.3, high * 2.2)
+    axis.set_xlim(frame["seconds"].min() / 1.3, frame["seconds"].max() * 1.3)
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("{x:g}")
     axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric_name(metric))
+    handles, labels = zip(*named_ones, *((dot, label) for label, dot in sorted(others.items())), strict=True)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, title="numbered: nothing cheaper scores higher")
     return figure
+
+
+def on_front(frame: pd.DataFrame) -> np.ndarray:
+    """bool [N]: no other row costs as little or less and scores higher, or costs less and scores the same.
+
+    >>> on_front(pd.DataFrame({"seconds": [1, 2, 3, 3], "score": [0.2, 0.1, 0.5, 0.4]})).tolist()
+    [True, False, True, False]
+    """
+    seconds, score = frame["seconds"].to_numpy(), frame["score"].to_numpy()
+    no_dearer, no_worse = seconds[:, None] <= seconds, score[:, None] >= score
+    better = (seconds[:, None] < seconds) | (score[:, None] > score)
+    return ~(no_dearer & no_worse & better).any(axis=0)
 
 
 def member_similarity(matrix: np.ndarray, names: list[str]) -> Figure:

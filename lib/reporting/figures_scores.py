@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.reporting import style
+from lib.reporting.figures_space import AS_SHAPES
 from lib.reporting.formats import metric as metric_name
 from lib.reporting.rows import named
 
@@ -20,7 +21,7 @@ def predicted_against_true(predicted: np.ndarray, truth: np.ndarray, name: str =
     from scipy.stats import rankdata
 
     figure, (left, right) = style.canvas(height=3.2, columns=2)
-    many = len(truth) > 400
+    many = len(truth) > AS_SHAPES
     dots = {"s": 9, "alpha": 0.35, "color": style.BLUE, "linewidths": 0, "rasterized": many}
     jitter = np.random.default_rng(0).uniform(-0.012, 0.012, len(truth))  # human scores lie on 21 levels
     left.scatter(truth + jitter, predicted, **dots)
@@ -112,7 +113,14 @@ def teacher_student(teacher: np.ndarray, student: np.ndarray, truth: np.ndarray)
     """Each point is a validation pair: teacher's cosine, student's cosine, human score as colour."""
     figure, axis = style.canvas(width=4.8, height=3.9)
     dots = axis.scatter(
-        teacher, student, c=truth, cmap=style.SEQUENTIAL, s=11, alpha=0.8, linewidths=0, rasterized=len(truth) > 400
+        teacher,
+        student,
+        c=truth,
+        cmap=style.SEQUENTIAL,
+        s=11,
+        alpha=0.8,
+        linewidths=0,
+        rasterized=len(truth) > AS_SHAPES,
     )
     ends = [min(teacher.min(), student.min()), max(teacher.max(), student.max())]
     axis.plot(ends, ends, color=style.FAINT, linewidth=1, zorder=0)

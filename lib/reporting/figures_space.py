@@ -1,13 +1,18 @@
-"""The embedding space seen from above: PCA, then t-SNE, with titles of example videos."""
+"""The embedding space seen from above: PCA, then t-SNE, with titles and frames of example videos."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.reporting import style
 
 MAX_POINTS = 900  # t-SNE of so many takes a few seconds on one core
+AS_SHAPES = 200  # dots; more of them are one image, a tenth of the bytes
+THUMBNAIL = (0.072, 0.108)  # width and height of a frame, as shares of the map: a square of about 45 px
 
 
 def sample(ids: np.ndarray, limit: int = MAX_POINTS) -> np.ndarray:
@@ -52,14 +57,20 @@ def spread(points: np.ndarray, count: int) -> np.ndarray:
 
 
 def embedding_map(
-    points: np.ndarray, groups: list[str], titles: list[str], examples: int = 14, groups_shown: int = 7
+    points: np.ndarray,
+    groups: list[str],
+    titles: list[str],
+    examples: int = 10,
+    groups_shown: int = 7,
+    picture: Callable[[int], np.ndarray] | None = None,
 ) -> Figure:
-    """Every dot is a video, its colour its category; some carry their title.
+    """Every dot is a video, its colour its category; some carry their title, and a frame where there are any.
 
     Args:
         points: float [N, 2].
         groups: category of each video; beyond the most frequent ``groups_shown`` all share one grey.
         titles: of each video; may be Chinese.
+        picture: position of a video -> one of its frames, uint8 [side, side, 3]; None where the corpus has no pictures.
     """
     figure, axis = style.canvas(height=5.2)
     names, counts = np.unique(groups, return_counts=True)
@@ -67,14 +78,20 @@ def embedding_map(
     palette = style.colours(common)
     group = np.asarray(groups)
     rest = ~np.isin(group, common)
-    axis.scatter(
-        *points[rest].T, s=9, color=style.FAINT, alpha=0.6, linewidths=0, label="other" if rest.any() else None
-    )
+    look = {"linewidths": 0, "rasterized": len(points) > AS_SHAPES}
+    axis.scatter(*points[rest].T, s=9, color=style.FAINT, alpha=0.6, label="other" if rest.any() else None, **look)
     for name in common:
-        axis.scatter(*points[group == name].T, s=13, color=palette[name], alpha=0.75, linewidths=0, label=str(name))
+        axis.scatter(*points[group == name].T, s=13, color=palette[name], alpha=0.75, label=str(name), **look)
     axis.set(xticks=[], yticks=[])
     axis.margins(0.08)
-    _label(axis, points, titles, examples)
+    axis.autoscale_view()
+    axis.autoscale(False)
+    for index, title, right in _apart(points, titles, examples, picture is not None):
+        if picture is None:
+            _name(axis, points[index], title, right)
+        else:
+            _show(axis, points, index, title, right, picture(index))
+        axis.scatter(*points[index], s=26, facecolors="none", edgecolors=style.INK, linewidths=0.9)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
     figure.legend(
@@ -88,40 +105,55 @@ def embedding_map(
     return figure
 
 
-def _label(axis, points: np.ndarray, titles: list[str], examples: int) -> None:
-    """Titles at points far from each other, left out where they would cover another title."""
+def _apart(points: np.ndarray, titles: list[str], examples: int, framed: bool) -> Iterator[tuple[int, str, bool]]:
+    """Position, short title and side (right of its dot?) of points far from each other, none covering another."""
     lows, highs = points.min(axis=0), points.max(axis=0)
     scale = np.where(highs > lows, highs - lows, 1.0)
     taken: list[tuple[float, float, float, float]] = []
     for index in spread(points, 4 * examples):
-        title = shorten(titles[index], 12)
+        title = shorten(titles[index], 7 if framed else 9)
         if not title or len(taken) == examples:
             continue
         x, y = (points[index] - lows) / scale
-        right = x < 0.5
-        width, height = 0.03 + 0.019 * len(title), 0.055
-        box = (x if right else x - width, y, x + width if right else x, y + height)
+        right = bool(x < 0.5)
+        width, above, below = 0.03 + 0.019 * len(title), 0.055, 0.0
+        if framed:
+            width, above, below = max(width, THUMBNAIL[0] + 0.03), THUMBNAIL[1] / 2, THUMBNAIL[1] / 2 + 0.05
+        box = (x if right else x - width, y - below, x + width if right else x, y + above)
         if any(box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in taken):
             continue
         taken.append(box)
-        axis.annotate(
-            title,
-            points[index],
-            xytext=(7 if right else -7, 5),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            fontsize=8,
-            color=style.INK,
-            bbox={
-                "boxstyle": "round,pad=0.2",
-                "facecolor": "white",
-                "edgecolor": style.RULE,
-                "alpha": 0.88,
-                "linewidth": 0.6,
-            },
-            arrowprops={"arrowstyle": "-", "color": style.MUTED, "linewidth": 0.6},
-        )
-        axis.scatter(*points[index], s=26, facecolors="none", edgecolors=style.INK, linewidths=0.9)
+        yield int(index), title, right
+
+
+def _name(axis: Axes, point: np.ndarray, title: str, right: bool) -> None:
+    """The title in a box beside its dot."""
+    axis.annotate(
+        title,
+        (point[0], point[1]),
+        xytext=(7 if right else -7, 5),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        fontsize=8,
+        color=style.INK,
+        bbox=_BOX,
+        arrowprops={"arrowstyle": "-", "color": style.MUTED, "linewidth": 0.6},
+    )
+
+
+def _show(axis: Axes, points: np.ndarray, index: int, title: str, right: bool, picture: np.ndarray) -> None:
+    """A frame beside its dot, the title below it."""
+    (x, y), (width, height) = points[index], THUMBNAIL * np.ptp(points, axis=0)
+    left = x + 0.2 * width if right else x - 1.2 * width
+    axis.plot([x, left if right else left + width], [y, y], color=style.MUTED, linewidth=0.6, zorder=1)
+    frame = axis.inset_axes((left, y - height / 2, width, height), transform=axis.transData)
+    frame.imshow(picture, interpolation="none")  # as it is, not drawn again at the figure's own resolution
+    frame.set(xticks=[], yticks=[])
+    frame.spines[:].set(visible=True, color=style.INK, linewidth=0.7)
+    frame.set_xlabel(title, fontsize=7.5, labelpad=3, bbox=_BOX)
+
+
+_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": style.RULE, "alpha": 0.88, "linewidth": 0.6}
 
 
 def shorten(text: str, length: int) -> str:

@@ -15,7 +15,16 @@ from lib.evaluation.calibration import BINS, calibration
 from lib.evaluation.metrics import mean_f1
 from lib.recipes.job import Job
 from lib.recipes.plan import Plan
-from lib.reporting import examples, figures_classes, figures_scores, formats, gather, predictions, tables_classes
+from lib.reporting import (
+    confusion_tree,
+    examples,
+    figures_classes,
+    figures_scores,
+    formats,
+    gather,
+    predictions,
+    tables_classes,
+)
 from lib.reporting.pages_data import scored_job
 from lib.reporting.predictions import ClassPredictions
 from lib.reporting.site import Site
@@ -130,7 +139,7 @@ def _mistakes(site: Site, name: str, result: ClassPredictions, store: Store, tre
     level1 = tree.level1_of_level2
     found = longtail.wrong_answers(result.truth, result.predicted, level1)
     if not found["wrong"]:
-        return {"wrong": None, "siblings": None, "between": None}
+        return {"wrong": None, "siblings": None, "between": None, "tree": None}
     wrong = result.predicted != result.truth
     mistakes = ClassPredictions(result.rows[wrong], result.logits[wrong], result.truth[wrong])
     matrix, names = examples.upper_confusion(mistakes, store)
@@ -138,6 +147,7 @@ def _mistakes(site: Site, name: str, result: ClassPredictions, store: Store, tre
     pairs.insert(0, "parent", tree.level1_names[level1[pairs["a"]]])
     ids = np.array(tree.ids)
     pairs = pairs.assign(a=ids[pairs["a"]], b=ids[pairs["b"]])
+    hung, ways = confusion_tree.branches(result, tree), confusion_tree.ways(result, tree)
     told = {
         "wrong": formats.count(found["wrong"]),
         "of": formats.share(wrong.mean()),
@@ -150,6 +160,15 @@ def _mistakes(site: Site, name: str, result: ClassPredictions, store: Store, tre
     }
     return {
         "wrong": told,
+        "tree": site.picture(
+            f"tree_{name}",
+            confusion_tree.confusion_tree(hung, ways),
+            f"The category tree with the answers of {name}: right, a sibling's or elsewhere by upper class, and arrows "
+            "from upper classes to those that their videos were given",
+            f"A branch is an upper class, the small number before its bar says how many classes are below it. Arrows: the "
+            f"{formats.count(min(len(ways), confusion_tree.ARROWS))} most frequent ways out of {formats.count(len(ways))} "
+            "from one branch to another; the wider, the more videos.",
+        ),
         "siblings": site.table(f"siblings_{name}", tables_classes.siblings(pairs, PAIRS)) if len(pairs) else None,
         "between": site.picture(
             f"between_{name}",

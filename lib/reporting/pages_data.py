@@ -12,7 +12,8 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, formats, gather, predictions, show, tables
+from lib.reporting import examples, formats, gather, pages_pairs, predictions, show, tables
+from lib.reporting.gallery import COUNT, gallery
 from lib.reporting.site import Picture, Site
 from lib.reporting.table import Column, Table
 from lib.runs import paths
@@ -140,11 +141,14 @@ def embedding_map(site: Site, plan: Plan, name: str) -> tuple[str, str]:
     """Write ``map_<recipe>``."""
     job = scored_job(plan, name)
     store = Store.open(job.corpus.store)
+    pictures = store.manifest["images"]
     what = "embeddings" if job.folder.embeddings.exists() else "class logits"
+    agree = examples.agreement(job.folder, store, COUNT)
     picture = site.picture(
         f"map_{name}",
         show.embedding_map(job.folder, store),
-        f"Videos of {store.path.name} in the space of {name}, coloured by upper-level category, some with their title",
+        f"Videos of {store.path.name} in the space of {name}, coloured by upper-level category, some with their title"
+        + (" and a frame" if pictures else ""),
         f"{what.capitalize()} of {name}, seed {job.seed}: principal components, then t-SNE. "
         "Colour: upper-level category. Distances between far groups mean nothing.",
     )
@@ -156,7 +160,14 @@ def embedding_map(site: Site, plan: Plan, name: str) -> tuple[str, str]:
         system=name,
         what=what,
         map=picture,
-        neighbours=site.table(f"neighbours_{name}", show.neighbours(job.folder, store)),
+        pictures=pictures,
+        neighbours=gallery(site, name, job.folder, store)
+        if pictures
+        else site.table(f"neighbours_{name}", show.neighbours(job.folder, store)),
+        count=formats.count(COUNT),
+        videos=formats.count(agree["videos"]),
+        share=formats.share(agree["share"]),
+        chance=formats.share(agree["chance"]),
     )
     return name, f"map_{name}.md"
 
@@ -189,6 +200,7 @@ def errors(site: Site, plan: Plan, name: str) -> tuple[str, str]:
             "the dotted line is over everything.",
         ),
         "worst": site.table(f"worst_{name}", show.worst(run, store)),
+        "pairs": pages_pairs.sections(site, name, job, store) if is_pairs else None,
         "confused": None if is_pairs else site.table(f"confused_{name}", examples.confused(run, store)),
     }
     site.page(

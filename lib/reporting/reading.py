@@ -70,7 +70,7 @@ def sentences(answer: Answer) -> list[str]:
     lines = []
     for row in dicts(answer.comparisons):
         line = (
-            f"On {row['recipe']}, `{row['arm']}` against `{answer.spec.against.get(row['arm'], answer.spec.reference)}`: **{row['verdict']}**. "
+            f"On {row['recipe']}, `{row['arm']}` against `{answer.spec.compared_with(row['arm'])}`: **{row['verdict']}**. "
             f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
         )
         if not seen(row["verdict"]) and pd.notna(row["detectable"]):

@@ -22,6 +22,7 @@ from lib.reporting import (
     figures_space,
     figures_training,
     formats,
+    frames,
     gather,
     pages_questions,
     predictions,
@@ -42,6 +43,7 @@ from lib.reporting.slicing import slice_scores
 from lib.reporting.table import Column, Table
 from lib.runs.folder import RunFolder
 
+MAP_SIDE = 48  # pixels of a frame on the embedding map
 PARTS = {"unseen": tables.NEW_VIDEOS, "seen": "seen videos"}
 
 
@@ -171,13 +173,25 @@ def neighbours(run: RunFolder, store: Store | Path | str, queries: int = 5, coun
 
 
 def embedding_map(run: RunFolder, store: Store | Path | str) -> Figure:
-    """Videos of the run seen from above (PCA, then t-SNE), coloured by upper-level category, some with their title."""
+    """Videos of the run seen from above (PCA, then t-SNE), coloured by upper-level category.
+
+    Some carry their title, and a frame if the corpus has pictures.
+    """
     opened = examples.opened(store)
     rows, vectors = predictions.vectors(run)
+    if opened.manifest["images"]:  # a video may lack them all the same
+        seen = opened.n_images[rows] > 0
+        rows, vectors = rows[seen], vectors[seen]
     chosen = figures_space.sample(rows)
     videos = [opened.video(int(row), frames=False) for row in rows[chosen]]
-    groups = [examples.upper_category(video.category) for video in videos]
-    return figures_space.embedding_map(figures_space.layout(vectors[chosen]), groups, [video.title for video in videos])
+    return figures_space.embedding_map(
+        figures_space.layout(vectors[chosen]),
+        [examples.upper_category(video.category) for video in videos],
+        [video.title for video in videos],
+        picture=(lambda place: frames.few_colours(frames.thumbnail(opened, rows[chosen[place]], MAP_SIDE)))
+        if opened.manifest["images"]
+        else None,
+    )
 
 
 def teacher_student(run: RunFolder, teacher: RunFolder) -> Figure:

@@ -31,7 +31,7 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str, float
     if predictions.kind(run) == "pairs":
         result = predictions.of_pairs(run)
         rows = [
-            _row(by, name, *_spearman(result.cosine[mask], result.score[mask]))
+            _row(by, name, *spearman_with_interval(result.cosine[mask], result.score[mask]))
             for by, name, mask in _of_pairs(result, store)
         ]
         return _frame(rows), "spearman", spearman(result.cosine, result.score)
@@ -136,7 +136,7 @@ def _groups(by: str, names: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]
             yield by, str(name), names == name
 
 
-def _spearman(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, float, float, float]:
+def spearman_with_interval(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, float, float, float]:
     """Fisher's transform with the standard error of Fieller, Hartley and Pearson (1957), 1.03 / sqrt(n - 3)."""
     n, value = len(truth), spearman(predicted, truth)
     half = Z * 1.03 / np.sqrt(n - 3)

@@ -9,7 +9,7 @@ import pytest
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1
-from lib.reporting import check, pages_classes, pages_data, predictions
+from lib.reporting import check, confusion_tree, pages_classes, pages_data, predictions, style
 from lib.reporting.predictions import ClassPredictions
 from lib.reporting.site import Site
 from lib.reporting.slicing import missing_scores
@@ -115,3 +115,44 @@ def test_page_without_a_mistake_says_so(world, tmp_path, monkeypatch, result):
     site = Site(tmp_path / "out", [("home", "index.html")])
     pages_classes.classes(site, world, NAME)
     assert "No answer is wrong." in (site.finish() / f"classes_{NAME}.md").read_text(encoding="utf-8")
+    assert not (tmp_path / "out" / "figures" / f"tree_{NAME}.svg").exists()
+
+
+def hung(truth: list[int], given: list[int], names: list[str]) -> tuple[ClassPredictions, CategoryTree]:
+    return ClassPredictions(np.arange(len(truth)), np.eye(len(names))[given], np.array(truth)), CategoryTree(names)
+
+
+def test_branches_and_ways_by_hand():
+    """Under 00: two right, one a sibling's, one put under 02, which has no video; 01 has neither a video nor an answer."""
+    made = hung([0, 1, 0, 1, 4], [0, 1, 1, 3, 0], ["0000", "0001", "0100", "0200", "0300"])
+    frame = confusion_tree.branches(*made)
+    assert frame["branch"].tolist() == ["00", "02", "03"] and frame["classes"].tolist() == [2, 1, 1]
+    columns = ["videos", "right", "sibling", "elsewhere", "received"]
+    assert frame[columns].to_numpy().tolist() == [[4, 2, 1, 1, 1], [0, 0, 0, 0, 1], [1, 0, 0, 1, 0]]
+    ways = confusion_tree.ways(*made)
+    assert ways.to_numpy().tolist() == [["00", "02", 1], ["03", "00", 1]]
+
+
+def test_ways_come_most_frequent_first():
+    ways = confusion_tree.ways(*hung([0, 0, 1, 1], [1, 1, 0, 2], ["0000", "0100", "0200"]))
+    assert ways.to_numpy().tolist() == [["00", "01", 2], ["01", "00", 1], ["01", "02", 1]]
+
+
+def test_tree_agrees_with_the_sentence_above_it(site, result, world):
+    store = Store.open(pages_data.scored_job(world, NAME).corpus.store)
+    tree = CategoryTree(store.manifest["categories"])
+    frame, told = confusion_tree.branches(result, tree), (site / f"classes_{NAME}.md").read_text(encoding="utf-8")
+    assert frame["videos"].sum() == len(result.truth) and frame["received"].sum() == frame["elsewhere"].sum()
+    assert (frame["right"] + frame["sibling"] + frame["elsewhere"] == frame["videos"]).all()
+    assert f"Of these {frame['sibling'].sum()} stay" in told and f"other {frame['elsewhere'].sum()} miss" in told
+    assert frame["elsewhere"].sum() == confusion_tree.ways(result, tree)["videos"].sum()
+    assert f"figures/tree_{NAME}.svg" in told
+
+
+def test_tree_is_drawn_the_same_twice_and_without_a_wrong_way():
+    for made in (hung([0, 1, 2], [1, 0, 1], ["0000", "0001", "0100"]), hung([0], [0], ["0000"])):
+        draw = [
+            style.svg(confusion_tree.confusion_tree(confusion_tree.branches(*made), confusion_tree.ways(*made)))
+            for _ in range(2)
+        ]
+        assert draw[0] == draw[1]

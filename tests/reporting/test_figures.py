@@ -11,6 +11,7 @@ from lib.evaluation.calibration import reliability
 from lib.reporting import (
     figures_classes,
     figures_compare,
+    figures_data,
     figures_scores,
     figures_space,
     figures_system,
@@ -171,3 +172,23 @@ def test_stages_are_told_in_words():
         "stage pretrain on videos with 2 × TagFocal, MaskedTokens; stage finetune on pairs with CosineRegression, "
         "from pretrain; stage distill on pairs with SoftSimilarity, from pretrain, taught by finetune"
     )
+
+
+def test_cost_numbers_only_what_nothing_cheaper_beats():
+    rows = [("a finetune", 10, 0.2), ("b finetune", 30, 0.5), ("b distill", 40, 0.4), ("c finetune", 40, 0.5)]
+    frame = pd.DataFrame(rows, columns=["label", "seconds", "score"]).assign(low=np.nan, high=np.nan)
+    assert figures_compare.on_front(frame).tolist() == [True, True, False, False]
+    legend = figures_compare.cost_against_score(frame.iloc[::-1], "spearman").legends[0]
+    told = [text.get_text() for text in legend.get_texts()]
+    assert told == ["1  a finetune", "2  b finetune", "others of b", "others of c"]
+
+
+def test_equal_cost_and_score_are_both_on_the_front():
+    assert figures_compare.on_front(pd.DataFrame({"seconds": [1, 1], "score": [0.5, 0.5]})).all()
+
+
+def test_long_curves_are_thinned_and_short_ones_are_not():
+    for sizes, drawn in ((pd.Series(np.arange(5000, 0, -1)), 300), (pd.Series([3, 2, 1]), 3)):
+        for figure in (figures_data.long_tail(sizes, "tag"), figures_data.components(sizes)):
+            x, y = (np.asarray(values) for values in figure.axes[0].lines[0].get_data())
+            assert len(x) <= drawn and x[0] == 1 and x[-1] == len(sizes) and y[-1] == sizes.iloc[-1]

@@ -115,6 +115,10 @@ class Ablation(Spec):
     discussion: str = ""
     discussion_digest: str = ""  # of the numbers the discussion was written for
 
+    def compared_with(self, arm: str) -> str:
+        """The arm that another is compared with."""
+        return self.against.get(arm, self.reference)
+
     @model_validator(mode="after")
     def reference_is_an_arm(self) -> Ablation:
         if self.reference not in self.arms:
