@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from lib.reporting.agreement import processor
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -21,11 +23,7 @@ def device_name(device: str = "cpu") -> str:
     """The card, or the processor as the operating system calls it, with the cores and threads in use."""
     if device == "cuda":
         return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (found := re.search(r"model name\s*: (.+)", cpuinfo.read_text())):
-        name = found[1].strip()
-    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} thread"
+    return f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread"
 
 
 def seconds(work: Callable[[], int], device: str = "cpu") -> float:

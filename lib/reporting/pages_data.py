@@ -12,7 +12,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Recipe
-from lib.reporting import examples, formats, gather, pages_pairs, predictions, show, tables
+from lib.reporting import agreement, examples, formats, gather, pages_pairs, predictions, show, tables
 from lib.reporting.gallery import COUNT, gallery
 from lib.reporting.site import Picture, Site
 from lib.reporting.table import Column, Table
@@ -227,6 +227,7 @@ def provenance(site: Site, plan: Plan, runs: pd.DataFrame) -> tuple[str, str]:
         "commits": ", ".join(sorted(runs["commit"].unique())),
         "uncommitted changes": "yes" if runs["dirty"].any() else "no",
         "devices": ", ".join(sorted(runs["device"].unique())),
+        "processor": agreement.processor(),
         "platforms": ", ".join(sorted(map(str, runs["platform"].unique()))),
         "python": ", ".join(sorted(map(str, runs["python"].unique()))),
         "torch": ", ".join(sorted(map(str, runs["torch"].unique()))),
@@ -241,7 +242,7 @@ def provenance(site: Site, plan: Plan, runs: pd.DataFrame) -> tuple[str, str]:
         "Provenance",
         eyebrow=f"{plan.scale} scale",
         mixed=gather.mixed(runs),
-        facts=table,
+        facts=site.table("provenance", table),
         runs=site.table("runs", tables.provenance(runs)),
     )
     return "Provenance", "provenance.md"

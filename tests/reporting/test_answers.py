@@ -23,7 +23,7 @@ def test_paired_difference_and_interval_by_hand(world):
     found = answer(world, "ema")
     arm, reference = ([score(job) for job in found.jobs["aiac_rank1", name]] for name in ("with", "without"))
     differences = np.subtract(arm, reference)
-    half = stats.sem(differences) * stats.t.ppf(0.975, 2)
+    half = stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1)
     row = found.comparisons.set_index("recipe").loc["aiac_rank1"]
     assert row["difference"] == pytest.approx(differences.mean())
     assert (row["low"], row["high"]) == pytest.approx((differences.mean() - half, differences.mean() + half))

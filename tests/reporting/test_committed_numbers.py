@@ -1,7 +1,10 @@
-"""The committed report is what the code makes: one of its runs, made again, gives the committed score."""
+"""The committed report is what the code makes: one run made again gives its score; all runs, where they are, all tables."""
 
 from __future__ import annotations
 
+import io
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,10 @@ from lib.data.store import Store
 from lib.features import sets
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
+from lib.reporting.agreement import differences, tolerance
+from lib.reporting.pages import render
 from lib.runs import paths
+from lib.runs.folder import MissingRun
 from lib.stages import corpus
 from lib.stages.run import run
 
@@ -41,3 +47,22 @@ def test_a_committed_score_comes_out_again() -> None:
     row = board[(board["recipe"] == job.recipe) & (board["arm"] == "base")].iloc[0]
     committed = float(str(row["scores"]).split()[0])
     assert score == pytest.approx(committed, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_runs_of_this_clone_give_the_committed_tables(tmp_path: Path) -> None:
+    """After ``make reproduce``, whatever it has put in the place of the committed report since."""
+    if not (paths.PROJECT / "runs" / "laptop" / "plan.json").exists():
+        pytest.skip("no runs here: `make reproduce` makes them")
+    try:
+        made = render("laptop", out=str(tmp_path / "made")).parent
+    except MissingRun as missing:
+        pytest.skip(f"not all runs are here, `make reproduce` makes them: {missing}")
+    archive = subprocess.run(
+        ["git", "archive", "HEAD", "reports/laptop/tables"], cwd=paths.PROJECT, capture_output=True, check=True
+    )
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(tmp_path, filter="data")
+    committed = tmp_path / "reports" / "laptop"
+    found = differences(made, committed, tolerance(committed))
+    assert found.empty, found.to_string()
