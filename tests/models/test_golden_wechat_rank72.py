@@ -141,7 +141,8 @@ def test_optimizer_groups(finetune):
 
 def test_frame_encoder():
     """The original's Swin-T is timm's, name by name but for where the reduction between two stages stands."""
-    timm = pytest.importorskip("timm")
+    import timm
+
     case = load_case("rank72/swin_tiny")
     swin = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, num_classes=0).eval()
     load_renamed(swin, case.weights, SWIN)

@@ -48,7 +48,8 @@ def test_other_seed_other_content(twins: dict[str, Path], track: str, tmp_path: 
 
 def test_tfrecords_by_an_independent_reader(twins: dict[str, Path]):
     """The ``tfrecord`` package finds official keys, 63-bit ids as text, frames 1536 wide and tags of the list."""
-    tfrecord = pytest.importorskip("tfrecord")
+    import tfrecord
+
     seen: set[str] = set()
     listed = {int(line) for line in (twins["pairs"] / "tag_list.txt").read_text().split()}
     for file in sorted(twins["pairs"].glob("*/*.tfrecords")):
