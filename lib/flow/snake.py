@@ -98,6 +98,7 @@ def start(words: list[str], out: Path, err: Path) -> int:
         die_with_parent(parent)
         sys.argv = ["snakemake", *words]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(paths.PROJECT), os.environ.get("PYTHONPATH")]))
+        look_only_when_something_happened()
         snakemake.cli.main(words)
         status = 0
     except SystemExit as ending:
@@ -110,3 +111,13 @@ def start(words: list[str], out: Path, err: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def look_only_when_something_happened() -> None:
+    """Snakemake's scheduler sets itself an alarm at every look, which brings a further look and alarm: with every finished job
+    they become more, and after some hundred jobs they take a fifth of a core. The alarms serve a limit of jobs a second that
+    is never reached here; a job that ends wakes the scheduler by itself."""
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    if hasattr(JobScheduler, "_schedule_reevalutation"):
+        JobScheduler._schedule_reevalutation = lambda self, delay: None
