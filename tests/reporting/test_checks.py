@@ -28,7 +28,7 @@ def answered(name: str, verdicts: list[str]) -> Answer:
 
 def test_how_many_false_verdicts_are_allowed():
     """Of 20 at 2.5 % each way: none with 60 %, at most one with 91 %, at most two with 99 %."""
-    assert [pages_checks.allowed(arms) for arms in (1, 2, 20, 200)] == [0, 1, 2, 9]
+    assert [pages_checks.allowed(arms) for arms in (1, 2, 20, 200)] == [0, 0, 2, 9]
 
 
 @pytest.mark.parametrize(("helps", "hurts", "passed"), [(0, 0, True), (2, 2, True), (3, 0, False), (0, 3, False)])

@@ -34,10 +34,12 @@ def test_every_page_is_valid_and_opens_offline(report):
 def test_every_page_has_its_markdown_twin_and_the_expected_pages_exist(report, world):
     names = {path.stem for path in report.glob("*.html")}
     assert names == {path.stem for path in report.glob("*.md")}
-    expected = {"index", "claims", "contradictions", "provenance", "corpus_twin_pairs", "corpus_twin_classes"}
+    expected = {"index", "checks", "claims", "contradictions", "provenance"}
+    expected |= {"corpus_twin_pairs", "corpus_twin_classes", "corpus_twin_pixels"}
     expected |= {f"{kind}_{recipe}" for kind in ("recipe", "map", "errors") for recipe in world.systems}
     expected |= {"classes_wechat_baseline"}
-    expected |= {f"ablation_{name}" for name in world.ablations} | {f"ensemble_{name}" for name in world.ensembles}
+    expected |= {f"ablation_{name}" for name, asked in world.ablations.items() if not asked.check}
+    expected |= {f"ensemble_{name}" for name in world.ensembles}
     assert names == expected
 
 
@@ -59,7 +61,7 @@ def test_front_page_shows_score_interval_oracle_and_published(report):
     assert f"<strong>{row['score']:.3f}</strong>" in front
     assert f"{row['low']:.3f} to {row['high']:.3f}" in front and f">{row['oracle']:.3f}<" in front
     assert "0.886 / 0.836" in front
-    assert front.index("Which trick is worth what") < front.index("helps") < front.index('id="scores"')
+    assert front.index("Which trick is worth what") < front.index("95 % interval") < front.index('id="scores"')
 
 
 def test_question_page_says_what_its_csv_says(report):
