@@ -19,6 +19,9 @@ from lib.recipes.specs import Ablation, Claims, Contradictions, EnsembleSpec, Re
 from lib.runs import paths
 
 
+TEMPLATES = paths.PROJECT / "lib" / "reporting" / "templates"  # no modules, so no digest of code covers them
+
+
 @dataclass(frozen=True)
 class Task:
     """One step of the workflow: a notebook with parameters, or a command; files in, files out."""
@@ -343,6 +346,7 @@ class Plan:
                 [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
                 [[asked.discussion, asked.discussion_digest] for asked in self.ablations.values()],
                 code_digest(["lib.reporting.pages"]),
+                [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.iterdir()) if file.is_file()],
                 [load(Recipe, name).model_dump(mode="json") for name in self.systems],
             ]
         )

@@ -79,6 +79,13 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     return site.finish() / "index.html"
 
 
+def seeds(plan: Plan) -> str:
+    """How many seeds an arm has: those of the scale, and those of the headline questions where they are more."""
+    most = max((len(plan.seeds_of(name)) for name in plan.ablations), default=0)
+    more = f", {most} for the headlines" if most > len(plan.seeds) else ""
+    return formats.plural(len(plan.seeds), "seed") + more
+
+
 def navigation(plan: Plan) -> list[tuple[str, str]]:
     name = paths.world(plan.scale, plan.corpus)
     links = [(f"vidlab · {name}", "index.html"), ("Scores", "index.html#scores")]
@@ -117,9 +124,7 @@ def index(
         "index.md.j2",
         load(ReportSpec, "report").title,
         banner=gather.mixed(runs),
-        eyebrow=" · ".join(
-            [f"{plan.scale} scale", *(ref.label for ref in plan.corpora), formats.plural(len(plan.seeds), "seed")]
-        ),
+        eyebrow=" · ".join([f"{plan.scale} scale", *(ref.label for ref in plan.corpora), seeds(plan)]),
         advice=advice,
         summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])],
         tracks=tracks,
