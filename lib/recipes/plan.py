@@ -18,7 +18,6 @@ from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, Claims, Contradictions, EnsembleSpec, Recipe, ReportSpec, Scale
 from lib.runs import paths
 
-
 TEMPLATES = paths.PROJECT / "lib" / "reporting" / "templates"  # no modules, so no digest of code covers them
 
 

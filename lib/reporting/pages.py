@@ -79,7 +79,7 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     return site.finish() / "index.html"
 
 
-def seeds(plan: Plan) -> str:
+def seeds_told(plan: Plan) -> str:
     """How many seeds an arm has: those of the scale, and those of the headline questions where they are more."""
     most = max((len(plan.seeds_of(name)) for name in plan.ablations), default=0)
     more = f", {most} for the headlines" if most > len(plan.seeds) else ""
@@ -124,7 +124,7 @@ def index(
         "index.md.j2",
         load(ReportSpec, "report").title,
         banner=gather.mixed(runs),
-        eyebrow=" · ".join([f"{plan.scale} scale", *(ref.label for ref in plan.corpora), seeds(plan)]),
+        eyebrow=" · ".join([f"{plan.scale} scale", *(ref.label for ref in plan.corpora), seeds_told(plan)]),
         advice=advice,
         summaries=[reading.track_summary(t["metric"], t["rows"]) for t in tracks if len(t["rows"])],
         tracks=tracks,
