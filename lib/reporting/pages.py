@@ -164,7 +164,7 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
             f"forest_{metric}",
             figures_compare.forest(forest, metric),
             pages_questions.forest_alt(forest, metric),
-            f"{name}: all questions at once. Line: 95 % interval of the paired difference. Diamond: what was claimed.",
+            f"{name}: all questions at once. {pages_questions.FOREST} Diamond: what was claimed.",
         )
     return result
 

@@ -68,7 +68,7 @@ def checks(site: Site, plan: Plan, answers: Sequence[Answer], notebooks: dict[st
                     f"forest_{answer.name}",
                     figures_compare.forest(forest, answer.frame["metric"].iloc[0]),
                     pages_questions.forest_alt(forest, answer.frame["metric"].iloc[0]),
-                    "Line: 95 % interval of the paired difference.",
+                    pages_questions.FOREST,
                 ),
                 "table": site.table(f"check_{answer.name}", tables.question(answer)),
                 "notebook": notebooks.get(where),

@@ -15,6 +15,8 @@ from lib.reporting.rows import named
 from lib.reporting.site import Site
 from lib.reporting.table import Column, Table
 
+FOREST = "Line: 95 % interval of the paired difference."
+
 
 def forest_rows(answer: Answer, named: bool = False) -> pd.DataFrame:
     """Rows of ``figures_compare.forest``; ``named`` puts the question into the label where many are drawn at once."""
@@ -45,7 +47,7 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
             f"forest_{name}",
             figures_compare.forest(forest, metric),
             forest_alt(forest, metric),
-            "Line: 95 % interval of the paired difference. Diamond: what was claimed.",
+            FOREST + (" Diamond: what was claimed." if forest["claimed"].notna().any() else ""),
         ),
         claims=spec.claimed,
         about=spec.about.strip(),
