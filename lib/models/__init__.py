@@ -3,6 +3,7 @@
 A sixth, images, is filled where the model encodes pictures itself.
 """
 
+from lib.models.bags import MeanFrames, NgramBag
 from lib.models.cross_modal import CrossModal
 from lib.models.cross_modal_encoder import CrossModalEncoder
 from lib.models.cross_transformer import CrossTransformer
@@ -46,8 +47,10 @@ __all__ = [
     "InceptionFrames",
     "InceptionWords",
     "MatchPooled",
+    "MeanFrames",
     "MeanPool",
     "NextVladFrames",
+    "NgramBag",
     "Projection",
     "RecurrentWords",
     "SingleStream",
