@@ -54,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
         default="features",
         help="what the frames of a video are written as (pairs: features only)",
     )
+    generate.add_argument(
+        "--blank-start",
+        type=int,
+        metavar="FRAMES",
+        help="plant an effect: so many frames at the start of every video show another one (pairs only; default: none)",
+    )
+    generate.add_argument(
+        "--blank-titles",
+        type=float,
+        metavar="SHARE",
+        help="share of the videos whose title says nothing of them (pairs only; default: as in the real corpus)",
+    )
     generate.add_argument("--out", type=Path, required=True, help="an empty or new folder")
     generate.set_defaults(run=_generate)
 
@@ -117,9 +129,12 @@ def _generate(options: argparse.Namespace) -> None:
             seed=options.seed,
             pairs=options.pairs,
             frames=options.frames,
+            blank_start=options.blank_start,
+            blank_titles=options.blank_titles,
         )
     except ValueError as error:  # each names its argument
-        raise CommandError(f"--{error}") from None
+        name, *rest = str(error).partition(":")
+        raise CommandError(f"--{name.replace('_', '-')}{''.join(rest)}") from None
     print(f"written: {shown(options.out)}; next: python -m lib corpus import {options.out} --out <store>")
 
 

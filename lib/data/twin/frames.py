@@ -36,6 +36,7 @@ class Camera:
         noise_y, noise_x: how blurred the view of what is shown and of what is told is.
         leak: how much of what is told can be seen.
         blank: share of videos whose frames show another video.
+        blank_start: frames at the start of every video that show another video, in a shot found nowhere else.
     """
 
     def __init__(
@@ -47,15 +48,10 @@ class Camera:
         noise_x: float = 1.2,
         leak: float = 0.30,
         blank: float = 0.0,
+        blank_start: int = 0,
     ):
-        self.world, self.dim, self.leak, self.noise_y, self.noise_x, self.blank_share = (
-            world,
-            dim,
-            leak,
-            noise_y,
-            noise_x,
-            blank,
-        )
+        self.world, self.dim, self.leak, self.noise_y, self.noise_x = world, dim, leak, noise_y, noise_x
+        self.blank_share, self.blank_start = blank, blank_start
         rng, norm = stream(world.seed, "camera"), np.sqrt(1 + leak**2)
         scales = (
             (2 * DIM, MEANING / norm),
@@ -117,16 +113,21 @@ class Camera:
         )
         shows = (uniform(seed, "key shot", key) < KEY_SHOT) | (number == 0)
         filler = self.filler[integers(seed, "filler", key, 1)[:, 0] % FILLERS]
-        meaning = np.where(shows[:, None], self._view(rows)[owner], filler)
+        meaning = np.where(shows[:, None], self._view(rows, self.blank(rows))[owner], filler)[shot]
+        code = code[shot]
+        if self.blank_start:
+            early = position < self.blank_start
+            meaning[early] = self._view(rows, np.ones(len(rows), bool))[of[early]]
+            code[early] = normals(seed, "shot of the start", rows, SHOT_CODE)[of[early]]
         own = normals(seed, "video code", rows, VIDEO_CODE)
         return np.concatenate(
-            [meaning[shot], own[of], code[shot], normals(seed, "frame", rows[of] * MOST + position, FRAME_CODE)], axis=1
+            [meaning, own[of], code, normals(seed, "frame", rows[of] * MOST + position, FRAME_CODE)], axis=1
         )
 
-    def _view(self, rows: np.ndarray) -> np.ndarray:
-        """The blurred (y, leak x) that key shots show, float32 [n, 48]."""
+    def _view(self, rows: np.ndarray, blank: np.ndarray) -> np.ndarray:
+        """The blurred (y, leak x) that key shots show, of another video where ``blank`` [n], float32 [n, 48]."""
         seed, world = self.world.seed, self.world
-        shown = np.where(self.blank(rows), integers(seed, "shows another", rows, 1)[:, 0] % world.n, rows)
+        shown = np.where(blank, integers(seed, "shows another", rows, 1)[:, 0] % world.n, rows)
         scale = np.float32(DIM**-0.5)
         y = unit(world.y(shown) + self.noise_y * scale * normals(seed, "blur y", rows, DIM))
         x = unit(world.x(shown) + self.noise_x * scale * normals(seed, "blur x", rows, DIM))

@@ -34,6 +34,8 @@ class PairTwin:
 
     Args:
         pairs: labelled pairs, about; small numbers of stars and queries are rounded.
+        blank_start: frames at the start of every video that say nothing of it; None as 0, without a column of the truth.
+        blank_titles: share of videos whose title carries nothing specific; None for that of real titles.
 
     Attributes:
         world, tagger, annotators, writer, camera: answer for any rows.
@@ -44,8 +46,17 @@ class PairTwin:
         ValueError: the pairs need more videos.
     """
 
-    def __init__(self, videos: int, seed: int, pairs: int):
+    def __init__(
+        self,
+        videos: int,
+        seed: int,
+        pairs: int,
+        *,
+        blank_start: int | None = None,
+        blank_titles: float | None = None,
+    ):
         self.seed = seed
+        self.names = [*EFFECTS, "uninformative_start"] if blank_start is not None else EFFECTS
         self.world = world = World(seed, videos, facts("aiac2021")["category_counts"]["level2"], PAIRS)
         pool = populate(world, pairs)
         if world.n > videos:
@@ -59,8 +70,9 @@ class PairTwin:
         self.paired[self.i] = self.paired[self.j] = True
         self.ids = make_ids(stream(seed, "ids"), world.n)
         self.tagger, self.annotators = Tagger(world, self.paired), Annotators(world)
-        self.writer = texts.Writer(world, Lexicon(world), texts.Style())
-        self.camera = Camera(world, DIM)
+        style = texts.Style() if blank_titles is None else texts.Style(uninformative=blank_titles)
+        self.writer = texts.Writer(world, Lexicon(world), style)
+        self.camera = Camera(world, DIM, blank_start=blank_start or 0)
 
     def annotation(self, name: str) -> np.ndarray:
         """Scores of another round of annotators."""
@@ -77,22 +89,24 @@ class PairTwin:
     def effects(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """bool [n] per planted effect."""
         world = self.world
-        return {
+        found = {
             "uninformative_title": self.writer.blank(rows), "careless_tags": self.tagger.careless(rows),
             "wrong_category": self.annotators.classes(rows) != world.cls[rows], "reupload": world.source[world.footage[rows]] != rows,
             "speech_missing": texts.asr_lengths(self.seed, rows) == 0,
+            "uninformative_start": np.full(len(rows), self.camera.blank_start > 0),
         }  # fmt: skip
+        return {name: found[name] for name in self.names}
 
 
-def write(out: Path, *, videos: int, seed: int, pairs: int, progress: bool) -> dict[str, Any]:
-    """Write the corpus into an empty folder; returns what twin.json says."""
-    twin = PairTwin(videos, seed, pairs)
-    world, parts = twin.world, twin.parts()
+def write(out: Path, *, progress: bool, **arguments: Any) -> dict[str, Any]:
+    """Write the corpus that a PairTwin of the arguments is into an empty folder; returns what twin.json says."""
+    twin = PairTwin(**arguments)
+    world, seed, parts = twin.world, twin.seed, twin.parts()
     number = stream(seed, "tag numbers").permutation(twin.tagger.count) + 10_000_000
     used = np.zeros(twin.tagger.count, np.int64)
     with (
         tqdm(total=world.n, desc="generate videos", unit="video", disable=not progress) as bar,
-        TruthFile(out / "truth_videos.arrow", world, EFFECTS) as truth,
+        TruthFile(out / "truth_videos.arrow", world, twin.names) as truth,
     ):
 
         def examples(part: str, rows: np.ndarray) -> Iterator[dict]:

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from lib.data.twin import classes
 from lib.data.twin import pairs as pair_corpus
+from lib.data.twin.frames import MOST
 from lib.runs.files import replace_folder, write_json
 from lib.runs.paths import shown
 
@@ -28,6 +29,8 @@ def generate(
     pairs: int | None = None,
     frames: str = "features",
     parts: dict[str, float] | None = None,
+    blank_start: int | None = None,
+    blank_titles: float | None = None,
     progress: bool = True,
 ) -> None:
     """Write a twin; the same arguments give the same bytes.
@@ -40,7 +43,8 @@ def generate(
     ``truth_videos.arrow``. ``classes`` (WeChat 2022): ``annotations/<part>.json``, ``zip_feats/<part>.zip``,
     ``zip_frames/<part>/<last 3 digits>/<id>.zip``; the truth is in ``truth.arrow``, a row per video. Truth per video is
     what ``lib.data.twin.files.TruthFile`` lists. ``twin.json`` holds seed, sizes, version of the model, score of an
-    oracle, share of videos with each planted effect, and every published statistic beside what this twin has.
+    oracle, share of videos with each planted effect, those ``asked`` for, and every published statistic beside what this
+    twin has.
 
     Args:
         out: a new or empty folder, or one that holds an earlier twin, which is replaced. Complete or not there at all.
@@ -50,6 +54,11 @@ def generate(
         frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
             "both"; pictures exist for classes only, as in the competitions.
         parts: share of each part of a class corpus; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
+        blank_start: plants an effect: so many frames at the start of every video show another one, 32 all there are. By
+            default none. Where it is given, frames of the whole video must tell more than its first ones, and the truth
+            has a column ``uninformative_start``. Only for track pairs.
+        blank_titles: share of the videos whose title carries nothing specific, by default as many as in a real corpus.
+            With 1.0 a planted effect of frames is not hidden by what titles tell. Only for track pairs.
         progress: show a bar.
 
     Raises:
@@ -70,6 +79,14 @@ def generate(
         share <= 0 for share in (parts or {}).values()
     ):
         raise ValueError(f"parts: positive shares of labeled, unlabeled, test_a, test_b, not {parts}")
+    plant = {"blank_start": blank_start, "blank_titles": blank_titles}
+    plant = {name: value for name, value in plant.items() if value is not None}
+    if plant and track != "pairs":
+        raise ValueError(f"{min(plant)}: effects are planted in the pair corpus only; leave it out or choose track pairs")
+    if blank_start is not None and blank_start not in range(MOST + 1):
+        raise ValueError(f"blank_start: a whole number of frames from 0 to {MOST}, not {blank_start}")
+    if blank_titles is not None and not 0 <= blank_titles <= 1:
+        raise ValueError(f"blank_titles: a share of the videos from 0 to 1, not {blank_titles}")
     if videos < LEAST[track]:
         raise ValueError(f"videos: at least {LEAST[track]} for track {track}, not {videos}")
     if pairs is not None and pairs < 1:
@@ -84,7 +101,8 @@ def generate(
         with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
             if track == "pairs":
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
-                about = pair_corpus.write(partial, videos=videos, seed=seed, pairs=wanted, progress=progress)
+                about = pair_corpus.write(partial, videos=videos, seed=seed, pairs=wanted, progress=progress, **plant)
+                about |= {"asked": plant} if plant else {}
             else:
                 shares = parts or classes.PARTS
                 about = classes.write(partial, videos=videos, seed=seed, parts=shares, frames=frames, progress=progress)

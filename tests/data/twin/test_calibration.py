@@ -76,7 +76,7 @@ def test_flagged_frames_say_nothing_of_their_video(class_twin):
     """Cosine of what the camera is shown with the truth: high unless flagged."""
     rows = np.arange(4000)
     blank = class_twin.camera.blank(rows)
-    view = class_twin.camera._view(rows)[:, :24]
+    view = class_twin.camera._view(rows, blank)[:, :24]
     agreement = (view * class_twin.world.y(rows)).sum(axis=1)
     assert agreement[~blank].mean() > 0.8 and abs(agreement[blank].mean()) < 0.15
 
