@@ -47,6 +47,16 @@ def test_a_planted_effect_must_be_found():
         assert not pages_checks.result(answered("planted", [verdict]))[0]
 
 
+def test_the_planted_effect_is_one_of_the_generator():
+    """All arms on a corpus that was asked to hide something, with the same training but for what is read of a title."""
+    groups = Plan.load("laptop").ablation_jobs("planted")
+    jobs = [job for arm in groups.values() for job in arm]
+    assert {arm for _, arm in groups} == {"without", "with"} and len({job.seed for job in jobs}) * 2 == len(jobs)
+    assert {"blank_start", "blank_titles"} <= set.intersection(*(set(job.corpus.arguments) for job in jobs))
+    assert {tuple(job.parents) for job in jobs} == {()} and len({job.stage_spec.model_dump_json() for job in jobs}) == 1
+    assert len({job.spec.features.text.length for job in jobs}) == 2
+
+
 def test_placebo_arms_are_compared_with_the_one_before(world):
     found = answer(world, "placebo")
     scores = {arm: group["score"].to_numpy() for arm, group in found.runs.groupby("arm")}

@@ -35,7 +35,7 @@ def test_every_page_has_its_markdown_twin_and_the_expected_pages_exist(report, w
     names = {path.stem for path in report.glob("*.html")}
     assert names == {path.stem for path in report.glob("*.md")}
     expected = {"index", "checks", "claims", "contradictions", "provenance"}
-    expected |= {"corpus_twin_pairs", "corpus_twin_classes", "corpus_twin_pixels"}
+    expected |= {"corpus_twin_pairs", "corpus_twin_planted", "corpus_twin_classes", "corpus_twin_pixels"}
     expected |= {f"{kind}_{recipe}" for kind in ("recipe", "map", "errors") for recipe in world.systems}
     expected |= {"classes_wechat_baseline"}
     expected |= {f"ablation_{name}" for name, asked in world.ablations.items() if not asked.check}

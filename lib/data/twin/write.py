@@ -54,9 +54,10 @@ def generate(
         frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
             "both"; pictures exist for classes only, as in the competitions.
         parts: share of each part of a class corpus; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
-        blank_start: plants an effect: so many frames at the start of every video show another one, 32 all there are. By
-            default none. Where it is given, frames of the whole video must tell more than its first ones, and the truth
-            has a column ``uninformative_start``. Only for track pairs.
+        blank_start: plants an effect: so many frames at the start of every video show another one; by default none. With 32,
+            the most a video has, nothing but text tells videos apart, so reading it must help; with fewer, frames of the
+            whole video must tell more than its first ones. Where it is given, the truth has a column
+            ``uninformative_start``. Only for track pairs.
         blank_titles: share of the videos whose title carries nothing specific, by default as many as in a real corpus.
             With 1.0 a planted effect of frames is not hidden by what titles tell. Only for track pairs.
         progress: show a bar.

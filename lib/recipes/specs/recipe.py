@@ -92,7 +92,7 @@ class Recipe(Spec):
     summary: str
     origin: Origin
     published: tuple[Published, ...] = ()
-    corpus: Literal["aiac2021", "wechat2022", "wechat2022_pictures"]  # a scale says which corpus that is
+    corpus: Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]  # a scale says which corpus that is
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
@@ -105,7 +105,7 @@ class Recipe(Spec):
     @property
     def track(self) -> str:
         """Of the corpora that fit: pairs or classes."""
-        return "pairs" if self.corpus == "aiac2021" else "classes"
+        return "pairs" if self.corpus.startswith("aiac2021") else "classes"
 
     @property
     def main_stages(self) -> list[str]:
