@@ -34,7 +34,7 @@ class PairTwin:
 
     Args:
         pairs: labelled pairs, about; small numbers of stars and queries are rounded.
-        blank_start: frames at the start of every video that say nothing of it; None as 0, without a column of the truth.
+        blank_start: frames at the start of every video that say nothing of it; None as 0 without a column of the truth.
         blank_titles: share of videos whose title carries nothing specific; None for that of real titles.
 
     Attributes:

@@ -54,9 +54,9 @@ def generate(
         frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
             "both"; pictures exist for classes only, as in the competitions.
         parts: share of each part of a class corpus; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
-        blank_start: plants an effect: so many frames at the start of every video show another one; by default none. With 32,
-            the most a video has, nothing but text tells videos apart, so reading it must help; with fewer, frames of the
-            whole video must tell more than its first ones. Where it is given, the truth has a column
+        blank_start: plants an effect: so many frames at the start of every video show another one; by default none.
+            With 32, the most a video has, nothing but text tells videos apart, so reading it must help; with fewer,
+            frames of the whole video must tell more than its first ones. Where it is given, the truth has a column
             ``uninformative_start``. Only for track pairs.
         blank_titles: share of the videos whose title carries nothing specific, by default as many as in a real corpus.
             With 1.0 a planted effect of frames is not hidden by what titles tell. Only for track pairs.
@@ -83,7 +83,7 @@ def generate(
     plant = {"blank_start": blank_start, "blank_titles": blank_titles}
     plant = {name: value for name, value in plant.items() if value is not None}
     if plant and track != "pairs":
-        raise ValueError(f"{min(plant)}: effects are planted in the pair corpus only; leave it out or choose track pairs")
+        raise ValueError(f"{min(plant)}: planted in the pair corpus only; leave it out or choose track pairs")
     if blank_start is not None and blank_start not in range(MOST + 1):
         raise ValueError(f"blank_start: a whole number of frames from 0 to {MOST}, not {blank_start}")
     if blank_titles is not None and not 0 <= blank_titles <= 1:

@@ -121,8 +121,8 @@ def test_silent_titles_never_name_their_story():
 @pytest.mark.parametrize(
     ("wish", "message"),
     [
-        ({"track": "classes", "blank_start": 4}, "blank_start: effects are planted in the pair corpus only"),
-        ({"track": "classes", "blank_titles": 0.0}, "blank_titles: effects are planted in the pair corpus only"),
+        ({"track": "classes", "blank_start": 4}, "blank_start: planted in the pair corpus only"),
+        ({"track": "classes", "blank_titles": 0.0}, "blank_titles: planted in the pair corpus only"),
         ({"track": "pairs", "blank_start": 33}, "blank_start: a whole number of frames from 0 to 32, not 33"),
         ({"track": "pairs", "blank_start": 2.5}, "blank_start: a whole number of frames from 0 to 32, not 2.5"),
         ({"track": "pairs", "blank_titles": -0.1}, "blank_titles: a share of the videos from 0 to 1, not -0.1"),
