@@ -67,8 +67,7 @@ class Plan:
         chosen = tuple(systems or report.recipes)
         if corpus:
             track = CorpusRef(corpus, scale).track
-            contest = {"pairs": "aiac2021", "classes": "wechat2022"}[track]
-            fitting = tuple(name for name in chosen if load(Recipe, name).corpus == contest)
+            fitting = tuple(name for name in chosen if load(Recipe, name).track == track)
             if systems and fitting != chosen:
                 raise RecipeError(
                     f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}"

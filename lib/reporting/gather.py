@@ -14,6 +14,7 @@ from lib.runs.files import read_json
 from lib.runs.paths import shown
 
 TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss and loss only say how pretraining went
+METRIC_OF = {"pairs": "spearman", "classes": "mean_f1"}  # track -> the metric its contest was decided by
 HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
@@ -23,7 +24,7 @@ def contest_metric(recipe: str) -> str:
     Raises:
         RecipeError: no such recipe.
     """
-    return "spearman" if load(Recipe, recipe).corpus == "aiac2021" else "mean_f1"
+    return METRIC_OF[load(Recipe, recipe).track]
 
 
 def metrics_of(job: Job) -> dict:

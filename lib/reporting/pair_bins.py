@@ -74,8 +74,7 @@ def tag_frequency(job: Job, store: Store, pairs: np.ndarray) -> np.ndarray:
 
     Counted over the videos whose tags the first stage of the job learned from; 0 for a video without known tags.
     """
-    while "init_from" in job.parents:
-        job = job.parents["init_from"]
+    job = _first_stage(job)
     starts, tags, _ = store.tags_csr()
     parts = [part for part in job.stage_spec.data.parts if part in store.parts]
     learned = np.repeat(np.isin(np.arange(len(store)), store.rows(*parts)), np.diff(starts))
@@ -84,6 +83,13 @@ def tag_frequency(job: Job, store: Store, pairs: np.ndarray) -> np.ndarray:
     own = [counts[tags[starts[row] : starts[row + 1]]] for row in unique]
     medians = np.array([np.median(found) if len(found) else 0.0 for found in own])
     return medians[place.reshape(pairs.shape)].min(axis=1)
+
+
+def _first_stage(job: Job) -> Job:
+    """Where the weights of a job come from in the end; the runs that a soup averages have one such stage in common."""
+    while started_from := [parent for role, parent in job.parents.items() if role.startswith("init_from")]:
+        job = started_from[0]
+    return job
 
 
 def equal_bins(values: np.ndarray, bins: int) -> np.ndarray:

@@ -83,6 +83,9 @@ def test_tag_frequency_counts_what_tags_were_learned_from(job, store):
     assert pair_bins.tag_frequency(job, store, pairs).tolist() == expected(("pointwise", "pairwise"))
     other = type(job).load("aiac_rank17", "finetune", scale="laptop")
     assert pair_bins.tag_frequency(other, store, pairs).tolist() == expected(("pointwise",))
+    souped = type(job).load("aiac_rank1", "finetune_soup", "soup.uniform", scale="laptop")
+    assert "init_from" not in souped.parents and "init_from_1" in souped.parents
+    assert pair_bins.tag_frequency(souped, store, pairs).tolist() == expected(("pointwise", "pairwise"))
 
 
 def test_figures_are_the_same_twice():
