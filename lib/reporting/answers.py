@@ -125,14 +125,15 @@ def _row(spec: Ablation, recipe: str, arm: str, runs: pd.DataFrame, reference: p
         "seconds": runs["seconds"].mean(),
     }
     if arm != spec.reference:
-        claims = [claim for claim in spec.claimed if claim.metric == metric]
+        claims = [claim for claim in spec.claimed if claim.metric == metric and claim.is_about(recipe, arm)]
         row |= paired(runs, reference, metric)
         row |= {"claimed": claims[0].value, "claimed_source": claims[0].source} if claims else {}
     return row
 
 
 def paired(runs: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str, Any]:
-    """Arm minus reference, seed by seed; ``detectable`` is what these seeds would have found four times out of five."""
+    """Arm minus reference, seed by seed; ``detectable`` is what these seeds would have found four times out of five, NaN
+    where they say nothing of it: one seed, or the same difference with every seed."""
     both = runs.merge(reference, on="pair", suffixes=("", "_reference"), validate="one_to_one")
     arm, base = both["score"].to_numpy(), both["score_reference"].to_numpy()
     found = compare(arm, base, gather.HIGHER_IS_BETTER[metric])
@@ -142,5 +143,5 @@ def paired(runs: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str
         "low": found.low,
         "high": found.high,
         "verdict": found.verdict,
-        "detectable": detectable(sd, len(both)),
+        "detectable": detectable(sd, len(both)) if sd else float("nan"),
     }

@@ -24,6 +24,10 @@ class Claim(Spec):
     arm: str = ""
     touched: str = ""  # by which quirk or leak
 
+    def is_about(self, recipe: str, arm: str) -> bool:
+        """Whether a comparison is one that the claim may be held against."""
+        return self.recipe in ("", recipe) and self.arm in ("", arm)
+
 
 class OtherClaim(Spec):
     """A claimed gain that no question asks after: an ensemble shows it, or ``untested`` says why nothing does."""
