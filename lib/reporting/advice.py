@@ -103,7 +103,7 @@ def _of_track(frame: pd.DataFrame, claims: pd.DataFrame, metric: str) -> list[st
 
 
 def _name(row: dict[str, Any]) -> str:
-    name = row["ablation"].replace("_", " ")
+    name = f.trick(row["ablation"])
     return name if row["arm"] == "with" else f"{name}: {row['arm']}"
 
 

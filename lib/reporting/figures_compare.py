@@ -99,10 +99,12 @@ def scoreboard(frame: pd.DataFrame, metric: str) -> Figure:
             label="ours, 95 %",
         ),
         Line2D([], [], color=style.BLUE, marker="|", markersize=10, linewidth=0, label="a seed"),
-        Line2D([], [], color=style.ORANGE, marker="D", linewidth=0, label="published, other data"),
-        Line2D([], [], color=style.GREEN, linewidth=2, label="oracle"),
     ]
-    figure.legend(handles=handles, loc="outside lower right", ncols=4)
+    if frame["published"].map(len).any():
+        handles.append(Line2D([], [], color=style.ORANGE, marker="D", linewidth=0, label="published, other data"))
+    if frame["oracle"].notna().any():
+        handles.append(Line2D([], [], color=style.GREEN, linewidth=2, label="oracle"))
+    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles))
     return figure
 
 

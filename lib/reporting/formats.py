@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -12,6 +13,8 @@ NOTHING = "–"
 
 
 METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
+
+WORDS = {"aiac": "AIAC", "ema": "EMA", "fgm": "FGM", "nextvlad": "NeXtVLAD", "r": "R"}  # of names of questions
 
 
 def missing(value: float | None) -> bool:
@@ -27,6 +30,24 @@ def metric(name: str) -> str:
     return METRICS.get(name, name.replace("_", " "))
 
 
+def trick(name: str) -> str:
+    """The name of a question or an arm as text.
+
+    >>> trick("focal_tags"), trick("ema"), trick("quirks_aiac_rank6")
+    ('focal tags', 'EMA', 'quirks AIAC rank6')
+    """
+    return " ".join(WORDS.get(word, word) for word in name.split("_"))
+
+
+def listed(words: Iterable[str]) -> str:
+    """
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def score(value: float | None, digits: int = 3) -> str:
     """A metric's value.
 
@@ -39,10 +60,12 @@ def score(value: float | None, digits: int = 3) -> str:
 def difference(value: float | None, digits: int = 4) -> str:
     """A difference, always with its sign.
 
-    >>> difference(0.0046), difference(-0.00123456)
-    ('+0.0046', '−0.0012')
+    >>> difference(0.0046), difference(-0.00123456), difference(-0.00001)
+    ('+0.0046', '−0.0012', '0.0000')
     """
-    return NOTHING if missing(value) else f"{value:+.{digits}f}".replace("-", MINUS)
+    if missing(value):
+        return NOTHING
+    return f"{value:+.{digits}f}".replace("-", MINUS) if round(value, digits) else f"{0:.{digits}f}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:

@@ -151,7 +151,7 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
         "cost": site.picture(
             f"cost_{metric}",
             cost,
-            f"Training time against {metric} of {len(board)} systems and stages",
+            f"Training time against {formats.metric(metric)} of {len(board)} systems and stages",
             f"{name}: training time of all stages against score. Up and to the left is better.",
         ),
     }
@@ -164,7 +164,7 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
             f"forest_{metric}",
             figures_compare.forest(forest, metric),
             pages_questions.forest_alt(forest, metric),
-            f"{name}: all questions at once. {pages_questions.FOREST} Diamond: what was claimed.",
+            f"{name}: all questions at once. {pages_questions.FOREST}{pages_questions.diamond(forest)}",
         )
     return result
 

@@ -66,7 +66,7 @@ def checks(site: Site, plan: Plan, answers: Sequence[Answer], notebooks: dict[st
                 "method": pages_questions.method(plan, answer),
                 "forest": site.picture(
                     f"forest_{answer.name}",
-                    figures_compare.forest(forest, answer.frame["metric"].iloc[0]),
+                    figures_compare.forest(forest, answer.frame["metric"].iloc[0], pages_questions.other(answer)),
                     pages_questions.forest_alt(forest, answer.frame["metric"].iloc[0]),
                     pages_questions.FOREST,
                 ),

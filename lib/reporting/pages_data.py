@@ -27,8 +27,28 @@ PICTURES = {
     "pairs": ("scores", "components"),
     "splits": (),
 }  # section -> pictures
+NAMES = {
+    "parts": "videos of part", "pairs components": "components of pairs that share videos", "pairs count": "pairs",
+    "pairs giant share": "share of pairs in the largest component", "tags distinct": "distinct tags",
+    "classes with videos": "classes with videos", "classes below ten": "classes with one to nine videos",
+    "classes largest": "videos of the largest class", "twin model": "version of the generator",
+    "twin seed": "seed of the generator", "twin oracle": "oracle of the generator over the whole corpus,",
+    "twin planted": "planted by the generator, share of videos:",
+}  # beginning of a fact's name -> what it is  # fmt: skip
 FACTS = ["videos", "parts", "tags", "classes", "pairs", "twin"]  # in this order, anything else behind
-COLUMNS = ("mean", "p25", "median", "p75", "max", "empty", "training pairs", "validation pairs", "touch training")
+COLUMNS = (
+    "mean",
+    "p25",
+    "median",
+    "p75",
+    "max",
+    "empty",
+    "training pairs",
+    "validation pairs",
+    "training videos",
+    "validation videos",
+    "touch training",
+)
 CAPTIONS = {
     "lengths": "How long texts are, and how many frames a video has.",
     "missing": "Share of videos without a title, without speech, without text in the picture.",
@@ -129,11 +149,18 @@ def _heading(key: str) -> str:
     return key.replace("_", " ").capitalize()
 
 
+def _name(key: str) -> str:
+    """ "twin planted careless_tags" -> "planted by the generator, share of videos: careless tags"."""
+    start = next((start for start in NAMES if key.startswith(start)), "")
+    rest = key.removeprefix(start).strip()
+    return f"{NAMES.get(start, '')} {formats.metric(rest)}".strip() if rest else NAMES.get(start, key)
+
+
 def _facts(values: dict[str, Any]) -> Table:
     shown_values = [
         formats.significant(value) if isinstance(value, bool | int | float) else str(value) for value in values.values()
     ]
-    frame = pd.DataFrame({"what": [key.replace("_", " ") for key in values], "value": list(values.values())})
+    frame = pd.DataFrame({"what": [_name(key) for key in values], "value": list(values.values())})
     return Table(frame.assign(shown=shown_values), (Column("", "what"), Column("", "shown", "number")))
 
 

@@ -38,7 +38,7 @@ def ensemble(site: Site, plan: Plan, name: str, notebooks: dict[str, str]) -> di
         grown=site.picture(
             f"growth_{name}",
             show_ensembles.growth(result),
-            f"{row['metric']} of the ensemble of the first n members, best first",
+            f"{formats.metric(row['metric'])} of the ensemble of the first n members, best first",
             "Score of the ensemble as members join, best first.",
         ),
         similarity=site.picture(

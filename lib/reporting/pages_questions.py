@@ -15,6 +15,7 @@ from lib.reporting.rows import named
 from lib.reporting.site import Site
 from lib.reporting.table import Column, Table
 
+SIZES = ["corpus", "train_items", "steps", "validation_items"]  # of a run; where arms differ in them, each is told
 FOREST = "Line: 95 % interval of the paired difference."
 
 
@@ -22,8 +23,18 @@ def forest_rows(answer: Answer, named: bool = False) -> pd.DataFrame:
     """Rows of ``figures_compare.forest``; ``named`` puts the question into the label where many are drawn at once."""
     rows = answer.comparisons
     labels = rows["arm"] + (" · " + rows["recipe"] if rows["recipe"].nunique() > 1 else "")
-    labels = answer.name.replace("_", " ") + ": " + labels if named else labels
+    labels = formats.trick(answer.name) + ": " + labels if named else labels
     return rows[["difference", "low", "high", "verdict", "claimed"]].assign(label=labels)
+
+
+def other(answer: Answer) -> str:
+    """What the arms of a question are compared with, as the axis of a forest plot names it."""
+    return "the arm before" if answer.spec.against else "the reference arm"
+
+
+def diamond(frame: pd.DataFrame) -> str:
+    """What the diamond of a forest plot is, where there is one; rows of ``forest_rows``."""
+    return " Diamond: what was claimed." if frame["claimed"].notna().any() else ""
 
 
 def forest_alt(frame: pd.DataFrame, metric: str) -> str:
@@ -45,9 +56,9 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
         headline=reading.headline(answer),
         forest=site.picture(
             f"forest_{name}",
-            figures_compare.forest(forest, metric),
+            figures_compare.forest(forest, metric, other(answer)),
             forest_alt(forest, metric),
-            FOREST + (" Diamond: what was claimed." if forest["claimed"].notna().any() else ""),
+            FOREST + diamond(forest),
         ),
         claims=spec.claimed,
         about=spec.about.strip(),
@@ -58,7 +69,7 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
             f"curves_{name}",
             curves(answer),
             f"Validation scores over steps for the arms {', '.join(spec.arms)}",
-            "Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference.",
+            f"Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference.{_held(answer)}",
         ),
         sentences=reading.sentences(answer),
         discussion=spec.discussion.strip(),
@@ -74,10 +85,12 @@ def method(plan: Plan, answer: Answer) -> list[str]:
     """Sizes, cost and seeds of a question's runs, a sentence each."""
     runs = answer.runs
     lines = []
-    for (recipe, stage), group in runs.groupby(["recipe", "stage"], sort=False):
-        row = group.iloc[0]
+    for (recipe, stage, *_), group in runs.groupby(["recipe", "stage", *SIZES], sort=False, dropna=False):
+        row, arms = group.iloc[0], [f"`{arm}`" for arm in group["arm"].unique()]
+        alike = runs.loc[(runs["recipe"] == recipe) & (runs["stage"] == stage), "arm"].nunique() == len(arms)
+        whose = "" if alike else f" (arm{'s' if len(arms) > 1 else ''} {formats.listed(arms)})"
         lines.append(
-            f"{recipe}, stage {stage}: {formats.count(row['train_items'])} training items of {row['corpus']}, "
+            f"{recipe}, stage {stage}{whose}: {formats.count(row['train_items'])} training items of {row['corpus']}, "
             f"{formats.count(row['steps'])} steps, {formats.count(row['validation_items'])} validation items, "
             f"{formats.seconds(group['seconds'].mean())} a run."
         )
@@ -97,6 +110,18 @@ def method(plan: Plan, answer: Answer) -> list[str]:
             "the interval covers the noise of the later stages only."
         )
     return lines
+
+
+def _held(answer: Answer) -> str:
+    """Where curves and table are scored on other pairs: a sentence that says so."""
+    held = [job.recipe for jobs in answer.jobs.values() for job in jobs if job.stage_spec.data.hold is not None]
+    systems = formats.listed(dict.fromkeys(held)) if held else ""
+    return (
+        f" Curves of {systems} are over the pairs of the fold that a checkpoint is chosen by, not over the held-out pairs of "
+        "the table."
+        if held
+        else ""
+    )
 
 
 def arms(spec: Ablation) -> Table:

@@ -57,7 +57,7 @@ def recipe(
             f"scores_{name}", tables.leaderboard(board[board["recipe"] == name].reset_index(drop=True), link=False)
         ),
         scoreboard=_scoreboard(site, name, board[board["recipe"] == name], spec),
-        published=site.table(f"published_{name}", tables.published(published)) if published else None,
+        published=site.table(f"published_{name}", tables.published(published, spec.members)) if published else None,
         slots=_slots(spec),
         backbone=load(Scale, plan.scale).backbone,
         scale=plan.scale,
@@ -88,12 +88,13 @@ def _scoreboard(site: Site, name: str, board: pd.DataFrame, spec: Recipe):
             for row in named(board)
         ],
     )
-    told = "; ".join(f"{row.stage} {formats.score(row.score)}" for row in named(board))
+    told = "; ".join(f"{row.label} {formats.score(row.score)}" for row in named(rows))
+    elsewhere = "Published scores were measured on the competition's data: they show the order of magnitude, no more."
     return site.picture(
         f"scoreboard_{name}",
         figures_compare.scoreboard(rows, metric),
         f"{formats.metric(metric)} of {name}: {told}",
-        "Published scores were measured on the competition's data: they show the order of magnitude, no more.",
+        elsewhere if rows["published"].map(len).any() else "",
     )
 
 
@@ -127,7 +128,7 @@ def _slots(spec: Recipe) -> Table:
 def _stage(site: Site, jobs: list[Job]) -> dict[str, Any]:
     job = jobs[0]
     spec = job.stage_spec
-    data = spec.data
+    data, rates = spec.data, spec.optimizer.lr
     rows = [
         {"objective": name, "use": o.use, "weight": o.weight, "arguments": _arguments(o)}
         for name, o in spec.objectives.items()
@@ -144,7 +145,7 @@ def _stage(site: Site, jobs: list[Job]) -> dict[str, Any]:
         f"target `{data.target}`" if data.items == "pairs" else "",
         f"batches of {data.batch_size}",
         f"{formats.significant(data.epochs)} epochs",
-        f"learning rate {spec.optimizer.lr.backbone:g} (rest {spec.optimizer.lr.rest:g})",
+        f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
         f"EMA {spec.ema.decay:g}" if spec.ema else "",

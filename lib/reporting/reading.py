@@ -49,7 +49,7 @@ def track_summary(metric: str, rows: pd.DataFrame) -> str:
     effects = effects.reindex(effects["difference"].abs().sort_values(ascending=False, kind="stable").index)
     counted = f"{len(effects)} of {f.plural(len(rows), 'comparison')}"
     told = [
-        f"[{r['ablation'].replace('_', ' ')}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']}, {short(r)}"
+        f"[{f.trick(r['ablation'])}](ablation_{r['ablation']}.md){_arm(r)} {r['verdict']} on {r['recipe']}, {short(r)}"
         for r in dicts(effects)
     ]
     rest = limit(rows)
@@ -76,6 +76,8 @@ def sentences(answer: Answer) -> list[str]:
         if not seen(row["verdict"]) and pd.notna(row["detectable"]):
             worth = f.score(row["detectable"], 4)
             line += f" These seeds would have shown a true effect of {worth} four times out of five."
+        if row["difference"] == row["low"] == row["high"] == 0:
+            line += " Every score is the same in both arms: what is switched never came into play here."
         lines.append(line + _claim(row))
     return lines
 
@@ -97,10 +99,18 @@ def _claim(row: Row) -> str:
 
 
 def headline(answer: Answer) -> str:
-    """One line under the question: the verdict on each system."""
-    rows = [row for row in dicts(answer.comparisons)]
-    text = "; ".join(
-        f"{row['verdict']} on {row['recipe']}" + ("" if row["arm"] == "with" else f" (arm `{row['arm']}`)")
-        for row in rows
-    )
+    """One line under the question: the verdict on each system, with the difference where there is but one comparison."""
+    frame = answer.comparisons
+    if len(frame) == 1:
+        row = dicts(frame)[0]
+        text = f"{row['verdict']} on {row['recipe']}: {short(row)} in {f.metric(row['metric'])}"
+    elif frame["arm"].nunique() == 1:
+        found = frame.groupby("verdict", sort=False)["recipe"]
+        text = "; ".join(f"{verdict} on {f.listed(recipes)}" for verdict, recipes in found)
+    else:
+        found = frame.groupby(["verdict", "recipe"], sort=False)["arm"]
+        text = "; ".join(
+            f"{verdict} on {recipe} ({'arm' if len(arms) == 1 else 'arms'} {f.listed([f'`{arm}`' for arm in arms])})"
+            for (verdict, recipe), arms in found
+        )
     return f"{text[0].upper()}{text[1:]}."

@@ -85,10 +85,11 @@ def _of_pairs(result: predictions.PairPredictions, store: Store) -> Iterator[tup
     yield from _thirds("shorter title", facts["title"].to_numpy()[place].min(axis=1), "characters")
     yield from _thirds("fewer frames", facts["frames"].to_numpy()[place].min(axis=1), "frames")
     silent = (facts["asr"].to_numpy()[place] == 0).any(axis=1)
-    yield from _groups("speech", np.where(silent, "missing in one", "in both"))
+    yield from _groups("speech", np.where(silent, "missing in one or both", "in both"))
     tags = facts["tags"].to_list()
     shared = np.array([len(tags[a] & tags[b]) for a, b in place])
-    yield from _groups("shared tags", np.select([shared == 0, shared == 1], ["none", "one"], "several"))
+    names = np.select([shared == 0, shared == 1], ["none", "one"], "several")
+    yield from _groups("shared tags", names, ("none", "one", "several"))
     yield from _groups("training", np.where(result.seen, "shares a video with it", "videos never seen"))
 
 
@@ -130,8 +131,8 @@ def _thirds(by: str, values: np.ndarray, unit: str) -> Iterator[tuple[str, str, 
             yield by, f"{low} {unit}" if low == high else f"{low} to {high} {unit}", mask
 
 
-def _groups(by: str, names: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
-    for name in dict.fromkeys(names):
+def _groups(by: str, names: np.ndarray, order: tuple[str, ...] = ()) -> Iterator[tuple[str, str, np.ndarray]]:
+    for name in order or dict.fromkeys(names):
         if (names == name).sum() >= LEAST:
             yield by, str(name), names == name
 

@@ -100,7 +100,9 @@ def question(answer: Answer) -> Table:
             "difference",
             lambda r: f.difference(r["difference"]),
             "number",
-            "arm minus reference, same seed, same data order",
+            "arm minus the one before, run by run"
+            if answer.spec.against
+            else "arm minus reference, same seed, same data order",
         ),
         Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4, signed=True), "number", PAIRED),
         Column("verdict", lambda r: r["verdict"] or None, "verdict"),
@@ -147,17 +149,25 @@ def _seeds(numbers: pd.Series) -> str:
     return f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
 
 
-def published(rows: list[dict]) -> Table:
-    """Published scores of a system with their sources."""
-    columns = (
+def published(rows: list[dict], members: dict[str, str] | None = None) -> Table:
+    """Published scores with their sources.
+
+    Args:
+        rows: the fields of ``Published``.
+        members: arm -> title of the further models of a system; a score of any of them has its model's name beside it.
+    """
+    titles = members or {}
+    columns = [
+        Column("model", lambda r: titles.get(r["arm"], "the recipe itself")),
         Column("stage", "stage"),
         Column("split", "split"),
-        Column("metric", "metric"),
+        Column("metric", lambda r: f.metric(r["metric"])),
         Column("score", lambda r: str(r["value"]), "number"),
         Column("source", "source"),
         Column("note", lambda r: r["note"] or None),
-    )
-    return Table(pd.DataFrame(rows), columns)
+    ]
+    several = any(row["arm"] in titles for row in rows)
+    return Table(pd.DataFrame(rows), tuple(columns if several else columns[1:]))
 
 
 def quirks(rows: list[dict]) -> Table:

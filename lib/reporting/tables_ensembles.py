@@ -38,7 +38,7 @@ def ensembles(frame: pd.DataFrame) -> Table:
         Column("best member", lambda r: f.score(r["best"]), "number"),
         Column("gain", gain, "number", f"to the best member; {PAIRED}"),
         Column("verdict", "verdict", "verdict"),
-        Column(NEW_VIDEOS, unseen, "number", THERE),
+        Column(NEW_VIDEOS, lambda r: unseen(r, digits=3), "number", f"score, {THERE}"),
         Column("oracle", lambda r: f.score(r["oracle"]), "number"),
         Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
     ]
@@ -72,9 +72,14 @@ def growth(frame: pd.DataFrame, metric: str) -> Table:
             "number",
             f"of the ensemble of the first n, and below it the {BOOTSTRAP}",
         ),
-        Column("to the best member", lambda r: gain(r, "growth_"), "number", PAIRED),
-        Column("verdict", "growth_verdict", "verdict"),
-        Column(NEW_VIDEOS, lambda r: unseen(r, "growth_"), "number", THERE),
+        Column("to the best member", lambda r: gain(r, "growth_") if r["n"] > 1 else None, "number", PAIRED),
+        Column("verdict", lambda r: r["growth_verdict"] if r["n"] > 1 else None, "verdict"),
+        Column(
+            NEW_VIDEOS,
+            lambda r: unseen(r, "growth_") if r["n"] > 1 else f.score(r["growth_unseen"], 4),
+            "number",
+            THERE,
+        ),
     ]
     columns = known(columns, rows, {NEW_VIDEOS: "growth_unseen"})
     return Table(rows, tuple(columns), f"The first n members together, best first. {_intervals()}", notes(columns))
@@ -126,12 +131,12 @@ def gain(row: Row, prefix: str = "") -> str:
     return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
 
 
-def unseen(row: Row, prefix: str = "") -> str:
+def unseen(row: Row, prefix: str = "", digits: int = 4) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
     score = row[f"{prefix}unseen"]
     if pd.isna(score):
         return f.NOTHING
-    return f"{f.score(score, 4)}\n{gain(row, f'{prefix}unseen_')}"
+    return f"{f.score(score, digits)}\n{gain(row, f'{prefix}unseen_')}"
 
 
 def notes(columns: list[Column]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def test_question_page_says_what_its_csv_says(report):
     difference = rows.loc[rows["arm"] == "with", "difference"].iloc[0]
     assert f"+{difference:.4f}" in told and "**helps**" in told
     assert "make ablation NAME=ema SCALE=laptop" in told
-    assert "Nobody put a number on it." in told and "+0.0026" in text_of(report / "ablation_masked_tokens.md")
+    assert "No source gives a number for this." in told and "+0.0026" in text_of(report / "ablation_masked_tokens.md")
 
 
 def test_pair_scores_stand_beside_those_on_unseen_videos_and_short_names_are_explained(report):

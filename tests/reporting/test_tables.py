@@ -65,9 +65,9 @@ def test_summary_of_a_track_names_the_largest_effect_first():
     worst = comparison(ablation="mask", difference=-0.5, verdict="hurts")
     text = reading.track_summary("spearman", pd.DataFrame([comparison(), worst, nothing]))
     assert text.startswith(
-        "**Pairs** (Spearman): 2 of 3 comparisons show an effect. [mask](ablation_mask.md) hurts, −0.5000"
+        "**Pairs** (Spearman): 2 of 3 comparisons show an effect. [mask](ablation_mask.md) hurts on r, −0.5000"
     )
-    assert "[ema](ablation_ema.md) helps, +0.0100 (95 % interval +0.0020 to +0.0180)" in text
+    assert "[EMA](ablation_ema.md) helps on r, +0.0100 (95 % interval +0.0020 to +0.0180)" in text
     assert text.endswith(
         "Where no effect was seen, 3 seeds would typically have shown a true one of 0.0120 four times out of five."
     )
