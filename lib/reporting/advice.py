@@ -69,8 +69,10 @@ def advice(frame: pd.DataFrame, metric: str) -> str:
     else:
         text += f"none of {f.plural(len(rows), 'trick')} tried helps by our rule."
     if len(questions):
-        certain = int((questions["holm"] < LEVEL).sum())
-        text += f" Judged together (Holm), {certain or 'none'} of {f.plural(len(questions), 'comparison')} over seeds would stand."
+        certain = [_named(row) for row in dicts(questions[questions["holm"] < LEVEL])]
+        told = f" ({', '.join(certain)})" if 0 < len(certain) <= FIRST else ""
+        among = f.plural(len(questions), "comparison")
+        text += f" Judged together (Holm), {len(certain) or 'none'} of {among} over seeds would stand{told}."
         text += limit(questions)
     if len(hurts):
         worst = [f"{_link(row)}, {f.difference(row['difference'])}" for row in dicts(hurts.sort_values("high"))]

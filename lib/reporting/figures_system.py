@@ -54,7 +54,7 @@ def slots(parts: Mapping[str, str], output: str, steps: Sequence[Step] = ()) -> 
         _box(axis, x, y, width, HEIGHT, style.BLUE if slot in ("text", "frames") else style.INK)
         axis.text(x + width / 2, y + HEIGHT - 0.18, slot, ha="center", va="center", fontsize=7.5, color=style.MUTED)
         name = parts[slot]
-        size = min(8.2, 72 * width / len(name))  # a long name gets smaller letters, not a wider box
+        size = min(8.2, 66 * width / len(name))  # a long name gets smaller letters, not a wider box
         axis.text(x + width / 2, y + 0.24, name, ha="center", va="center", fontsize=size, fontweight="bold")
     for source, target in ARROWS:
         (x1, y1, width), (x2, y2, _) = PLACES[source], PLACES[target]

@@ -21,6 +21,7 @@ from lib.reporting import (
     pages_checks,
     pages_classes,
     pages_contradictions,
+    pages_corpus,
     pages_data,
     pages_ensembles,
     pages_ledger,
@@ -68,7 +69,7 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     checks = [link for link in [pages_checks.checks(site, plan, checked, notebooks)] if link is not None]
     more = [
         ("Systems", recipes),
-        ("Corpora", [pages_data.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
+        ("Corpora", [pages_corpus.corpus(site, plan, ref, notebooks) for ref in plan.corpora]),
         ("Embedding maps", [pages_data.embedding_map(site, plan, name) for name in plan.systems]),
         ("Errors", [pages_data.errors(site, plan, name) for name in plan.systems]),
         ("Classes", [pages_classes.classes(site, plan, name) for name in plan.systems if pages_classes.applies(name)]),

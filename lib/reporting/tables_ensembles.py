@@ -33,8 +33,12 @@ def ensembles(frame: pd.DataFrame) -> Table:
             ),
         ),
         Column("metric", lambda r: f.metric(r["metric"])),
-        Column("score", lambda r: f"**{f.score(r['score'])}**", "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", BOOTSTRAP),
+        Column(
+            "score",
+            lambda r: f"**{f.score(r['score'])}**\n{f.interval(r['low'], r['high'])}",
+            "number",
+            f"and below it the {BOOTSTRAP}",
+        ),
         Column("best member", lambda r: f.score(r["best"]), "number"),
         Column("gain", gain, "number", f"to the best member; {PAIRED}"),
         Column("verdict", "verdict", "verdict"),
@@ -43,7 +47,9 @@ def ensembles(frame: pd.DataFrame) -> Table:
         Column("published", published_cell, "number", "on the competition's data, not on this corpus"),
     ]
     columns = known(columns, frame, {NEW_VIDEOS: "unseen"})
-    return Table(frame, tuple(columns), f"Gain: to the best member, {PAIRED}. {BEST}", notes(columns))
+    return Table(
+        frame, tuple(columns), f"Below a score: {BOOTSTRAP}. Gain: to the best member, {PAIRED}. {BEST}", notes(columns)
+    )
 
 
 def members(frame: pd.DataFrame, metric: str) -> Table:

@@ -84,8 +84,8 @@ def test_ranked_by_what_a_cautious_reader_may_count_on(compared: pd.DataFrame) -
     assert text.startswith(
         "**Pairs** (Spearman): first [focal tags: gamma1](ablation_focal_tags.md) on aiac_rank1, +0.5000"
     )
-    assert "Leave: [ema](ablation_ema.md)" in text
-    assert "Judged together (Holm), 1 of 5 comparisons over seeds would stand." in text
+    assert "Leave: [EMA](ablation_ema.md)" in text
+    assert "Judged together (Holm), 1 of 5 comparisons over seeds would stand (" in text
     assert (
         "Where no effect was seen, 3 seeds would typically have shown a true one of 0.0200 four times out of five."
         in text

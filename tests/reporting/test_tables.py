@@ -2,7 +2,11 @@
 
 import pandas as pd
 
-from lib.reporting import formats, reading
+from lib.recipes.load import load
+from lib.recipes.specs import Ablation
+from lib.recipes.specs.questions import Claim
+from lib.reporting import formats, reading, tables
+from lib.reporting.answers import Answer
 from lib.reporting.table import Column, Table, chip, inline
 
 FRAME = pd.DataFrame({"name": ["a|b", "<i>"], "score": [0.12345, None], "verdict": ["helps", ""]})
@@ -81,3 +85,41 @@ def test_summary_without_any_effect_says_so():
     assert reading.track_summary("mean_f1", rows) == told
     rows = rows.assign(n=3)
     assert reading.track_summary("mean_f1", rows) == "**Classes** (mean F1): none of 1 comparison shows an effect."
+
+
+def answer_of(*rows: dict) -> Answer:
+    reference = comparison(arm="without", difference=float("nan"), verdict="")
+    frame = pd.DataFrame([reference, *rows]).assign(is_reference=lambda f: f["verdict"] == "")
+    return Answer("ema", load(Ablation, "ema"), frame, {}, pd.DataFrame())
+
+
+def test_headline_says_every_verdict_once():
+    assert reading.headline(answer_of(comparison())) == (
+        "Helps on r: +0.0100 (95 % interval +0.0020 to +0.0180) in Spearman."
+    )
+    others = [comparison(recipe="s"), comparison(recipe="t", verdict="hurts")]
+    assert reading.headline(answer_of(comparison(), *others)) == "Helps on r and s; hurts on t."
+    arms = [comparison(arm="a"), comparison(arm="b"), comparison(arm="c", verdict="hurts")]
+    assert reading.headline(answer_of(*arms)) == "Helps on r (arms `a` and `b`); hurts on r (arm `c`)."
+
+
+def test_identical_arms_are_said_to_be_identical():
+    same = comparison(difference=0.0, low=0.0, high=0.0, verdict="no measurable effect", detectable=float("nan"))
+    line = reading.sentences(answer_of(same | {"claimed": float("nan")}))[0]
+    assert "0.0000 (95 % interval 0.0000 to 0.0000)" in line and line.endswith("never came into play here.")
+    assert "four times out of five" not in line
+
+
+def test_a_claim_is_about_the_comparison_it_names():
+    claim = Claim(value=0.1, metric="spearman", source="s", arm="mean")
+    assert claim.is_about("any", "mean") and not claim.is_about("any", "oof")
+    assert Claim(value=0.1, metric="spearman", source="s").is_about("any", "oof")
+
+
+def test_published_scores_name_their_model_where_there_are_several():
+    row = {"arm": "base", "stage": "finetune", "split": "test", "metric": "spearman", "value": 0.8, "source": "s"}
+    rows = [row | {"note": ""}, row | {"arm": "job2", "note": "n"}]
+    assert (
+        "| the recipe itself | finetune | test | Spearman | 0.8 |" in tables.published(rows, {"job2": "J"}).markdown()
+    )
+    assert "the recipe itself" not in tables.published(rows[:1], {"job2": "J"}).markdown()
