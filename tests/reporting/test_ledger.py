@@ -105,7 +105,7 @@ def test_summary_is_ten_lines_at_most_and_says_what_it_leaves_out(compared: pd.D
     lines = advice.lines(advice.tricks(both, []), ledger(plan, both, [], tmp_path))
     assert len(lines) == 10 and lines[0].startswith("Pairs: ") and lines[5].startswith("Classes: ")
     assert lines[3] == "  helps: masked frames on aiac_rank1, +0.0300 (95 % interval +0.0200 to +0.0400)"
-    assert lines[4] == "  hurt: ema on aiac_rank1"
+    assert lines[4] == "  hurt: EMA on aiac_rank1"
     assert lines[8].startswith("  helps: trick 2 on wechat_baseline") and lines[8].endswith("; and 2 tricks more")
 
 
