@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.specs import Component
@@ -89,12 +89,12 @@ def arguments(package: str, component: Component, where: str) -> dict[str, Any]:
         RecipeError: unknown or missing argument, or a value of the wrong type; names the key and the nearest valid one.
     """
     given = {key: value for key, value in component.arguments.items() if key != "weight" or package != "objectives"}
-    fields = _constructor(module_of(package, component, where), component.use)
-    own = {name: field for name, field in fields.items() if name not in CONTEXT}
+    model = _arguments_model(module_of(package, component, where), component.use)
     for key in given:
-        if key not in own:
-            raise RecipeError(f"{where}.{key}: {component.use} takes no such argument; {nearest(key, own)}")
-    model = create_model(component.use, __config__=ConfigDict(arbitrary_types_allowed=True), **own)  # type: ignore[call-overload]
+        if key not in model.model_fields:
+            raise RecipeError(
+                f"{where}.{key}: {component.use} takes no such argument; {nearest(key, model.model_fields)}"
+            )
     try:
         return {key: getattr(model(**given), key) for key in given}
     except ValidationError as error:
@@ -108,6 +108,13 @@ def arguments(package: str, component: Component, where: str) -> dict[str, Any]:
 def context_names(package: str, use: str) -> set[str]:
     """Which context values the constructor asks for."""
     return set(_constructor(exports(package)[use], use)) & CONTEXT
+
+
+@cache
+def _arguments_model(module: str, name: str) -> type[BaseModel]:
+    """What checks the arguments that YAML may give. Once a class: a plan asks for the same few thousands of times."""
+    own = {key: field for key, field in _constructor(module, name).items() if key not in CONTEXT}
+    return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True), **own)  # type: ignore[call-overload]
 
 
 @cache

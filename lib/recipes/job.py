@@ -247,17 +247,8 @@ class Job:
 
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
-    name, _, fold = arm.partition("@")
-    changes, where, member = arm_changes(recipe, name)
-    spec = resolve(recipe, scale, changes, where, member)
-    if corpus and not CorpusRef(corpus, scale).has_pictures and "features.frames.set" not in changes:
-        changes = {
-            "features.frames.set": "given",
-            **changes,
-        }  # what the scale's own corpora have says nothing of this one
-        spec = resolve(recipe, scale, changes, where, member)
-    if fold:
-        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where, member)
+    given = bool(corpus) and not CorpusRef(corpus, scale).has_pictures
+    spec, where = _resolved(recipe, arm, scale, given)
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
@@ -281,6 +272,24 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
         )
     return job
+
+
+@cache
+def _resolved(recipe: str, arm: str, scale: str, given: bool) -> tuple[Recipe, str]:
+    """The recipe under an arm, and the place to name in errors; resolved once for all stages and seeds of a plan.
+
+    Args:
+        given: frames come with the corpus, unless the arm says otherwise: what the scale's own corpora have says nothing
+            of a user's.
+    """
+    name, _, fold = arm.partition("@")
+    changes, where, member = arm_changes(recipe, name)
+    if given and "features.frames.set" not in changes:
+        changes = {"features.frames.set": "given", **changes}
+    spec = resolve(recipe, scale, changes, where, member)
+    if fold:
+        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where, member)
+    return spec, where
 
 
 def _arms_of(arm: str) -> list[str]:

@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job, _load
+from lib.recipes.job import Job, _load, _resolved
 from lib.recipes.load import load
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
+
+
+def forget() -> None:
+    for cached in (load, _load, _resolved):
+        cached.cache_clear()
 
 
 @pytest.fixture
@@ -22,11 +27,9 @@ def params(tmp_path, monkeypatch):
     (tmp_path / "features" / "tokens.yaml").write_text("about: a\nuse: Tokens\ntokenizer: corpus\n")
     (tmp_path / "recipes").mkdir()
     monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path))
-    load.cache_clear()
-    _load.cache_clear()
+    forget()
     yield tmp_path
-    load.cache_clear()
-    _load.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("file", WRONG, ids=lambda path: path.stem)

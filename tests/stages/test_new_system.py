@@ -52,6 +52,11 @@ stages:
 """
 
 
+def forget() -> None:
+    for cached in (jobs._load, jobs._resolved, loading.load):
+        cached.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A home with the smoke pair corpus and its word set, and params of its own that hold one more recipe."""
@@ -61,15 +66,13 @@ def home(tmp_path_factory):
         params = Path(shutil.copytree(paths.PROJECT / "params", folder / "params"))
         (params / "recipes" / "fourth.yaml").write_text(NEW)
         patch.setenv("VIDLAB_PARAMS", str(params))
-        jobs._load.cache_clear()
-        loading.load.cache_clear()
+        forget()
         first = Job.load("fourth", "pretrain", scale="smoke")
         corpus.build(first.corpus.name, "smoke")
         store = Store.open(first.corpus.store)
         sets.build(store, first.tokens.folder, first.tokens.spec, first.tokens.tokenizer, first.tokens.digest)
         yield folder
-    jobs._load.cache_clear()
-    loading.load.cache_clear()
+    forget()
 
 
 def test_a_new_system_is_one_file(home):

@@ -24,7 +24,7 @@ RECIPE = "wechat_baseline"
 
 
 def forget() -> None:
-    for cached in (jobs._load, load, refs._feature_code):
+    for cached in (jobs._load, jobs._resolved, load, refs._feature_code):
         cached.cache_clear()
 
 
