@@ -1,7 +1,9 @@
 """One job from corpus to run folder: files, determinism, a kill in the middle, missing inputs."""
 
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
 from lib.runs.folder import MissingRun
+from lib.runs.paths import shown
 from lib.stages import corpus
 from lib.stages.run import run
 from lib.stages.validate import all_jobs
@@ -69,20 +72,37 @@ def prepared(tmp_path_factory):
     patch.undo()
 
 
+def home_beside(prepared: Path, folder: Path) -> Path:
+    """A home of its own that shares the corpora, the token sets and what is known of the code."""
+    (folder / "runs" / "smoke").mkdir(parents=True)
+    (prepared / "runs" / ".code").mkdir(exist_ok=True)
+    for shared in ("data", "runs/smoke/features", "runs/.code"):
+        (folder / shared).symlink_to(prepared / shared)
+    return folder
+
+
 @pytest.fixture
 def home(prepared, tmp_path, monkeypatch):
-    """A home of its own that shares the corpora and token sets."""
-    (tmp_path / "data").symlink_to(prepared / "data")
-    (tmp_path / "runs" / "smoke").mkdir(parents=True)
-    (tmp_path / "runs" / "smoke" / "features").symlink_to(prepared / "runs" / "smoke" / "features")
-    fresh(monkeypatch, tmp_path)
+    fresh(monkeypatch, home_beside(prepared, tmp_path))
     return tmp_path
 
 
-def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(home, prepared, monkeypatch):
+@pytest.fixture(scope="module")
+def trained(prepared, tmp_path_factory):
+    """A home where every stage was trained once."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = home_beside(prepared, tmp_path_factory.mktemp("trained"))
+        fresh(patch, folder)
+        for recipe, stage in STAGES:
+            run(job(recipe, stage))
+    return folder
+
+
+def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(trained, prepared, tmp_path, monkeypatch):
     first = {}
+    fresh(monkeypatch, trained)
     for recipe, stage in STAGES:
-        folder = run(job(recipe, stage))
+        folder = job(recipe, stage).folder
         names = {path.name for path in folder.path.iterdir()}
         assert {
             "job.yaml",
@@ -102,34 +122,54 @@ def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(home, prepared,
         assert folder.metrics.stat().st_mtime_ns == stamp
     metrics = json.loads(first["aiac_rank1", "finetune"])
     assert metrics["oracle"]["spearman"] > 0.85 and -1 <= metrics["scores"]["validation"]["spearman"] <= 1
-    again = home / "again"
-    again.mkdir()
-    (again / "data").symlink_to(prepared / "data")
-    (again / "runs" / "smoke").mkdir(parents=True)
-    (again / "runs" / "smoke" / "features").symlink_to(prepared / "runs" / "smoke" / "features")
-    fresh(monkeypatch, again)
+    fresh(monkeypatch, home_beside(prepared, tmp_path / "again"))
     assert {key: run(job(*key)).metrics.read_bytes() for key in first} == first
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Makes fresh processes that need not import torch once more; unlike a plain fork they share nothing with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lib.stages.run"])
+    return context
+
+
+def train(home: str, recipe: str, stage: str) -> None:
+    """What such a process does."""
+    os.environ["VIDLAB_HOME"] = home
+    run(job(recipe, stage))
+
+
 @pytest.mark.parametrize("recipe, stage", STAGES)
-def test_a_killed_run_goes_on_to_the_same_bytes(recipe, stage, home):
+def test_a_killed_run_goes_on_to_the_same_bytes(recipe, stage, trained, home, processes):
     """kill -9 in the middle of training; the rerun ends with metrics.json bit for bit as without the kill."""
     wanted = job(recipe, stage)
-    for parent in wanted.parents.values():
-        run(parent)
-    expected = run(wanted).metrics.read_bytes()
-    for path in (wanted.folder.metrics, wanted.folder.weights):
+    shutil.copytree(trained / "runs/smoke/recipes", home / "runs/smoke/recipes")
+    expected = wanted.folder.metrics.read_bytes()
+    for path in (wanted.folder.metrics, wanted.folder.weights, wanted.folder.history.path):
         path.unlink()
-    command = [sys.executable, "-m", "lib.stages.run", recipe, stage, "--scale", "smoke"]
-    wanted.folder.history.path.unlink()
-    child = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while child.poll() is None and not wanted.folder.history.path.exists():
+    child = processes.Process(target=train, args=(str(home), recipe, stage))
+    child.start()
+    while child.is_alive() and not wanted.folder.history.path.exists():
         time.sleep(0.01)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert not wanted.folder.metrics.exists()
-    subprocess.run(command, env=os.environ, check=True, capture_output=True)
-    assert wanted.folder.metrics.read_bytes() == expected
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and not wanted.folder.metrics.exists()
+    again = processes.Process(target=train, args=(str(home), recipe, stage))
+    again.start()
+    again.join()
+    assert again.exitcode == 0 and wanted.folder.metrics.read_bytes() == expected
+
+
+def test_the_command_line_trains_and_says_where(trained, home):
+    """``python -m lib.stages.run`` trains what is missing and prints the run folder."""
+    shutil.copytree(trained / "runs/smoke/recipes", home / "runs/smoke/recipes")
+    wanted = job("aiac_rank1", "distill")
+    expected = wanted.folder.metrics.read_bytes()
+    wanted.folder.metrics.unlink()
+    command = [sys.executable, "-m", "lib.stages.run", "aiac_rank1", "distill", "--scale", "smoke"]
+    printed = subprocess.run(command, env=os.environ, check=True, capture_output=True, text=True).stdout
+    assert printed.strip() == shown(wanted.folder.path) and wanted.folder.metrics.read_bytes() == expected
 
 
 def test_a_missing_input_names_the_command_that_makes_it(tmp_path, monkeypatch, home):

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,19 +31,32 @@ QUESTIONS = [
     "frame_encoder",
     "quirks_aiac_rank1",
 ]
+MEMBERS = ["job3", "job4"]  # other layouts, a term without weight, another pooling, a second phase of pretraining
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A home, and params whose report asks fewer questions: all of them bind in ``make check``, here each kind is run."""
+    """A home, and params that ask for less of each kind: all of it binds in ``make check``, here each kind is run."""
     folder = tmp_path_factory.mktemp("home")
     shutil.copytree(ROOT / "params", folder / "params")
-    report = folder / "params" / "report.yaml"
-    asked = yaml.safe_load(report.read_text(encoding="utf-8"))
-    report.write_text(yaml.safe_dump({**asked, "ablations": QUESTIONS}), encoding="utf-8")
+    change(folder, "report", lambda report: report | {"ablations": QUESTIONS})
+    change(folder, "recipes/aiac_rank1", lambda recipe: recipe | {"members": chosen(recipe["members"], MEMBERS)})
+    joined = [{"recipe": "aiac_rank1", "arm": arm} for arm in ("base", *MEMBERS)]
+    change(folder, "ensembles/aiac_rank1_jobs", lambda spec: spec | {"members": joined})
+    change(folder, "ablations/focal_tags", lambda asked: asked | {"arms": chosen(asked["arms"], ["without", "with"])})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIDLAB_PARAMS", str(folder / "params"))
         yield folder
+
+
+def change(folder: Path, name: str, edited: Callable[[dict], dict]) -> None:
+    file = folder / "params" / f"{name}.yaml"
+    tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    file.write_text(yaml.safe_dump(edited(tree), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def chosen(mapping: dict, names: list[str]) -> dict:
+    return {name: mapping[name] for name in names}
 
 
 def typed(home: Path, *words: object, folder: Path = ROOT) -> subprocess.CompletedProcess:
@@ -87,11 +101,11 @@ def test_reproduce_makes_everything_then_nothing(home):
 
 
 def test_number_of_jobs_changes_no_number(home, tmp_path):
-    """One recipe again, one job at a time: the same bytes as side by side."""
-    alone = reproduce(tmp_path, "--systems", "aiac_rank1", "--jobs", "1", "distill")
+    """One model again from its corpus on, one job at a time: the same bytes as side by side."""
+    alone = reproduce(tmp_path, "--systems", "aiac_rank1", "--jobs", "1", "--job", "aiac_rank1", "distill", "base", "0")
     assert alone.returncode == 0, alone.stdout[-3000:] + alone.stderr[-3000:]
     names = [file.relative_to(tmp_path) for file in (tmp_path / "runs/smoke/recipes").rglob("metrics.json")]
-    assert {name.parts[4] for name in names} >= {"pretrain", "finetune", "distill"}
+    assert {name.parts[4] for name in names} == {"pretrain", "finetune", "distill"}
     for name in names:
         assert (tmp_path / name).read_bytes() == (home / name).read_bytes(), name
 
