@@ -1,4 +1,4 @@
-"""Which step makes which file. The plan (lib/recipes/plan.py) decides what there is; nothing is decided here.
+"""Which step makes which file. The plan (lib/recipes/plan.py, tasks.py) decides what there is; nothing is decided here.
 
 Usually called by `make reproduce`; by hand: snakemake --cores 2 --config scale=smoke
 """

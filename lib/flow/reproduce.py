@@ -29,8 +29,9 @@ from lib.flow.snake import Workflow, WorkflowError
 from lib.flow.steps import Step
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import load, names
-from lib.recipes.plan import Plan, Task
+from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation, Scale
+from lib.recipes.tasks import Task, feature_task, job_task
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
 from lib.runs.machine import cores
@@ -240,7 +241,7 @@ def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
         waiting = [plan.job(recipe, stage, arm, int(seed))]
         while waiting:
             one = waiting.pop()
-            for task in (*map(plan._feature_task, one.feature_sets), plan._job_task(one)):
+            for task in (*(feature_task(plan, ref) for ref in one.feature_sets), job_task(one)):
                 there.setdefault(task.outputs, task)
             waiting += one.parents.values()
         tasks = list(there.values())

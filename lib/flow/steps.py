@@ -24,8 +24,8 @@ from typing import Any
 import yaml
 
 from lib.recipes.code_digest import code_digest
-from lib.recipes.plan import Task
 from lib.recipes.specs import STAGE_NOTEBOOKS
+from lib.recipes.tasks import Task
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
 

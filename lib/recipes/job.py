@@ -12,12 +12,13 @@ from functools import cache, cached_property
 from typing import Any
 
 from lib.recipes import components
+from lib.recipes.arms import arms_of_question, resolved
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import file_of, load, names, resolve
-from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Component, FeatureSet, Recipe, Scale, StageSpec
+from lib.recipes.load import file_of, load
+from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import paths
 from lib.runs.folder import RunFolder
 
@@ -187,7 +188,7 @@ class Job:
 
     def _equal_arms(self):
         name, at, fold = self.arm.partition("@")
-        for arm in ("base", *self.spec.variants, *_arms_of(name)):
+        for arm in ("base", *self.spec.variants, *arms_of_question(name)):
             if arm == name:
                 break
             for same in (arm, f"{arm}@{fold}") if at and fold != "0" else (arm,):
@@ -248,7 +249,7 @@ class Job:
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
     given = bool(corpus) and not CorpusRef(corpus, scale).has_pictures
-    spec, where = _resolved(recipe, arm, scale, given)
+    spec, where = resolved(recipe, arm, scale, given)
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
@@ -272,67 +273,3 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
         )
     return job
-
-
-@cache
-def _resolved(recipe: str, arm: str, scale: str, given: bool) -> tuple[Recipe, str]:
-    """The recipe under an arm, and the place to name in errors; resolved once for all stages and seeds of a plan.
-
-    Args:
-        given: frames come with the corpus, unless the arm says otherwise: what the scale's own corpora have says nothing
-            of a user's.
-    """
-    name, _, fold = arm.partition("@")
-    changes, where, member = arm_changes(recipe, name)
-    if given and "features.frames.set" not in changes:
-        changes = {"features.frames.set": "given", **changes}
-    spec = resolve(recipe, scale, changes, where, member)
-    if fold:
-        spec = resolve(recipe, scale, {**changes, **_fold_changes(spec, fold, where)}, where, member)
-    return spec, where
-
-
-def _arms_of(arm: str) -> list[str]:
-    """All arms of the question that an arm belongs to, the reference first; none for the recipe's own arms."""
-    if "." not in arm:
-        return []
-    question = arm.split(".", 1)[0]
-    asked = load(Ablation, question)
-    return [f"{question}.{name}" for name in sorted(asked.arms, key=lambda name: name != asked.reference)]
-
-
-def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
-    folded = {name: stage.data.split for name, stage in spec.stages.items() if stage.data.split.in_folds}
-    if not fold.isdecimal() or any(int(fold) >= split.k for split in folded.values()) or not folded:
-        most = max((split.k for split in folded.values()), default=0)
-        raise RecipeError(
-            f"{where}: no fold {fold!r}; " + (f"folds are 0 to {most - 1}" if folded else "no stage is in folds")
-        )
-    return {f"stages.{name}.data.split.fold": int(fold) for name in folded}
-
-
-def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str, str]:
-    """The overlay of an arm, the place to name in errors, and the member of the system that it is laid over.
-
-    Raises:
-        RecipeError: neither ``base``, nor a variant of the recipe, nor ``<ablation>.<arm>``.
-    """
-    file = paths.shown(file_of(Recipe, recipe))
-    variants = load(Recipe, recipe).variants
-    if arm == "base":
-        return {}, file, "base"
-    if arm in load(Recipe, recipe).members:
-        return {}, f"{file}: variants.{arm}", arm
-    if arm in variants:
-        return dict(variants[arm]), f"{file}: variants.{arm}", "base"
-    if "." in arm:
-        question, name = arm.split(".", 1)
-        ablation = load(Ablation, question)
-        if name not in ablation.arms:
-            raise RecipeError(
-                f"{paths.shown(file_of(Ablation, question))}: no arm {name!r}; {nearest(name, ablation.arms)}"
-            )
-        where = f"{paths.shown(file_of(Ablation, question))}: arms.{name}"
-        return dict(ablation.arms[name]), where, ablation.member
-    choices = ["base", *variants, *(f"{a}.{n}" for a in names(Ablation) for n in load(Ablation, a).arms)]
-    raise RecipeError(f"{file}: no arm {arm!r}; {nearest(arm, choices)}")

@@ -9,8 +9,9 @@ from functools import cache
 from itertools import permutations
 from typing import Any
 
+from lib.recipes.arms import arm_changes
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job, arm_changes
+from lib.recipes.job import Job
 from lib.recipes.load import load, resolve
 from lib.recipes.specs import Quirk, Recipe
 from lib.reporting.answers import Answer, paired

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from lib.recipes.arms import resolved
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job, _load, _resolved
+from lib.recipes.job import Job, _load
 from lib.recipes.load import load
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
 
 
 def forget() -> None:
-    for cached in (load, _load, _resolved):
+    for cached in (load, _load, resolved):
         cached.cache_clear()
 
 

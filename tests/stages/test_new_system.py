@@ -10,6 +10,7 @@ import pytest
 
 from lib.data.store import Store
 from lib.features import sets
+from lib.recipes import arms
 from lib.recipes import job as jobs
 from lib.recipes import load as loading
 from lib.recipes.job import Job
@@ -53,7 +54,7 @@ stages:
 
 
 def forget() -> None:
-    for cached in (jobs._load, jobs._resolved, loading.load):
+    for cached in (jobs._load, arms.resolved, loading.load):
         cached.cache_clear()
 
 

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 import yaml
 
+from lib.recipes import arms
 from lib.recipes import corpus as refs
 from lib.recipes import job as jobs
 from lib.recipes.errors import RecipeError
@@ -24,7 +25,7 @@ RECIPE = "wechat_baseline"
 
 
 def forget() -> None:
-    for cached in (jobs._load, jobs._resolved, load, refs._feature_code):
+    for cached in (jobs._load, arms.resolved, load, refs._feature_code):
         cached.cache_clear()
 
 

@@ -14,7 +14,7 @@ import nbformat
 
 from lib.flow import reproduce, screen, steps
 from lib.recipes.digests import digest
-from lib.recipes.plan import Task
+from lib.recipes.tasks import Task
 
 QUICK = ("papermill", "ipykernel.kernelapp", "nbclient", "yaml", "psutil")
 GUARD = "from lib.flow.guard import check_parameters\n\ncheck_parameters()"

@@ -92,7 +92,9 @@ class Recipe(Spec):
     summary: str
     origin: Origin
     published: tuple[Published, ...] = ()
-    corpus: Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]  # a scale says which corpus that is
+    corpus: Literal[
+        "aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"
+    ]  # a scale says which corpus that is
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
