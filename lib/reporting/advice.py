@@ -2,7 +2,7 @@
 
 A trick is worth naming when it helps by our rule. Tricks are ranked by the lower end of their interval: what they are worth
 if one is cautious. Quirks and splits are findings about the originals; how frames were encoded, and what a bag of n-grams
-can do, are findings about a corpus: they are left out.
+can do, depends on the corpus: it is told apart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from lib.reporting.certainty import LEVEL
 from lib.reporting.reading import TRACKS, limit, short
 from lib.reporting.rows import dicts
 
-NOT_TRICKS = ("frame encoder", "quirks", "simple models", "splits")
+OF_CORPUS = ("frame encoder", "simple models")  # families of questions whose answer is about the corpus
+NOT_TRICKS = (*OF_CORPUS, "quirks", "splits")
 FIRST = 3  # how many tricks a sentence names
 
 
@@ -33,11 +34,7 @@ def tricks(compared: pd.DataFrame, ensembles: Sequence[dict]) -> pd.DataFrame:
     Returns:
         one row a trick; ``difference``, ``low``, ``high`` (95 % interval) and ``detectable`` are in units of ``metric``.
     """
-    rows: list[dict[str, Any]] = [
-        {**row, "page": f"ablation_{row['ablation']}.md", "name": _name(row)}
-        for row in dicts(compared)
-        if row["family"] not in NOT_TRICKS
-    ]
+    rows = [_asked(row) for row in dicts(compared) if row["family"] not in NOT_TRICKS]
     rows += [
         {
             "page": f"ensemble_{row['name']}.md", "name": f"ensemble {row['title']}", "recipe": row["recipe"], "metric": row["metric"],
@@ -81,6 +78,21 @@ def advice(frame: pd.DataFrame, metric: str) -> str:
     return text
 
 
+def of_corpus(compared: pd.DataFrame, metric: str) -> str:
+    """A sentence on what helps without being a trick, in Markdown with a blank before it; empty if nothing does.
+
+    Args:
+        compared: rows of ``certainty.comparisons``.
+    """
+    rows = compared[
+        compared["family"].isin(OF_CORPUS) & (compared["metric"] == metric) & (compared["verdict"] == HELPS)
+    ]
+    told = [
+        f"{_link(_asked(row))}, {short(row)}" for row in dicts(rows.sort_values("low", ascending=False, kind="stable"))
+    ]
+    return f" No trick, but ahead on this corpus: {'; '.join(told)}." if told else ""
+
+
 def lines(frame: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
     """The summary of the ledger for a terminal: at most ``FIRST`` + 2 lines of plain text for each of the two tracks.
 
@@ -103,6 +115,11 @@ def _of_track(frame: pd.DataFrame, claims: pd.DataFrame, metric: str) -> list[st
     if hurts:
         out.append(f"  hurt: {'; '.join(map(_named, hurts))}")
     return out if helps or hurts else [*out, "  no trick shows an effect that these seeds could see"]
+
+
+def _asked(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``certainty.comparisons`` with its page and the name a reader sees."""
+    return {**row, "page": f"ablation_{row['ablation']}.md", "name": _name(row)}
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -37,7 +37,9 @@ def claims(
     rows = ledger(plan, compared, ensembles, site.out.parent)
     site.table("comparisons", Table.plain(compared))
     write_text(site.partial / SUMMARY, "".join(f"{line}\n" for line in advice.lines(tricks, rows)))
-    advised = [advice.advice(tricks, metric) for metric in dict.fromkeys(tricks["metric"])]
+    advised = [
+        advice.advice(tricks, metric) + advice.of_corpus(compared, metric) for metric in dict.fromkeys(tricks["metric"])
+    ]
     site.page(
         "claims",
         "claims.md.j2",

@@ -97,6 +97,15 @@ def test_nothing_helps_is_said(compared: pd.DataFrame) -> None:
     assert "none of 1 trick tried helps" in text
 
 
+def test_what_depends_on_the_corpus_is_told_apart() -> None:
+    asked = [row(name, "wechat_baseline", 0.05, 0.01, metric="mean_f1") for name in ("bags", "fgm")]
+    found = pd.DataFrame(asked).assign(family=["simple models", "adversarial training"])
+    assert list(advice.tricks(found, [])["name"]) == ["FGM"]
+    told = advice.of_corpus(found, "mean_f1")
+    assert told.startswith(" No trick, but ahead on this corpus: [bags](ablation_bags.md) on wechat_baseline, +0.0500")
+    assert advice.of_corpus(found, "spearman") == advice.of_corpus(found.assign(verdict="hurts"), "mean_f1") == ""
+
+
 def test_summary_is_ten_lines_at_most_and_says_what_it_leaves_out(compared: pd.DataFrame, tmp_path: Path) -> None:
     plan = Plan.load("smoke", systems=["aiac_rank1", "wechat_baseline"])
     more = [row(f"trick_{n}", "wechat_baseline", 0.1 - n / 100, 0.01, metric="mean_f1") for n in range(5)]
