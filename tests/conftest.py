@@ -24,10 +24,13 @@ def _one_seed():
     np.random.seed(0)
 
 
+LONGEST = ("test_smoke.py", "test_run.py", "test_reproduce.py", "test_pages.py", "test_tricks.py")  # minutes to seconds
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file comes first, so that no process is left alone with it at the end. ``gpu`` tests skip where there is
+    """The longest files come first, so that no process is left alone with one at the end. ``gpu`` tests skip where there is
     no GPU, and say so; torch is asked only if there are any."""
-    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     wanting = [item for item in items if item.get_closest_marker("gpu")]
     if not wanting:
         return

@@ -16,6 +16,7 @@ from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
+from lib.recipes.tasks import feature_task, job_task
 from lib.runs import paths
 from lib.runs.folder import MissingRun
 from lib.stages import corpus
@@ -79,9 +80,9 @@ def test_from_pictures_to_scores(home):
 
 def test_the_plan_builds_the_set_before_the_job(home):
     plan, wanted = Plan("smoke", "twin_pixels", (RECIPE,), (0,)), job("pixels")
-    task = plan._job_task(wanted)
+    task = job_task(wanted)
     assert [ref.name for ref in wanted.feature_sets] == ["tokens", "pixels_small"]
-    made = [output for ref in wanted.feature_sets for output in plan._feature_task(ref).outputs]
+    made = [output for ref in wanted.feature_sets for output in feature_task(plan, ref).outputs]
     assert len(made) == 2 and set(made) <= set(task.inputs)
     assert [ref.name for ref in job("base").feature_sets] == ["tokens"]
 
