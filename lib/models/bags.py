@@ -1,7 +1,6 @@
 """Encoders that ignore order: what a linear model of n-grams and mean features reads. They need no pretrained weights.
 
-Trained from scratch on a few hundred or thousand videos they do better than any transformer does; every system that starts
-from published weights should be held against them.
+A system that is trained from random weights should be held against them; the question ``bags`` of the report does so.
 """
 
 from __future__ import annotations
