@@ -7,11 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from lib.evaluation.metrics import mean_f1
-
 DRAWS = 1000
 SAMPLED_NUMBERS = 4_000_000  # of bootstrap samples at once, to bound memory
-CLASS_DRAWS = 200
 Z = 1.959964  # of a 95 % interval
 
 
@@ -67,10 +64,29 @@ def _ranks_in_samples(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def resampled_videos(count: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """``CLASS_DRAWS`` times ``count`` of ``count`` rows, drawn with replacement."""
+    """``DRAWS`` times ``count`` of ``count`` rows, drawn with replacement."""
     rng = np.random.default_rng(seed)
-    for _ in range(CLASS_DRAWS):
+    for _ in range(DRAWS):
         yield rng.integers(0, count, count)
+
+
+def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0) -> np.ndarray:
+    """``metrics.mean_f1`` float64 [DRAWS] on bootstrap samples of videos, by counting: a hundred times as fast.
+
+    Args:
+        predicted, truth: int [V] level-2 classes; level1_of_level2: int [C].
+    """
+    levels = [(truth, predicted), (level1_of_level2[truth], level1_of_level2[predicted])]
+    draws = []
+    for index in resampled_videos(len(truth), seed):
+        total = 0.0
+        for t, p in ((t[index], p[index]) for t, p in levels):
+            size, hit = len(level1_of_level2), t == p
+            both = np.bincount(t, minlength=size) + np.bincount(p, minlength=size)
+            present = both > 0
+            total += hit.mean() + (2 * np.bincount(t[hit], minlength=size)[present] / both[present]).mean()
+        draws.append(total / 4)
+    return np.array(draws)
 
 
 def interval_of_spearman(
@@ -102,7 +118,4 @@ def interval_of_mean_f1(
     truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
     """95 % percentile interval over videos."""
-    values = []
-    for index in resampled_videos(len(truth), seed):
-        values.append(mean_f1(truth[index], predicted[index], level1_of_level2)["mean_f1"])
-    return tuple(np.percentile(values, [2.5, 97.5]).tolist())
+    return tuple(np.percentile(mean_f1_draws(predicted, truth, level1_of_level2, seed), [2.5, 97.5]).tolist())

@@ -6,13 +6,10 @@ say how far a difference depends on which items were held out, and nothing about
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, Comparison
-from lib.evaluation.intervals import resampled_videos
 
 
 def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -29,7 +26,7 @@ def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray) 
 
 
 def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray) -> np.ndarray:
-    """Mean F1 on bootstrap samples of videos.
+    """Mean F1 on bootstrap samples of videos (``intervals.mean_f1_draws``).
 
     Args:
         predicted: int [K, V] level-2 classes by each of K models; truth: int [V]; level1_of_level2: int [C].
@@ -37,12 +34,7 @@ def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np
     Returns:
         float64 [K, draws].
     """
-    return _draws(
-        [
-            np.array([_mean_f1(truth[i], row[i], level1_of_level2) for row in predicted])
-            for i in resampled_videos(len(truth))
-        ]
-    )
+    return np.stack([intervals.mean_f1_draws(row, truth, level1_of_level2) for row in predicted])
 
 
 def interval(draws: np.ndarray) -> tuple[float, float]:
@@ -59,20 +51,3 @@ def difference(score: float, reference: float, draws: np.ndarray, reference_draw
     low, high = interval(draws - reference_draws)
     verdict = HELPS if low > 0 else HURTS if high < 0 else NOTHING
     return Comparison(score - reference, low, high, verdict)
-
-
-def _draws(values: Iterable[np.ndarray]) -> np.ndarray:
-    return np.stack(list(values), axis=1)
-
-
-def _mean_f1(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray) -> float:
-    """``metrics.mean_f1`` by counting, for the many samples of a bootstrap."""
-    total = 0.0
-    for t, p in ((truth, predicted), (level1_of_level2[truth], level1_of_level2[predicted])):
-        size = len(level1_of_level2)
-        hits, both = (
-            np.bincount(t[t == p], minlength=size),
-            np.bincount(t, minlength=size) + np.bincount(p, minlength=size),
-        )
-        total += (t == p).mean() + (2 * hits[both > 0] / both[both > 0]).mean()
-    return float(total / 4)

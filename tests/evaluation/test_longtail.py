@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from lib.evaluation import intervals
 from lib.evaluation.intervals import Z, resampled_videos
 from lib.evaluation.longtail import (
     confused_siblings,
@@ -55,7 +56,8 @@ def test_groups_by_hand():
     assert frame["recall_low"].iloc[2] == 0 and frame["recall_high"].iloc[2] == pytest.approx(Z**2 / (1 + Z**2))
 
 
-def test_interval_of_a_group_is_that_of_scikit_learns_f1():
+def test_interval_of_a_group_is_that_of_scikit_learns_f1(monkeypatch):
+    monkeypatch.setattr(intervals, "DRAWS", 100)
     rng = np.random.default_rng(0)
     truth, said = rng.integers(0, 4, (2, 40))
     row = scores_of_groups(truth, said, np.zeros(4, int), ("all",), seed=3).iloc[0]

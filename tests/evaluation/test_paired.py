@@ -23,10 +23,11 @@ def test_draws_are_those_of_the_interval_of_one():
 def test_class_draws_are_those_of_the_interval_of_one_and_count_like_the_metric():
     level1, truth = np.array([0, 0, 1, 1, 2]), RNG.integers(0, 5, 60)
     predicted = np.stack([np.where(RNG.random(60) < keep, truth, RNG.integers(0, 4, 60)) for keep in (0.8, 0.4)])
-    for row in predicted:
-        assert paired._mean_f1(truth, row, level1) == pytest.approx(mean_f1(truth, row, level1)["mean_f1"], abs=1e-12)
     draws = paired.mean_f1_draws(predicted, truth, level1)
+    assert draws.shape == (2, intervals.DRAWS)
     for row, classes in zip(draws, predicted, strict=True):
+        for draw, index in zip(row[:40], intervals.resampled_videos(60), strict=False):
+            assert draw == pytest.approx(mean_f1(truth[index], classes[index], level1)["mean_f1"], abs=1e-12)
         expected = intervals.interval_of_mean_f1(truth, classes, level1)
         assert paired.interval(row) == pytest.approx(expected, abs=1e-12)
 
