@@ -2,6 +2,7 @@
 SCALE ?= laptop
 CORPUS ?=
 SYSTEMS ?=
+QUESTIONS ?=
 SEEDS ?=
 JOBS ?=
 STAGE ?= finetune
@@ -30,17 +31,20 @@ space := $(empty) $(empty)
 list = $(subst $(space),$(comma),$(strip $(1)))
 need = $(if $($(1)),,$(error $(1) is missing: make $@ $(1)=...))
 REPRODUCE = $(PY) -m lib.flow.reproduce --scale $(SCALE) $(if $(CORPUS),--corpus $(CORPUS)) \
-	$(if $(SYSTEMS),--systems $(call list,$(SYSTEMS))) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) \
-	$(if $(KEEP_GOING),--keep-going)
+	$(if $(SYSTEMS),--systems $(call list,$(SYSTEMS))) $(if $(QUESTIONS),--questions $(call list,$(QUESTIONS))) \
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP_GOING),--keep-going)
 # Tests side by side: a process each, so no more than four unless asked for.
 TEST_JOBS = $(or $(JOBS),$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n))))
 
-.PHONY: help setup reproduce test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
+.PHONY: help setup reproduce quick test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= SEEDS= JOBS= KEEP_GOING=1]
+reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= KEEP_GOING=1]
 	@$(REPRODUCE)
+quick: $(READY) ## two systems and nine questions, a quarter of an hour; its report takes the place of the whole one
+	@$(MAKE) --no-print-directory reproduce SYSTEMS="aiac_rank1 wechat_baseline" QUESTIONS="focal_tags distill_soft ema \
+		masked_tokens masked_frames rank_labels pool_padding nextvlad_mask label_smoothing"
 test: $(READY) ## the whole suite
 	$(PY) -m pytest -q -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 test-slow: $(READY) ## also the tests that take minutes

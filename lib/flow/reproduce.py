@@ -1,7 +1,7 @@
 """The driver behind make: says what it will run and how long that takes, runs it, shows progress, ends with the scores.
 
-    python -m lib.flow.reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--seeds 3] [--jobs 2] [--keep-going]
-                                 [--dry-run] [TARGET ...]
+    python -m lib.flow.reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--seeds 3]
+                                 [--jobs 2] [--keep-going] [--dry-run] [TARGET ...]
 
 A TARGET is a kind of step (``report``, ``ablation``) or one step (``ablation/ema``); without one everything is made.
 ``--job RECIPE STAGE ARM SEED`` makes one training job and what it needs. One driver runs at a time in a folder; after
@@ -28,7 +28,7 @@ from lib.flow.runner import ENVIRONMENT
 from lib.flow.snake import Workflow, WorkflowError
 from lib.flow.steps import Step
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import load, names
+from lib.recipes.load import load, names, split_names
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation, Scale
 from lib.recipes.tasks import Task, feature_task, job_task
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def reproduce(options: argparse.Namespace, console) -> int:
-    plan = Plan.load(options.scale, options.corpus or None, options.systems, options.seeds)
+    plan = Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions)
     plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
     every = steps.steps_of(_tasks(plan, options.job))
     wanted = _targets(every, options)
@@ -280,8 +280,15 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", default="", help="a name of params/corpora or the path of a store")
     parser.add_argument(
         "--systems",
-        type=lambda text: [name for name in text.replace(",", " ").split()] or None,
+        type=split_names,
+        default=[],
         help="recipes, separated by commas",
+    )
+    parser.add_argument(
+        "--questions",
+        type=split_names,
+        default=[],
+        help="of params/ablations, separated by commas; those of params/report.yaml if not given",
     )
     parser.add_argument(
         "--seeds", type=lambda text: int(text) if text else None, help="how many; the scale's own if not given"

@@ -129,12 +129,14 @@ def read(config: dict[str, Any]) -> list[Step]:
     """The steps of a Snakefile's configuration: those in the file ``plan``, or those of the plan it describes.
 
     Args:
-        config: ``plan`` (a file written by the driver), or ``scale``, ``corpus``, ``systems`` (comma-separated), ``seeds``.
+        config: ``plan`` (a file written by the driver), or ``scale``, ``corpus``, ``systems`` and ``questions`` (comma-separated),
+            ``seeds``.
     """
     if "plan" in config:
         return [Step(**step) for step in read_json(Path(config["plan"]))]
+    from lib.recipes.load import split_names
     from lib.recipes.plan import Plan
 
-    systems = [name for name in str(config.get("systems", "")).split(",") if name]
-    plan = Plan.load(config.get("scale", "laptop"), config.get("corpus"), systems or None, config.get("seeds"))
+    systems, questions = (split_names(str(config.get(name, ""))) for name in ("systems", "questions"))
+    plan = Plan.load(config.get("scale", "laptop"), config.get("corpus"), systems, config.get("seeds"), questions)
     return steps_of(plan.tasks)

@@ -37,6 +37,11 @@ def names(kind: type[Spec]) -> list[str]:
     return sorted(path.stem for path in (paths.params() / FOLDERS[kind]).glob("*.yaml"))
 
 
+def split_names(text: str) -> list[str]:
+    """Names as a user types them, separated by commas or spaces."""
+    return text.replace(",", " ").split()
+
+
 def file_of(kind: type[Spec], name: str) -> Path:
     """The YAML file of a recipe, scale, corpus, ablation or ensemble.
 

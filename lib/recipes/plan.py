@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,25 +23,28 @@ class Plan:
     systems: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     more: tuple[str, ...] = ()  # questions beside those of the report
+    questions: tuple[str, ...] = ()  # these in place of those of the report
 
     @classmethod
     def load(
         cls,
         scale: str = "laptop",
         corpus: str | None = None,
-        systems: list[str] | None = None,
+        systems: Sequence[str] = (),
         seeds: int | None = None,
+        questions: Sequence[str] = (),
     ) -> Plan:
-        """The plan of ``params/report.yaml``, narrowed to some systems or another corpus.
+        """The plan of ``params/report.yaml``, narrowed to some systems or questions or to another corpus.
 
         Args:
             seeds: how many seeds; None for the scale's.
+            questions: of ``params/ablations/``, in the report or not; none for the report's and the scale's checks.
 
         Raises:
-            RecipeError: an unknown name, or a system that cannot use the corpus.
+            RecipeError: an unknown name, a system that cannot use the corpus, or a question about none of the systems.
         """
         report = load(ReportSpec, "report")
-        for name in systems or ():
+        for name in systems:
             if name not in names(Recipe):
                 raise RecipeError(f"SYSTEMS: no recipe {name!r}; {nearest(name, names(Recipe))}")
         chosen = tuple(systems or report.recipes)
@@ -52,15 +56,25 @@ class Plan:
                     f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}"
                 )
             chosen = fitting
-        return cls(scale, corpus or "", chosen, tuple(range(seeds)) if seeds else load(Scale, scale).seeds)
+        for name in questions:
+            if name not in names(Ablation):
+                raise RecipeError(f"QUESTIONS: no question {name!r}; {nearest(name, names(Ablation))}")
+            about = load(Ablation, name).recipes
+            if not set(about) & set(chosen):
+                raise RecipeError(
+                    f"QUESTIONS: {name} is about {', '.join(about)}, the report about {', '.join(chosen)}"
+                )
+        drawn = tuple(range(seeds)) if seeds else load(Scale, scale).seeds
+        return cls(scale, corpus or "", chosen, drawn, questions=tuple(questions))
 
     # ---- what is in the report
 
     @cached_property
     def ablations(self) -> dict[str, Ablation]:
-        """Questions of the report, the checks of the scale, and more; those about none of the systems are left out."""
+        """Questions of the report and the checks of the scale, or those asked for instead, and more; those about none of the
+        systems are left out."""
         more = (name for name in self.more if name in names(Ablation))
-        chosen = (*load(ReportSpec, "report").ablations, *self._checks, *more)
+        chosen = (*(self.questions or (*load(ReportSpec, "report").ablations, *self._checks)), *more)
         return {name: asked for name in chosen if (asked := self._about(name)) is not None}
 
     def _about(self, name: str) -> Ablation | None:

@@ -164,7 +164,7 @@ def _report_task(plan: Plan, tasks: list[Task]) -> Task:
             load(Claims, "claims").model_dump(mode="json"),
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
-            [[asked.discussion, asked.discussion_digest] for asked in plan.ablations.values()],
+            [[name, asked.discussion, asked.discussion_digest] for name, asked in plan.ablations.items()],
             code_digest(["lib.reporting.pages"]),
             [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.iterdir()) if file.is_file()],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
@@ -179,7 +179,7 @@ def _report_task(plan: Plan, tasks: list[Task]) -> Task:
         outputs,
         content,
         "notebooks/07_leaderboard.ipynb",
-        _of_plan(plan),
+        {**_of_plan(plan), "questions": ",".join(plan.questions)},
         log=log,
     )
 

@@ -15,7 +15,6 @@ from lib.recipes.job import Job
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation
 from lib.reporting import gather
-from lib.runs import paths
 from lib.runs.files import write_json, write_text
 
 
@@ -84,7 +83,7 @@ class Answer:
 
 def folder(plan: Plan, name: str) -> Path:
     """Where ``05_ablation`` leaves its answer."""
-    return paths.runs(plan.scale, plan.corpus) / "ablations" / name
+    return plan.runs_folder / "ablations" / name
 
 
 def answer(plan: Plan, name: str) -> Answer:

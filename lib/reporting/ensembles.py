@@ -20,7 +20,6 @@ from lib.recipes.specs import Component, EnsembleSpec, Recipe, SubmissionSpec
 from lib.reporting import ensemble_members, gather
 from lib.reporting.ensemble_kinds import Joined, comparison, joiner, kinds
 from lib.reporting.ensemble_members import UNSEEN, Judged
-from lib.runs import paths
 from lib.runs.files import read_json, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.paths import shown
@@ -39,7 +38,7 @@ class Result:
 
 
 def folder(plan: Plan, name: str) -> Path:
-    return paths.runs(plan.scale, plan.corpus) / "ensembles" / name
+    return plan.runs_folder / "ensembles" / name
 
 
 def combine(plan: Plan, name: str) -> Result:

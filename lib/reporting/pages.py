@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.recipes.load import load
+from lib.recipes.load import load, split_names
 from lib.recipes.plan import Plan
 from lib.recipes.specs import ReportSpec, Scale
 from lib.reporting import (
@@ -37,13 +37,16 @@ from lib.runs import paths
 from lib.runs.paths import shown
 
 
-def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: int = 0, out: str = "") -> Path:
+def render(
+    scale: str = "laptop", corpus: str = "", systems: str = "", seeds: int = 0, questions: str = "", out: str = ""
+) -> Path:
     """Render the whole report.
 
     Args:
         corpus: path of a store; empty for the scale's own corpora.
         systems: recipes, separated by commas; empty for those of ``params/report.yaml``.
         seeds: how many; 0 for the scale's.
+        questions: of ``params/ablations/``, separated by commas; empty for those of ``params/report.yaml``.
         out: folder; empty for ``reports/<scale>[-<corpus>]``.
 
     Returns:
@@ -52,7 +55,7 @@ def render(scale: str = "laptop", corpus: str = "", systems: str = "", seeds: in
     Raises:
         MissingRun: a run is absent or stale; names it and the command that makes it.
     """
-    plan = Plan.load(scale, corpus or None, [name for name in systems.split(",") if name] or None, seeds or None)
+    plan = Plan.load(scale, corpus or None, split_names(systems), seeds or None, split_names(questions))
     board = gather.systems(plan)
     runs = gather.runs(plan.jobs)
     answered = [answer(plan, name) for name in plan.ablations]
@@ -172,15 +175,19 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
 
 def command(plan: Plan) -> str:
     """The make line of the whole report."""
-    extra = (f" CORPUS={plan.corpus}" if plan.corpus else "") + (
-        f" SYSTEMS={','.join(plan.systems)}" if plan.systems != load(ReportSpec, "report").recipes else ""
+    narrowed = {
+        "CORPUS": plan.corpus,
+        "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").recipes else "",
+        "QUESTIONS": ",".join(plan.questions),
+    }
+    return " ".join(
+        [f"make reproduce SCALE={plan.scale}", *(f"{key}={words}" for key, words in narrowed.items() if words)]
     )
-    return f"make reproduce SCALE={plan.scale}{extra}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("out", "")):
+    for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("questions", ""), ("out", "")):
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--seeds", type=int, default=0)
     print(shown(render(**vars(parser.parse_args()))))

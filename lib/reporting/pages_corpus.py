@@ -11,7 +11,6 @@ from lib.recipes.plan import Plan
 from lib.reporting import formats
 from lib.reporting.site import Picture, Site
 from lib.reporting.table import Column, Table
-from lib.runs import paths
 from lib.runs.files import read_json
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
@@ -59,7 +58,7 @@ def corpus(site: Site, plan: Plan, ref: CorpusRef, notebooks: dict[str, str]) ->
     Raises:
         MissingRun: the notebook has not run.
     """
-    folder = paths.runs(plan.scale, plan.corpus) / "corpora" / ref.label
+    folder = plan.runs_folder / "corpora" / ref.label
     if not (folder / "eda.json").exists():
         raise MissingRun(
             f"{shown(folder)}: no eda.json. Make it with: papermill notebooks/00_data_eda.ipynb out.ipynb "

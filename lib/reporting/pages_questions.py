@@ -45,6 +45,7 @@ def forest_alt(frame: pd.DataFrame, metric: str) -> str:
 def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) -> None:
     """Write ``ablation_<name>``."""
     spec, name, metrics = answer.spec, answer.name, answer.comparisons["metric"].unique()
+    drawn = _drawn(answer)
     metric = metrics[0] if len(metrics) == 1 else "score"
     forest = forest_rows(answer)
     where = str(folder(plan, name))
@@ -68,8 +69,10 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
         curves=site.picture(
             f"curves_{name}",
             curves(answer),
-            f"Validation scores over steps for the arms {', '.join(spec.arms)}",
-            f"Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference.{_held(answer)}",
+            f"Validation scores over steps for the arms {', '.join(drawn)}",
+            "Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference."
+            + _untrained([arm for arm in spec.arms if arm not in drawn])
+            + _held(answer),
         ),
         sentences=reading.sentences(answer),
         discussion=spec.discussion.strip(),
@@ -110,6 +113,16 @@ def method(plan: Plan, answer: Answer) -> list[str]:
             "the interval covers the noise of the later stages only."
         )
     return lines
+
+
+def _drawn(answer: Answer) -> list[str]:
+    """The arms that have a curve: all but those whose stage joins finished runs and trains nothing."""
+    curves = [answer.curves(recipe) for recipe in answer.recipes]
+    return [arm for arm in answer.spec.arms if any(len(seed) for found in curves for seed in found.get(arm, ()))]
+
+
+def _untrained(arms: list[str]) -> str:
+    return f" {formats.listed(f'`{arm}`' for arm in arms)} trained nothing and so have no curve." if arms else ""
 
 
 def _held(answer: Answer) -> str:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
 from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation, ReportSpec, Scale
@@ -42,6 +43,19 @@ def test_a_question_outside_the_report_can_be_asked_too():
         plan.asked("soup")  # about none of its systems
     with pytest.raises(KeyError, match="no ablation 'nothing'"):
         plan.asked("nothing")
+
+
+def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
+    plan = Plan.load("laptop", systems=["wechat_baseline"], questions=["ema", "swa"])
+    assert list(plan.ablations) == ["ema", "swa"]  # neither the others of the report nor the scale's checks
+    report = next(task for task in plan.tasks if task.rule == "report")
+    assert report.parameters["questions"] == "ema,swa" and report.parameters["systems"] == "wechat_baseline"
+    with pytest.raises(RecipeError, match="QUESTIONS: no question 'emma'; did you mean 'ema'"):
+        Plan.load("laptop", questions=["emma"])
+    with pytest.raises(
+        RecipeError, match="QUESTIONS: nextvlad_mask is about wechat_baseline, the report about aiac_rank1"
+    ):
+        Plan.load("laptop", systems=["aiac_rank1"], questions=["nextvlad_mask"])
 
 
 def test_other_seeds_are_for_arms_that_are_compared():

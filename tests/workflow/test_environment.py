@@ -79,7 +79,7 @@ def test_the_conda_door_repeats_nothing():
 
 
 VERBS = (
-    ["reproduce", "SYSTEMS=a b", "CORPUS=some/store", "KEEP_GOING=1", "JOBS=3", "SEEDS=2", "SCALE=smoke"], ["test"], ["test-slow"],
+    ["reproduce", "SYSTEMS=a b", "QUESTIONS=c d", "CORPUS=some/store", "KEEP_GOING=1", "JOBS=3", "SEEDS=2", "SCALE=smoke"], ["quick"], ["test"], ["test-slow"],
     ["test-gpu"], ["plan"], ["run", "RECIPE=a"], ["ablation", "NAME=ema"], ["ensemble", "NAME=x"], ["report"], ["lab"], ["bench"],
     ["check"], ["format"], ["setup"], ["lock"], ["clean"], ["help"],
 )  # fmt: skip
@@ -107,6 +107,8 @@ class TestMake:
                 "some/store",
                 "--systems",
                 "a,b",
+                "--questions",
+                "c,d",
                 "--seeds",
                 "2",
                 "--jobs",
