@@ -11,6 +11,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 for name in ("VIDLAB_ZYGOTE", "VIDLAB_EVENTS", "VIDLAB_FORKED"):
     os.environ.pop(name, None)
 
+import multiprocessing  # noqa: E402
 import random  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -22,6 +23,18 @@ def _one_seed():
     """A test that draws without a generator of its own draws the same every time, whatever ran before it."""
     random.seed(0)
     np.random.seed(0)
+
+
+# What a process of the fixture below need not import once more: seconds each.
+HEAVY = ["lib.stages.run", "lib.features.images", "transformers.models.bert.modeling_bert", "sklearn.metrics"]
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Makes fresh processes, to be killed in the middle of work; unlike a plain fork they share nothing with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(HEAVY)
+    return context
 
 
 LONGEST = ("test_smoke.py", "test_run.py", "test_reproduce.py", "test_pages.py", "test_tricks.py")  # minutes to seconds

@@ -23,7 +23,8 @@ class Plan:
     systems: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     more: tuple[str, ...] = ()  # questions beside those of the report
-    questions: tuple[str, ...] = ()  # these in place of those of the report
+    questions: tuple[str, ...] = ()  # these in place of those of the report, and of each system only the model asked about
+    seeds_given: bool = False  # by the user: so many for every question
 
     @classmethod
     def load(
@@ -65,7 +66,7 @@ class Plan:
                     f"QUESTIONS: {name} is about {', '.join(about)}, the report about {', '.join(chosen)}"
                 )
         drawn = tuple(range(seeds)) if seeds else load(Scale, scale).seeds
-        return cls(scale, corpus or "", chosen, drawn, questions=tuple(questions))
+        return cls(scale, corpus or "", chosen, drawn, questions=tuple(questions), seeds_given=bool(seeds))
 
     # ---- what is in the report
 
@@ -94,11 +95,13 @@ class Plan:
 
     @cached_property
     def ensembles(self) -> dict[str, EnsembleSpec]:
+        """Those of the report whose members are in the plan."""
         chosen = {name: load(EnsembleSpec, name) for name in load(ReportSpec, "report").ensembles}
         return {
             name: spec
             for name, spec in chosen.items()
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
+            and not (spec.members and self.questions)
         }
 
     @property
@@ -111,9 +114,9 @@ class Plan:
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
         """Seeds of a question: more for a headline, unless the user chose how many."""
-        scale = load(Scale, self.scale)
-        more = scale.headline_seeds if name in load(ReportSpec, "report").headline else ()
-        return more if more and self.seeds == scale.seeds else self.seeds
+        if self.seeds_given or name not in load(ReportSpec, "report").headline:
+            return self.seeds
+        return load(Scale, self.scale).headline_seeds or self.seeds
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""
@@ -152,10 +155,9 @@ class Plan:
     def member_jobs(self, recipe: str, stage: str) -> dict[str, list[Job]]:
         """Arm -> its jobs, one a seed: the recipe as it is, then the further models of the system."""
         few = self.seeds[: load(Scale, self.scale).member_seeds]
+        members = () if self.questions else load(Recipe, recipe).members
         jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in self.seeds]}
-        return jobs | {
-            arm: [self.job(recipe, stage, arm, seed) for seed in few] for arm in load(Recipe, recipe).members
-        }
+        return jobs | {arm: [self.job(recipe, stage, arm, seed) for seed in few] for arm in members}
 
     @cached_property
     def jobs(self) -> list[Job]:

@@ -186,7 +186,8 @@ def _report_task(plan: Plan, tasks: list[Task]) -> Task:
 
 def _of_plan(plan: Plan) -> dict[str, Any]:
     """Parameters of the notebooks that read a plan."""
-    return {"scale": plan.scale, "corpus": plan.corpus, "systems": ",".join(plan.systems), "seeds": len(plan.seeds)}
+    seeds = len(plan.seeds) if plan.seeds_given else 0
+    return {"scale": plan.scale, "corpus": plan.corpus, "systems": ",".join(plan.systems), "seeds": seeds}
 
 
 def _notebook_task(

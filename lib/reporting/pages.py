@@ -179,6 +179,7 @@ def command(plan: Plan) -> str:
         "CORPUS": plan.corpus,
         "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").recipes else "",
         "QUESTIONS": ",".join(plan.questions),
+        "SEEDS": str(len(plan.seeds)) if plan.seeds_given else "",
     }
     return " ".join(
         [f"make reproduce SCALE={plan.scale}", *(f"{key}={words}" for key, words in narrowed.items() if words)]

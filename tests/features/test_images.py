@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -101,38 +100,31 @@ def test_decoding_runs_ahead_and_is_bounded(colours, monkeypatch):
     assert len(started) <= 2 * images.AHEAD + 1
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from lib.data.store import Store
-from lib.features import images
-from lib.recipes.specs import FeatureSet
-import tests.features.small_pictures as here
+def build_until(store: Path, folder: Path, log: Path, stop: int) -> None:
+    """What a process does that is killed when it comes to video ``stop``; lists the videos that it decodes."""
+    plain = images.read
 
-store, folder, log, stop = Store.open(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-plain = images.read
+    def read(store, spec, row):
+        with log.open("a") as file:
+            file.write(f"{row}\n")
+        if row == stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(store, spec, row)
 
-def read(store, spec, row):
-    with log.open("a") as file:
-        file.write(f"{row}\\n")
-    if row == stop:
-        os.kill(os.getpid(), 9)
-    return plain(store, spec, row)
-
-images.read = read
-images.build(store, folder, here.spec_of(), here.ENCODER, "digest", workers=0, device="cpu")
-"""
+    images.read = read
+    images.build(Store.open(store), folder, spec_of(), ENCODER, "digest", workers=0, device="cpu")
 
 
-def test_a_killed_build_goes_on_after_the_last_shard(colours, tmp_path):
+def test_a_killed_build_goes_on_after_the_last_shard(colours, tmp_path, processes):
     """kill -9 at video 9, in the third shard of 4: videos 0 to 7 are not decoded again, and the bytes are the same."""
     images.build(colours, tmp_path / "whole", spec_of(), ENCODER, "digest", device="cpu")
 
     def run(stop: int) -> list[int]:
         log = tmp_path / f"log{stop}"
-        arguments = [sys.executable, "-c", KILLED, str(colours.path), str(tmp_path / "set"), str(log), str(stop)]
-        child = subprocess.run(arguments, env={**os.environ, "PYTHONPATH": os.getcwd()}, capture_output=True)
-        assert child.returncode == (0 if stop < 0 else -signal.SIGKILL), child.stderr.decode()
+        child = processes.Process(target=build_until, args=(colours.path, tmp_path / "set", log, stop))
+        child.start()
+        child.join()
+        assert child.exitcode == (0 if stop < 0 else -signal.SIGKILL)
         return [int(line) for line in log.read_text().split()]
 
     assert run(9) == list(range(10)) and not (tmp_path / "set").exists()

@@ -32,6 +32,7 @@ def test_headlines_have_more_seeds_unless_told():
     name = load(ReportSpec, "report").headline[0]
     assert len(Plan.load("laptop").seeds_of(name)) == len(load(Scale, "laptop").headline_seeds) > 3
     assert Plan.load("laptop", seeds=1).seeds_of(name) == (0,)
+    assert Plan.load("laptop", seeds=3).seeds_of(name) == load(Scale, "laptop").seeds  # even the scale's own number
 
 
 def test_a_question_outside_the_report_can_be_asked_too():
@@ -50,6 +51,10 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     assert list(plan.ablations) == ["ema", "swa"]  # neither the others of the report nor the scale's checks
     report = next(task for task in plan.tasks if task.rule == "report")
     assert report.parameters["questions"] == "ema,swa" and report.parameters["systems"] == "wechat_baseline"
+    assert report.parameters["seeds"] == 0 and list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
+    one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)
+    assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]
+    assert {job.arm for job in one.jobs} == {"base", "ema.with"} and {job.seed for job in one.jobs} == {0, 1, 2}
     with pytest.raises(RecipeError, match="QUESTIONS: no question 'emma'; did you mean 'ema'"):
         Plan.load("laptop", questions=["emma"])
     with pytest.raises(

@@ -178,7 +178,8 @@ def test_banner_stands_on_every_page(tmp_path):
 def test_command_names_corpus_and_systems_only_where_they_differ():
     assert pages.command(Plan.load("smoke")) == "make reproduce SCALE=smoke"
     assert pages.command(Plan.load("smoke", systems=["aiac_rank1"])) == "make reproduce SCALE=smoke SYSTEMS=aiac_rank1"
-    assert pages.command(Plan.load("smoke", questions=["ema", "fgm"])) == "make reproduce SCALE=smoke QUESTIONS=ema,fgm"
+    narrow = Plan.load("smoke", questions=["ema", "fgm"], seeds=2)
+    assert pages.command(narrow) == "make reproduce SCALE=smoke QUESTIONS=ema,fgm SEEDS=2"
 
 
 def test_formulas_become_mathml_and_links_point_to_pages():

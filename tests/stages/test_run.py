@@ -1,7 +1,6 @@
 """One job from corpus to run folder: files, determinism, a kill in the middle, missing inputs."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -124,14 +123,6 @@ def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(trained, prepar
     assert metrics["oracle"]["spearman"] > 0.85 and -1 <= metrics["scores"]["validation"]["spearman"] <= 1
     fresh(monkeypatch, home_beside(prepared, tmp_path / "again"))
     assert {key: run(job(*key)).metrics.read_bytes() for key in first} == first
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Makes fresh processes that need not import torch once more; unlike a plain fork they share nothing with this one."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lib.stages.run"])
-    return context
 
 
 def train(home: str, recipe: str, stage: str) -> None:
