@@ -23,6 +23,9 @@ STYLESHEET, SCRIPT = "style.css", "sort.js"
 class Renderer(mistune.HTMLRenderer):
     """Headings get ids, tables a box that scrolls, links to Markdown twins become links to pages."""
 
+    def text(self, text: str) -> str:
+        return super().text(re.sub(r"(?<=\d) %", "\u00a0%", text))  # no line ends between a number and its sign
+
     def heading(self, text: str, level: int, **attributes) -> str:
         return f'<h{level} id="{slug(text)}">{text}</h{level}>\n'
 

@@ -155,7 +155,7 @@ def track(site: Site, metric: str, board: pd.DataFrame, answers: list[Answer], r
         "cost": site.picture(
             f"cost_{metric}",
             cost,
-            f"Training time against {formats.metric(metric)} of {len(board)} systems and stages",
+            f"Training time against {formats.metric(metric)} of {formats.plural(len(board), 'scored stage')}",
             f"{name}: training time of all stages against score. Up and to the left is better.",
         ),
     }

@@ -61,7 +61,7 @@ def test_front_page_shows_score_interval_oracle_and_published(report):
     assert f"<strong>{row['score']:.3f}</strong>" in front
     assert f"{row['low']:.3f} to {row['high']:.3f}" in front and f">{row['oracle']:.3f}<" in front
     assert "0.886 / 0.836" in front
-    assert front.index("Which trick is worth what") < front.index("95 % interval") < front.index('id="scores"')
+    assert front.index("Which trick is worth what") < front.index("95\u00a0% interval") < front.index('id="scores"')
 
 
 def test_question_page_says_what_its_csv_says(report):
@@ -180,6 +180,10 @@ def test_command_names_corpus_and_systems_only_where_they_differ():
     assert pages.command(Plan.load("smoke", systems=["aiac_rank1"])) == "make reproduce SCALE=smoke SYSTEMS=aiac_rank1"
     narrow = Plan.load("smoke", questions=["ema", "fgm"], seeds=2)
     assert pages.command(narrow) == "make reproduce SCALE=smoke QUESTIONS=ema,fgm SEEDS=2"
+
+
+def test_no_line_ends_before_a_percent_sign_but_code_stays_as_it_is():
+    assert to_html("95 % of `3 % 2`") == "<p>95\u00a0% of <code>3 % 2</code></p>\n"
 
 
 def test_formulas_become_mathml_and_links_point_to_pages():
