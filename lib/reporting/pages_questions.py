@@ -45,7 +45,6 @@ def forest_alt(frame: pd.DataFrame, metric: str) -> str:
 def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) -> None:
     """Write ``ablation_<name>``."""
     spec, name, metrics = answer.spec, answer.name, answer.comparisons["metric"].unique()
-    drawn = _drawn(answer)
     metric = metrics[0] if len(metrics) == 1 else "score"
     forest = forest_rows(answer)
     where = str(folder(plan, name))
@@ -69,9 +68,9 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
         curves=site.picture(
             f"curves_{name}",
             curves(answer),
-            f"Validation scores over steps for the arms {', '.join(drawn)}",
+            f"Validation scores over steps for the arms {', '.join(spec.arms)}",
             "Validation score over steps. Thin lines are seeds, thick lines their mean, dashed is the reference."
-            + _untrained([arm for arm in spec.arms if arm not in drawn])
+            + _points(answer)
             + _held(answer),
         ),
         sentences=reading.sentences(answer),
@@ -115,14 +114,11 @@ def method(plan: Plan, answer: Answer) -> list[str]:
     return lines
 
 
-def _drawn(answer: Answer) -> list[str]:
-    """The arms that have a curve: all but those whose stage joins finished runs and trains nothing."""
+def _points(answer: Answer) -> str:
+    """Arms that are scored once, such as those that join finished runs, have a point in place of a curve."""
     curves = [answer.curves(recipe) for recipe in answer.recipes]
-    return [arm for arm in answer.spec.arms if any(len(seed) for found in curves for seed in found.get(arm, ()))]
-
-
-def _untrained(arms: list[str]) -> str:
-    return f" {formats.listed(f'`{arm}`' for arm in arms)} trained nothing and so have no curve." if arms else ""
+    once = [arm for arm in answer.spec.arms if all(len(seed) <= 1 for found in curves for seed in found.get(arm, ()))]
+    return f" Points: {formats.listed(f'`{arm}`' for arm in once)}, scored once." if once else ""
 
 
 def _held(answer: Answer) -> str:
