@@ -77,9 +77,9 @@ def _score_panel(axis, scores: pd.DataFrame, metric: str, best_step: int | None)
     axis.set_title(f"validation {metric_name(metric)}", fontweight="normal", fontsize=9.5)
 
 
-def _point(curve: pd.Series) -> list[int]:
-    """Which points of a curve get a marker: the only one there is, which no line would show."""
-    return [0] if len(curve) == 1 else []
+def _marker(curve: pd.Series, kind: str) -> str:
+    """A curve of one point gets a marker, which no line would show."""
+    return kind if len(curve) == 1 else ""
 
 
 def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame]]]], reference: str) -> Figure:
@@ -99,7 +99,7 @@ def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame
         for arm in [reference, *others]:
             seeds = [frame.set_index("step")[f"scores.{metric}"] for frame in curves[arm] if len(frame)]
             for seed in seeds:
-                axis.plot(seed.index, seed, ".-", color=palette[arm], alpha=0.35, linewidth=0.9, markevery=_point(seed))
+                axis.plot(seed.index, seed, color=palette[arm], alpha=0.35, linewidth=0.9, marker=_marker(seed, "."))
             if seeds:
                 mean = pd.concat(seeds, axis=1).mean(axis=1)
                 axis.plot(
@@ -109,8 +109,7 @@ def curves_by_arm(panels: Mapping[str, tuple[str, Mapping[str, list[pd.DataFrame
                     linewidth=2.2,
                     label=arm,
                     linestyle="--" if arm == reference else "-",
-                    marker="o",
-                    markevery=_point(mean),
+                    marker=_marker(mean, "o"),
                 )
         axis.set(xlabel="step", ylabel=metric_name(metric), title=system if len(panels) > 1 else "")
         axis.locator_params(nbins=6 if columns < 3 else 4)
