@@ -117,5 +117,9 @@ def interval_of_share(hits: float, n: int) -> tuple[float, float]:
 def interval_of_mean_f1(
     truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % percentile interval over videos."""
+    """95 % percentile interval of the mean F1 (``metrics.mean_f1``), resampling videos.
+
+    Args:
+        truth, predicted: int [V] level-2 classes; level1_of_level2: int [C].
+    """
     return tuple(np.percentile(mean_f1_draws(predicted, truth, level1_of_level2, seed), [2.5, 97.5]).tolist())

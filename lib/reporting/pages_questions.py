@@ -78,7 +78,9 @@ def ablation(site: Site, plan: Plan, answer: Answer, notebooks: dict[str, str]) 
         discussion_is_old=answer.discussion_is_old,
         discussion_digest=spec.discussion_digest,
         digest=answer.digest,
-        command=f"make ablation NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else ""),
+        command=f"make ablation NAME={name} SCALE={plan.scale}"
+        + (f" CORPUS={plan.corpus}" if plan.corpus else "")
+        + (f" SEEDS={len(plan.seeds)}" if plan.seeds_given else ""),
         links=[("Executed notebook", notebooks[where])] if where in notebooks else [],
     )
 
