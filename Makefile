@@ -30,7 +30,7 @@ empty :=
 space := $(empty) $(empty)
 list = $(subst $(space),$(comma),$(strip $(1)))
 need = $(if $($(1)),,$(error $(1) is missing: make $@ $(1)=...))
-REPRODUCE = $(PY) -m lib.flow.reproduce --scale $(SCALE) $(if $(CORPUS),--corpus $(CORPUS)) \
+REPRODUCE = $(PY) -m lab.flow.reproduce --scale $(SCALE) $(if $(CORPUS),--corpus $(CORPUS)) \
 	$(if $(SYSTEMS),--systems $(call list,$(SYSTEMS))) $(if $(QUESTIONS),--questions $(call list,$(QUESTIONS))) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(KEEP_GOING),--keep-going)
 # Tests side by side: a process each, so no more than four unless asked for.
@@ -71,13 +71,13 @@ bench: $(READY) ## speed, as ratios against a naive mode
 	$(PY) -m benchmarks.words
 	$(PY) -m benchmarks.published
 
-CODE := lib tests benchmarks
+CODE := lib lab tests benchmarks
 check: $(READY) ## style, types, floors, notebooks, params
 	$(PY) -m ruff check $(CODE) notebooks
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
-	$(PY) -m lib.stages.validate
+	$(PY) -m lab.flow.validate
 	$(BIN)/basedpyright
 format: $(READY) ## write what check can fix
 	$(PY) -m ruff check --fix -q $(CODE) notebooks

@@ -1,11 +1,11 @@
-"""Which step makes which file. The plan (lib/recipes/plan.py, tasks.py) decides what there is; nothing is decided here.
+"""Which step makes which file. The plan (lab/show/plan.py, tasks.py) decides what there is; nothing is decided here.
 
 Usually called by `make reproduce`; by hand: snakemake --cores 2 --config scale=smoke
 """
 
 import sys
 
-from lib.flow import steps
+from lab.flow import steps
 
 STEPS = steps.read(config)
 
@@ -33,4 +33,4 @@ for step in STEPS:
             page=step.page,
             call=step.call,
         shell:
-            "exec {sys.executable} -m lib.flow.runner {params.call} > {log} 2>&1"
+            "exec {sys.executable} -m lab.flow.runner {params.call} > {log} 2>&1"

@@ -19,8 +19,8 @@ def prepare(videos: int, given: str = "") -> tuple[Store, TokenSet]:
     folder = _folder(videos, given)
     path = Path(given) if given else folder / "store"
     if not path.exists():
-        from lib.data.importing import import_corpus
-        from lib.data.twin import generate
+        from lab.corpora.importing import import_corpus
+        from lab.corpora.twin import generate
 
         if not (folder / "raw" / "twin.json").exists():
             generate(folder / "raw", track="pairs", videos=videos, seed=SEED)

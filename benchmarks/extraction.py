@@ -32,8 +32,8 @@ def prepare(videos: int) -> Store:
     """A twin with pictures only, made once and kept under ``data/bench``."""
     folder = paths.home() / "data" / "bench" / f"pictures-{videos}"
     if not (folder / "store").exists():
-        from lib.data.importing import import_corpus
-        from lib.data.twin import generate
+        from lab.corpora.importing import import_corpus
+        from lab.corpora.twin import generate
 
         generate(folder / "raw", track="classes", videos=videos, seed=SEED, frames="jpeg")
         import_corpus(folder / "raw", folder / "store")

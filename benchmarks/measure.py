@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lib.reporting.agreement import processor
+from lab.show.agreement import processor
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -24,6 +24,7 @@ from lib.runs import paths
 from lib.runs.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[2]
+OURS = ("lib", "lab")
 LEFT_OUT = ("lib.recipes",)
 
 
@@ -62,7 +63,9 @@ def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, r
 @cache
 def _state(root: Path) -> str:
     """Names, sizes and times of change of everything in ``lib``, as make looks at them."""
-    files = sorted(file for file in (root / "lib").rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    files = sorted(
+        file for top in OURS for file in (root / top).rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    )
     seen = [(file.relative_to(root).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((str(root), sys.version_info, seen)).encode()).hexdigest()[:16]
 
@@ -168,7 +171,7 @@ def _reexports(init: Path, root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _ours(module: str) -> bool:
-    return module == "lib" or module.startswith("lib.")
+    return module.split(".")[0] in OURS
 
 
 def _module_file(name: str, root: Path) -> Path | None:

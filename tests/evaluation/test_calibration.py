@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.calibration import calibration, expected_calibration_error, log_softmax, reliability
+from lab.show.calibration import calibration, expected_calibration_error, log_softmax, reliability
 
 
 def logits_of(probabilities) -> np.ndarray:

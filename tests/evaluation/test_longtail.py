@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from lib.evaluation import intervals
-from lib.evaluation.intervals import Z, resampled_videos
-from lib.evaluation.longtail import (
+from lab.show.longtail import (
     confused_siblings,
     per_class,
     scores_of_groups,
@@ -14,6 +12,8 @@ from lib.evaluation.longtail import (
     thirds_of_videos,
     wrong_answers,
 )
+from lib.evaluation import intervals
+from lib.evaluation.intervals import Z, resampled_videos
 
 TREE = np.array([0, 0, 0, 1, 1, 2])  # three siblings, two siblings, an only child
 TRUTH = np.array([0, 0, 0, 1, 1, 3, 3, 4])

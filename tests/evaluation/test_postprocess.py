@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from lib.data.twin.random import facts
+from lab.corpora.twin.random import facts
 from lib.evaluation import CountRescaling, LogitAdjustment
 
 COUNTS = np.array(list(facts("wechat2022")["class_counts"].values()))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
+from lab.corpora.twin.random import facts
 from lib.data.rejects import BadRecord
-from lib.data.twin.random import facts
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation import compare as comparing
 from lib.evaluation.ensemble import ConcatSvd, MeanEmbedding, WeightedLogits, concat

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lib.cli import main
+from lab.cli import main
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES
 from lib.evaluation.submission import (
@@ -241,10 +241,10 @@ def test_missing_file_is_named(classes, tmp_path):
 
 
 def test_command_line(pairs):
-    """``python -m lib score``: 0 and the score, or 1 and one line that says what is wrong."""
+    """``python -m lab score``: 0 and the score, or 1 and one line that says what is wrong."""
     good, bad = (
         subprocess.run(
-            [sys.executable, "-m", "lib", "score", str(pairs[0]), str(labels)],
+            [sys.executable, "-m", "lab", "score", str(pairs[0]), str(labels)],
             cwd=PROJECT,
             capture_output=True,
             text=True,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from lab.corpora.importing import import_corpus
+from lab.corpora.twin import generate
 from lib.data.batch import IGNORE
-from lib.data.importing import import_corpus
 from lib.data.store import Store
-from lib.data.twin import generate
 from lib.features.loader import Assembler, Items, TrainLoader
 from lib.features.tokens import TokenSet, build
 from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec

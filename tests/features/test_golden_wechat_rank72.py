@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from lab.corpora.twin.random import facts
 from lib.data.resampling import repeats, resample
-from lib.data.twin.random import facts
 from lib.features.frames import pick
 from lib.features.keywords import both_ends, keywords, prepare, without_runs
 from lib.features.text import SpecialIds, lay_out

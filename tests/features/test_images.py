@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lib.data.importing import import_corpus
+from lab.corpora.importing import import_corpus
+from lab.corpora.twin import generate
+from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord
 from lib.data.schema import Video
 from lib.data.store import Store
-from lib.data.twin import generate
-from lib.data.writer import StoreWriter
 from lib.features import images, sets
 from lib.features.frame_sets import FrameSet, choose
 from lib.features.loader import Assembler, Items

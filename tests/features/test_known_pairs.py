@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.data.importing import import_corpus
+from lab.corpora.importing import import_corpus
+from lab.corpora.twin import generate
 from lib.data.store import Store
-from lib.data.twin import generate
 from lib.features.known_pairs import KnownPairs
 from lib.features.loader import Assembler, EvalLoader, Items, TrainLoader
 from lib.features.tokens import build

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
-from lib.data.writer import StoreWriter
 from lib.features import sets, words
 from lib.features.text import lay_out
 from lib.recipes.load import load

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib.data.twin.random import facts
+from lab.corpora.twin.random import facts
 from lib.objectives import CategoryCE
 from lib.objectives.category import class_balanced_weights
 from tests.small import batch, outputs

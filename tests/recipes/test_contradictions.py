@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.recipes import contradictions as module
-from lib.recipes.contradictions import contradictions, quirk_of
+from lab.show import contradictions as module
+from lab.show.contradictions import contradictions, quirk_of
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load, names, validate
 from lib.recipes.specs import Contradiction, Contradictions, Recipe

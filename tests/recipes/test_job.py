@@ -2,11 +2,12 @@
 
 import pytest
 
+from lab.flow.tasks import tasks_of
+from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load, resolve
 from lib.recipes.overlay import overlay
-from lib.recipes.plan import Plan
 from lib.recipes.specs import Scale, SplitSpec
 
 
@@ -85,10 +86,10 @@ def test_plan_trains_nothing_twice_and_parents_come_first():
     assert len(folders) == len(set(folders))
     for position, job in enumerate(plan.jobs):
         assert all(parent.folder.path in folders[:position] for parent in job.parents.values())
-    outputs = [output for task in plan.tasks for output in task.outputs]
+    outputs = [output for task in tasks_of(plan) for output in task.outputs]
     assert len(outputs) == len(set(outputs))
     made = set(outputs)
-    files = {file for task in plan.tasks for file in task.inputs if not file.startswith("notebooks/")}
+    files = {file for task in tasks_of(plan) for file in task.inputs if not file.startswith("notebooks/")}
     assert files <= made
 
 

@@ -3,9 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
+from lab.flow.tasks import tasks_of
+from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
-from lib.recipes.plan import Plan
 from lib.recipes.specs import Ablation, ReportSpec, Scale
 
 
@@ -38,7 +39,7 @@ def test_headlines_have_more_seeds_unless_told():
 def test_a_question_outside_the_report_can_be_asked_too():
     plan = Plan("smoke", "", ("wechat_baseline",), (0,), more=("swa",))
     assert "swa" not in load(ReportSpec, "report").ablations
-    assert any(task.name == "swa" and task.rule == "ablation" for task in plan.tasks)
+    assert any(task.name == "swa" and task.rule == "ablation" for task in tasks_of(plan))
     assert Plan.load("smoke").asked("swa").question == load(Ablation, "swa").question
     with pytest.raises(KeyError, match="no ablation 'soup' in this plan"):
         plan.asked("soup")  # about none of its systems
@@ -49,7 +50,7 @@ def test_a_question_outside_the_report_can_be_asked_too():
 def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     plan = Plan.load("laptop", systems=["wechat_baseline"], questions=["ema", "swa"])
     assert list(plan.ablations) == ["ema", "swa"]  # neither the others of the report nor the scale's checks
-    report = next(task for task in plan.tasks if task.rule == "report")
+    report = next(task for task in tasks_of(plan) if task.rule == "report")
     assert report.parameters["questions"] == "ema,swa" and report.parameters["systems"] == "wechat_baseline"
     assert report.parameters["seeds"] == 0 and list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
     one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.evaluation.submission import read_embeddings, score_file
 from lib.features.tokens import build
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
-from lib.stages import corpus, frozen
+from lib.stages import frozen
 from lib.stages.run import run
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.features import images, tokens
 from lib.features.live_pictures import LivePictures
@@ -19,7 +20,7 @@ from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, ImagesSpec
-from lib.stages import build, corpus
+from lib.stages import build
 from lib.stages.run import frames_of, run
 from lib.training.seed import seed_everything
 

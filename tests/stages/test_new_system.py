@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.features import sets
 from lib.recipes import arms
@@ -15,7 +16,6 @@ from lib.recipes import job as jobs
 from lib.recipes import load as loading
 from lib.recipes.job import Job
 from lib.runs import paths
-from lib.stages import corpus
 from lib.stages.problem import pose, split_pairs
 from lib.stages.run import run
 

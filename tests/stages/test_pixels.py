@@ -9,17 +9,17 @@ import nbformat
 import pytest
 import yaml
 
+from lab.corpora import build as corpus
+from lab.flow.tasks import feature_task, job_task
+from lab.show.plan import Plan
 from lib.recipes import arms
 from lib.recipes import corpus as refs
 from lib.recipes import job as jobs
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.plan import Plan
-from lib.recipes.tasks import feature_task, job_task
 from lib.runs import paths
 from lib.runs.folder import MissingRun
-from lib.stages import corpus
 from lib.stages.run import run
 
 RECIPE = "wechat_baseline"

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways
@@ -16,7 +17,6 @@ from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs import paths
-from lib.stages import corpus
 from lib.stages.run import run
 
 ROOT = paths.params().parent
@@ -62,7 +62,7 @@ def test_a_finished_run_is_scored_with_one_command(store, recipe, stages):
     assert set(map(len, answered.values())) == {4}, "leading zeros stay"
 
     printed = dict(
-        line.split(": ") for line in typed("lib", "score", folder / "result.csv", folder / "truth.csv").splitlines()
+        line.split(": ") for line in typed("lab", "score", folder / "result.csv", folder / "truth.csv").splitlines()
     )
     names = store.manifest["categories"]
     guess = np.array([names.index(answered[name]) for name in store.column("id")[rows]])

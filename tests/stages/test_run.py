@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.corpora import build as corpus
+from lab.flow.validate import all_jobs
 from lib.data.store import Store
 from lib.features.tokens import build
 from lib.recipes import job as jobs
@@ -19,9 +21,7 @@ from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
-from lib.stages import corpus
 from lib.stages.run import run
-from lib.stages.validate import all_jobs
 
 STAGES = [
     ("aiac_rank1", "pretrain"),
@@ -168,7 +168,7 @@ def test_a_missing_input_names_the_command_that_makes_it(tmp_path, monkeypatch, 
         run(job("aiac_rank1", "finetune", seed=7))
     empty = tmp_path / "empty"
     fresh(monkeypatch, empty)
-    with pytest.raises(MissingRun, match="python -m lib.stages.corpus twin_pairs --scale smoke"):
+    with pytest.raises(MissingRun, match="python -m lab.corpora.build twin_pairs --scale smoke"):
         run(job("aiac_rank1", "pretrain"))
 
 

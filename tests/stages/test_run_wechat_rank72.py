@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.features.tokens import build
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
-from lib.stages import corpus
 from lib.stages.build import check
 from lib.stages.problem import pose
 from lib.stages.run import run

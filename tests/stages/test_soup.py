@@ -5,13 +5,13 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, StageSpec
-from lib.stages import corpus
 from lib.stages.run import run
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.evaluation import CountRescaling
 from lib.features.tokens import build
@@ -13,7 +14,6 @@ from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, StageSpec
-from lib.stages import corpus
 from lib.stages.build import check
 from lib.stages.problem import pose
 from lib.stages.run import run

@@ -1,0 +1,180 @@
+"""The command line: ``python -m lab corpus generate|import|check|show`` and ``python -m lab score``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lib.runs.paths import shown
+
+
+class CommandError(ValueError):
+    """Arguments that do not go together."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors a user can mend are printed as one line. Returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    from lib.data.rejects import BadRecord
+    from lib.data.store import StoreError
+    from lib.recipes.errors import RecipeError
+
+    try:
+        return parsed.run(parsed) or 0
+    except (BadRecord, StoreError, RecipeError, CommandError, FileNotFoundError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lab", description="vidlab's command line; training runs through make and papermill."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    corpus = commands.add_parser("corpus", help="generate, import, check or show a corpus").add_subparsers(
+        required=True, metavar="action"
+    )
+
+    generate = corpus.add_parser("generate", help="write a generated corpus in a competition's official file formats")
+    generate.add_argument(
+        "--track", choices=("pairs", "classes"), required=True, help="pairs: AIAC 2021; classes: WeChat 2022"
+    )
+    generate.add_argument("--videos", type=int, required=True)
+    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--pairs", type=int, help="labelled pairs (default: in proportion)")
+    generate.add_argument(
+        "--frames",
+        choices=("features", "jpeg", "both"),
+        default="features",
+        help="what the frames of a video are written as (pairs: features only)",
+    )
+    generate.add_argument(
+        "--blank-start",
+        type=int,
+        metavar="FRAMES",
+        help="plant an effect: so many frames at the start of every video show another one (pairs only; default: none)",
+    )
+    generate.add_argument(
+        "--blank-titles",
+        type=float,
+        metavar="SHARE",
+        help="share of the videos whose title says nothing of them (pairs only; default: as in the real corpus)",
+    )
+    generate.add_argument("--out", type=Path, required=True, help="an empty or new folder")
+    generate.set_defaults(run=_generate)
+
+    bring = corpus.add_parser(
+        "import",
+        help="turn a folder of files into a store",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_import_help(),
+    )
+    bring.add_argument("src", type=Path)
+    bring.add_argument("--out", type=Path, required=True, help="folder of the store")
+    bring.add_argument("--format", choices=("aiac2021", "wechat2022", "custom"), help="told from the files if left out")
+    bring.add_argument(
+        "--quarantine", action="store_true", help="go on past bad records and list them in rejects.parquet"
+    )
+    bring.add_argument("--overwrite", action="store_true", help="replace a store that is there")
+    bring.add_argument("--max-frames", type=int, default=32, metavar="N", help="most frames of a video (default: 32)")
+    bring.add_argument(
+        "--frame-dim",
+        type=int,
+        metavar="D",
+        help="numbers per frame (default: 1536 or 768, as the format says; custom: those of the first video)",
+    )
+    bring.add_argument("--track", choices=("pairs", "classes"), help="of a custom corpus that could be either")
+    bring.set_defaults(run=_import)
+
+    for name, run, text in (
+        ("check", _check, "verify checksums, offsets and values of a store"),
+        ("show", _show, "what a store holds"),
+    ):
+        action = corpus.add_parser(name, help=text)
+        action.add_argument("store", type=Path)
+        action.set_defaults(run=run)
+
+    score = commands.add_parser("score", help="score a submission file against a label file")
+    score.add_argument("submission", type=Path)
+    score.add_argument("labels", type=Path)
+    score.set_defaults(run=_score)
+    return parser
+
+
+def _import_help() -> str:
+    import ast
+
+    source = (Path(__file__).parent / "corpora" / "custom.py").read_text(
+        encoding="utf-8"
+    )  # read, not imported: help must be quick
+    return "Formats: aiac2021 (TFRecords), wechat2022 (annotations and zips), custom:\n\n" + (
+        ast.get_docstring(ast.parse(source)) or ""
+    )
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from lab.corpora.twin import generate
+
+    try:
+        generate(
+            options.out,
+            track=options.track,
+            videos=options.videos,
+            seed=options.seed,
+            pairs=options.pairs,
+            frames=options.frames,
+            blank_start=options.blank_start,
+            blank_titles=options.blank_titles,
+        )
+    except ValueError as error:  # each names its argument
+        name, *rest = str(error).partition(":")
+        raise CommandError(f"--{name.replace('_', '-')}{''.join(rest)}") from None
+    print(f"written: {shown(options.out)}; next: python -m lab corpus import {options.out} --out <store>")
+
+
+def _import(options: argparse.Namespace) -> None:
+    from lab.corpora.importing import import_corpus
+
+    limits = {"max_frames": options.max_frames, "frame_dim": options.frame_dim, "track": options.track}
+    store = import_corpus(
+        options.src, options.out, options.format, quarantine=options.quarantine, overwrite=options.overwrite, **limits
+    )
+    counts = store.manifest["counts"]
+    print(f"store: {shown(store.path)}: {len(store):,} videos, {counts['frames']:,} frames, {counts['pairs']:,} pairs")
+    if counts["rejected"]:
+        print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from lab.corpora.checking import problems
+    from lib.data.store import Store
+
+    found = list(problems(Store.open(options.store)))
+    for problem in found:
+        print(f"wrong: {problem}")
+    print("ok" if not found else f"{len(found)} problems; import the corpus again")
+    return int(bool(found))
+
+
+def _show(options: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from lab.corpora.describe import overview
+    from lib.data.store import Store
+
+    pd.set_option("display.unicode.east_asian_width", True, "display.width", 160)
+    for title, table in overview(Store.open(options.store)).items():
+        print(f"\n{title}\n{table.to_string()}")
+
+
+def _score(options: argparse.Namespace) -> None:
+    from lib.evaluation.submission import score_file
+
+    for name, value in score_file(options.submission, options.labels).items():
+        print(f"{name}: {value:.6f}" if isinstance(value, float) else f"{name}: {value}")

@@ -1,0 +1,123 @@
+"""Is a store what its manifest says? Checksums, offsets, ids and values."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from lab.corpora.writer import sha256_of
+from lib.data.store import Store
+
+WINDOW = 4096  # frames looked at together
+
+
+def problems(store: Store) -> Iterator[str]:
+    """Everything that is wrong with a store, one sentence each; nothing if it is whole. Memory does not grow with it."""
+    damaged = list(_files(store))
+    yield from damaged
+    if any("videos.arrow" in problem for problem in damaged):
+        return  # what it says of the other files means nothing
+    yield from _videos(store)
+    if not any("frames.f16" in problem and "missing" in problem for problem in damaged):
+        yield from _frames(store)
+    yield from _images(store)
+    if not any("pairs.arrow" in problem for problem in damaged):
+        yield from _pairs(store)
+
+
+def _files(store: Store) -> Iterator[str]:
+    for name, checksum in store.manifest["checksums"].items():
+        file = store.path / name
+        if not file.exists():
+            yield f"{name} is missing"
+        elif sha256_of(file) != checksum:
+            yield f"{name}: its checksum differs from the manifest's; the file has changed since the import"
+
+
+def _videos(store: Store) -> Iterator[str]:
+    counts = store.manifest["counts"]
+    if len(store) != counts["videos"]:
+        yield f"videos.arrow holds {len(store)} videos, the manifest says {counts['videos']}"
+    seen, part_counts = 0, dict.fromkeys(counts["parts"], 0)
+    ids = sqlite3.connect("")  # a temporary database on disk
+    ids.execute("CREATE TABLE video (id TEXT PRIMARY KEY) WITHOUT ROWID")
+    for batch in store.batches("id", "part"):
+        for name, part in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            try:
+                ids.execute("INSERT INTO video VALUES (?)", (name,))
+            except sqlite3.IntegrityError:
+                yield f"video {seen}: " + (f"the id {name!r} occurs twice" if name else "it has no id")
+            part_counts[part] = part_counts.get(part, 0) + 1
+            seen += 1
+    ids.close()
+    if part_counts != counts["parts"]:
+        yield f"videos per part are {part_counts}, the manifest says {counts['parts']}"
+    unknown = int((store.categories() < 0).sum()) - sum(
+        batch.column(0).null_count for batch in store.batches("category")
+    )
+    if unknown:
+        yield f"{unknown} videos have a category that the manifest does not list"
+
+
+def _frames(store: Store) -> Iterator[str]:
+    if not store.frame_dim:
+        return
+    offsets, counts = store.column("frame_offset"), store.n_frames.astype(np.int64)
+    total = store.manifest["counts"]["frames"]
+    size = (store.path / "frames.f16").stat().st_size
+    if size != total * store.frame_dim * 2:
+        yield f"frames.f16 has {size} bytes, {total} frames of {store.frame_dim} numbers need {total * store.frame_dim * 2}"
+        return
+    held = counts > 0
+    ends = offsets[held] + counts[held]
+    if int(ends[-1] if len(ends) else 0) != total or (ends[:-1] != offsets[held][1:]).any():
+        yield f"the frame offsets do not cover frames.f16 end to end ({int(ends[-1]) if len(ends) else 0} of {total} frames)"
+        return
+    if counts.max() > store.manifest["max_frames"]:
+        yield f"a video has {counts.max()} frames, the manifest allows {store.manifest['max_frames']}"
+    with (store.path / "frames.f16").open("rb") as file:
+        for start in range(0, total, WINDOW):
+            values = np.frombuffer(file.read(WINDOW * store.frame_dim * 2), np.uint16).reshape(-1, store.frame_dim)
+            for frame in np.flatnonzero((values & 0x7C00 == 0x7C00).any(axis=1)):
+                row = int(np.searchsorted(offsets[held], start + frame, side="right")) - 1
+                yield f"video {store.video(int(np.flatnonzero(held)[row]), frames=False).id}: NaN or Inf in its frames"
+                break  # one video of a window is enough to find the trouble
+
+
+def _images(store: Store) -> Iterator[str]:
+    if not store.manifest["images"] or not (store.path / "images.bin").exists():
+        return
+    expected = row = 0
+    for batch in store.batches("image_offset", "image_sizes"):
+        for offset, sizes in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            if sizes and offset != expected:
+                yield f"video {row}: its images start at byte {offset} of images.bin, not at {expected}"
+                return
+            expected += sum(sizes or ())
+            row += 1
+    size = (store.path / "images.bin").stat().st_size
+    if size != expected:
+        yield f"images.bin has {size} bytes, the videos need {expected}"
+
+
+def _pairs(store: Store) -> Iterator[str]:
+    count = store.manifest["counts"]["pairs"]
+    try:
+        pairs, truth = store.pairs(), store.truth()
+    except (OSError, pa.ArrowInvalid) as error:
+        yield f"pairs or truth cannot be read: {error}"
+        return
+    if len(pairs) != count:
+        yield f"pairs.arrow holds {len(pairs)} pairs, the manifest says {count}"
+    if len(pairs):
+        rows = pairs[["row1", "row2"]].to_numpy()
+        if rows.min() < 0 or rows.max() >= len(store):
+            yield "pairs.arrow names a video that is not there"
+        if not pairs["score"].between(0, 1).all():
+            yield "pairs.arrow holds a score outside [0, 1]"
+    expected = len(pairs) if store.track == "pairs" else len(store)
+    if truth is not None and len(truth) != expected:
+        yield f"truth.arrow has {len(truth)} rows, expected {expected}"

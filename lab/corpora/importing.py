@@ -1,0 +1,138 @@
+"""import_corpus: any supported folder into a store; the format is told from the layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lab.corpora import aiac2021, custom, wechat2022
+from lab.corpora.writer import StoreWriter
+from lib.data.rejects import BadRecord, Rejects
+from lib.data.schema import MAX_FRAMES
+from lib.data.store import Store, StoreError
+from lib.runs.files import read_json
+from lib.runs.paths import shown
+
+FORMATS = {"aiac2021": aiac2021, "wechat2022": wechat2022, "custom": custom}
+
+
+def import_corpus(
+    src: Path | str,
+    out: Path | str,
+    format: str | None = None,
+    *,
+    quarantine: bool = False,
+    overwrite: bool = False,
+    max_frames: int = MAX_FRAMES,
+    frame_dim: int | None = None,
+    track: str | None = None,
+) -> Store:
+    """Import a corpus in constant memory; nothing half-written stays behind.
+
+    Args:
+        format: "aiac2021", "wechat2022" or "custom"; told from the files if None.
+        quarantine: go on past bad records and list them in ``rejects.parquet`` of the store.
+        max_frames: most frames of a video; more are an error (custom images and videos are sampled).
+        frame_dim: numbers per frame; by default those of the format (1536, 768) or, for custom, of the first video.
+        track: "pairs" or "classes", for a custom corpus with both; told from the files if None.
+
+    Raises:
+        BadRecord: the first bad record; names file, record, field, value and remedy.
+        StoreError: ``out`` exists and ``overwrite`` is False, or not one video could be imported.
+    """
+    src, out = Path(src), Path(out)
+    reader = _reader(src, format)
+    if src.resolve().is_relative_to(out.resolve()):
+        raise StoreError(f"{shown(out)}: the corpus lies inside the store to be written; choose another --out")
+    rejects = Rejects(quarantine)
+    options = {
+        "max_frames": max_frames,
+        "frame_dim": frame_dim or reader.FRAME_DIM,
+        "overwrite": overwrite,
+        "rejects": rejects,
+    }
+    with StoreWriter(
+        out, track=track or reader.track(src), source=reader.__name__.rsplit(".", 1)[-1], **options
+    ) as writer:
+        about = reader.read(src, writer, rejects)
+        twin = _twin(src / "twin.json")
+        truth = _truth(src / "truth.arrow", writer, about["categories"])
+        return writer.finish(tags=about["tags"], categories=about["categories"], twin=twin, truth=truth)
+
+
+def _reader(src: Path, format: str | None):
+    if not src.exists():
+        raise BadRecord(src, "folder", "path", "missing", "give the folder that holds the corpus")
+    if format is not None and format not in FORMATS:
+        raise BadRecord(src, "folder", "format", format, f"must be one of {', '.join(FORMATS)}")
+    reader = FORMATS[format] if format else next((module for module in FORMATS.values() if module.recognise(src)), None)
+    if reader is None or not reader.recognise(src):
+        layouts = (
+            "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022) or manifest.jsonl / manifest.parquet (custom)"
+        )
+        raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
+    return reader
+
+
+def _twin(file: Path) -> dict | None:
+    try:
+        return read_json(file) if file.exists() else None
+    except ValueError as error:
+        raise BadRecord(file, "file", "JSON", str(error), "generate the corpus again") from None
+
+
+def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.DataFrame | None:
+    """A twin's truth in store order: ``oracle`` (affinity) per pair, or ``true_category`` (index) per video.
+
+    Videos and pairs that were rejected have no row in the store and drop out here too.
+    """
+    if not file.exists():
+        return None
+    try:
+        return _pair_truth(file, writer) if writer.track == "pairs" else _class_truth(file, writer, categories or [])
+    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        raise BadRecord(file, "file", "content", str(error), "generate the corpus again") from None
+
+
+def _pair_truth(file: Path, writer: StoreWriter) -> pd.DataFrame:
+    keys, values = [], []
+    for batch in _batches(file):
+        for id1, id2, value in zip(
+            *(batch.column(name).to_pylist() for name in ("id1", "id2", "affinity")), strict=True
+        ):
+            rows = writer.row_of(id1), writer.row_of(id2)
+            if None not in rows:
+                keys.append(rows[0] * writer.count + rows[1])
+                values.append(value)
+    order = np.argsort(np.array(keys, np.int64), kind="stable")
+    known, affinity = np.array(keys, np.int64)[order], np.array(values, np.float64)[order]
+    wanted = writer.pairs[:, 0] * writer.count + writer.pairs[:, 1]
+    place = np.searchsorted(known, wanted).clip(max=max(len(known) - 1, 0))
+    if len(wanted) and (not len(known) or (known[place] != wanted).any()):
+        raise KeyError("it lacks some of the labelled pairs")
+    return pd.DataFrame({"oracle": affinity[place] if len(wanted) else np.zeros(0)})
+
+
+def _class_truth(file: Path, writer: StoreWriter, categories: list[str]) -> pd.DataFrame:
+    index = {name: number for number, name in enumerate(categories)}
+    true = np.full(writer.count, -1, np.int64)
+    for batch in _batches(file):
+        for name, category in zip(
+            batch.column("id").to_pylist(), batch.column("true_category").to_pylist(), strict=True
+        ):
+            row = writer.row_of(name)
+            if row is not None:
+                true[row] = index[category]
+    return pd.DataFrame({"true_category": true})
+
+
+def _batches(file: Path):
+    with pa.OSFile(str(file)) as source:
+        reader = pa.ipc.open_file(source)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            for start in range(0, len(batch), 4096):
+                yield batch.slice(start, 4096)

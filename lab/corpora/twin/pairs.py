@@ -1,0 +1,159 @@
+"""The twin of AIAC 2021 track 1: TFRecords of videos, and scored pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+from tqdm.auto import tqdm
+
+from lab.corpora.tfrecords import write_records
+from lab.corpora.twin import calibration
+from lab.corpora.twin import text as texts
+from lab.corpora.twin.files import TruthFile, chunks, make_ids, write_table
+from lab.corpora.twin.frames import Camera
+from lab.corpora.twin.random import facts, stream
+from lab.corpora.twin.relations import populate, retrieve
+from lab.corpora.twin.scores import Annotators, annotate
+from lab.corpora.twin.tags import Tagger
+from lab.corpora.twin.words import Lexicon
+from lab.corpora.twin.world import PAIRS, World
+
+DIM = 1536
+PER_FILE = 50_000  # records per pointwise file, as in the competition
+TAG_LIST = 10_000
+TEST_SHARE = 0.03  # real: 31,514 beside 1,063,613
+EFFECTS = ["uninformative_title", "careless_tags", "wrong_category", "reupload", "speech_missing"]
+
+
+class PairTwin:
+    """Everything about the corpus but its files.
+
+    Args:
+        pairs: labelled pairs, about; small numbers of stars and queries are rounded.
+        blank_start: frames at the start of every video that say nothing of it; None as 0 without a column of the truth.
+        blank_titles: share of videos whose title carries nothing specific; None for that of real titles.
+
+    Attributes:
+        world, tagger, annotators, writer, camera: answer for any rows.
+        i, j: int64 [P], rows of each pair; asked: bool [P], it belongs to a query; affinity, score: float64 [P].
+        ids: int64 [N]; paired: bool [N].
+
+    Raises:
+        ValueError: the pairs need more videos.
+    """
+
+    def __init__(
+        self,
+        videos: int,
+        seed: int,
+        pairs: int,
+        *,
+        blank_start: int | None = None,
+        blank_titles: float | None = None,
+    ):
+        self.seed = seed
+        self.names = [*EFFECTS, "uninformative_start"] if blank_start is not None else EFFECTS
+        self.world = world = World(seed, videos, facts("aiac2021")["category_counts"]["level2"], PAIRS)
+        pool = populate(world, pairs)
+        if world.n > videos:
+            raise ValueError(f"{pairs} pairs need at least {world.n} videos, got {videos}")
+        world.crowd(videos - world.n)
+        world.close()
+        self.i, self.j, self.asked = retrieve(world, pool)
+        self.affinity = world.affinity(self.i, self.j)
+        self.score = self.annotation("annotator")
+        self.paired = np.zeros(world.n, bool)
+        self.paired[self.i] = self.paired[self.j] = True
+        self.ids = make_ids(stream(seed, "ids"), world.n)
+        self.tagger, self.annotators = Tagger(world, self.paired), Annotators(world)
+        style = texts.Style() if blank_titles is None else texts.Style(uninformative=blank_titles)
+        self.writer = texts.Writer(world, Lexicon(world), style)
+        self.camera = Camera(world, DIM, blank_start=blank_start or 0)
+
+    def annotation(self, name: str) -> np.ndarray:
+        """Scores of another round of annotators."""
+        return annotate(self.affinity, self.asked, stream(self.seed, name))
+
+    def parts(self) -> dict[str, np.ndarray]:
+        """Rows of each part, shuffled."""
+        rng = stream(self.seed, "parts")
+        single = rng.permutation(np.flatnonzero(~self.paired).astype(np.int32))
+        held = max(1, round(TEST_SHARE * self.world.n)) if len(single) > 1 else 0
+        pairwise = rng.permutation(np.flatnonzero(self.paired).astype(np.int32))
+        return {"pointwise": single[held:], "pairwise": pairwise, "test_a": single[:held]}
+
+    def effects(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """bool [n] per planted effect."""
+        world = self.world
+        found = {
+            "uninformative_title": self.writer.blank(rows), "careless_tags": self.tagger.careless(rows),
+            "wrong_category": self.annotators.classes(rows) != world.cls[rows], "reupload": world.source[world.footage[rows]] != rows,
+            "speech_missing": texts.asr_lengths(self.seed, rows) == 0,
+            "uninformative_start": np.full(len(rows), self.camera.blank_start > 0),
+        }  # fmt: skip
+        return {name: found[name] for name in self.names}
+
+
+def write(out: Path, *, progress: bool, **arguments: Any) -> dict[str, Any]:
+    """Write the corpus that a PairTwin of the arguments is into an empty folder; returns what twin.json says."""
+    twin = PairTwin(**arguments)
+    world, seed, parts = twin.world, twin.seed, twin.parts()
+    number = stream(seed, "tag numbers").permutation(twin.tagger.count) + 10_000_000
+    used = np.zeros(twin.tagger.count, np.int64)
+    with (
+        tqdm(total=world.n, desc="generate videos", unit="video", disable=not progress) as bar,
+        TruthFile(out / "truth_videos.arrow", world, twin.names) as truth,
+    ):
+
+        def examples(part: str, rows: np.ndarray) -> Iterator[dict]:
+            for some in chunks(rows):
+                truth.add(some, twin.ids[some].astype(str).tolist(), part, twin.effects(some))
+                yield from _examples(twin, some, part != "test_a", number, used)
+                bar.update(len(some))
+
+        for part, rows in parts.items():
+            (out / part).mkdir()
+            for k, start in enumerate(range(0, len(rows), PER_FILE) if part == "pointwise" else [0]):
+                name = f"pretrain_{k}" if part == "pointwise" else part
+                chosen = rows[start : start + PER_FILE] if part == "pointwise" else rows
+                write_records(out / part / f"{name}.tfrecords", examples(part, chosen))
+        planted = truth.planted()
+    common = np.lexsort((number, -used))[: min(TAG_LIST, int((used > 0).sum()))]
+    (out / "tag_list.txt").write_text("".join(f"{tag}\n" for tag in number[common]), encoding="utf-8")
+    order = stream(seed, "label file").permutation(len(twin.i))
+    first, second = (twin.ids[rows[order]].astype(str).tolist() for rows in (twin.i, twin.j))
+    lines = [f"{a}\t{b}\t{value:.2f}\n" for a, b, value in zip(first, second, twin.score[order], strict=True)]
+    (out / "pairwise" / "label.tsv").write_text("".join(lines), encoding="utf-8")
+    write_table(out / "truth.arrow", {"id1": first, "id2": second, "affinity": twin.affinity[order]})
+    oracle = {"spearman": float(spearmanr(twin.affinity, twin.score).statistic)}
+    sizes = {"videos": world.n, "pairs": len(twin.i), "topics": len(world.topic_class), "tags": int((used > 0).sum())}
+    return {
+        **sizes,
+        "parts": {part: len(rows) for part, rows in parts.items()},
+        "oracle": oracle,
+        "planted": planted,
+        "calibration": calibration.of_pairs(twin),
+    }
+
+
+def _examples(twin: PairTwin, rows: np.ndarray, labelled: bool, number: np.ndarray, used: np.ndarray) -> Iterator[dict]:
+    """Records of the official format; counts the tags of labelled ones in ``used``."""
+    world, told = twin.world, twin.writer.told(rows)
+    titles = twin.writer.titles(told, texts.title_lengths(twin.seed, rows))
+    speeches = twin.writer.speech(told, texts.asr_lengths(twin.seed, rows))
+    films, tags, classes = twin.camera.film(rows), twin.tagger.tags(rows), twin.annotators.classes(rows)
+    for k, row in enumerate(rows):
+        features: dict[str, list] = {
+            "id": [str(twin.ids[row]).encode()],
+            "title": [titles[k].encode()],
+            "asr_text": [speeches[k].encode()],
+            "frame_feature": [frame.tobytes() for frame in films[k].astype("<f2", copy=False)],
+        }
+        if labelled:
+            used[tags[k]] += 1
+            features |= {"tag_id": number[tags[k]].tolist(), "category_id": [int(world.class_ids[classes[k]])]}
+        yield features

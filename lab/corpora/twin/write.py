@@ -1,0 +1,113 @@
+"""generate: a twin of either corpus in the competition's own file formats, with its truth beside it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from lab.corpora.twin import classes
+from lab.corpora.twin import pairs as pair_corpus
+from lab.corpora.twin.frames import MOST
+from lib.runs.files import replace_folder, write_json
+from lib.runs.paths import shown
+
+MODEL = 2  # version of the generative model; part of twin.json
+MAX_PAIRS = 67_899  # labelled pairs of the real corpus
+PAIRS_PER_VIDEO = 0.4
+LEAST = {"pairs": 40, "classes": 10}  # videos
+FRAMES = ("features", "jpeg", "both")
+
+
+def generate(
+    out: Path | str,
+    *,
+    track: str,
+    videos: int,
+    seed: int = 0,
+    pairs: int | None = None,
+    frames: str = "features",
+    parts: dict[str, float] | None = None,
+    blank_start: int | None = None,
+    blank_titles: float | None = None,
+    progress: bool = True,
+) -> None:
+    """Write a twin; the same arguments give the same bytes.
+
+    Videos are written in chunks and nothing is kept of them: beside about 100 bytes a video of latent groups, ids and
+    order (10 MB for 100,000 videos), memory does not grow with the corpus.
+
+    ``pairs`` (AIAC 2021): ``pointwise/pretrain_<k>.tfrecords``, ``pairwise/pairwise.tfrecords``, ``pairwise/label.tsv``,
+    ``test_a/test_a.tfrecords``, ``tag_list.txt``; the truth is in ``truth.arrow`` (``id1``, ``id2``, ``affinity``) and
+    ``truth_videos.arrow``. ``classes`` (WeChat 2022): ``annotations/<part>.json``, ``zip_feats/<part>.zip``,
+    ``zip_frames/<part>/<last 3 digits>/<id>.zip``; the truth is in ``truth.arrow``, a row per video. Truth per video is
+    what ``lab.corpora.twin.files.TruthFile`` lists. ``twin.json`` holds seed, sizes, version of the model, score of an
+    oracle, share of videos with each planted effect, those ``asked`` for, and every published statistic beside what this
+    twin has.
+
+    Args:
+        out: a new or empty folder, or one that holds an earlier twin, which is replaced. Complete or not there at all.
+        track: "pairs" or "classes".
+        videos: of all parts together.
+        pairs: labelled pairs, about; by default 0.4 per video, at most the real number. Only for track pairs.
+        frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
+            "both"; pictures exist for classes only, as in the competitions.
+        parts: share of each part of a class corpus; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
+        blank_start: plants an effect: so many frames at the start of every video show another one; by default none.
+            With 32, the most a video has, nothing but text tells videos apart, so reading it must help; with fewer,
+            frames of the whole video must tell more than its first ones. Where it is given, the truth has a column
+            ``uninformative_start``. Only for track pairs.
+        blank_titles: share of the videos whose title carries nothing specific, by default as many as in a real corpus.
+            With 1.0 a planted effect of frames is not hidden by what titles tell. Only for track pairs.
+        progress: show a bar.
+
+    Raises:
+        ValueError: an argument that does not fit, or too few videos for the pairs.
+        FileExistsError: ``out`` holds something else.
+    """
+    if track not in ("pairs", "classes"):
+        raise ValueError(f"track: pairs or classes, not {track!r}")
+    if frames not in FRAMES:
+        raise ValueError(f"frames: {', '.join(FRAMES)}, not {frames!r}")
+    if track == "pairs" and frames != "features":
+        raise ValueError("frames: the pair corpus has features only; pictures need track classes")
+    if track == "pairs" and parts is not None:
+        raise ValueError("parts: the parts of the pair corpus follow from its pairs; leave them out")
+    if track == "classes" and pairs is not None:
+        raise ValueError("pairs: the class corpus has none; leave them out")
+    if set(parts or ()) - {"labeled", "unlabeled", "test_a", "test_b"} or any(
+        share <= 0 for share in (parts or {}).values()
+    ):
+        raise ValueError(f"parts: positive shares of labeled, unlabeled, test_a, test_b, not {parts}")
+    plant = {"blank_start": blank_start, "blank_titles": blank_titles}
+    plant = {name: value for name, value in plant.items() if value is not None}
+    if plant and track != "pairs":
+        raise ValueError(f"{min(plant)}: planted in the pair corpus only; leave it out or choose track pairs")
+    if blank_start is not None and blank_start not in range(MOST + 1):
+        raise ValueError(f"blank_start: a whole number of frames from 0 to {MOST}, not {blank_start}")
+    if blank_titles is not None and not 0 <= blank_titles <= 1:
+        raise ValueError(f"blank_titles: a share of the videos from 0 to 1, not {blank_titles}")
+    if videos < LEAST[track]:
+        raise ValueError(f"videos: at least {LEAST[track]} for track {track}, not {videos}")
+    if pairs is not None and pairs < 1:
+        raise ValueError(f"pairs: at least 1, not {pairs}")
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and not (out / "twin.json").exists():
+        raise FileExistsError(f"{shown(out)}: holds something that is no twin; choose another folder")
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
+            if track == "pairs":
+                wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
+                about = pair_corpus.write(partial, videos=videos, seed=seed, pairs=wanted, progress=progress, **plant)
+                about |= {"asked": plant} if plant else {}
+            else:
+                shares = parts or classes.PARTS
+                about = classes.write(partial, videos=videos, seed=seed, parts=shares, frames=frames, progress=progress)
+        write_json(partial / "twin.json", {"model": MODEL, "track": track, "seed": seed, **about})
+        replace_folder(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,65 @@
+"""Check every recipe under every arm at every scale without training: ``python -m lab.flow.validate``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from lab.show.claims import check_claims
+from lab.show.contradictions import contradictions
+from lib.recipes import components
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.recipes.load import file_of, load, names
+from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.runs.paths import shown
+from lib.stages.build import check
+
+
+def all_jobs(scales: list[str] | None = None) -> Iterator[Job]:
+    """Every stage of every recipe under base, each variant and each ablation arm."""
+    for scale in scales or names(Scale):
+        for recipe in names(Recipe):
+            arms = ["base", *load(Recipe, recipe).variants]
+            arms += [
+                f"{name}.{arm}"
+                for name in names(Ablation)
+                if recipe in load(Ablation, name).recipes
+                for arm in load(Ablation, name).arms
+            ]
+            for arm in arms:
+                for stage in load(Recipe, recipe).stages:
+                    yield Job.load(recipe, stage, arm, 0, scale)
+
+
+def check_ensemble(name: str) -> None:
+    """Raises RecipeError: an unknown way of joining, or an argument it does not take."""
+    spec = load(EnsembleSpec, name)
+    where = shown(file_of(EnsembleSpec, name))
+    components.arguments("evaluation", spec.combine, f"{where}: combine")
+    for number, way in enumerate(spec.also):
+        components.arguments("evaluation", way, f"{where}: also[{number}]")
+
+
+def main() -> int:
+    try:
+        for kind in (CorpusSpec, EnsembleSpec, FeatureSet):
+            for name in names(kind):
+                load(kind, name)
+        load(ReportSpec, "report")
+        check_claims()
+        contradictions()
+        for name in names(EnsembleSpec):
+            check_ensemble(name)
+        checked = {job.digest: check(job) for job in all_jobs()}
+    except (RecipeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"params: {len(checked)} different jobs bind ({min(checked.values()):,} to {max(checked.values()):,} parameters)"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

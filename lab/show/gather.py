@@ -1,0 +1,162 @@
+"""Many run folders as one table. A missing or stale run is an error that names it and the command that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from lab.show.plan import Plan
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import Recipe
+from lib.runs.files import read_json
+from lib.runs.paths import shown
+
+TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss and loss only say how pretraining went
+METRIC_OF = {"pairs": "spearman", "classes": "mean_f1"}  # track -> the metric its contest was decided by
+HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
+
+
+def contest_metric(recipe: str) -> str:
+    """The metric that a recipe's contest was decided by: one of ``TASK_METRICS``.
+
+    Raises:
+        RecipeError: no such recipe.
+    """
+    return METRIC_OF[load(Recipe, recipe).track]
+
+
+def metrics_of(job: Job) -> dict:
+    """Raises MissingRun: no finished run of exactly this job; names folder and ``make`` line."""
+    return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")
+
+
+def runs(jobs: Iterable[Job]) -> pd.DataFrame:
+    """One row a job: names, primary score with its interval, oracle, cost and provenance.
+
+    Raises:
+        MissingRun: a job has no finished run with its digest.
+    """
+    return pd.DataFrame([_row(job) for job in jobs])
+
+
+def _row(job: Job) -> dict:
+    metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
+    primary = metrics["primary"]
+    low, high = metrics["intervals"].get(primary) or (None, None)
+    scores = metrics["scores"]
+    return {
+        "recipe": job.recipe,
+        "stage": job.stage,
+        "arm": job.arm,
+        "seed": job.seed,
+        "metric": primary,
+        "score": scores["validation"][primary],
+        "low": low,
+        "high": high,
+        "unseen": scores.get("unseen", {}).get(primary),
+        "oracle": metrics["oracle"].get(primary),
+        "train_items": metrics["items"].get("train"),
+        "validation_items": metrics["items"].get("validation"),
+        "seen_share": metrics["items"].get("seen_share"),
+        "steps": metrics["steps"],
+        "best_step": metrics["best_step"],
+        "parameters": metrics["parameters"],
+        "seconds": timing.get("seconds"),
+        "samples_per_second": timing.get("samples_per_second"),
+        "peak_rss_mb": timing.get("peak_rss_mb"),
+        "digest": metrics["digest"],
+        "commit": facts.get("commit", "unknown"),
+        "dirty": bool(facts.get("dirty")),
+        "device": facts.get("device", "unknown"),
+        "python": facts.get("python"),
+        "platform": facts.get("platform"),
+        "torch": facts.get("packages", {}).get("torch"),
+        "corpus": metrics["job"]["corpus"],
+        "folder": shown(job.folder.path),
+    }
+
+
+def provenance_of(job: Job) -> dict:
+    path = job.folder.provenance
+    return read_json(path) if path.exists() else {}
+
+
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was trained from, ancestors first, each once."""
+    chain: dict = {}
+    for parent in job.parents.values():
+        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
+    return list((chain | {job.folder.path: job}).values())
+
+
+def systems(plan: Plan) -> pd.DataFrame:
+    """One row per recipe and scored stage: means over seeds. The raw material of the leaderboard.
+
+    ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
+    deviation of the score over seeds; ``total_seconds`` counts all stages the run needed.
+    """
+    rows = [
+        _system(plan, recipe, stage, arm, jobs)
+        for recipe in plan.systems
+        for stage in load(Recipe, recipe).main_stages
+        for arm, jobs in plan.member_jobs(recipe, stage).items()
+    ]
+    return pd.DataFrame([row for row in rows if row["metric"] in TASK_METRICS])
+
+
+def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> dict:
+    spec, frame = load(Recipe, recipe), runs(jobs)
+    metric = frame["metric"].iloc[0]
+    published = [p for p in spec.published if (p.stage, p.arm, p.metric) == (stage, arm, metric)]
+    return {
+        "recipe": recipe,
+        "stage": stage,
+        "arm": arm,
+        "title": spec.title if arm == "base" else spec.members[arm],
+        "contest": spec.corpus,
+        "corpus": frame["corpus"].iloc[0],
+        "metric": metric,
+        "seeds": len(frame),
+        "score": frame["score"].mean(),
+        "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+        "low": _mean(frame["low"]),
+        "high": _mean(frame["high"]),
+        "unseen": _mean(frame["unseen"]),
+        "leak_free": _leak_free(plan, recipe, stage, arm, metric),
+        "oracle": _mean(frame["oracle"]),
+        "published": "; ".join(f"{p.value} ({p.split})" for p in published),
+        "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
+        "parameters": int(frame["parameters"].iloc[0]),
+        "seconds": _mean(frame["seconds"]),
+        "total_seconds": sum(
+            _mean(runs(chain)["seconds"]) or 0.0 for chain in zip(*(lineage(job) for job in jobs), strict=True)
+        ),
+        "samples_per_second": _mean(frame["samples_per_second"]),
+        "peak_rss_mb": _mean(frame["peak_rss_mb"]),
+        "scores": " ".join(str(value) for value in frame["score"]),
+    }
+
+
+def _leak_free(plan: Plan, recipe: str, stage: str, arm: str, metric: str) -> float | None:
+    """Mean score on the same validation pairs after training without any pair that shares a video with them."""
+    for name, question in plan.ablations.items():
+        if question.leak_free and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
+            return _mean(runs(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
+    return None
+
+
+def _mean(values: pd.Series) -> float | None:
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    return float(known.mean()) if len(known) else None
+
+
+def mixed(frame: pd.DataFrame) -> str:
+    """A sentence if the runs of a table come from several commits, devices or versions of torch, else nothing."""
+    what = [
+        f"{name} {', '.join(sorted(map(str, frame[column].unique())))}"
+        for column, name in (("commit", "commits"), ("device", "devices"), ("torch", "versions of torch"))
+        if frame[column].nunique() > 1
+    ]
+    return f"The runs of this page do not all come from the same state of things: {'; '.join(what)}." if what else ""

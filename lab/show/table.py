@@ -1,0 +1,150 @@
+"""Table: a data frame with titles and formats, written as CSV, Markdown or HTML.
+
+The CSV holds the numbers themselves, Markdown and HTML hold them as people read them.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mistune
+import pandas as pd
+
+from lab.show.formats import NOTHING
+from lab.show.rows import Row, dicts
+from lib.runs.files import write_text
+
+_inline = mistune.create_markdown(escape=True)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as shown.
+
+    Args:
+        title: heading.
+        show: a row (Series) -> text with inline Markdown, lines after the first in small print; a string names the
+            field to show as it is.
+        kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code" (every line).
+        hint: what the heading means, shown on hover.
+    """
+
+    title: str
+    show: str | Callable[[Row], Any]
+    kind: str = "text"
+    hint: str = ""
+
+    def text(self, row: Row) -> str:
+        value = row[self.show] if isinstance(self.show, str) else self.show(row)
+        missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
+        return NOTHING if missing else str(value)
+
+
+@dataclass(frozen=True)
+class Table:
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+    emphasis: Callable[[Row], str] = field(default=lambda row: "")  # row -> CSS class, "reference" for reference rows
+
+    @classmethod
+    def plain(cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None) -> Table:
+        """A table that shows every column of a frame under its own name."""
+        formats = formats or {}
+
+        def column(name: str) -> Column:
+            kind = "number" if pd.api.types.is_numeric_dtype(frame[name]) else "text"
+            show = formats.get(name)
+            return Column(name, (lambda row: show(row[name])) if show else name, kind)
+
+        return cls(frame, tuple(column(name) for name in frame.columns), caption)
+
+    def _rows(self) -> list[Row]:
+        return dicts(self.frame)
+
+    def write_csv(self, path: Path) -> Path:
+        return write_text(path, self.frame.to_csv(index=False, lineterminator="\n"))
+
+    def markdown(self) -> str:
+        """A pipe table; ``|`` inside a cell is escaped."""
+        head = [column.title for column in self.columns]
+        rule = ["---:" if column.kind == "number" else "---" for column in self.columns]
+        body = [[self._markdown_cell(column, row) for column in self.columns] for row in self._rows()]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
+        lines += [f"\n{self.caption}"] if self.caption else []
+        lines += [f"\n<small>{note}</small>" for note in self.notes]
+        return "\n".join(lines)
+
+    def _markdown_cell(self, column: Column, row: Row) -> str:
+        text = column.text(row).replace("|", "\\|")
+        if text == NOTHING:
+            return text
+        if column.kind == "verdict":
+            return f"**{text}**"
+        return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
+
+    def html(self) -> str:
+        """A table in a box of its own that scrolls sideways on narrow screens."""
+        head = "".join(
+            f'<th scope="col" class="{column.kind}"{_title(column.hint)}>{html.escape(column.title)}</th>'
+            for column in self.columns
+        )
+        body = "".join(
+            f"<tr{_class(self.emphasis(row))}>"
+            + "".join(self._html_cell(column, row) for column in self.columns)
+            + "</tr>"
+            for row in self._rows()
+        )
+        caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
+        notes = "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
+        titled = any(column.title for column in self.columns)
+        thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
+        table = f"<table>{thead}<tbody>{body}</tbody></table>"
+        return f'<figure class="{kind}">{scroll_box(table)}{caption}{notes}</figure>'
+
+    def _html_cell(self, column: Column, row: Row) -> str:
+        text = column.text(row)
+        if column.kind == "verdict" and text != NOTHING:
+            content = chip(text)
+        elif column.kind == "code":
+            content = (
+                "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines())
+                if text != NOTHING
+                else text
+            )
+        else:
+            first, *rest = text.split("\n")
+            content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)
+        return f'<td class="{column.kind}">{content}</td>'
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def scroll_box(content: str, label: str = "table", kind: str = "scroll") -> str:
+    """A box that scrolls sideways by itself, by keyboard too, so that the page never does."""
+    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+
+
+def inline(text: str) -> str:
+    """Inline Markdown as HTML, without the paragraph around it."""
+    return str(_inline(text)).strip().removeprefix("<p>").removesuffix("</p>")
+
+
+def chip(verdict: str) -> str:
+    """A verdict as a coloured word; its class is the word that decides."""
+    kind = verdict if verdict in ("helps", "hurts") else "none"
+    return f'<span class="chip {kind}">{html.escape(verdict)}</span>'
+
+
+def _title(hint: str) -> str:
+    return f' title="{html.escape(hint)}"' if hint else ""
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""

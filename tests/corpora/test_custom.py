@@ -1,0 +1,279 @@
+"""One's own corpora: every way to write a manifest, and what is wrong with those that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.corpora import pixels
+from lab.corpora.importing import import_corpus
+from lib.data.rejects import BadRecord
+from lib.data.store import Store, StoreError
+from tests.corpora import small
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+LINE = st.fixed_dictionaries({"time": st.floats(0, 1e6, allow_nan=False), "text": TEXT})
+ITEM = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": TEXT, "asr": TEXT, "ocr": st.lists(LINE, max_size=3), "tags": st.lists(st.integers(0, 2**63 - 1), max_size=4),
+        "category": st.sampled_from(["0105", "animals/cat", "狗"]), "part": st.text(string.ascii_lowercase, min_size=1, max_size=5),
+    },
+)  # fmt: skip
+
+
+def load(folder: Path, items: list[dict], **options) -> Store:
+    return import_corpus(small.custom(folder / "corpus", items), folder / "store", overwrite=True, **options)
+
+
+@given(items=st.lists(ITEM, min_size=1, max_size=5), table=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, items: list[dict], table: bool):
+    """What a manifest says is what the store says, as lines and as a table."""
+    folder = tmp_path_factory.mktemp("custom")
+    items = [item | {"frames": "a.npy"} for item in items]
+    small.custom(folder / "corpus", items)
+    if table:
+        (folder / "corpus" / "manifest.jsonl").unlink()
+        schema = pa.schema(
+            {
+                "title": pa.string(),
+                "asr": pa.string(),
+                "ocr": pa.list_(pa.struct({"time": pa.float64(), "text": pa.string()})),
+                "tags": pa.list_(pa.int64()),
+                "category": pa.string(),
+                "part": pa.string(),
+                "frames": pa.string(),
+            }
+        )
+        pq.write_table(pa.Table.from_pylist(items, schema=schema), folder / "corpus" / "manifest.parquet")
+    store = import_corpus(folder / "corpus", folder / "store")
+    for number, (item, video) in enumerate(zip(items, store, strict=True)):
+        assert video.id == str(number)
+        assert (video.title, video.asr) == (item.get("title", ""), item.get("asr", ""))
+        assert video.ocr == tuple((line["time"], line["text"]) for line in item.get("ocr", ()))
+        assert video.tags == (tuple(item["tags"]) if "tags" in item else None)
+        assert video.category == item.get("category") and video.part == item.get("part", "labeled")
+        assert (video.frames == small.matrix(2, 6)).all()
+    known = sorted({item["category"] for item in items if "category" in item})
+    assert (store.manifest["categories"] or []) == known
+    assert store.categories().tolist() == [
+        known.index(item["category"]) if "category" in item else -1 for item in items
+    ]
+
+
+VIDEOS = [{"id": "a", "frames": "a.npy"}, {"id": "b", "frames": "b.npy"}, {"id": "c", "frames": "b.npy"}]
+
+
+def test_pairs_in_every_form(tmp_path: Path):
+    """Inside the manifest (also towards videos that come later), as lines, as objects, as a table: the same store."""
+    prints = set()
+    for form in ("inside", "inside as objects", "tsv", "jsonl", "parquet"):
+        folder = small.custom(
+            tmp_path / form,
+            [
+                VIDEOS[0]
+                | (
+                    {"pairs": [["c", 0.25], ["b", 1]]}
+                    if form == "inside"
+                    else {"pairs": [{"id": "c", "score": 0.25}, {"id": "b", "score": 1}]}
+                    if "objects" in form
+                    else {}
+                ),
+                *VIDEOS[1:],
+            ],
+        )
+        pairs = [{"id1": "a", "id2": "c", "score": 0.25}, {"id1": "a", "id2": "b", "score": 1.0}]
+        if form == "tsv":
+            (folder / "pairs.tsv").write_text("a\tc\t0.25\r\na\tb\t1\n\n")
+        elif form == "jsonl":
+            (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+        elif form == "parquet":
+            pq.write_table(pa.Table.from_pylist(pairs), folder / "pairs.parquet")
+        store = import_corpus(folder, tmp_path / f"store {form}")
+        assert store.track == "pairs" and store.pairs().to_numpy().tolist() == [[0, 2, 0.25], [0, 1, 1]]
+        prints.add(store.fingerprint)
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "record", "field", "remedy"),
+    [
+        ('{"id1": "a", "id2": "z", "score": 0.5}', "line 1", "id2", "no video of that id"),
+        ('{"id1": "a", "id2": "b", "score": 1.5}', "line 1", "score", "[0, 1]"),
+        ('{"id1": "a", "id2": "b", "score": "0.5"}', "line 1", "score", "[0, 1]"),
+        ('{"id1": "a", "id2": "b", "score": NaN}', "line 1", "score", "[0, 1]"),
+        ('{"id1": "a", "id2": "b"}', "line 1", "score", "id1, id2 and score"),
+        ('["a", "b", 0.5]', "line 1", "pair", "an object"),
+        ('{"id1": ', "line 1", "line", "one JSON object"),
+    ],
+)
+def test_wrong_pairs(tmp_path: Path, content: str, record: str, field: str, remedy: str):
+    folder = small.custom(tmp_path / "corpus", VIDEOS)
+    (folder / "pairs.jsonl").write_text(content + "\n")
+    with pytest.raises(BadRecord) as caught:
+        import_corpus(folder, tmp_path / "store")
+    error = caught.value
+    assert (
+        Path(error.file).name == "pairs.jsonl"
+        and (error.record, error.field) == (record, field)
+        and remedy in error.remedy
+    )
+    assert import_corpus(folder, tmp_path / "store", quarantine=True).manifest["counts"]["rejected"] == 1
+
+
+@pytest.mark.parametrize("pair", [["z", 0.5], ["b", 2], ["b", None], ["b"], "b"])
+def test_wrong_pairs_inside_the_manifest(tmp_path: Path, pair):
+    items = [VIDEOS[0] | {"pairs": [pair]}, *VIDEOS[1:]]
+    with pytest.raises(BadRecord) as caught:
+        load(tmp_path, items)
+    assert Path(caught.value.file).name == "manifest.jsonl" and "line 1 (video a)" in caught.value.record
+    store = load(tmp_path, items, quarantine=True)
+    assert len(store) == 3 and store.manifest["counts"]["rejected"] == 1
+
+
+def test_declared_vocabulary(tmp_path: Path):
+    """What ``vocabulary.json`` lists is the vocabulary, used or not; anything else is unknown."""
+    items = [
+        VIDEOS[0] | {"tags": [7], "category": "animals/cat"},
+        VIDEOS[1] | {"tags": [9]},
+        VIDEOS[2] | {"category": "animals/cta"},
+    ]
+    folder = small.custom(tmp_path / "corpus", items)
+    (folder / "vocabulary.json").write_text(json.dumps({"tags": [8, 7], "categories": ["plants/oak", "animals/cat"]}))
+    with pytest.raises(BadRecord, match="unknown tag") as caught:
+        import_corpus(folder, tmp_path / "store")
+    assert (caught.value.record, caught.value.field, caught.value.value) == ("line 2 (video b)", "tags", "9")
+    store = import_corpus(folder, tmp_path / "store", quarantine=True)
+    assert store.manifest["tags"] == [7, 8] and store.manifest["categories"] == ["animals/cat", "plants/oak"]
+    rejected = pq.read_table(tmp_path / "store" / "rejects.parquet").to_pylist()
+    assert [(row["record"], row["field"]) for row in rejected] == [
+        ("line 2 (video b)", "tags"),
+        ("line 3 (video c)", "category"),
+    ]
+    assert "did you mean 'animals/cat'?" in rejected[1]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "remedy"),
+    [
+        ({"id": 1.5}, "id", "text or a whole number"),
+        ({"title": "\ud800"}, "title", "UTF-8"),
+        ({"title": None}, "title", "must be text"),
+        ({"ocr": [{"time": "now", "text": "x"}]}, "ocr", "number of seconds"),
+        ({"ocr": [{"time": 1}]}, "ocr", "must be text"),
+        ({"tags": "1 2"}, "tags", "list"),
+        ({"tags": [True]}, "tags", "unknown tag"),
+        ({"tags": [1 << 63]}, "tags", "unknown tag"),
+        ({"category": ""}, "category", "unknown category"),
+        ({"titel": "x"}, "titel", "did you mean 'title'?"),
+        ({"frames": "manifest.jsonl"}, "frames", ".npy, a folder of images or a video"),
+        ({"frames": ["a.npy"]}, "frames", "give the path"),
+        ({"frames": "big.npy"}, "frames", "finite half-precision"),
+        ({"frames": "text.npy"}, "frames", "matrix of numbers"),
+        ({"frames": "pickle.npy"}, "frames", "numpy.save"),
+        ({"frames": "long.npy"}, "frames", "--max-frames"),
+        ({"frames": "empty"}, "frames", "at least one frame"),
+        ({"frames": "pictures"}, "frames", "features, or none"),
+    ],
+)
+def test_wrong_fields(tmp_path: Path, change: dict, field: str, remedy: str):
+    folder = small.custom(tmp_path / "corpus", [VIDEOS[0], {"id": "x", "frames": "b.npy"} | change])
+    np.save(folder / "big.npy", np.full((1, 6), 70_000.0))  # above the largest half-precision number, 65,504
+    np.save(folder / "text.npy", np.array([["a"] * 6]))
+    np.save(folder / "pickle.npy", np.array([[None] * 6]), allow_pickle=True)
+    np.save(folder / "long.npy", small.matrix(33, 6))
+    for name in ("empty", "pictures"):
+        (folder / name).mkdir()
+    (folder / "pictures" / "1.jpg").write_bytes(small.picture())
+    with pytest.raises(BadRecord) as caught:
+        import_corpus(folder, tmp_path / "store")
+    error = caught.value
+    assert error.record.startswith("line 2") and error.field == field and remedy in error.remedy
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    store = import_corpus(folder, tmp_path / "store", quarantine=True)
+    assert len(store) == 1
+
+
+def test_movie_without_pictures(tmp_path: Path):
+    import av
+
+    folder = small.custom(tmp_path / "corpus", [{"id": "a", "frames": "a.mp4"}])
+    with av.open(str(folder / "a.mp4"), "w") as target:
+        stream = target.add_stream("aac", rate=16_000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 16_000
+        target.mux(stream.encode(sound))
+        target.mux(stream.encode())
+    with pytest.raises(BadRecord, match="no picture track"):
+        import_corpus(folder, tmp_path / "store")
+
+
+def shade(data: bytes) -> int:
+    import io
+
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data)).convert("RGB").getpixel((16, 16))[0]
+
+
+def test_long_movie_is_sampled_evenly(tmp_path: Path):
+    """80 seconds at two frames a second, of which 8 are kept: the middles of eight bins of ten seconds, 5, 15, ... 75."""
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as target:
+        stream = target.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for number in range(160):
+            target.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(np.full((32, 32, 3), number // 2 * 3, np.uint8), format="rgb24")
+                )
+            )
+        target.mux(stream.encode())
+    shades = [shade(data) for data in pixels.from_movie(tmp_path / "a.mp4", 8)]
+    assert shades == pytest.approx([3 * second for second in range(5, 80, 10)], abs=4)
+
+
+def test_movie_of_unknown_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a length every second frame is dropped whenever twice too many are held; the spread stays even."""
+    small.movie(tmp_path / "a.mp4", frames=12, rate=1)
+    monkeypatch.setattr(pixels, "_seconds", lambda movie: None)
+    assert len(pixels.from_movie(tmp_path / "a.mp4", 20)) == 12
+    shades = [shade(data) for data in pixels.from_movie(tmp_path / "a.mp4", 3)]
+    # 0..5 fill twice three and leave 0, 2, 4; then 6, 8, 10 leave 0, 4, 8 (stride 4); of the three all are taken
+    assert shades == pytest.approx([40 * second % 256 for second in (0, 4, 8)], abs=6)
+
+
+def test_pictures_in_natural_order(tmp_path: Path):
+    for number in (10, 2, 1):
+        (tmp_path / f"{number}.png").write_bytes(small.picture(number, kind="PNG"))
+    (tmp_path / "notes.txt").write_text("not a picture")
+    assert pixels.from_folder(tmp_path, 32) == tuple(small.picture(number, kind="PNG") for number in (1, 2, 10))
+
+
+def test_manifest_itself_as_source(tmp_path: Path):
+    folder = small.custom(tmp_path / "corpus", VIDEOS)
+    (folder / "manifest.jsonl").rename(folder / "mine.jsonl")
+    store = import_corpus(folder / "mine.jsonl", tmp_path / "store")
+    assert len(store) == 3 and store.track == "classes"
+    assert import_corpus(folder / "mine.jsonl", tmp_path / "pairs", track="pairs").track == "pairs"
+
+
+def test_never_overwrites_what_is_no_store(tmp_path: Path):
+    folder = small.custom(tmp_path / "corpus", VIDEOS)
+    with pytest.raises(StoreError, match="lies inside"):
+        import_corpus(folder, tmp_path, overwrite=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(small.picture())
+    with pytest.raises(StoreError, match="not a store"):
+        import_corpus(folder, tmp_path / "photos", overwrite=True)
+    assert (tmp_path / "photos" / "1.jpg").exists() and (folder / "manifest.jsonl").exists()

@@ -1,0 +1,198 @@
+"""The driver over a toy plan: what reruns after which change, what a failure leaves, what a kill costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.flow.reproduce import Busy, only_one
+from tests.flow.toy import Toy
+
+ALL = {"corpus/twin", "pretrain/base", "finetune/a", "finetune/b", "ablation/ablation", "report/report"}
+ONCE = {"a": 1, "b": 1, "base": 1}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def finished(home, monkeypatch, warm_process) -> Toy:
+    """A toy with everything made; each test leaves it so."""
+    monkeypatch.setenv("VIDLAB_HOME", str(home))
+    toy = Toy(home)
+    if not (home / "reports").exists():
+        first = toy.drive()
+        assert first.status == 0, first.shown
+    return toy
+
+
+def test_everything_then_nothing_then_only_what_changed(toy):
+    assert toy.plan() == ALL
+    assert not toy.metrics(), "a dry run makes nothing"
+    first = toy.drive()
+    assert first.status == 0, first.shown
+    assert "6 of 6 steps to run" in first.shown
+    assert "[  6 of 6] report/report" in first.shown
+    assert toy.trained() == ONCE
+
+    started = time.monotonic()
+    again = toy.drive()
+    assert again.status == 0 and "Nothing to do" in again.shown
+    assert time.monotonic() - started < 20
+
+    for file in toy.home.rglob("*"):  # a new date alone reruns nothing
+        if file.is_file() and ".snakemake" not in file.parts:
+            os.utime(file)
+    assert toy.plan() == set()
+
+    toy.values["a"] = 5.0
+    assert toy.plan() == {"finetune/a", "ablation/ablation", "report/report"}
+    assert toy.drive().status == 0
+    assert toy.trained() == {"a": 2, "b": 1, "base": 1}
+    assert json.loads((toy.home / "reports/index.html").read_text())[str(toy.home / "runs/a/metrics.json")] == 10.0
+
+    toy.values["a"] = 2.0
+    assert toy.plan() == {"finetune/a", "ablation/ablation", "report/report"}
+    toy.values["a"] = 5.0
+    assert toy.plan() == set(), "setting a value back leaves nothing to do"
+
+
+def test_an_edited_notebook_is_shown_again_but_nothing_is_trained_again(finished):
+    toy = finished
+    toy.write_notebooks(prose="# Another title")
+    before = toy.trained()
+    assert toy.plan() == ALL - {"corpus/twin"}
+    shown = toy.drive().shown
+    assert "2 (2 only shown again)" in shown
+    assert toy.trained() == before
+    assert "Another title" in (toy.home / "runs/a/notebook.ipynb").read_text()
+    assert toy.plan() == set()
+
+
+def test_a_lost_or_foreign_result_is_made_again(finished):
+    toy, before = finished, finished.trained()
+    (toy.home / "runs/b/metrics.json").unlink()
+    assert toy.plan() == {"finetune/b", "ablation/ablation", "report/report"}
+    (toy.home / "runs/b/metrics.json").write_text('{"digest": "of other settings"}')
+    assert toy.drive().status == 0
+    assert toy.trained() == {**before, "b": before["b"] + 1}
+    assert toy.plan() == set()
+
+
+def test_a_target_makes_only_what_it_needs(finished):
+    """Two results are stale; asking for one leaves the other."""
+    toy, before = finished, finished.trained()
+    for name in "ab":
+        (toy.home / f"runs/{name}/metrics.json").write_text('{"digest": "of other settings"}')
+    assert toy.drive("finetune/a").status == 0
+    assert toy.trained() == {**before, "a": before["a"] + 1}
+    assert toy.drive().status == 0
+    assert toy.trained() == {**before, "a": before["a"] + 1, "b": before["b"] + 1}
+
+
+def test_committed_pages_are_no_reason_to_run_nothing(toy):
+    """A fresh clone: the report is there, what it was made of is not."""
+    pages = toy.home / "reports/index.html"
+    pages.parent.mkdir()
+    pages.write_text("{}")
+    assert toy.plan() == ALL
+
+
+def test_lost_pages_are_rendered_again_and_nothing_else_runs(finished):
+    (finished.home / "reports/index.html").unlink()
+    assert finished.plan() == {"report/report"}
+    before = finished.trained()
+    assert finished.drive().status == 0
+    assert finished.trained() == before and (finished.home / "reports/index.html").exists()
+
+
+def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypatch, warm_process):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    toy = Toy(tmp_path, a=-1.0)
+    outcome = toy.drive(keep_going=True)
+    assert outcome.status == 1
+    for words in (
+        "notebooks/train.ipynb, cell 'cell1' (In[4]): AssertionError: learning rate diverged",
+        "'value': -1.0",
+        "see: runs/a/notebook.failed.ipynb",
+        "by hand: papermill notebooks/train.ipynb out.ipynb",
+        "1 steps failed, 2 wait for them",
+        "runs/a/notebook.log",
+    ):
+        assert words in outcome.shown, outcome.shown
+    left = sorted(path.name for path in (tmp_path / "runs/a").iterdir())
+    assert left == ["notebook.failed.ipynb", "notebook.log"]
+    assert toy.trained() == {"b": 1, "base": 1}, "what does not depend on it went on"
+
+    toy.values["a"] = 2.0
+    assert toy.plan() == {"finetune/a", "ablation/ablation", "report/report"}
+    assert toy.drive().status == 0
+    assert not (tmp_path / "runs/a/notebook.failed.ipynb").exists()
+
+
+def test_one_or_two_at_a_time_warm_or_cold_give_the_same_bytes(tmp_path, monkeypatch, warm_process):
+    results = []
+    for jobs, cold in ((1, False), (2, True)):
+        if cold:
+            monkeypatch.setenv("VIDLAB_ZYGOTE", str(tmp_path / "nobody listens here"))
+        home = tmp_path / f"{jobs}{cold}"
+        home.mkdir()
+        monkeypatch.setenv("VIDLAB_HOME", str(home))
+        toy = Toy(home)
+        assert toy.drive(jobs=jobs).status == 0
+        results.append(toy.metrics())
+    assert results[0] == results[1] and set(results[0]) == set(ONCE)
+
+
+def test_one_driver_at_a_time(tmp_path):
+    with only_one(tmp_path), pytest.raises(Busy, match="Another 'make reproduce' runs"), only_one(tmp_path):
+        raise AssertionError("two drivers")
+
+
+def _wait(condition, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def _mine(home: Path) -> list[psutil.Process]:
+    """Processes that work for a toy: named on their command line, or with its folder in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("VIDLAB_HOME") == str(home) and process.pid != os.getpid():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path, warm_process):
+    """With a fork server of the driver's own, so that its end is part of the test."""
+    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.flow.toy", str(tmp_path)]
+    driver = subprocess.Popen([*command, "60"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _wait((tmp_path / "runs/base").exists, 60, "the first training never started")
+        _wait(lambda: list((tmp_path / "runs/base").glob("*.partial.ipynb")), 30, "no notebook runs")
+        assert len(_mine(tmp_path)) >= 2
+    finally:
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    _wait(lambda: not _mine(tmp_path), 10, f"still running: {_mine(tmp_path)}")
+
+    second = subprocess.run([*command, "0"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "[  5 of 5]" in second.stdout, "the corpus was finished, the rest was not"
+    assert not list(tmp_path.rglob("*.partial.ipynb"))
