@@ -16,6 +16,7 @@ from lib.recipes.digests import digest
 from lib.recipes.job import Job
 from lib.recipes.specs import Ablation
 from lib.runs.files import write_json, write_text
+from lib.runs.kinds import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def paired(runs: pd.DataFrame, reference: pd.DataFrame, metric: str) -> dict[str
     where they say nothing of it: one seed, or the same difference with every seed."""
     both = runs.merge(reference, on="pair", suffixes=("", "_reference"), validate="one_to_one")
     arm, base = both["score"].to_numpy(), both["score_reference"].to_numpy()
-    found = compare(arm, base, gather.HIGHER_IS_BETTER[metric])
+    found = compare(arm, base, HIGHER_IS_BETTER[metric])
     sd = float(np.std(arm - base, ddof=1)) if len(both) > 1 else float("nan")
     return {
         "difference": found.mean,

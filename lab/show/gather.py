@@ -11,20 +11,17 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.files import read_json
+from lib.runs.kinds import CONTEST_METRICS, KINDS
 from lib.runs.paths import shown
-
-TASK_METRICS = ("spearman", "mean_f1")  # scores of the task itself; tag_loss and loss only say how pretraining went
-METRIC_OF = {"pairs": "spearman", "classes": "mean_f1"}  # track -> the metric its contest was decided by
-HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
 def contest_metric(recipe: str) -> str:
-    """The metric that a recipe's contest was decided by: one of ``TASK_METRICS``.
+    """The metric that a recipe's contest was decided by: one of ``CONTEST_METRICS``.
 
     Raises:
         RecipeError: no such recipe.
     """
-    return METRIC_OF[load(Recipe, recipe).track]
+    return KINDS[load(Recipe, recipe).track].metric
 
 
 def metrics_of(job: Job) -> dict:
@@ -103,7 +100,7 @@ def systems(plan: Plan) -> pd.DataFrame:
         for stage in load(Recipe, recipe).main_stages
         for arm, jobs in plan.member_jobs(recipe, stage).items()
     ]
-    return pd.DataFrame([row for row in rows if row["metric"] in TASK_METRICS])
+    return pd.DataFrame([row for row in rows if row["metric"] in CONTEST_METRICS])
 
 
 def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> dict:

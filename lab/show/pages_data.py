@@ -14,15 +14,16 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.folder import MissingRun
+from lib.runs.kinds import CONTEST_METRICS
 
 
 def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
     """The first stage of a recipe that is judged by the task's own metric; first seed if none is named."""
     for stage in load(Recipe, recipe).main_stages:
         job = plan.job(recipe, stage, "base", plan.seeds[0] if seed is None else seed)
-        if gather.metrics_of(job)["primary"] in gather.TASK_METRICS:
+        if gather.metrics_of(job)["primary"] in CONTEST_METRICS:
             return job
-    raise MissingRun(f"{recipe}: no stage is judged by {' or '.join(gather.TASK_METRICS)}")
+    raise MissingRun(f"{recipe}: no stage is judged by {' or '.join(CONTEST_METRICS)}")
 
 
 def embedding_map(site: Site, plan: Plan, name: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.kinds import kind_of
 from lib.runs.paths import shown
 
 
@@ -31,8 +32,8 @@ class ClassPredictions:
 
 
 def kind(run: RunFolder) -> str:
-    """ "pairs", "classes" or "tags" (a pretraining run, judged by its loss)."""
-    return {"spearman": "pairs", "mean_f1": "classes"}.get(run.read_metrics()["primary"], "tags")
+    """Name of the run's kind: one of ``lib.runs.kinds``."""
+    return kind_of(run.read_metrics()["primary"]).name
 
 
 def of_pairs(run: RunFolder) -> PairPredictions:

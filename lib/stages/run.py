@@ -31,14 +31,13 @@ from lib.recipes.specs import Scale, SubmissionSpec
 from lib.runs import provenance
 from lib.runs.files import write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.kinds import HIGHER_IS_BETTER, KINDS
 from lib.runs.paths import shown
 from lib.stages import build, frozen, result_files, soup
 from lib.stages.problem import pose
 from lib.stages.scoring import Judge
 from lib.training import loop_from
 from lib.training.seed import seed_everything
-
-HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
 
 
 def run(job: Job, *, again: bool = False) -> RunFolder:
@@ -121,7 +120,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     answers = result_files.answers(judge, model, store, spec.data.parts) if judge.kind == "classes" else []
     metrics: dict[str, Any] = {
         "schema": 1, "job": {**job.parameters, "corpus": job.corpus.label}, "digest": job.digest,
-        "primary": {"pairs": "spearman", "classes": "mean_f1", "tags": "tag_loss", "loss": "loss"}[judge.kind],
+        "primary": KINDS[judge.kind].metric,
         "best_step": result.best_step, "steps": result.steps, "selected_by": spec.evaluation.select,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
     } | ({"soup_of_seeds": soup_of} if soup_of else {})  # fmt: skip

@@ -1,0 +1,41 @@
+"""Kinds of problem: by which metric each is judged, and whether more of it is better. The one table of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a run was judged on.
+
+    ``metric`` is its primary score, ``selects`` are the metrics that may pick its best checkpoint, and ``contest`` says
+    whether the metric is one that a contest was decided by; the others only say how pretraining went.
+    """
+
+    name: str
+    metric: str
+    selects: tuple[str, ...]
+    contest: bool
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("pairs", "spearman", ("spearman", "mse"), contest=True),
+        Kind("classes", "mean_f1", ("mean_f1",), contest=True),
+        Kind("tags", "tag_loss", ("tag_loss",), contest=False),
+        Kind("loss", "loss", ("loss",), contest=False),  # videos without labels: the sum of all objectives
+    )
+}
+HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss": False, "loss": False}
+CONTEST_METRICS = tuple(kind.metric for kind in KINDS.values() if kind.contest)
+
+
+def kind_of(metric: str) -> Kind:
+    """The kind of problem that a primary metric belongs to.
+
+    >>> kind_of("mean_f1").name
+    'classes'
+    """
+    return next(kind for kind in KINDS.values() if kind.metric == metric)
