@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from lab.show.slim_svg import slim
 from lib.runs.files import write_text
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
@@ -28,6 +28,8 @@ MUTED, FAINT, RULE = "#6b7280", "#b8bec8", "#e3e6eb"
 VERDICT = {"helps": BLUE, "hurts": RED}  # any other verdict is MUTED
 SEQUENTIAL = "cividis"  # for points: perceptually even, safe for colour-blind readers
 HEAT = "Blues"  # for matrices: nothing is white
+
+FONTS = "'DejaVu Sans', 'Noto Sans SC'"  # as matplotlib writes them
 
 WIDTH = 6.8  # inches at 100 %: the text column of a page
 
@@ -82,7 +84,7 @@ def use() -> None:
             "lines.markersize": 5,
             "figure.facecolor": "white",
             "savefig.facecolor": "white",
-            "svg.fonttype": "path",
+            "svg.fonttype": "none",
             "svg.hashsalt": "vidlab",
             "figure.dpi": 100,
         }
@@ -137,16 +139,24 @@ def colours(names) -> dict[str, str]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text: no date, fixed ids, short (:mod:`slim_svg`); equal figures give equal text."""
+    """The figure as SVG text: no date, fixed ids, two decimals (a hundredth of a point); equal figures give equal text.
+
+    Letters stay letters in the reader's own font; where they stand was measured with the fonts of :func:`use`.
+    """
     use()
     _lay_out(figure)  # a second pass would move things by a hair
-    buffer, dpi, face = io.StringIO(), figure.dpi, figure.get_facecolor()
-    figure.set_facecolor("none")
+    buffer, dpi = io.StringIO(), figure.dpi
     try:  # without savefig's rehearsal: the layout is settled, and a report draws many figures
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     finally:
-        figure.set(dpi=dpi, facecolor=face)
-    return slim(buffer.getvalue())
+        figure.set_dpi(dpi)
+    text = re.sub(r"<[^>]+>", _short_numbers, buffer.getvalue()).replace(FONTS, f"{FONTS}, sans-serif")
+    return text[text.index("<svg") :]  # a page or a notebook has a head of its own
+
+
+def _short_numbers(tag: re.Match) -> str:
+    """Attributes only: what is written in the figure keeps its digits."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -1,6 +1,7 @@
-"""Table: a data frame with titles and formats, written as CSV, Markdown or HTML.
+"""Table: a data frame with titles and formats, shown as HTML, Markdown or CSV.
 
-The CSV holds the numbers themselves, Markdown and HTML hold them as people read them.
+The CSV holds the numbers themselves, Markdown and HTML hold them as people read them. A link to another page of the
+report is written ``[text](page:kind/name)``, see :func:`link`; the exporter knows where that page lies.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from lab.show.formats import NOTHING
 from lab.show.rows import Row, dicts
 from lib.runs.files import write_text
 
-_inline = mistune.create_markdown(escape=True)
+NUMBERS = "application/vnd.vidlab.csv+json"  # type of the output that holds a thing's file name and its CSV
+
+_inline = mistune.create_markdown(renderer=mistune.HTMLRenderer(escape=True, allow_harmful_protocols=["page:"]))
 
 
 @dataclass(frozen=True)
@@ -46,29 +49,42 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
+    """
+    Args:
+        frame: one row a row of the table; all its columns go into the CSV.
+        columns: what is shown of it, from left to right.
+        caption: text below the table; inline Markdown.
+        notes: further lines below the caption; inline Markdown.
+        emphasis: row -> CSS class: "reference" for reference rows, else "".
+        name: file name of the CSV without ending, unique in a report; a table without a name has no CSV.
+    """
+
     frame: pd.DataFrame
     columns: tuple[Column, ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
-    emphasis: Callable[[Row], str] = field(default=lambda row: "")  # row -> CSS class, "reference" for reference rows
+    emphasis: Callable[[Row], str] = field(default=lambda row: "")
+    name: str = ""
 
     @classmethod
-    def plain(cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None) -> Table:
+    def plain(
+        cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None, name: str = ""
+    ) -> Table:
         """A table that shows every column of a frame under its own name."""
         formats = formats or {}
 
-        def column(name: str) -> Column:
-            kind = "number" if pd.api.types.is_numeric_dtype(frame[name]) else "text"
-            show = formats.get(name)
-            return Column(name, (lambda row: show(row[name])) if show else name, kind)
+        def column(title: str) -> Column:
+            kind = "number" if pd.api.types.is_numeric_dtype(frame[title]) else "text"
+            show = formats.get(title)
+            return Column(title, (lambda row: show(row[title])) if show else title, kind)
 
-        return cls(frame, tuple(column(name) for name in frame.columns), caption)
+        return cls(frame, tuple(column(title) for title in frame.columns), caption, name=name)
 
     def _rows(self) -> list[Row]:
         return dicts(self.frame)
 
     def write_csv(self, path: Path) -> Path:
-        return write_text(path, self.frame.to_csv(index=False, lineterminator="\n"))
+        return write_text(path, csv(self.frame))
 
     def markdown(self) -> str:
         """A pipe table; ``|`` inside a cell is escaped."""
@@ -122,8 +138,29 @@ class Table:
             content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)
         return f'<td class="{column.kind}">{content}</td>'
 
-    def _repr_html_(self) -> str:
-        return self.html()
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {
+            "text/html": self.html(),
+            "text/markdown": self.markdown(),
+            "text/plain": f"table {self.name} of {len(self.frame)} rows",
+        }
+        return bundle | ({NUMBERS: {"name": self.name, "csv": csv(self.frame)}} if self.name else {})
+
+
+def csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def link(text: str, kind: str, name: str = "", anchor: str = "") -> str:
+    """A Markdown link to a page of the report, for cells, captions and notes. Without such a page the text stays alone.
+
+    Args:
+        kind: "index", "claims", or with ``name``: "question", "system", "ensemble", "corpus".
+
+    >>> link("EMA", "question", "ema"), link("all scores", "index", anchor="scores")
+    ('[EMA](page:question/ema)', '[all scores](page:index#scores)')
+    """
+    return f"[{text}](page:{kind}{'/' if name else ''}{name}{'#' if anchor else ''}{anchor})"
 
 
 def scroll_box(content: str, label: str = "table", kind: str = "scroll") -> str:

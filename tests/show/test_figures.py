@@ -1,6 +1,5 @@
 """Every figure draws without a missing glyph and gives the same bytes twice."""
 
-import re
 import warnings
 
 import numpy as np
@@ -118,7 +117,7 @@ def test_draws_every_glyph_and_the_same_bytes_twice(name):
         warnings.filterwarnings("error", message=".*[Gg]lyph.*missing.*")
         first, second = style.svg(FIGURES[name]()), style.svg(FIGURES[name]())
     assert first == second
-    assert first.startswith("<?xml") and "<dc:date>" not in first
+    assert first.startswith("<svg") and "<dc:date>" not in first
     assert "http://" not in first.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
@@ -134,14 +133,6 @@ def test_a_glyph_that_no_font_has_is_noticed():
 def test_saving_the_same_figure_twice_gives_the_same_bytes():
     figure = FIGURES["forest"]()
     assert style.svg(figure) == style.svg(figure)
-
-
-def test_numbers_in_a_saved_figure_are_short():
-    """Coordinates to a hundredth; scale factors of texts keep their digits."""
-    text = style.svg(FIGURES["forest"]())
-    assert "scale(0.085 -0.085)" in text
-    coordinates = " ".join(re.findall(r' (?:d|x|y)="([^"]*)"', text))
-    assert coordinates and not re.findall(r"\.\d{3,}", coordinates)
 
 
 def test_layout_is_deterministic_and_keeps_clusters_apart():
