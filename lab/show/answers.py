@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.show import gather
+from lab.show import runs as gather
 from lab.show.plan import Plan
 from lib.evaluation.compare import compare, detectable
 from lib.recipes.digests import digest
@@ -95,7 +95,7 @@ def answer(plan: Plan, name: str) -> Answer:
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
     spec, jobs = plan.asked(name), plan.ablation_jobs(name)
-    frames = {key: gather.runs(group).assign(arm=key[1], pair=range(len(group))) for key, group in jobs.items()}
+    frames = {key: gather.rows(group).assign(arm=key[1], pair=range(len(group))) for key, group in jobs.items()}
     rows = []
     for recipe in dict.fromkeys(key[0] for key in jobs):
         for arm in [spec.reference, *(arm for arm in spec.arms if arm != spec.reference)]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.show import ensemble_members, gather
+from lab.show import ensemble_members
+from lab.show import runs as gather
 from lab.show.ensemble_kinds import Joined, comparison, joiner, kinds
 from lab.show.ensemble_members import UNSEEN, Judged
 from lab.show.plan import Plan

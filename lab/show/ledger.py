@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from lab.show import formats as f
-from lab.show import gather
+from lab.show import runs as gather
 from lab.show.plan import Plan
 from lab.show.rows import dicts
 from lib.recipes.load import load, names

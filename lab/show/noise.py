@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from lab.show import formats as f
-from lab.show import gather
+from lab.show import runs as gather
 from lab.show.plan import Plan
 from lab.show.rows import dicts
 from lab.show.table import Column, Table
@@ -19,7 +19,7 @@ def sources(plan: Plan, board: pd.DataFrame) -> pd.DataFrame:
     """Three standard deviations of a score, in units of its metric.
 
     Args:
-        board: rows of ``gather.systems``.
+        board: rows of ``runs.systems``.
 
     Returns:
         one row per system and scored stage. ``seed`` is over runs of other seeds; ``items`` is a bootstrap over validation
@@ -51,7 +51,7 @@ def _folds(plan: Plan) -> dict[tuple[str, str, str], float]:
     for name in plan.ensembles:
         for jobs in plan.ensemble_members(name).values():
             if len(jobs) > 1:
-                scores = gather.runs(jobs)["score"].to_numpy(float)
+                scores = gather.rows(jobs)["score"].to_numpy(float)
                 found[jobs[0].recipe, jobs[0].arm.split("@")[0], jobs[0].stage] = float(np.std(scores, ddof=1))
     return found
 

@@ -13,7 +13,6 @@ import pandas as pd
 from lab.show import (
     figures_compare,
     formats,
-    gather,
     notebook_pages,
     pages_checks,
     pages_classes,
@@ -27,6 +26,9 @@ from lab.show import (
     reading,
     tables,
     tables_ensembles,
+)
+from lab.show import (
+    runs as gather,
 )
 from lab.show.answers import Answer, answer
 from lab.show.plan import Plan
@@ -57,7 +59,7 @@ def render(
     """
     plan = Plan.load(scale, corpus or None, split_names(systems), seeds or None, split_names(questions))
     board = gather.systems(plan)
-    runs = gather.runs(plan.jobs)
+    runs = gather.rows(plan.jobs)
     answered = [answer(plan, name) for name in plan.ablations]
     answers, checked = ([a for a in answered if bool(a.spec.check) == known] for known in (False, True))
     site = Site(

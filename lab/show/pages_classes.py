@@ -13,10 +13,12 @@ from lab.show import (
     figures_classes,
     figures_scores,
     formats,
-    gather,
     longtail,
     predictions,
     tables_classes,
+)
+from lab.show import (
+    runs as gather,
 )
 from lab.show.calibration import BINS, calibration
 from lab.show.pages_data import scored_job

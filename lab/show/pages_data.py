@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lab.show import agreement, examples, formats, gather, pages_pairs, predictions, show, tables
+from lab.show import agreement, examples, formats, pages_pairs, predictions, show, tables
+from lab.show import runs as gather
 from lab.show.gallery import COUNT, gallery
 from lab.show.plan import Plan
 from lab.show.site import Site

@@ -26,7 +26,7 @@ def claims(
     """Write ``claims``, ``tables/comparisons.csv`` and ``summary.txt``.
 
     Args:
-        board: of ``gather.systems``.
+        board: of ``runs.systems``.
         ensembles: rows of ``ensembles.summary``.
 
     Returns:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from lab.show import figures_compare, figures_system, formats, gather, pages_classes, quirk_costs, show, tables
+from lab.show import figures_compare, figures_system, formats, pages_classes, quirk_costs, show, tables
+from lab.show import runs as gather
 from lab.show.answers import Answer
 from lab.show.plan import Plan
 from lab.show.rows import named
@@ -171,7 +172,7 @@ def _stage(site: Site, jobs: list[Job]) -> dict[str, Any]:
 def _cost(site: Site, name: str, jobs: dict[str, list[Job]]):
     rows = []
     for stage, group in jobs.items():
-        frame = gather.runs(group)
+        frame = gather.rows(group)
         rows.append(
             {
                 "stage": stage,

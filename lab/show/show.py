@@ -19,10 +19,12 @@ from lab.show import (
     figures_training,
     formats,
     frames,
-    gather,
     pages_questions,
     predictions,
     tables,
+)
+from lab.show import (
+    runs as gather,
 )
 from lab.show.answers import Answer
 from lab.show.plan import Plan

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lab.show import figures_compare, gather, reading_ensembles, tables, tables_ensembles
+from lab.show import figures_compare, reading_ensembles, tables, tables_ensembles
+from lab.show import runs as gather
 from lab.show.ensembles import Result
 from lab.show.plan import Plan
 from lab.show.table import Column, Table
@@ -15,7 +16,7 @@ def ensemble_members(plan: Plan, ensemble: str) -> Table:
     """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
     if ensemble not in plan.ensembles:
         raise KeyError(f"no ensemble {ensemble!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
-    return tables.provenance(gather.runs(plan.ensemble_jobs(ensemble)))
+    return tables.provenance(gather.rows(plan.ensemble_jobs(ensemble)))
 
 
 def members(result: Result) -> Table:

@@ -31,7 +31,7 @@ def published_cell(row: Row) -> str:
 
 
 def leaderboard(frame: pd.DataFrame, link: bool = True) -> Table:
-    """Systems and their scored stages (rows of ``gather.systems``)."""
+    """Systems and their scored stages (rows of ``runs.systems``)."""
     corpora = ", ".join(dict.fromkeys(frame["corpus"]))
     metric = f.metric(frame["metric"].iloc[0])
 

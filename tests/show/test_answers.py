@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lab.show import certainty, ensembles, gather, predictions, slicing
+from lab.show import certainty, ensembles, predictions, slicing
+from lab.show import runs as gather
 from lab.show.answers import answer, folder
 from lab.show.plan import Plan
 from lib.evaluation.metrics import spearman

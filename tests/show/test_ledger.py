@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import advice, certainty, gather
+from lab.show import advice, certainty
+from lab.show import runs as gather
 from lab.show.ledger import NOT_HERE, ledger
 from lab.show.plan import Plan
 from lib.evaluation.compare import compare

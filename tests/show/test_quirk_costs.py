@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from lab.show import gather, quirk_costs, tables
+from lab.show import quirk_costs, tables
+from lab.show import runs as gather
 from lab.show.answers import answer
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Recipe
@@ -84,7 +85,7 @@ def test_every_arm_of_the_quirk_questions_is_a_quirk(recipe):
 
 def test_leak_free_column_reads_the_arm_that_a_question_names(world):
     board = gather.systems(world).set_index(["recipe", "stage", "arm"])
-    strict = gather.runs(world.ablation_jobs("strict_split")["aiac_rank1", "strict"])["score"].mean()
+    strict = gather.rows(world.ablation_jobs("strict_split")["aiac_rank1", "strict"])["score"].mean()
     assert board.loc[("aiac_rank1", "finetune", "base"), "leak_free"] == pytest.approx(strict)
     assert (
         board.drop(index=[("aiac_rank1", "finetune", "base"), ("aiac_rank17", "finetune", "base")])["leak_free"]

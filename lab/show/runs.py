@@ -1,8 +1,9 @@
-"""Many run folders as one table. A missing or stale run is an error that names it and the command that makes it."""
+"""Finished runs as tables: one row a run, or one row a system. A missing or stale run is an error that says how to make it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -24,13 +25,15 @@ def contest_metric(recipe: str) -> str:
     return KINDS[load(Recipe, recipe).track].metric
 
 
-def metrics_of(job: Job) -> dict:
+def metrics_of(job: Job) -> dict[str, Any]:
     """Raises MissingRun: no finished run of exactly this job; names folder and ``make`` line."""
     return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")
 
 
-def runs(jobs: Iterable[Job]) -> pd.DataFrame:
+def rows(jobs: Iterable[Job]) -> pd.DataFrame:
     """One row a job: names, primary score with its interval, oracle, cost and provenance.
+
+    ``seconds`` and ``samples_per_second`` are of this stage alone, ``peak_rss_mb`` is in MB.
 
     Raises:
         MissingRun: a job has no finished run with its digest.
@@ -38,11 +41,10 @@ def runs(jobs: Iterable[Job]) -> pd.DataFrame:
     return pd.DataFrame([_row(job) for job in jobs])
 
 
-def _row(job: Job) -> dict:
+def _row(job: Job) -> dict[str, Any]:
     metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
-    primary = metrics["primary"]
+    primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
     low, high = metrics["intervals"].get(primary) or (None, None)
-    scores = metrics["scores"]
     return {
         "recipe": job.recipe,
         "stage": job.stage,
@@ -54,15 +56,11 @@ def _row(job: Job) -> dict:
         "high": high,
         "unseen": scores.get("unseen", {}).get(primary),
         "oracle": metrics["oracle"].get(primary),
-        "train_items": metrics["items"].get("train"),
-        "validation_items": metrics["items"].get("validation"),
-        "seen_share": metrics["items"].get("seen_share"),
-        "steps": metrics["steps"],
-        "best_step": metrics["best_step"],
-        "parameters": metrics["parameters"],
-        "seconds": timing.get("seconds"),
-        "samples_per_second": timing.get("samples_per_second"),
-        "peak_rss_mb": timing.get("peak_rss_mb"),
+        "train_items": items.get("train"),
+        "validation_items": items.get("validation"),
+        "seen_share": items.get("seen_share"),
+        **{name: metrics[name] for name in ("steps", "best_step", "parameters")},
+        **{name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")},
         "digest": metrics["digest"],
         "commit": facts.get("commit", "unknown"),
         "dirty": bool(facts.get("dirty")),
@@ -75,7 +73,8 @@ def _row(job: Job) -> dict:
     }
 
 
-def provenance_of(job: Job) -> dict:
+def provenance_of(job: Job) -> dict[str, Any]:
+    """``provenance.json`` of a run; empty where there is none."""
     path = job.folder.provenance
     return read_json(path) if path.exists() else {}
 
@@ -89,24 +88,26 @@ def lineage(job: Job) -> list[Job]:
 
 
 def systems(plan: Plan) -> pd.DataFrame:
-    """One row per recipe and scored stage: means over seeds. The raw material of the leaderboard.
+    """One row per recipe and scored stage, means over seeds: the raw material of the leaderboard.
 
     ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
-    deviation of the score over seeds; ``total_seconds`` counts all stages the run needed.
+    deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``leak_free`` is the score on
+    the same validation pairs after training without any pair that shares a video with them.
     """
-    rows = [
+    found = [
         _system(plan, recipe, stage, arm, jobs)
         for recipe in plan.systems
         for stage in load(Recipe, recipe).main_stages
         for arm, jobs in plan.member_jobs(recipe, stage).items()
     ]
-    return pd.DataFrame([row for row in rows if row["metric"] in CONTEST_METRICS])
+    return pd.DataFrame([row for row in found if row["metric"] in CONTEST_METRICS])
 
 
-def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> dict:
-    spec, frame = load(Recipe, recipe), runs(jobs)
+def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> dict[str, Any]:
+    spec, frame = load(Recipe, recipe), rows(jobs)
     metric = frame["metric"].iloc[0]
     published = [p for p in spec.published if (p.stage, p.arm, p.metric) == (stage, arm, metric)]
+    chains = zip(*(lineage(job) for job in jobs), strict=True)  # runs of one stage, all seeds
     return {
         "recipe": recipe,
         "stage": stage,
@@ -118,29 +119,24 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
         "seeds": len(frame),
         "score": frame["score"].mean(),
         "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
-        "low": _mean(frame["low"]),
-        "high": _mean(frame["high"]),
-        "unseen": _mean(frame["unseen"]),
-        "leak_free": _leak_free(plan, recipe, stage, arm, metric),
+        **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
+        "leak_free": _leak_free(plan, recipe, stage, arm),
         "oracle": _mean(frame["oracle"]),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
         "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
         "parameters": int(frame["parameters"].iloc[0]),
         "seconds": _mean(frame["seconds"]),
-        "total_seconds": sum(
-            _mean(runs(chain)["seconds"]) or 0.0 for chain in zip(*(lineage(job) for job in jobs), strict=True)
-        ),
+        "total_seconds": sum(_mean(rows(chain)["seconds"]) or 0.0 for chain in chains),
         "samples_per_second": _mean(frame["samples_per_second"]),
         "peak_rss_mb": _mean(frame["peak_rss_mb"]),
         "scores": " ".join(str(value) for value in frame["score"]),
     }
 
 
-def _leak_free(plan: Plan, recipe: str, stage: str, arm: str, metric: str) -> float | None:
-    """Mean score on the same validation pairs after training without any pair that shares a video with them."""
+def _leak_free(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
     for name, question in plan.ablations.items():
         if question.leak_free and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
-            return _mean(runs(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
+            return _mean(rows(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
     return None
 
 
