@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.evaluation.vectors import pair_cosines
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import kind_of
 from lib.runs.paths import shown
@@ -43,9 +44,8 @@ def of_pairs(run: RunFolder) -> PairPredictions:
         MissingRun: the run left no embeddings.
     """
     embeddings, pairs = _arrays(run, "embeddings.npz"), _arrays(run, "pairs.npz")
-    left, right = (positions(embeddings["rows"], pairs["pairs"][:, side]) for side in (0, 1))
-    vectors = embeddings["vectors"].astype(np.float64)
-    cosine = np.einsum("pe,pe->p", unit(vectors[left]), unit(vectors[right]))
+    positions(embeddings["rows"], pairs["pairs"])
+    cosine = pair_cosines(embeddings["rows"], embeddings["vectors"], pairs["pairs"])
     return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.data.splits import component_of, group_kfold
+from lib.evaluation.vectors import cosines
 
 COMPONENTS, FIRST_VIDEOS = "components of videos", "first videos"
 
@@ -69,10 +70,3 @@ def crossfit(
         held = folds == fold
         result[held] = cosines(make(pairs[~held], scores[~held])(members), pairs[held])
     return result
-
-
-def cosines(vectors: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """float64 [P] from vectors [N, E] of any length."""
-    unit = vectors.astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
-    return np.einsum("pe,pe->p", unit[pairs[:, 0]], unit[pairs[:, 1]])

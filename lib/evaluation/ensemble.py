@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from lib.evaluation.vectors import unit
+
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    vectors = vectors.astype(np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit(vectors.astype(np.float64))
 
 
 def concat(members: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
@@ -70,7 +71,9 @@ class CosineWeights:
         from scipy.optimize import nnls
 
         left, right = self.pairs.T
-        cosines = np.stack([np.einsum("pe,pe->p", unit[left], unit[right]) for unit in map(_unit, members)], axis=1)
+        cosines = np.stack(
+            [np.einsum("pe,pe->p", member[left], member[right]) for member in map(_unit, members)], axis=1
+        )
         found, _ = nnls(cosines - cosines.mean(axis=0), self.scores - self.scores.mean())
         return found / found.sum() if found.sum() > 0 else np.full(len(members), 1 / len(members))
 

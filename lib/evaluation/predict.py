@@ -22,7 +22,7 @@ def predict(
     With several processes each takes every n-th batch; all get the whole result.
 
     Returns:
-        rows int64 [N] ascending, values float32 [N, E] (embeddings and pooled vectors L2-normalised) or [N, C].
+        rows int64 [N] ascending, values float32 [N, E] or [N, C] just as the model gives them, of any length.
     """
     was_training = model.training
     model.eval()
@@ -32,8 +32,7 @@ def predict(
             continue
         with accelerator.autocast():
             outputs = model(batch.to(accelerator.device))
-        value = getattr(outputs, what).float()
-        values.append((nn.functional.normalize(value, dim=-1) if what != "logits" else value).cpu().numpy())
+        values.append(getattr(outputs, what).float().cpu().numpy())
         rows.append(batch.rows.numpy())
     model.train(was_training)
     if accelerator.num_processes > 1:
@@ -41,18 +40,3 @@ def predict(
     all_rows, all_values = np.concatenate(rows), np.concatenate(values)
     order = np.argsort(all_rows)
     return all_rows[order], all_values[order]
-
-
-def pair_cosines(rows: np.ndarray, vectors: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Cosines of pairs of unit vectors.
-
-    Args:
-        rows: int64 [N] ascending, the store row of each vector.
-        vectors: float32 [N, E], unit length.
-        pairs: int64 [P, 2] store rows.
-
-    Returns:
-        float64 [P].
-    """
-    left, right = (np.searchsorted(rows, pairs[:, side]) for side in (0, 1))
-    return np.einsum("pe,pe->p", vectors[left].astype(np.float64), vectors[right].astype(np.float64))

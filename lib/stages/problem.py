@@ -11,7 +11,7 @@ from lib.data.labelled import class_counts, split_rows
 from lib.data.resampling import resample
 from lib.data.store import Store
 from lib.data.targets import transform
-from lib.evaluation.predict import pair_cosines
+from lib.evaluation.vectors import pair_cosines, pair_products, unit
 from lib.features.known_pairs import KnownPairs
 from lib.features.loader import Items
 from lib.recipes.errors import RecipeError
@@ -124,7 +124,7 @@ def _pairs(job: Job, store: Store) -> Problem:
 def _teacher_cosines(job: Job, store: Store, rows: np.ndarray, train: np.ndarray) -> np.ndarray | None:
     """float32 [training pairs]: what the teacher thinks of each, or None without one.
 
-    With folds: the cosine of the mean of all folds' unit vectors (``mean``, as AIAC rank 6 does: four of five have been
+    With folds: the inner product of the means of all folds' unit vectors (``mean``, as AIAC rank 6 does: four of five have been
     trained on the pair, quirk B7-6), or of the vectors of the one fold that has not (``oof``).
     """
     teachers = job.teachers
@@ -133,10 +133,11 @@ def _teacher_cosines(job: Job, store: Store, rows: np.ndarray, train: np.ndarray
     pairs = rows[train]
     found = [_vectors(job, teacher, pairs) for teacher in teachers]
     if job.stage_spec.teacher_folds != "oof":
-        mean = np.mean(
-            [vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12) for _, vectors in found], axis=0
-        )
-        return pair_cosines(found[0][0], found[0][1] if len(found) == 1 else mean, pairs).astype(np.float32)
+        rows, vectors = found[0]
+        if len(found) == 1:
+            return pair_cosines(rows, vectors, pairs).astype(np.float32)
+        mean = np.mean([unit(unit(vectors).astype(np.float64)) for _, vectors in found], axis=0)
+        return pair_products(rows, mean, pairs).astype(np.float32)  # the mean is not scaled again, as published
     soft = np.zeros(len(pairs), np.float32)
     for teacher, (known, vectors) in zip(teachers, found, strict=True):
         unseen = split_pairs(teacher, store)[3][train]
@@ -153,7 +154,7 @@ def _vectors(job: Job, teacher: Job, pairs: np.ndarray) -> tuple[np.ndarray, np.
         raise RecipeError(
             f"teacher {job.stage_spec.teacher} of {job.recipe} embedded {len(arrays['rows'])} videos, but {len(missing)} training videos are not among them; rerun it: {teacher.command}"
         )
-    return arrays["rows"], arrays["vectors"].astype(np.float64)
+    return arrays["rows"], arrays["vectors"]
 
 
 def _videos(job: Job, store: Store) -> Problem:

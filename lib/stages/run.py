@@ -20,6 +20,7 @@ from lib.data.store import Store
 from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.submission import write_embeddings
+from lib.evaluation.vectors import unit
 from lib.features import frame_sets
 from lib.features.live_pictures import LivePictures
 from lib.features.loader import Assembler, TrainLoader
@@ -193,7 +194,8 @@ def save(
     if judge.kind == "pairs":
         problem, test = judge.problem, np.isin(rows, test)
         if test.any():
-            write_embeddings(folder.path / "result.zip", ids[test].tolist(), values[test], submission)
+            # all teams of the pair track scaled a model's vectors to length one before they rounded them
+            write_embeddings(folder.path / "result.zip", ids[test].tolist(), unit(values[test]), submission)
         folder.write_arrays(
             folder.path / "pairs.npz",
             pairs=problem.pairs,

@@ -14,7 +14,8 @@ from scipy.stats import spearmanr
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.predict import pair_cosines, predict
+from lib.evaluation.predict import predict
+from lib.evaluation.vectors import pair_cosines
 from lib.features.loader import Assembler, EvalLoader
 from lib.objectives.mix import ObjectiveMix
 from lib.stages.problem import Problem

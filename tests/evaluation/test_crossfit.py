@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.crossfit import cosines, crossfit, pair_folds
+from lib.evaluation.crossfit import crossfit, pair_folds
+from lib.evaluation.vectors import cosines
 from lib.evaluation.ensemble import Concat, CosineWeights
 from lib.evaluation.metrics import spearman
 
