@@ -10,9 +10,9 @@ import numpy as np
 from lab.show import predictions
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
-from lib.evaluation.vectors import cosines
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.paired import mean_f1_draws, spearman_draws
+from lib.evaluation.vectors import cosines
 from lib.recipes.job import Job
 from lib.runs.paths import shown
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lib.evaluation.crossfit import crossfit, pair_folds
-from lib.evaluation.vectors import cosines
 from lib.evaluation.ensemble import Concat, CosineWeights
 from lib.evaluation.metrics import spearman
+from lib.evaluation.vectors import cosines
 
 
 def test_folds_are_of_components_where_they_can_be():
