@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lab.show import formats as f
-from lab.show.ensemble_members import FEWEST
 from lab.show.ensembles import Result
 from lab.show.rows import Row, dicts
 from lib.evaluation.crossfit import COMPONENTS, FIRST_VIDEOS
+from lib.stages.ensemble import FEWEST
 
 FOLDS = {
     COMPONENTS: f"folds of {COMPONENTS}: nor any pair of its videos",

@@ -92,7 +92,7 @@ def growth(frame: pd.DataFrame, metric: str) -> Table:
 
 
 def kinds(frame: pd.DataFrame, metric: str) -> Table:
-    """Ways of joining the same members (rows of ``ensemble_kinds.comparison``); the best member alone comes last."""
+    """Ways of joining the same members (rows of ``lib.stages.ensemble``); the best member alone comes last."""
 
     def kind(row: Row) -> str:
         first, *rest = row["kind"].split(", ")

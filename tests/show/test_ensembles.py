@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 from lab.flow.validate import check_ensemble
-from lab.show import ensembles, reading_ensembles, tables_ensembles
-from lab.show.ensemble_kinds import joiner, label
-from lab.show.ensemble_members import Judged
+from lab.show import reading_ensembles, tables_ensembles
 from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING
 from lib.evaluation.crossfit import pair_folds
@@ -16,6 +14,8 @@ from lib.evaluation.submission import read_embeddings
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load, names
 from lib.recipes.specs import Component, EnsembleSpec
+from lib.stages import ensemble
+from lib.stages.ensemble import Judged, joiner, label
 
 PAIRS = 120
 
@@ -51,7 +51,7 @@ def spec(combine=EASY, also=()) -> EnsembleSpec:
 
 
 def judge(judged, members, **given):
-    return ensembles.judge(spec(**given), judged, [f"m{number}" for number in range(len(members))], members)
+    return ensemble.judge(spec(**given), judged, [f"m{number}" for number in range(len(members))], members)
 
 
 def test_concatenation_of_independent_members_helps_on_all_and_on_unseen_videos():
@@ -173,7 +173,7 @@ def test_raw_sums_differ_from_sums_of_unit_vectors():
 def test_written_and_read_tables_are_the_same(tmp_path):
     judged, members = world()
     found = judge(judged, members, also=({"use": "CosineWeights"},))
-    ensembles.write(found, tmp_path)
+    ensemble.write(found, tmp_path)
     again = pd.read_csv(tmp_path / "kinds.csv", float_precision="round_trip").fillna({"note": ""})
     pd.testing.assert_frame_equal(again, found.kinds, check_dtype=False)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -190,7 +190,7 @@ def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path):
     found = judge(judged, members)
     found.metrics["submission"] = {"member": "submit/result.json", "precision": "float16"}
     found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [4, 2])
-    ensembles.write(found, tmp_path)
+    ensemble.write(found, tmp_path)
     handed_in = read_embeddings(tmp_path / "result.zip", dim=None)
     assert list(handed_in) == judged.ids[[2, 4]].tolist()
     assert handed_in[judged.ids[4]].tolist() == found.arrays["vectors"][4].astype(np.float16).astype(float).tolist()

@@ -1,0 +1,366 @@
+"""One ensemble: predictions of finished runs, joined; its score, what each member adds, and other ways of joining them.
+
+The ways of joining are components of ``lib.evaluation``. One that learns from scored pairs is cross-fitted: every pair is
+judged by a fit that did not see it. Intervals are over validation items, the same bootstrap samples for all that is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lib.data.store import Store
+from lib.data.test_parts import rows_of_test
+from lib.data.vocabulary import CategoryTree
+from lib.evaluation.crossfit import crossfit, pair_folds
+from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.paired import difference, interval, mean_f1_draws, spearman_draws
+from lib.evaluation.submission import write_embeddings
+from lib.evaluation.vectors import cosines, unit
+from lib.recipes import components
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.recipes.specs import Component, EnsembleSpec, SubmissionSpec
+from lib.runs.files import read_json, write_json, write_text
+from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.paths import shown
+from lib.stages.build import bind
+
+FEWEST = 10  # pairs that a rank correlation is computed of
+ALL, UNSEEN = "all", "unseen"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Validation items that all members share, and how what is predicted of them is scored.
+
+    Predictions are cosines float [P] of pairs, or level-2 classes int [V].
+    """
+
+    kind: str  # "pairs" or "classes"
+    rows: np.ndarray
+    ids: np.ndarray
+    truth: np.ndarray  # scores of pairs or classes of videos
+    pairs: np.ndarray | None = None  # int64 [P, 2] positions in ``rows``
+    seen: np.ndarray | None = None  # bool [P]: one of the members trained on a pair with one of its videos
+    level1: np.ndarray | None = None  # int [C], classes only
+
+    @property
+    def primary(self) -> str:
+        return "spearman" if self.kind == "pairs" else "mean_f1"
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """Name -> mask of items: all, and the pairs whose videos are new to all members, if there are enough."""
+        parts = {ALL: np.ones(len(self.truth), bool)}
+        if self.seen is not None and (~self.seen).sum() >= FEWEST:
+            parts[UNSEEN] = ~self.seen
+        return parts
+
+    def predicted(self, values: np.ndarray) -> np.ndarray:
+        """Cosines of the pairs from vectors [N, E], or classes from logits [V, C]."""
+        return values.argmax(axis=1) if self.pairs is None else cosines(values, self.pairs)
+
+    def scores(self, predicted: np.ndarray, part: str = ALL) -> dict[str, float]:
+        mask = self.parts[part]
+        if self.level1 is None:
+            return {"spearman": spearman(predicted[mask], self.truth[mask])}
+        return mean_f1(self.truth[mask], predicted[mask], self.level1)
+
+    def score(self, predicted: np.ndarray, part: str = ALL) -> float:
+        return self.scores(predicted, part)[self.primary]
+
+    def draws(self, predicted: Sequence[np.ndarray], part: str = ALL) -> np.ndarray:
+        """float64 [K, draws]: scores of K predictions on the same bootstrap samples of a part."""
+        mask, values = self.parts[part], np.stack(list(predicted))
+        if self.pairs is not None:
+            return spearman_draws(values[:, mask], self.truth[mask], self.pairs[mask])
+        assert self.level1 is not None  # there for classes
+        return mean_f1_draws(values[:, mask], self.truth[mask], self.level1)
+
+
+@dataclass(frozen=True)
+class Joined:
+    values: np.ndarray  # vectors [N, E] or logits [V, C]; of what is learned from pairs: learned from all of them
+    predicted: np.ndarray  # what is judged; of what is learned from pairs: each pair by a fit without its fold
+    inside: np.ndarray | None = None  # predictions of what was learned from the judged pairs themselves
+
+
+Join = Callable[[Sequence[np.ndarray]], Joined]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``06_ensemble`` writes.
+
+    ``members``, best first: member; score, low, high, unseen of the member alone; without (score of all others), gain; and
+    growth with the suffixes of ``_compared`` for the ensemble of the members up to it. ``kinds``: kind, role (specified,
+    also, best member), note, the columns of ``_compared``, inside (score of what learned from the judged pairs), width.
+    """
+
+    metrics: dict[str, Any]
+    members: pd.DataFrame
+    kinds: pd.DataFrame
+    similarity: np.ndarray  # [M, M] rank correlation of what each two members predict, in the order of ``members``
+    arrays: dict[str, np.ndarray]  # ids, rows and vectors and test (pairs) or logits and truth (classes)
+
+
+def combine(
+    name: str, spec: EnsembleSpec, members: Mapping[str, Sequence[Job]], submission: SubmissionSpec, where: str
+) -> Result:
+    """Join the members of an ensemble, score it, and score it again without each, as it grows and joined otherwise.
+
+    Args:
+        members: label -> its runs, finished; more than one are folds.
+        submission: how the team handed in embeddings.
+        where: what errors begin with, the file of the ensemble.
+
+    Raises:
+        MissingRun: a member is absent or stale; names it and its command.
+        ValueError: members were validated on different items, or cannot be joined as the file says.
+    """
+    jobs = [job for group in members.values() for job in group]
+    metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
+    judged, values = read_members(members)
+    result = judge(spec, judged, list(members), values, f"{where}: ")
+    result.metrics |= {
+        "ensemble": name,
+        "oracle": metrics[0]["oracle"],
+        "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
+    }
+    if judged.pairs is not None:
+        test = rows_of_test(Store.open(jobs[0].corpus.store), jobs[0].stage_spec.data.parts)
+        result.arrays["test"] = np.isin(judged.rows, test)
+        result.metrics["submission"] = submission.model_dump()
+    return result
+
+
+def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.ndarray]]:
+    """What is judged, and each member's vectors as its model gave them (not scaled), or logits.
+
+    A member of several folds is the mean of their unit vectors (AIAC rank 6 handed in such means), or of their logits.
+
+    Raises:
+        ValueError: members were validated on different items.
+    """
+    jobs = [job for group in members.values() for job in group]
+    store, kind = Store.open(jobs[0].corpus.store), "pairs" if jobs[0].folder.embeddings.exists() else "classes"
+    found = []
+    for job in jobs:
+        run = job.folder
+        arrays = run.read_arrays(run.embeddings if kind == "pairs" else run.predictions)
+        found.append(arrays | (run.read_arrays(run.path / "pairs.npz") if kind == "pairs" else {}))
+        if any(not np.array_equal(found[-1][key], found[0][key]) for key in ("rows", "pairs") if key in found[0]):
+            raise ValueError(
+                f"{shown(run.path)} was validated on other items than {shown(jobs[0].folder.path)}; members need one split"
+            )
+    first, rows = found[0], found[0]["rows"]
+    ids = store.column("id")[rows].astype(str)
+    if kind == "pairs":
+        seen = np.any([arrays["seen"] for arrays in found], axis=0)
+        judged = Judged(kind, rows, ids, first["score"], np.searchsorted(rows, first["pairs"]), seen)
+        loaded = iter([arrays["vectors"].astype(np.float64) for arrays in found])
+    else:
+        tree = CategoryTree([str(category) for category in store.manifest["categories"]])
+        judged = Judged(kind, rows, ids, first["truth"], level1=tree.level1_of_level2)
+        loaded = iter([arrays["logits"] for arrays in found])
+    return judged, [_mean([next(loaded) for _ in group], kind) for group in members.values()]
+
+
+def _mean(folds: Sequence[np.ndarray], kind: str) -> np.ndarray:
+    if len(folds) == 1:
+        return folds[0]
+    return np.mean([unit(values) if kind == "pairs" else values for values in folds], axis=0)
+
+
+def joiner(component: Component, judged: Judged, where: str) -> Join:
+    """Bind a way of joining; one that asks for ``pairs`` and ``scores`` by its signature is cross-fitted.
+
+    Args:
+        where: the key in YAML, for errors.
+
+    Raises:
+        RecipeError: unknown component or argument, or one that learns from pairs where classes are judged.
+    """
+    components.arguments("evaluation", component, where)  # an unknown component is refused before its signature is read
+    learns = bool(components.context_names("evaluation", component.use))
+    if learns and judged.pairs is None:
+        raise RecipeError(f"{where}: {component.use} learns from scored pairs, and these members predict classes")
+
+    def made(pairs: np.ndarray | None, scores: np.ndarray) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+        return bind("evaluation", component, {"pairs": pairs, "scores": scores}, where)
+
+    combiner, pairs = made(judged.pairs, judged.truth), judged.pairs
+
+    def join(members: Sequence[np.ndarray]) -> Joined:
+        values = combiner(members)
+        if not learns or pairs is None:
+            return Joined(values, judged.predicted(values))
+        outside = crossfit(made, members, pairs, judged.truth, pair_folds(pairs).of)
+        return Joined(values, outside, judged.predicted(values))
+
+    return join
+
+
+def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.ndarray], where: str = "") -> Result:
+    """``combine`` of members that are at hand.
+
+    Args:
+        names, values: the members and their vectors [N, E_m] or logits [V, C].
+        where: what errors begin with.
+    """
+    join = joiner(spec.combine, judged, f"{where}combine")
+    order = np.argsort([-judged.score(judged.predicted(value)) for value in values], kind="stable")
+    values, names = [values[i] for i in order], [names[i] for i in order]
+    singles = {name: Joined(value, judged.predicted(value)) for name, value in zip(names, values, strict=True)}
+    joined = join(values)
+    kinds = _kinds(judged, singles, joined, spec, where)
+    metrics: dict[str, Any] = {
+        "schema": 2,
+        "combine": spec.combine.model_dump(),
+        "also": [component.model_dump() for component in spec.also],
+        "primary": judged.primary,
+        "scores": {"validation": judged.scores(joined.predicted)},
+        "intervals": {judged.primary: [float(kinds["low"][0]), float(kinds["high"][0])]},
+        "items": {"validation": len(judged.truth)},
+    }
+    arrays = {"ids": judged.ids, "rows": judged.rows}
+    if judged.pairs is None:
+        arrays |= {"logits": joined.values, "truth": judged.truth}
+    else:
+        arrays["vectors"] = joined.values
+        metrics["items"]["unseen"] = len(judged.truth) if judged.seen is None else int((~judged.seen).sum())
+        if kinds["inside"].notna().any():
+            metrics["folds_of"] = pair_folds(judged.pairs).grouped_by
+        if UNSEEN in judged.parts:
+            metrics["scores"][UNSEEN] = judged.scores(joined.predicted, UNSEEN)
+    return Result(metrics, _members(judged, singles, joined, join), kinds, _similarity(judged, singles), arrays)
+
+
+def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Joined]) -> pd.DataFrame:
+    """Scores, intervals and differences from the best member, for all items and for the unseen ones.
+
+    Returns:
+        a row for each of ``others``: ``score, low, high``, ``best`` (member), ``best_score, difference, difference_low,
+        difference_high, verdict``, and the same with the prefix ``unseen_`` where there is such a part (its score is
+        ``unseen``).
+    """
+    rows: list[dict[str, Any]] = [{} for _ in others]
+    for part in judged.parts:
+        prefix = "" if part == ALL else f"{part}_"
+        alone = {name: judged.score(single.predicted, part) for name, single in singles.items()}
+        best = max(alone, key=alone.__getitem__)
+        reference, *draws = judged.draws([singles[best].predicted, *(other.predicted for other in others)], part)
+        for row, other, own in zip(rows, others, draws, strict=True):
+            score = judged.score(other.predicted, part)
+            low, high = interval(own)
+            than = difference(score, alone[best], own, reference)
+            row[UNSEEN if prefix else "score"] = score
+            row |= {
+                f"{prefix}low": low,
+                f"{prefix}high": high,
+                f"{prefix}best": best,
+                f"{prefix}best_score": alone[best],
+            }
+            row |= {f"{prefix}difference": than.mean, f"{prefix}difference_low": than.low}
+            row |= {f"{prefix}difference_high": than.high, f"{prefix}verdict": than.verdict}
+    return pd.DataFrame(rows)
+
+
+def _kinds(
+    judged: Judged, singles: Mapping[str, Joined], joined: Joined, spec: EnsembleSpec, where: str
+) -> pd.DataFrame:
+    """As specified first, then the other ways, then the best member alone; a way that these members do not allow (widths
+    differ) has no score but a ``note``."""
+    values = [single.values for single in singles.values()]
+    rows: list[dict[str, Any]] = [{"kind": label(spec.combine), "role": "specified", "note": ""}]
+    ways: list[Joined | None] = [joined]
+    for number, component in enumerate(spec.also):
+        join, note = joiner(component, judged, f"{where}also[{number}]"), ""
+        try:
+            ways.append(join(values))
+        except ValueError as error:
+            ways.append(None)
+            note = str(error)
+        rows.append({"kind": label(component), "role": "also", "note": note})
+    best = max(singles, key=lambda name: judged.score(singles[name].predicted))
+    rows.append({"kind": best, "role": "best member", "note": ""})
+    ways.append(singles[best])
+    allowed = {number: way for number, way in enumerate(ways) if way is not None}
+    compared = _compared(judged, singles, list(allowed.values()))
+    compared["inside"] = [None if way.inside is None else judged.score(way.inside) for way in allowed.values()]
+    compared["width"] = [way.values.shape[1] for way in allowed.values()]
+    return pd.DataFrame(rows).join(compared.set_axis(list(allowed)))
+
+
+def _members(judged: Judged, singles: Mapping[str, Joined], joined: Joined, join: Join) -> pd.DataFrame:
+    """Each member alone, what the ensemble loses without it, and the ensemble of the members up to it."""
+    values, final = [single.values for single in singles.values()], judged.score(joined.predicted)
+    alone = _compared(judged, singles, list(singles.values()))
+    frame = alone[["score", "low", "high", *([UNSEEN] if UNSEEN in alone else [])]].copy()
+    frame.insert(0, "member", list(singles))
+    others = [values[:number] + values[number + 1 :] for number in range(len(values))]
+    frame["without"] = [judged.score(join(rest).predicted) if rest else float("nan") for rest in others]
+    frame["gain"] = final - frame["without"]
+    grown = [*(join(values[: number + 1]) for number in range(len(values) - 1)), joined]
+    growth = _compared(judged, singles, grown).drop(columns=["best", "unseen_best"], errors="ignore")
+    return frame.join(growth.rename(columns=lambda column: "growth" if column == "score" else f"growth_{column}"))
+
+
+def _similarity(judged: Judged, singles: Mapping[str, Joined]) -> np.ndarray:
+    """Rank correlation of each two members: of their cosines, or of all their logits."""
+    flat = [s.predicted if judged.kind == "pairs" else s.values.ravel() for s in singles.values()]
+    return np.array([[1.0 if a is b else spearman(a, b) for b in flat] for a in flat])
+
+
+def label(component: Component) -> str:
+    """
+    >>> label(Component(use="ConcatSvd", dim=64, fit="reference"))
+    'ConcatSvd, dim 64, fit reference'
+    """
+    plain = {True: "yes", False: "no"}
+    given = component.arguments.items()
+    return ", ".join([component.use, *(f"{n} {plain[v] if isinstance(v, bool) else v}" for n, v in given)])
+
+
+def write(result: Result, folder: Path) -> Path:
+    """``members.csv``, ``kinds.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, ``result.zip`` of the
+    test videos as the team handed it in, and last ``metrics.json``."""
+    run, arrays = RunFolder(folder), result.arrays
+    similarity = pd.DataFrame(result.similarity, columns=result.members["member"])
+    for name, frame in (("members", result.members), ("kinds", result.kinds), ("similarity", similarity)):
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+    run.write_arrays(run.embeddings if "vectors" in arrays else run.predictions, **arrays)
+    if "test" in arrays and arrays["test"].any():
+        spec, test = SubmissionSpec(**result.metrics["submission"]), arrays["test"]
+        write_embeddings(folder / "result.zip", arrays["ids"][test].tolist(), arrays["vectors"][test], spec)
+    return write_json(run.metrics, result.metrics)
+
+
+def read(folder: Path, spec: EnsembleSpec, members: Sequence[Job], remedy: str) -> Result:
+    """An ensemble that ``write`` has written.
+
+    Args:
+        members: the runs it must be made from; remedy: the command that makes it.
+
+    Raises:
+        MissingRun: it is not there, or its file or its members have changed since.
+    """
+    run = RunFolder(folder)
+    if not run.metrics.exists():
+        raise MissingRun(f"{shown(folder)}: no finished ensemble. {remedy}")
+    metrics = read_json(run.metrics)
+    if [member["digest"] for member in metrics["members"]] != [job.digest for job in members]:
+        raise MissingRun(f"{shown(folder)}: made from other members than the plan's. {remedy}")
+    ways = [spec.combine.model_dump(), [component.model_dump() for component in spec.also]]
+    if [metrics["combine"], metrics.get("also")] != ways:
+        raise MissingRun(f"{shown(folder)}: joined in other ways than its file says. {remedy}")
+    arrays = run.read_arrays(run.embeddings if run.embeddings.exists() else run.predictions)
+    table, kinds = (pd.read_csv(folder / f"{n}.csv", float_precision="round_trip") for n in ("members", "kinds"))
+    kinds["note"] = kinds["note"].fillna("")
+    return Result(metrics, table, kinds, pd.read_csv(folder / "similarity.csv").to_numpy(), arrays)
