@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lib.data.batch import Batch
 from lib.models.sequences import masked_mean
-from lib.models.video_model import States
+from lib.models.video_model import States, from_vector
 
 PRIME = 1_000_003  # spreads the ids of an n-gram over the buckets
 
@@ -48,7 +48,7 @@ class NgramBag(nn.Module):
         rows, real = self.rows(batch.input_ids, batch.text_mask)
         share = real / real.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         pooled = self.dropout(self.norm(self.table(rows, per_sample_weights=share.to(self.table.weight.dtype))))
-        return one_state(pooled)
+        return from_vector(pooled)
 
     def rows(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of the table, int64 [B, N], and which of them are n-grams of real tokens only, bool [B, N]."""
@@ -84,9 +84,4 @@ class MeanFrames(nn.Module):
 
     def forward(self, batch: Batch) -> States:
         mean = self.standardise(masked_mean(batch.frames, batch.frame_mask))
-        return one_state(self.dropout(self.norm(self.project(mean))))
-
-
-def one_state(pooled: Tensor) -> States:
-    """States of length one that hold a vector per video."""
-    return States(pooled.unsqueeze(1), torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device), pooled)
+        return from_vector(self.dropout(self.norm(self.project(mean))))

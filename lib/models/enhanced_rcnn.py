@@ -7,9 +7,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lib.models.matching import alignment_weights, as_joint, cross_align, match_features, same_width
-from lib.models.sequences import SequenceNorm, masked_max, masked_mean, nonempty, recurrent, run_recurrent
-from lib.models.video_model import Joint, States
+from lib.models.matching import alignment_weights, cross_align, match_features, same_width
+from lib.models.sequences import (
+    SequenceNorm,
+    masked_max,
+    masked_mean,
+    masked_softmax,
+    nonempty,
+    recurrent,
+    run_recurrent,
+)
+from lib.models.video_model import Joint, States, from_vector
 
 
 class ConvBranches(nn.Module):
@@ -61,17 +69,15 @@ class PositionAttention(nn.Module):
         length = x.shape[1]
         if length > len(self.bias):
             raise ValueError(f"PositionAttention: {length} positions, made for {len(self.bias)}")
-        scores = torch.tanh((x @ self.weight).squeeze(-1) + self.bias[:length]).float()  # [B, L]
-        if mask is not None:
-            scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        return x * torch.softmax(scores, dim=1).unsqueeze(-1)
+        scores = torch.tanh((x @ self.weight).squeeze(-1) + self.bias[:length])  # [B, L]
+        return x * masked_softmax(scores, mask, dim=1).unsqueeze(-1)
 
 
 class EnhancedRcnn(nn.Module):
     """One BiGRU for both sides; per side a convolution block, position attention and soft alignment; both compared.
 
-    Per side [mean; max] of the convolution maps and of [aligned; attended; difference; product]; the vector is the
-    match features of the two sides. Used by: AIAC rank 6 (``erc``).
+    Per side [mean; max] of the convolution maps and of [aligned; attended; difference; product]; the vector
+    [B, output_dim] is the match features of the two sides. Used by: AIAC rank 6 (``erc``).
 
     Args:
         text_dim, frames_dim: widths of what comes in, equal because the GRU is shared.
@@ -97,10 +103,6 @@ class EnhancedRcnn(nn.Module):
         mask_padding: bool = True,
     ) -> None:
         super().__init__()
-        if alignment not in ("cross", "self_bug"):
-            raise ValueError(f"EnhancedRcnn: alignment must be cross or self_bug, got {alignment!r}")
-        if branches not in (2, 3):
-            raise ValueError(f"EnhancedRcnn: branches must be 2 or 3, got {branches}")
         self.gru = recurrent("gru", same_width("EnhancedRcnn", text_dim, frames_dim, "one GRU reads both"), width)
         self.text_conv, self.frame_conv = (ConvBranches(2 * width, channels, branches) for _ in range(2))
         self.text_attention = PositionAttention(2 * width, num_text_slots)
@@ -114,7 +116,7 @@ class EnhancedRcnn(nn.Module):
         t_aligned, v_aligned = self._align(t, v, *masks)
         t_all = self._side(t, t_aligned, masks[0], self.text_conv, self.text_attention)
         v_all = self._side(v, v_aligned, masks[1], self.frame_conv, self.frame_attention)
-        return as_joint(match_features(t_all, v_all))
+        return from_vector(match_features(t_all, v_all))
 
     def _align(self, t: Tensor, v: Tensor, t_mask: Tensor | None, v_mask: Tensor | None) -> tuple[Tensor, Tensor]:
         if self.alignment == "cross":
@@ -134,9 +136,6 @@ class EnhancedRcnn(nn.Module):
         maps, maps_mask = conv(x, mask)
         compared = match_features(aligned, attention(x, mask))
         pooled = [
-            masked_mean(maps, maps_mask),
-            masked_max(maps, maps_mask),
-            masked_mean(compared, mask),
-            masked_max(compared, mask),
+            pool(x, seen) for x, seen in ((maps, maps_mask), (compared, mask)) for pool in (masked_mean, masked_max)
         ]
         return torch.cat(pooled, dim=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lib.models.video_model import Joint, States
+from lib.models.video_model import Joint, States, from_vector, pooled_of
 
 
 class SqueezeExcite(nn.Module):
@@ -31,7 +31,7 @@ class SqueezeExcite(nn.Module):
 class ConcatSE(nn.Module):
     """[frames; text] pooled vectors, dropout, linear map without activation, squeeze-and-excitation.
 
-    The joint states are that one vector. Used by: the WeChat baseline.
+    The joint states are that one vector, [B, 1, output_dim]. Used by: the WeChat baseline.
 
     Args:
         text_dim, frames_dim: widths of the two pooled vectors.
@@ -52,12 +52,8 @@ class ConcatSE(nn.Module):
         self.output_dim = output_dim
 
     def forward(self, text: States, frames: States) -> Joint:
-        if text.pooled is None or frames.pooled is None:
-            raise ValueError(
-                "ConcatSE joins pooled vectors, but an encoder made none (BertText with pooler: true, NextVladFrames)"
-            )
-        joint = self.gate(self.project(self.dropout(torch.cat([frames.pooled, text.pooled], dim=-1))))
-        return Joint(joint.unsqueeze(1), torch.ones(len(joint), 1, dtype=torch.bool, device=joint.device), joint)
+        t, v = pooled_of("ConcatSE", text, frames, "BertText with pooler: true, NextVladFrames")
+        return from_vector(self.gate(self.project(self.dropout(torch.cat([v, t], dim=-1)))))
 
 
 class SideBatchNorm(nn.BatchNorm1d):
@@ -127,11 +123,7 @@ class GatedSum(nn.Module):
         self.output_dim = output_dim
 
     def forward(self, text: States, frames: States) -> Joint:
-        if text.pooled is None or frames.pooled is None:
-            raise ValueError(
-                "GatedSum joins pooled vectors, but an encoder made none (BertText with pool: first, VideoTransformer)"
-            )
-        both = torch.cat([self.project_frames(frames.pooled), self.project_text(text.pooled)], dim=-1)
+        t, v = pooled_of("GatedSum", text, frames, "BertText with pool: first, VideoTransformer")
+        both = torch.cat([self.project_frames(v), self.project_text(t)], dim=-1)
         of_frames, of_text = (self.gate(both) * both).chunk(2, dim=-1)
-        joint = of_frames + of_text
-        return Joint(joint.unsqueeze(1), torch.ones(len(joint), 1, dtype=torch.bool, device=joint.device), joint)
+        return from_vector(of_frames + of_text)

@@ -9,7 +9,7 @@ from lib.models.video_model import HeadOutput
 
 
 class Projection(nn.Module):
-    """A linear map to the embedding, not normalised: whoever compares embeddings takes the cosine.
+    """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine.
 
     Used by: the AIAC systems.
 
@@ -28,7 +28,7 @@ class Projection(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A linear map to the categories' logits. Used by: the WeChat systems.
+    """A linear map to the categories' logits [B, C]. Used by: the WeChat systems.
 
     Args:
         input_dim: width of the pooled vector.
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
 
 
 class Identity(nn.Module):
-    """The pooled vector is the embedding already. Used by: AIAC rank 17, first model."""
+    """The pooled vector [B, H] is the embedding already. Used by: AIAC rank 17, first model."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Identity(nn.Module):
 
 
 class GatedProjection(nn.Module):
-    """A gate on the pooled vector's features, then a linear map to the embedding, not normalised.
+    """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised.
 
     Used by: AIAC rank 17, second model.
 

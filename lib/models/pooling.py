@@ -1,15 +1,16 @@
-"""Poolings: from joint states to one vector per video."""
+"""Poolings: from joint states [B, L, D] to one vector per video [B, H]."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from lib.models.sequences import masked_mean, masked_softmax
 from lib.models.video_model import Joint
 
 
 class ClsPool(nn.Module):
-    """The state of the first text token, wherever the layout put it."""
+    """The state of the first text token [B, D], wherever the layout put it."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -22,7 +23,7 @@ class ClsPool(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """Mean over the valid positions. Used by: AIAC rank 1, jobs 1, 2, 3, 6.
+    """Mean over the valid positions, [B, D]. Used by: AIAC rank 1, jobs 1, 2, 3, 6.
 
     Args:
         include_padding: average over padded positions too, as the original does (quirk A7-1). The result then depends
@@ -35,14 +36,11 @@ class MeanPool(nn.Module):
         self.output_dim = input_dim
 
     def forward(self, joint: Joint) -> Tensor:
-        if self.include_padding:
-            return joint.hidden.mean(dim=1)
-        weight = joint.mask.unsqueeze(-1)
-        return (joint.hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        return masked_mean(joint.hidden, None if self.include_padding else joint.mask)
 
 
 class AttentionPool(nn.Module):
-    """Softmax-weighted mean with scores w2·tanh(W1 h + b1) + b2. Used by: AIAC rank 1, jobs 4, 5.
+    """Softmax-weighted mean [B, D] with scores w2·tanh(W1 h + b1) + b2. Used by: AIAC rank 1, jobs 4, 5.
 
     Args:
         include_padding: give padded positions a score too, as the original does (quirk A7-1; see ``MeanPool``).
@@ -56,15 +54,13 @@ class AttentionPool(nn.Module):
         self.output_dim = input_dim
 
     def forward(self, joint: Joint) -> Tensor:
-        scores = self.score(torch.tanh(self.transform(joint.hidden))).float()  # [B, L, 1]
-        if not self.include_padding:
-            # the lowest number instead of -inf: a video without a single valid position must not become NaN
-            scores = scores.masked_fill(~joint.mask.unsqueeze(-1), torch.finfo(scores.dtype).min)
-        return (joint.hidden * torch.softmax(scores, dim=1)).sum(dim=1)
+        scores = self.score(torch.tanh(self.transform(joint.hidden)))  # [B, L, 1]
+        weights = masked_softmax(scores, None if self.include_padding else joint.mask.unsqueeze(-1), dim=1)
+        return (joint.hidden * weights).sum(dim=1)
 
 
 class FirstAndFramesPool(nn.Module):
-    """[state of the first text token; mean over the valid frames], twice as wide as the states.
+    """[state of the first text token; mean over the valid frames] [B, 2·D].
 
     A video without a frame has zeros in the second half. Used by: AIAC rank 17, second model.
 
@@ -83,13 +79,12 @@ class FirstAndFramesPool(nn.Module):
                 "them (CrossTransformer, SingleStream)"
             )
         first = joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
-        weight = joint.mask.index_select(1, joint.frame_index).unsqueeze(-1)
-        frames = joint.hidden.index_select(1, joint.frame_index)
-        return torch.cat([first, (frames * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)], dim=-1)
+        frames, mask = (x.index_select(1, joint.frame_index) for x in (joint.hidden, joint.mask))
+        return torch.cat([first, masked_mean(frames, mask)], dim=-1)
 
 
 class FirstPooled(nn.Module):
-    """The fusion's own vector if it made one, else the state at the first position. Used by: the WeChat baseline."""
+    """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat baseline."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()

@@ -63,9 +63,7 @@ class Backbone:
                 f"backbone {self.name}: no weights found ({str(error).splitlines()[0]}). "
                 "Give the path of a folder that holds config.json and the weights, or use a scale with random backbones"
             ) from error
-        absent = set(
-            info["missing_keys"]
-        )  # transformers fills these with random numbers; we want to hear of them instead
+        absent = set(info["missing_keys"])  # transformers fills these with random numbers; we want to hear of them
         return {key: value for key, value in model.state_dict().items() if key not in absent}
 
     def load_into(
@@ -145,16 +143,10 @@ def load_state(
         ValueError: lists every key that is missing, left over or of another shape.
     """
     own = module.state_dict()
-    problems = [
-        f"missing: {key} {tuple(own[key].shape)}"
-        for key in own
-        if key not in state and not _matches(key, allow_missing)
-    ]
-    problems += [
-        f"unexpected: {key} {tuple(state[key].shape)}"
-        for key in state
-        if key not in own and not _matches(key, allow_unexpected)
-    ]
+    missing = [key for key in own if key not in state and not _matches(key, allow_missing)]
+    unexpected = [key for key in state if key not in own and not _matches(key, allow_unexpected)]
+    problems = [f"missing: {key} {tuple(own[key].shape)}" for key in missing]
+    problems += [f"unexpected: {key} {tuple(state[key].shape)}" for key in unexpected]
     problems += [
         f"shape: {key} is {tuple(state[key].shape)} in the {source}, {tuple(own[key].shape)} in the model"
         for key in own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -17,8 +16,8 @@ from lib.models.video_model import States
 class Embeddings(nn.Module):
     """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's.
 
-    Positions count within the text, wherever the fusion puts it.
-    Used by: AIAC rank 1 and the other single-stream systems.
+    States are [B, T, D]. Positions count within the text, wherever the fusion puts it.
+    Used by: AIAC rank 1.
 
     Args:
         backbone: whose tables (see ``pretrained``).
@@ -41,18 +40,11 @@ class Embeddings(nn.Module):
         return States(self.embeddings(input_ids=batch.input_ids, token_type_ids=batch.token_types), batch.text_mask)
 
 
-@dataclass
-class CountedStates(States):
-    """States whose original adds other numbers than 0 and 1 to attention logits (quirk B7-5)."""
-
-    mask_value: Tensor | None = None  # float [B, L]
-
-
 class BertText(nn.Module):
-    """The whole BERT on the text alone.
+    """The whole BERT on the text alone: states [B, T, D].
 
-    ``pooled`` is the tanh pooler's output of the first token or that token's state itself; None without the pooler.
-    Used by: the WeChat baseline and the dual-stream systems; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state
+    ``pooled`` [B, D] is the tanh pooler's output of the first token or that token's state itself; None without the pooler.
+    Used by: the WeChat baseline; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state
     in its first model and a layer norm without token types in its second; WeChat rank 72 takes the states alone.
 
     Args:
@@ -69,7 +61,7 @@ class BertText(nn.Module):
         still_first_rows: position 0 and token type 0 get no gradient, as if they were padding (WeChat rank 72, R10).
 
     Raises:
-        ValueError: an unknown ``pool``, or a mask value below 1.
+        ValueError: a mask value below 1.
     """
 
     def __init__(
@@ -85,8 +77,6 @@ class BertText(nn.Module):
         still_first_rows: bool = False,
     ) -> None:
         super().__init__()
-        if pool not in ("tanh", "first"):
-            raise ValueError(f"BertText: pool must be tanh or first, got {pool!r}")
         if second_mask_value < 1:
             raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
         resolved = resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
@@ -119,7 +109,7 @@ class BertText(nn.Module):
             hidden = self.norm(hidden)
         first = hidden[:, 0] if self.pool == "first" else None
         pooled = self.pooler(hidden) if self.pooler is not None else first
-        return CountedStates(hidden, batch.text_mask, pooled, mask_value=value)
+        return States(hidden, batch.text_mask, pooled, mask_value=value)
 
     def _mask_value(self, batch: Batch) -> Tensor:
         """The mask as numbers: 0, 1, and for second videos the given value."""

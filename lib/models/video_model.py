@@ -25,6 +25,7 @@ class States:
     hidden: Tensor  # [B, L, D]
     mask: Tensor  # bool [B, L]; False where padded
     pooled: Tensor | None = None  # [B, D']
+    mask_value: Tensor | None = None  # [B, L], added to attention logits in place of 0 and 1 (quirk B7-5)
 
 
 @dataclass
@@ -33,6 +34,22 @@ class Joint(States):
 
     text_index: Tensor | None = None  # int64 [T], position in ``hidden`` of text token t; -1 if it is no longer there
     frame_index: Tensor | None = None  # int64 [F], the same for frames
+
+
+def from_vector(vector: Tensor) -> Joint:
+    """A vector per video [B, D] as states: a sequence of one, which is also the pooled vector."""
+    return Joint(vector.unsqueeze(1), torch.ones(len(vector), 1, dtype=torch.bool, device=vector.device), vector)
+
+
+def pooled_of(who: str, text: States, frames: States, makers: str) -> tuple[Tensor, Tensor]:
+    """Both encoders' pooled vectors [B, D].
+
+    Raises:
+        ValueError: an encoder made none; names those that do.
+    """
+    if text.pooled is None or frames.pooled is None:
+        raise ValueError(f"{who} joins pooled vectors, but an encoder made none ({makers})")
+    return text.pooled, frames.pooled
 
 
 class HeadOutput(NamedTuple):
@@ -93,7 +110,7 @@ class VideoModel(nn.Module):
         self.head = head
         self.images = images
         self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
-        self.remembered: dict[str, Callable[[Batch], States]] = {}  # slot -> what stands in for its frozen encoder
+        self.precomputed: dict[str, Callable[[Batch], States]] = {}  # slot -> what stands in for its frozen encoder
 
     def freeze(self, names: Sequence[str], mode: Literal["eval", "train"] = "eval") -> None:
         """Exclude parts of the model from training: their parameters need no gradient any more.
@@ -106,10 +123,8 @@ class VideoModel(nn.Module):
                 train leaves their dropout active and lets batch statistics move, as the original does (quirk C7-4).
 
         Raises:
-            ValueError: a name that is no part of the model, or an unknown mode.
+            ValueError: a name that is no part of the model.
         """
-        if mode not in ("eval", "train"):
-            raise ValueError(f"freeze_mode must be eval or train, got {mode!r}")
         for name in names:
             found = [parameter for own, parameter in self.named_parameters() if _is_within(own, name)]
             if not found and all(own != name for own, _ in self.named_modules()) or not name:
@@ -132,8 +147,8 @@ class VideoModel(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         if self.images is not None:
             batch = batch.replace(frames=self.images(batch))
-        text = self.remembered.get("text", self.text)(batch)
-        frames = self.remembered.get("frames", self.frames)(batch)
+        text = self.precomputed.get("text", self.text)(batch)
+        frames = self.precomputed.get("frames", self.frames)(batch)
         joint: Joint = self.fusion(text, frames)
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)

@@ -58,7 +58,7 @@ class VideoTransformer(nn.Module):
         init: of the first slot: normal with standard deviation 0.02, or uniform in [0, 1) (quirk C7-3).
 
     Raises:
-        ValueError: unknown choice, or more frames than positions.
+        ValueError: more frames than positions.
     """
 
     def __init__(
@@ -75,10 +75,6 @@ class VideoTransformer(nn.Module):
         init: Literal["normal", "uniform"] = "normal",
     ) -> None:
         super().__init__()
-        if positions not in ("learned", "none") or init not in ("normal", "uniform"):
-            raise ValueError(
-                f"VideoTransformer: positions must be learned or none and init normal or uniform, got {positions!r} and {init!r}"
-            )
         self.first = nn.Parameter(torch.empty(frame_dim))
         if init == "normal":
             nn.init.normal_(self.first, 0.0, TABLE_STD)

@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from lib.data.batch import Batch
 from lib.models import bert
-from lib.models.inception import InceptionStack
 from lib.models.pretrained import resolve_backbone
-from lib.models.sequences import SpatialDropout, masked_mean, nonempty, recurrent, run_recurrent
+from lib.models.sequences import InceptionStack, SpatialDropout, masked_mean, nonempty, recurrent, run_recurrent
 from lib.models.video_model import States
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from lib.features.loader import Assembler, EvalLoader
-from lib.models.remembered import SLOTS, encode
+from lib.models.precomputed import SLOTS, encode
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
@@ -33,5 +33,5 @@ def remember(
     with accelerator.autocast():
         for slot in kept:
             batches = EvalLoader(assembler, rows, EVAL_BATCH)
-            model.remembered[slot] = encode(getattr(model, slot), batches, accelerator.device)
+            model.precomputed[slot] = encode(getattr(model, slot), batches, accelerator.device)
     assembler.without = frozenset(kept)

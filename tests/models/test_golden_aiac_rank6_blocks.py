@@ -7,10 +7,10 @@ import torch
 from lib.evaluation.blend import BlendMaps, blend_features
 from lib.models import CrossModal, bert
 from lib.models.enhanced_rcnn import ConvBranches, PositionAttention
-from lib.models.inception import InceptionBlock
+from lib.models.frame_encoders import NextVlad
 from lib.models.matching import cross_align, match_features
-from lib.models.nextvlad import NextVlad
 from lib.models.pretrained import resolve_backbone
+from lib.models.sequences import InceptionBlock
 from lib.models.video_model import States
 from lib.objectives.tags import focal_with_logits
 from tests.golden_models import worst

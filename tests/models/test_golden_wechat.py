@@ -5,8 +5,8 @@
 import pytest
 import torch
 
+from lib.models.frame_encoders import NextVlad
 from lib.models.gating import ConcatSE, SqueezeExcite
-from lib.models.nextvlad import NextVlad
 from lib.models.video_model import States
 from lib.objectives import CategoryCE
 from lib.objectives.mix import ObjectiveMix

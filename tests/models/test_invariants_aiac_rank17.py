@@ -189,8 +189,6 @@ def test_first_and_frames_pool_against_loops():
 
 def test_errors():
     given = batch([1], [5])
-    with pytest.raises(ValueError, match="positions must be learned or none"):
-        VideoTransformer(8, positions="sine")
     with pytest.raises(ValueError, match="5 frames, but num_frame_slots = 4"):
         VideoTransformer(FRAME_DIM, num_frame_slots=4, **SMALL)(given)
     with pytest.raises(ValueError, match="text is 32 and frames are 12 wide"):
@@ -199,8 +197,6 @@ def test_errors():
         _cross(slots=3)(given)
     with pytest.raises(ValueError, match="an encoder made none"):
         GatedSum(4, 4)(*[States(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool))] * 2)
-    with pytest.raises(ValueError, match="pool must be tanh or first"):
-        BertText("tiny-1x32", VOCABULARY, pool="mean")
     with pytest.raises(ValueError, match="sides must be 1"):
         SideBatchNorm(4, sides=0)
     with pytest.raises(ValueError, match="input: text needs the width of the text encoder"):

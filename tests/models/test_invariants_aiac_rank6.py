@@ -221,7 +221,6 @@ def test_word_vectors():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: CrossModal(32, 32, "tiny-1x32", mask="none of these"), "mask must be one of"),
         (lambda: CrossModal(12, 32, "tiny-1x32"), "text is 12 and frames are 32"),
         (lambda: CrossModal(12, 32, "tiny-1x32", recurrent="gru"), "make them equal"),
         (lambda: WordVectors(9, 4, word_vectors=torch.zeros(8, 4)), "make them for this vocabulary"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.models import NextVladFrames
-from lib.models.nextvlad import NextVlad
+from lib.models.frame_encoders import NextVlad
 from tests.small import FRAME_DIM, batch
 
 

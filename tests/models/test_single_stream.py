@@ -96,11 +96,9 @@ def test_masked_frames_are_not_read_whatever_they_hold():
         torch.testing.assert_close(model(given.replace(frames=frames)).embedding, expected, atol=1e-6, rtol=1e-5)
 
 
-def test_widths_and_layout_are_checked():
+def test_widths_are_checked():
     with pytest.raises(ValueError, match="text is 64 and frames are 32 wide, the backbone tiny-1x32 is 32"):
         SingleStream("tiny-1x32", 64, 32)
-    with pytest.raises(ValueError, match="cls_first or video_first, got 'middle'"):
-        SingleStream("tiny-1x32", WIDTH, WIDTH, layout="middle")  # type: ignore[arg-type]
 
 
 def test_position_tables_count_per_modality():

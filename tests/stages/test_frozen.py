@@ -50,7 +50,7 @@ def remembered(monkeypatch):
 
     def spy(job, model, mix, assembler, *rest):
         original(job, model, mix, assembler, *rest)
-        seen.append((set(model.remembered), set(assembler.without)))
+        seen.append((set(model.precomputed), set(assembler.without)))
 
     monkeypatch.setattr(frozen, "remember", spy)
     return seen

@@ -121,8 +121,6 @@ def test_errors():
         model.freeze(("txt",))
     with pytest.raises(ValueError, match="no part 'frames.layers.7'"):
         model.freeze(("frames.layers.7",))
-    with pytest.raises(ValueError, match="freeze_mode must be eval or train"):
-        model.freeze(("text",), mode="off")
     model.freeze(("text", "frames", "fusion"))
     mix = ObjectiveMix({"similarity": (CosineRegression(), 1.0)})
     with pytest.raises(ValueError, match="every parameter of the stage is frozen"):

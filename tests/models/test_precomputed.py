@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from lib.models.remembered import Remembered, encode
+from lib.models.precomputed import Precomputed, encode
 from tests.small import batch as small_batch
 
 
@@ -30,7 +30,7 @@ def test_vectors_come_back_by_row_whatever_the_order():
 
 def test_unknown_video_is_an_error_and_copies_share():
     memory = encode(Reader(), [rows(7, 2)], torch.device("cpu"))
-    assert copy.deepcopy(memory) is memory and isinstance(memory, Remembered)
+    assert copy.deepcopy(memory) is memory and isinstance(memory, Precomputed)
     for strange in (3, 9):
         with pytest.raises(ValueError, match="had not encoded before training"):
             memory(rows(strange))

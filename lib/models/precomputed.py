@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from lib.data.batch import Batch
-from lib.models.video_model import States
+from lib.models.video_model import States, from_vector
 
 SLOTS = ("text", "frames")
 
 
-class Remembered:
+class Precomputed:
     """Pooled vectors by store row, in place of an encoder. Not a module: it is no part of a model's weights.
 
     Args:
@@ -35,14 +35,14 @@ class Remembered:
         if not torch.equal(self.rows[place], batch.rows):
             raise ValueError("a frozen encoder was asked about a video that it had not encoded before training")
         pooled = self.pooled[place]
-        return States(pooled.unsqueeze(1), torch.ones(len(pooled), 1, dtype=torch.bool, device=pooled.device), pooled)
+        return from_vector(pooled)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Remembered:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Precomputed:
         return self  # never changes, so copies of a model share it
 
 
 @torch.no_grad()
-def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -> Remembered:
+def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -> Precomputed:
     """Pooled vectors of all batches' videos; the encoder must be in eval mode."""
     rows, pooled = [], []
     for batch in batches:
@@ -50,4 +50,4 @@ def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -
         rows.append(batch.rows)
         pooled.append(vector)
     found, order = torch.cat(rows).sort()
-    return Remembered(found.to(device), torch.cat(pooled)[order.to(device)])
+    return Precomputed(found.to(device), torch.cat(pooled)[order.to(device)])
