@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import log_softmax
 
-from lab.show.longtail import bounds
 from lib.evaluation.intervals import resampled_videos
+from lib.evaluation.paired import interval
 
 BINS = 15
 CALIBRATED_DRAWS = 1000
@@ -26,12 +27,6 @@ class Calibration(NamedTuple):
     nll_high: float
     confidence: float  # mean
     accuracy: float
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """float64 [N, C], of logits of any size."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> pd.DataFrame:
@@ -70,12 +65,12 @@ def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: i
     """
     if not len(truth):
         raise ValueError("calibration: needs at least one video")
-    logs = log_softmax(logits)
+    logs = log_softmax(logits.astype(np.float64), axis=1)
     confidence, right = np.exp(logs.max(axis=1)), logits.argmax(axis=1) == truth
     loss = -logs[np.arange(len(truth)), truth]
     error = expected_calibration_error(confidence, right, bins)
     samples = list(resampled_videos(len(truth), seed))
-    low, high = bounds(np.array([expected_calibration_error(confidence[i], right[i], bins) for i in samples]))
+    low, high = interval(np.array([expected_calibration_error(confidence[i], right[i], bins) for i in samples]))
     rng = np.random.default_rng(seed)
     chance = [
         expected_calibration_error(confidence, rng.random(len(truth)) < confidence, bins)
@@ -89,7 +84,7 @@ def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: i
         float(np.mean(chance)),
         float(np.percentile(chance, 95)),
         float(loss.mean()),
-        *bounds(np.array([loss[i].mean() for i in samples])),
+        *interval(np.array([loss[i].mean() for i in samples])),
         float(confidence.mean()),
         float(right.mean()),
     )

@@ -164,9 +164,9 @@ def literal(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#~$])", r"\\\1", " ".join(text.split()))
 
 
-def plural(number: int, word: str) -> str:
+def plural(number: int, word: str, several: str = "") -> str:
     """
-    >>> plural(1, "seed"), plural(3, "seed")
-    ('1 seed', '3 seeds')
+    >>> plural(1, "seed"), plural(3, "seed"), plural(2, "class", "classes")
+    ('1 seed', '3 seeds', '2 classes')
     """
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+    return f"{number:,} {word if number == 1 else several or f'{word}s'}"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation.intervals import interval_of_share, resampled_videos
+from lib.evaluation.paired import interval
 
 THIRDS = ("head", "middle", "tail")
 
@@ -82,7 +83,7 @@ def scores_of_groups(
     videos, given, hits = _counts(truth, predicted, len(group))
     n, right = (np.bincount(group, values, count).astype(np.int64) for values in (videos, hits))
     nothing = (float("nan"), float("nan"))
-    spread = [bounds(draws[:, index]) if right[index] else nothing for index in range(count)]
+    spread = [interval(draws[:, index]) if right[index] else nothing for index in range(count)]
     shares = [interval_of_share(*pair) for pair in zip(right, n, strict=True)]
     columns = {
         "slice": names,
@@ -123,7 +124,7 @@ def wrong_answers(
     with np.errstate(invalid="ignore"):
         samples = [np.divide(sibling[i].sum(), wrong[i].sum()) for i in resampled_videos(len(truth), seed)]
         share = float(np.divide(sibling.sum(), wrong.sum()))
-    low, high = bounds(np.array(samples))
+    low, high = interval(np.array(samples)) if wrong.any() else (share, share)
     others = max(len(level1_of_level2) - 1, 1)
     return {
         "wrong": int(wrong.sum()),
@@ -151,15 +152,6 @@ def confused_siblings(truth: np.ndarray, predicted: np.ndarray, level1_of_level2
         {"a": a, "b": b, "a_as_b": matrix[a, b], "b_as_a": matrix[b, a], "both": matrix[a, b] + matrix[b, a]}
     ).assign(of=videos[a] + videos[b])
     return frame.sort_values(["both", "a", "b"], ascending=[False, True, True], ignore_index=True)
-
-
-def bounds(draws: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval of bootstrap draws; those that are NaN (nothing of the group was drawn) are left out."""
-    known = draws[~np.isnan(draws)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib import rcParams
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -31,6 +35,7 @@ HEAT = "Blues"  # for matrices: nothing is white
 
 FONTS = "'DejaVu Sans', 'Noto Sans SC'"  # as matplotlib writes them
 
+AS_SHAPES = 200  # dots; more of them are one image, a tenth of the bytes
 WIDTH = 6.8  # inches at 100 %: the text column of a page
 
 
@@ -131,6 +136,24 @@ def canvas(
     use()
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **subplots)
+
+
+def ranges(axis: Axes, frame: pd.DataFrame, labels: Sequence[str]) -> None:
+    """A line a row, downwards: the dot is ``score``, the bar its interval from ``low`` to ``high`` where there is one."""
+    y = np.arange(len(frame))
+    axis.hlines(y, frame["low"], frame["high"], color=SKY, linewidth=2.6, zorder=1, label="95 % interval")
+    axis.plot(frame["score"], y, "o", color=BLUE, markersize=6, zorder=3, label="score")
+    axis.set_yticks(y, labels)
+    axis.set_ylim(len(frame) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+
+
+def counts_axis(axis: Axes, counts: pd.Series) -> None:
+    """A logarithmic x axis for counts, on which 0 has a place."""
+    axis.set_xscale("symlog", linthresh=1, linscale=0.4)
+    axis.xaxis.set_major_formatter("{x:g}")
+    if len(counts):
+        axis.set_xlim(0.8 * counts.min() if counts.min() >= 1 else -0.2, 1.25 * counts.max() + 0.1)
 
 
 def colours(names) -> dict[str, str]:

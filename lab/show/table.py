@@ -15,7 +15,7 @@ from typing import Any
 import mistune
 import pandas as pd
 
-from lab.show.formats import NOTHING
+from lab.show.formats import NOTHING, interval, score
 from lab.show.rows import Row, dicts
 from lib.runs.files import write_text
 
@@ -45,6 +45,11 @@ class Column:
         value = row[self.show] if isinstance(self.show, str) else self.show(row)
         missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
         return NOTHING if missing else str(value)
+
+
+def with_interval(title: str, value: str, low: str, high: str, hint: str = "") -> Column:
+    """A column of values, each above its interval. Args: value, low, high: names of fields."""
+    return Column(title, lambda r: f"{score(r[value])}\n{interval(r[low], r[high])}", "number", hint)
 
 
 @dataclass(frozen=True)

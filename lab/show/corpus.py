@@ -1,0 +1,175 @@
+"""What a corpus holds, counted before anything is trained. The counting is in ``lab.corpora.describe``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from lab.corpora import describe
+from lab.show import formats as f
+from lab.show import style
+from lab.show.picture import Picture
+from lab.show.table import Column, Table
+from lib.data.labelled import split_rows
+from lib.data.splits import Split
+from lib.data.store import Store
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import Recipe, ReportSpec, SplitSpec
+from lib.stages.problem import divide
+
+FIELDS = ("title", "asr", "ocr", "frames")
+POINTS = 300  # of a curve over thousands of ranks no more can be seen
+
+
+def facts(store: Store) -> Table:
+    """The manifest, for people."""
+    values = {key: f.count(v) if isinstance(v, int) else str(v) for key, v in describe.facts(store).items()}
+    frame = pd.DataFrame({"what": list(values), "value": list(values.values())})
+    return Table(frame, (Column("", "what"), Column("", "value", "number")))
+
+
+def parts(store: Store, texts: pd.DataFrame, label: str) -> Table:
+    """Videos of each part, and the share of them that lacks a field. Args: texts: of ``describe.texts``."""
+    caption = "Videos of each part, and the share of them without a field."
+    return _numbers(describe.parts(store, texts), caption, f"{label}_missing")
+
+
+def lengths(texts: pd.DataFrame, label: str) -> Table:
+    """Mean, quartiles and share of empty fields. Args: texts: of ``describe.texts``."""
+    caption = "Characters of texts and number of frames; `empty` is the share of videos without."
+    return _numbers(describe.lengths(texts), caption, f"{label}_lengths")
+
+
+def histograms(texts: pd.DataFrame, label: str) -> Picture:
+    """Text lengths and frames per video where there are any; fields that are always empty are left out."""
+    fields = [field for field in FIELDS if texts[field].max() > 0]
+    figure, axes = style.canvas(height=2.6, columns=max(1, len(fields)), squeeze=False)
+    counted = []
+    for axis, field in zip(axes[0], fields, strict=False):
+        values = texts.loc[texts[field] > 0, field]
+        step = -(-int(values.max()) // 30)  # whole numbers to a bar, the same of them to each: no gaps
+        edges = np.arange(0.5, values.max() + step, step)
+        part = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "videos": np.histogram(values, edges)[0]})
+        _bars(axis, part, "videos")
+        axis.set(title=field, xlabel="frames" if field == "frames" else "characters", ylabel="")
+        counted.append(part.assign(field=field))
+    axes[0][0].set_ylabel("videos")
+    alt = f"Histograms of {', '.join(fields) or 'nothing'} of {label}"
+    return Picture(figure, pd.concat(counted or [pd.DataFrame()]), f"{label}_histograms", alt)
+
+
+def long_tail(store: Store, label: str) -> Picture:
+    """Videos per tag (pairs) or class (classes) against its rank."""
+    what = "tag" if store.track == "pairs" else "class"
+    counts = describe.tag_counts(store) if what == "tag" else describe.class_counts(store)
+    caption = f"Videos per {what}: a few are everywhere, most are rare. On both axes logarithmic."
+    return _against_rank(counts[counts > 0], f"rank of the {what}", "videos", f"{label}_long_tail", caption)
+
+
+def components(store: Store, label: str) -> Picture:
+    """Pairs per connected component of the graph whose edges are the pairs."""
+    caption = "Pairs that hang together through shared videos: the larger a component, the harder an honest split."
+    sizes = describe.pair_graph(store)
+    return _against_rank(sizes, "rank of the component", "pairs in it", f"{label}_components", caption)
+
+
+def labels(store: Store, label: str) -> Picture:
+    """How often each similarity was given, in steps of 0.05."""
+    level = (store.pairs()["score"] * 20).round().astype(int)
+    counts = level.value_counts().reindex(range(21), fill_value=0).to_numpy()
+    middle = np.arange(21) / 20
+    frame = pd.DataFrame({"similarity": middle, "from": middle - 0.025, "to": middle + 0.025, "pairs": counts})
+    figure, axis = style.canvas(height=2.8)
+    _bars(axis, frame, "pairs")
+    axis.set(xlabel="similarity, the label of a pair", ylabel="pairs")
+    return Picture(figure, frame, f"{label}_labels", f"How often each similarity was given in {label}")
+
+
+def splits(store: Store, scale: str, label: str) -> Table:
+    """Each way in which a recipe of the report splits such a corpus at this scale, and how far its parts are apart.
+
+    A pair touches training if one of its videos occurs in a training pair; a labelled video if a training video has its
+    title (re-uploads and series; the splits hold no video twice).
+    """
+    asked: dict[tuple, list[str]] = {}
+    for recipe in load(ReportSpec, "report").recipes:
+        spec = load(Recipe, recipe)
+        for stage in spec.main_stages if spec.track == store.track else []:
+            data = Job.load(recipe, stage, scale=scale).stage_spec.data
+            for split in filter(None, (data.split, data.hold)):
+                if split.use != "none":
+                    asked.setdefault((split, data.parts), []).append(recipe)
+    rows = [
+        {"": split.use, "k": split.k, "recipes": ", ".join(dict.fromkeys(recipes)), **_divided(store, split, names)}
+        for (split, names), recipes in asked.items()
+    ]
+    caption = (
+        "As the recipes of the report split at this scale. `touch training`: share of validation pairs with a video of a "
+        "training pair; of videos, those whose title a training video has, too."
+    )
+    return _numbers(pd.DataFrame(rows).set_index("") if rows else pd.DataFrame(), caption, f"{label}_splits")
+
+
+def generator(store: Store, label: str) -> Table:
+    """What the generator made beside what was published of the real corpus; empty for a corpus that is none."""
+    rows = (store.manifest["twin"] or {}).get("calibration", [])
+    frame = pd.DataFrame(rows, columns=["statistic", "target", "low", "high", "measured"])
+    columns = (
+        Column("statistic", "statistic"),
+        Column("published", lambda r: f.significant(r["target"]), "number"),
+        Column("tolerated", lambda r: f"{f.significant(r['low'])} to {f.significant(r['high'])}", "number"),
+        Column("here", lambda r: f.significant(r["measured"]), "number"),
+        Column("inside", lambda r: "yes" if r["low"] <= r["measured"] <= r["high"] else "no"),
+    )
+    inside = frame["measured"].between(frame["low"], frame["high"]).sum()
+    caption = (
+        f"{inside} of {f.plural(len(frame), 'statistic')} lie where published ones do. Tolerances hold for about 20,000 "
+        "videos; in a small corpus sampling alone moves most of them further."
+    )
+    return Table(frame, columns, caption if len(frame) else "Not a generated corpus.", name=f"{label}_generator")
+
+
+def _divided(store: Store, split: SplitSpec, parts: tuple[str, ...]) -> dict[str, float]:
+    """Sizes of both parts, and the share of the second that touches the first."""
+    if store.track == "pairs":
+        table, ids = store.pairs(), store.column("id")
+        id1, id2 = ids[table["row1"]], ids[table["row2"]]
+        cut, keys, what = divide(split, id1, id2), (id1, id2), "pairs"
+    else:
+        train, held = split_rows(store, parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
+        titles = store.column("title")
+        titles[titles == ""] = [f"\0{row}" for row in np.flatnonzero(titles == "")]  # no title is nobody's duplicate
+        masks = (np.isin(np.arange(len(store)), rows) for rows in (train, held))
+        cut, keys, what = Split(*masks), (titles,), "videos"
+    sizes = {f"training {what}": int(cut.train.sum()), f"validation {what}": int(cut.val.sum())}
+    return sizes | {"touch training": round(cut.leak(*keys), 4)}
+
+
+def _numbers(frame: pd.DataFrame, caption: str, name: str) -> Table:
+    """A frame whose index names its rows, every number in three digits."""
+    frame = frame.rename_axis("").reset_index()
+    shown = {column: f.significant for column in frame if pd.api.types.is_numeric_dtype(frame[column])}
+    return Table.plain(frame, caption, shown, name)
+
+
+def _bars(axis: Axes, frame: pd.DataFrame, weights: str) -> None:
+    """Bars from ``from`` to ``to``."""
+    edges = [*frame["from"], frame["to"].iloc[-1]]
+    middle = (frame["from"] + frame["to"]) / 2
+    sns.histplot(x=middle, weights=frame[weights], bins=edges, ax=axis, color=style.BLUE, edgecolor="white", alpha=1)
+
+
+def _against_rank(sizes: pd.Series, xlabel: str, ylabel: str, name: str, caption: str) -> Picture:
+    """Args: sizes: largest first."""
+    ranks = np.unique(np.geomspace(1, max(1, len(sizes)), POINTS).round().astype(int))[: len(sizes)]
+    frame = pd.DataFrame({"rank": ranks, ylabel: sizes.to_numpy()[ranks - 1]})
+    figure, axis = style.canvas(height=2.8)
+    sns.lineplot(frame, x="rank", y=ylabel, ax=axis, marker=".", linewidth=0.8, estimator=None)
+    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    for direction in (axis.xaxis, axis.yaxis):
+        direction.set_major_formatter("{x:g}")
+        direction.set_minor_formatter("")
+    return Picture(figure, frame, name, f"{ylabel} against {xlabel}", caption)

@@ -1,0 +1,238 @@
+"""Systems of the pair track: what a cosine is worth, rare and frequent tags, teacher against student, largest errors.
+
+Bins hold about equally many validation pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
+with all their pairs, as for the score itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from scipy.stats import rankdata
+
+from lab.show import formats as f
+from lab.show import predictions, style
+from lab.show.picture import Picture
+from lab.show.predictions import PairPredictions
+from lab.show.slices import LEAST, equal_bins, spearman_with_interval
+from lab.show.space import described
+from lab.show.table import Table
+from lib.data.store import Store
+from lib.evaluation.intervals import resampled_pairs
+from lib.evaluation.metrics import spearman
+from lib.recipes.job import Job
+from lib.runs.folder import RunFolder
+
+COSINE_BINS, TAG_BINS = 10, 5
+LABEL = "label of the corpus"  # of people, or of the generator
+
+
+def predicted(result: PairPredictions, name: str) -> Picture:
+    """Cosine against label, and the same as ranks, which is all that Spearman sees."""
+    frame = pd.DataFrame(
+        {
+            "label": result.score,
+            "cosine": result.cosine,
+            "rank_of_label": _ranks(result.score),
+            "rank_of_cosine": _ranks(result.cosine),
+        }
+    )
+    figure, (left, right) = style.canvas(height=3.2, columns=2)
+    dots = {"s": 9, "alpha": 0.35, "color": style.BLUE, "linewidth": 0, "rasterized": len(frame) > style.AS_SHAPES}
+    sns.scatterplot(frame, x="label", y="cosine", ax=left, **dots)
+    left.set(xlabel=LABEL, ylabel="predicted cosine", title="Values")
+    sns.scatterplot(frame, x="rank_of_label", y="rank_of_cosine", ax=right, **dots)
+    right.axline((0, 0), slope=1, color=style.FAINT, linewidth=1, zorder=0)
+    right.set(xlabel="rank of label", ylabel="rank of cosine", title="Ranks", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    score = f"Spearman {f.score(spearman(result.cosine, result.score))} over {f.plural(len(frame), 'pair')}"
+    caption = "Left: values; right: ranks, which is all that Spearman sees."
+    return Picture(figure, frame, f"predicted_{name}", f"Cosines of {name} against labels: {score}", caption)
+
+
+def calibration(result: PairPredictions, name: str) -> Picture:
+    """Mean label against mean cosine, bin by bin; the label as the loss saw it is drawn where it is another."""
+    bins, same = by_cosine(result), np.allclose(result.target, result.score)
+    figure, axis = style.canvas(width=4.9, height=4.0)
+    _with_intervals(axis, bins, "cosine", ("score", "low", "high"), f"{LABEL}, 95 %")
+    if not same:
+        seen = {"marker": "D", "markerfacecolor": "none", "label": "label as the loss saw it"}
+        axis.plot(bins["cosine"], bins["target"], color=style.ORANGE, **seen)
+    axis.axline((0, 0), slope=1, color=style.MUTED, linewidth=1, linestyle=":", label="cosine = label")
+    axis.legend(loc="upper left")
+    axis.set(xlabel="mean cosine of the bin", ylabel="mean label of the bin", ylim=(-0.04, 1.04))
+    alt = f"Mean label of the validation pairs of {name} against the cosine it gave them, in {len(bins)} bins"
+    target = "" if same else f", from the label that the loss saw {f.score(calibration_error(bins, 'target'), 2)}"
+    caption = (
+        f"Mean distance of cosine and label, bin by bin: {f.score(calibration_error(bins), 2)}{target}. On the dotted "
+        "line a cosine is the label itself. Bins hold about equally many pairs. Intervals: bootstrap over first videos."
+    )
+    return Picture(figure, bins, f"similarity_calibration_{name}", alt, caption)
+
+
+def by_tags(job: Job, result: PairPredictions, store: Store, name: str) -> Picture:
+    """Order within each bin of tag frequency, and how far ranks are off."""
+    bins = by_tag_frequency(result, tag_frequency(job, store, result.pairs))
+    figure, (left, right) = style.canvas(height=3.0, columns=2)
+    _with_intervals(left, bins, "frequency", ("spearman", "spearman_low", "spearman_high"), "within the bin, 95 %")
+    left.set(ylabel="Spearman", title="Order within the bin")
+    _with_intervals(right, bins, "frequency", ("gap", "gap_low", "gap_high"), "mean gap, 95 %")
+    right.plot(
+        bins["frequency"], bins["chance"], color=style.MUTED, linewidth=1, linestyle=":", label="labels shuffled"
+    )
+    right.set(ylabel="gap of ranks, 0 to 1", title="Distance from the right rank")
+    right.set_ylim(bottom=0)
+    for axis in (left, right):
+        style.counts_axis(axis, bins["frequency"])
+        axis.set_xlabel("training videos with the tag")
+        axis.margins(y=0.2)  # room for the legend
+        axis.legend(loc="best")
+    alt = f"Spearman and mean gap of ranks of {name} against the number of training videos that have a pair's tags"
+    caption = (
+        f"All pairs together: Spearman {f.score(spearman(result.cosine, result.score))}. Left: order within each bin; a "
+        "bin of much alike pairs is harder to order. Right: distance between a pair's rank by cosine and by label among "
+        "all pairs; dotted: what shuffled labels would give."
+    )
+    return Picture(figure, bins, f"tag_frequency_{name}", alt, caption)
+
+
+def teacher_student(run: RunFolder, teacher: RunFolder, name: str) -> Picture:
+    """Cosines of the validation pairs by teacher and by student; the colour is the label.
+
+    Raises:
+        ValueError: the two were validated on different pairs.
+    """
+    student, master = predictions.of_pairs(run), predictions.of_pairs(teacher)
+    if not np.array_equal(student.pairs, master.pairs):
+        raise ValueError("teacher and student were validated on different pairs; give both the same split")
+    frame = pd.DataFrame({"teacher": master.cosine, "student": student.cosine, "label": student.score})
+    figure, axis = style.canvas(width=4.8, height=3.9)
+    rasterized = len(frame) > style.AS_SHAPES
+    dots = axis.scatter("teacher", "student", c="label", data=frame, cmap=style.SEQUENTIAL, s=11, rasterized=rasterized)
+    axis.axline((0, 0), slope=1, color=style.FAINT, linewidth=1, zorder=0)
+    axis.set(xlabel="teacher's cosine", ylabel="student's cosine", aspect="equal")
+    figure.colorbar(dots, ax=axis, label=LABEL, shrink=0.8)
+    alike = f.score(spearman(master.cosine, student.cosine))
+    return Picture(figure, frame, f"teacher_{name}", f"Cosines of teacher and student, rank correlation {alike}")
+
+
+def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
+    """Validation pairs whose rank by cosine is furthest from their rank by label."""
+    result = predictions.of_pairs(run)
+    gap = _ranks(result.cosine) - _ranks(result.score)
+    first, second = result.pairs.T
+    order = np.lexsort((second, first, -np.abs(gap)))[:count]
+    frame = pd.DataFrame(
+        {
+            "first video": [described(store, row) for row in first[order]],
+            "second video": [described(store, row) for row in second[order]],
+            "label": result.score[order],
+            "cosine": result.cosine[order],
+            "rank gap": gap[order],
+        }
+    )
+    shown = {"label": f.score, "cosine": f.score, "rank gap": f.difference}
+    return Table.plain(frame, "A positive gap: the system finds the two more alike than the label says.", shown)
+
+
+def by_cosine(result: PairPredictions, bins: int = COSINE_BINS) -> pd.DataFrame:
+    """What pairs that the system finds about equally alike were labelled.
+
+    Returns:
+        a row per bin, ascending: ``from``, ``to``, ``n``, mean ``cosine``, mean label ``score`` with ``low``, ``high``, mean
+        ``target`` (the label as the loss saw it).
+    """
+    place = equal_bins(result.cosine, bins)
+    frame = _edges(result.cosine, place).assign(cosine=_means(result.cosine, place), score=_means(result.score, place))
+    low, high = _intervals(result.score, place, result.pairs)
+    return frame.assign(low=low, high=high, target=_means(result.target, place))
+
+
+def calibration_error(frame: pd.DataFrame, label: str = "score") -> float:
+    """Mean over pairs of |mean cosine - mean label| of their bin. Args: frame: of ``by_cosine``; label: a column of it."""
+    return float(np.average((frame["cosine"] - frame[label]).abs(), weights=frame["n"]))
+
+
+def by_tag_frequency(result: PairPredictions, frequency: np.ndarray, bins: int = TAG_BINS) -> pd.DataFrame:
+    """Is a system better where it has seen the tags more often?
+
+    Args:
+        frequency: float [P], of ``tag_frequency``.
+
+    Returns:
+        a row per bin of at least ``LEAST`` pairs, rarest first: ``from``, ``to``, ``n``, mean ``frequency``, ``spearman`` within
+        the bin with ``spearman_low``, ``spearman_high``; ``gap``, the mean distance between a pair's rank by cosine and by
+        label (both over all pairs, 0 to 1), with ``gap_low``, ``gap_high``; ``chance``, the gap that the same ranks by
+        cosine would have if labels were shuffled.
+    """
+    place = equal_bins(frequency, bins)
+    ranks, truth = _ranks(result.cosine), _ranks(result.score)
+    gap = np.abs(ranks - truth)
+    frame = _edges(frequency, place).assign(frequency=_means(frequency, place))
+    masks = [place == number for number in range(len(frame))]
+    frame[["spearman", "spearman_low", "spearman_high"]] = [
+        spearman_with_interval(result.cosine[mask], result.score[mask])[1:] if mask.sum() >= LEAST else (np.nan,) * 3
+        for mask in masks
+    ]
+    low, high = _intervals(gap, place, result.pairs)
+    frame = frame.assign(gap=_means(gap, place), gap_low=low, gap_high=high)
+    frame["chance"] = _means(mean_distance(ranks, truth), place)
+    return frame[frame["n"] >= LEAST].reset_index(drop=True)
+
+
+def tag_frequency(job: Job, store: Store, pairs: np.ndarray) -> np.ndarray:
+    """float [P]: videos that carry the median tag of a video, the smaller of the two videos of a pair.
+
+    Counted over the videos whose tags the first stage of the job learned from; 0 for a video without known tags.
+    """
+    while started_from := [parent for role, parent in job.parents.items() if role.startswith("init_from")]:
+        job = started_from[0]  # the runs that a soup averages have one first stage in common
+    starts, tags, _ = store.tags_csr()
+    parts = [part for part in job.stage_spec.data.parts if part in store.parts]
+    learned = np.repeat(np.isin(np.arange(len(store)), store.rows(*parts)), np.diff(starts))
+    counts = np.bincount(tags[learned], minlength=len(store.manifest["tags"] or []))
+    unique, place = np.unique(pairs, return_inverse=True)
+    own = [counts[tags[starts[row] : starts[row + 1]]] for row in unique]
+    medians = np.array([np.median(found) if len(found) else 0.0 for found in own])
+    return medians[place.reshape(pairs.shape)].min(axis=1)
+
+
+def mean_distance(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """float [N]: mean |value - other| over all others, without a table of all pairs.
+
+    >>> mean_distance(np.array([0.0, 2.0]), np.array([3.0, 1.0])).tolist()
+    [2.0, 1.0]
+    """
+    ordered = np.sort(others)
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    below = np.searchsorted(ordered, values)
+    return (values * (2 * below - len(ordered)) - 2 * sums[below] + sums[-1]) / len(ordered)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """float [N] in (0, 1]; equal values share their mean rank."""
+    return rankdata(values) / len(values)
+
+
+def _edges(values: np.ndarray, place: np.ndarray) -> pd.DataFrame:
+    return pd.Series(values).groupby(place).agg(["min", "max", "size"]).set_axis(["from", "to", "n"], axis=1)
+
+
+def _means(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return np.bincount(place, values) / np.bincount(place)
+
+
+def _intervals(values: np.ndarray, place: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """[2, bins]: the ends for the mean of each bin; a sample without any of a bin says nothing about it."""
+    with np.errstate(invalid="ignore"):
+        bins = int(place.max()) + 1
+        draws = [np.bincount(place, n * values, bins) / np.bincount(place, n, bins) for n in resampled_pairs(pairs)]
+    return np.nanpercentile(draws, [2.5, 97.5], axis=0)
+
+
+def _with_intervals(axis: Axes, frame: pd.DataFrame, x: str, columns: tuple[str, str, str], label: str) -> None:
+    """Args: columns: value, low and high end."""
+    value, low, high = columns
+    axis.vlines(frame[x], frame[low], frame[high], color=style.SKY, linewidth=2.4, zorder=1)
+    axis.plot(frame[x], frame[value], color=style.BLUE, marker="o", linewidth=1.2, label=label, zorder=2)

@@ -1,0 +1,196 @@
+"""Scores by kind of video: long and short titles, missing parts, few and many frames, rare and common classes.
+
+Pairs are scored by Spearman. Classes are scored by the share of right answers at the lower level: mean F1 of a slice
+would depend on which classes happen to be in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from lab.show import formats as f
+from lab.show import predictions, style
+from lab.show.picture import Picture
+from lab.show.predictions import ClassPredictions, PairPredictions
+from lab.show.rows import dicts
+from lab.show.table import Column, Table, with_interval
+from lib.data.store import Store
+from lib.evaluation.intervals import Z, interval_of_share
+from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.paired import interval, mean_f1_draws
+from lib.runs.folder import RunFolder
+
+LEAST = 12  # items; smaller slices say nothing
+MISSING = {"title": "a title", "asr": "speech", "ocr": "text in the picture"}  # field -> name
+ALL = "all"
+BOOTSTRAP = "95 % interval over validation videos (bootstrap)"
+WILSON = "Wilson's 95 % interval"
+Slice = tuple[str, str, np.ndarray]  # by what, which of it, bool [items]
+
+
+def slices(run: RunFolder, store: Store, name: str) -> Picture:
+    """Score by slice with its interval; a dotted line marks the score over everything.
+
+    The frame has columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; its first row is everything.
+    """
+    frame, metric = slice_scores(run, store)
+    parts = frame.iloc[1:]
+    figure, axis = style.canvas(height=0.9 + 0.27 * len(parts))
+    style.ranges(axis, parts, [f"{row['by']}: {row['slice']}  (n = {row['n']:,})" for row in dicts(parts)])
+    axis.axvline(frame["score"].iloc[0], color=style.MUTED, linewidth=1, linestyle=":")
+    axis.set_xlabel(metric)
+    if parts.empty:
+        axis.set_title("too few validation items to slice", fontweight="normal")
+    alt = "; ".join(f"{row['by']} {row['slice']} {f.score(row['score'])}" for row in dicts(frame))
+    caption = f"{metric} by kind of video, with 95 % intervals; the dotted line is over everything."
+    return Picture(figure, frame, f"slices_{name}", f"{metric} of {name} by kind of video: {alt}", caption)
+
+
+def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str]:
+    """The frame of ``slices`` and the name of its score."""
+    if predictions.kind(run) == "pairs":
+        pairs = predictions.of_pairs(run)
+        rows = [
+            (by, which, *spearman_with_interval(pairs.cosine[mask], pairs.score[mask]))
+            for by, which, mask in _of_pairs(pairs, store)
+        ]
+        whole, metric = (ALL, ALL, len(pairs.score), spearman(pairs.cosine, pairs.score), np.nan, np.nan), "Spearman"
+    else:
+        classes = predictions.of_classes(run)
+        right = classes.predicted == classes.truth
+        rows = [(by, which, *_share(right[mask])) for by, which, mask in _of_classes(classes, store)]
+        whole, metric = (ALL, ALL, len(right), float(right.mean()), np.nan, np.nan), "share of right answers"
+    return pd.DataFrame([whole, *rows], columns=["by", "slice", "n", "score", "low", "high"]), metric
+
+
+def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray, name: str) -> Table:
+    """Scores of videos that lack something (rows of ``missing_scores``)."""
+    columns = (
+        Column("videos", lambda r: "\n".join(filter(None, (r["slice"], r["detail"])))),
+        Column("number", lambda r: f.count(r["n"]), "number"),
+        with_interval("mean F1", "mean_f1", "low", "high", f"and below it the {BOOTSTRAP}"),
+        with_interval("right", "accuracy", "accuracy_low", "accuracy_high", f"at the lower level; below it {WILSON}"),
+    )
+    caption = (
+        f"Below mean F1: {BOOTSTRAP}; below the share of right answers: {WILSON}. Mean F1 is official within the "
+        "slice, so it also depends on which classes happen to be in it and on how many videos there are; the share of "
+        "right answers does not."
+    )
+    frame = missing_scores(result, store, level1_of_level2)
+    return Table(
+        frame, columns, caption, emphasis=lambda r: "reference" if r["slice"] == ALL else "", name=f"missing_{name}"
+    )
+
+
+def missing_scores(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray) -> pd.DataFrame:
+    """Scores of the validation videos that lack something, and of those that do not.
+
+    Returns:
+        a row per slice of at least ``LEAST`` videos: ``slice``, ``detail``, ``n``, ``mean_f1`` (official, within the slice)
+        with its bootstrap interval ``low``, ``high``, and ``accuracy`` at the lower level with ``accuracy_low``,
+        ``accuracy_high``.
+    """
+    facts, place = _facts(store, result.rows)
+    facts = facts.iloc[place]
+    frames = facts["frames"].to_numpy()
+    few = int(np.quantile(frames, 1 / 3, method="inverted_cdf"))
+    lacks = {name: facts[field].to_numpy() == 0 for field, name in MISSING.items()}
+    whole = ~np.any([*lacks.values(), frames <= few], axis=0)
+    chosen = [(ALL, "", np.ones(len(frames), bool))]
+    chosen += [(f"without {name}", "", mask) for name, mask in lacks.items()]
+    chosen += [
+        ("few frames", f"at most {few}", frames <= few),
+        ("nothing missing", f"and more than {few} frames", whole),
+    ]
+    rows = []
+    for name, detail, mask in chosen:
+        if mask.sum() >= LEAST:
+            truth, predicted = result.truth[mask], result.predicted[mask]
+            low, high = interval(mean_f1_draws(predicted[None], truth, level1_of_level2)[0])
+            n, share, *ends = _share(predicted == truth)
+            score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
+            rows.append((name, detail, n, score, low, high, share, *ends))
+    names = ["slice", "detail", "n", "mean_f1", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _of_pairs(result: PairPredictions, store: Store) -> Iterator[Slice]:
+    facts, place = _facts(store, result.pairs)
+    yield from _thirds("shorter title", facts["title"].to_numpy()[place].min(axis=1), "characters")
+    yield from _thirds("fewer frames", facts["frames"].to_numpy()[place].min(axis=1), "frames")
+    silent = (facts["asr"].to_numpy()[place] == 0).any(axis=1)
+    yield from _groups("speech", np.where(silent, "missing in one or both", "in both"))
+    tags = facts["tags"].to_list()
+    shared = np.array([len(tags[a] & tags[b]) for a, b in place])
+    names = np.select([shared == 0, shared == 1], ["none", "one"], "several")
+    yield from _groups("shared tags", names, ("none", "one", "several"))
+    yield from _groups("training", np.where(result.seen, "shares a video with it", "videos never seen"))
+
+
+def _of_classes(result: ClassPredictions, store: Store) -> Iterator[Slice]:
+    facts, place = _facts(store, result.rows)
+    facts = facts.iloc[place]
+    yield from _thirds("title", facts["title"].to_numpy(), "characters")
+    yield from _thirds("frames", facts["frames"].to_numpy(), "frames")
+    for field, name in (("asr", "speech"), ("ocr", "text in the picture")):
+        yield from _groups(name, np.where(facts[field].to_numpy() > 0, "there", "missing"))
+    counts = np.bincount(store.categories()[store.categories() >= 0], minlength=len(store.manifest["categories"]))
+    yield from _thirds("videos of the class", counts[result.truth], "in the corpus")
+
+
+def _facts(store: Store, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Lengths, frames and tags of the videos in ``rows``, and where each element of ``rows`` stands in them."""
+    unique, place = np.unique(rows, return_inverse=True)
+    videos = [store.video(int(row), frames=False) for row in unique]
+    frame = pd.DataFrame(
+        {
+            "title": [len(video.title) for video in videos],
+            "asr": [len(video.asr) for video in videos],
+            "ocr": [sum(len(text) for _, text in video.ocr) for video in videos],
+            "frames": store.n_frames[unique],
+            "tags": [set(video.tags or ()) for video in videos],
+        }
+    )
+    return frame, place.reshape(rows.shape)
+
+
+def _thirds(by: str, values: np.ndarray, unit: str) -> Iterator[Slice]:
+    """Three slices of about the same size; fewer where many values are equal."""
+    place = equal_bins(values, 3)
+    for number in np.unique(place):
+        mask = place == number
+        low, high = values[mask].min(), values[mask].max()
+        if mask.sum() >= LEAST:
+            yield by, f"{low} {unit}" if low == high else f"{low} to {high} {unit}", mask
+
+
+def _groups(by: str, names: np.ndarray, order: tuple[str, ...] = ()) -> Iterator[Slice]:
+    for name in order or dict.fromkeys(names):
+        if (names == name).sum() >= LEAST:
+            yield by, str(name), names == name
+
+
+def equal_bins(values: np.ndarray, bins: int) -> np.ndarray:
+    """int [N]: the bin of each value, 0 the lowest; about equally many in each, equal values together.
+
+    >>> equal_bins(np.array([5, 1, 1, 1, 9, 7]), 3).tolist()
+    [1, 0, 0, 0, 2, 2]
+    """
+    edges = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
+    return np.unique(np.searchsorted(np.unique(edges), values, side="left"), return_inverse=True)[1]
+
+
+def spearman_with_interval(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, float, float, float]:
+    """Fisher's transform with the standard error of Fieller, Hartley and Pearson (1957), 1.03 / sqrt(n - 3)."""
+    n, value = len(truth), spearman(predicted, truth)
+    half = Z * 1.03 / np.sqrt(n - 3)
+    centre = np.arctanh(np.clip(value, -0.999999, 0.999999))
+    return n, value, float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def _share(right: np.ndarray) -> tuple[int, float, float, float]:
+    """Wilson's interval of a share."""
+    return len(right), float(right.mean()), *interval_of_share(right.sum(), len(right))

@@ -1,0 +1,369 @@
+"""Systems: what they are made of, their scores beside published ones, and what their stages cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.lines import Line2D
+
+from lab.show import formats as f
+from lab.show import runs, style
+from lab.show.picture import Picture
+from lab.show.plan import Plan
+from lab.show.rows import Row, dicts
+from lab.show.table import Column, Table, link
+from lib.features.text import FIELDS
+from lib.recipes.job import Job
+from lib.recipes.load import load
+from lib.recipes.specs import Component, Recipe, Scale, StageSpec
+from lib.runs.folder import MissingRun
+from lib.runs.kinds import CONTEST_METRICS
+
+ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
+UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"
+LEAK_FREE = "score on the same validation pairs after a training without any pair that shares a video with them"
+FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
+
+
+def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
+    """The first stage of a recipe that is judged by the task's own metric; first seed if none is named."""
+    for stage in load(Recipe, recipe).main_stages:
+        job = plan.job(recipe, stage, "base", plan.seeds[0] if seed is None else seed)
+        if runs.metrics_of(job)["primary"] in CONTEST_METRICS:
+            return job
+    raise MissingRun(f"{recipe}: no stage is judged by {' or '.join(CONTEST_METRICS)}")
+
+
+# ---- what a system is
+
+
+def about(recipe: str) -> Table:
+    """Where a system comes from and what its authors say of it."""
+    spec = load(Recipe, recipe)
+    origin = spec.origin
+    paper = f"[{origin.paper}](https://arxiv.org/abs/{origin.paper.removeprefix('arXiv:')})"
+    facts = {
+        "system": f"{spec.title} (`{recipe}`)",
+        "in the original": spec.summary.strip(),
+        "contest": origin.contest,
+        "rank": str(origin.rank or ""),
+        "team": origin.team,
+        "paper": paper if origin.paper.startswith("arXiv:") else origin.paper,
+        "code": origin.repository and f"[{origin.repository}](https://github.com/{origin.repository})",
+        "sources": "; ".join(source for source in spec.sources if source != origin.paper),
+    }
+    facts = {what: value for what, value in facts.items() if value}
+    return Table(
+        pd.DataFrame({"what": list(facts), "value": list(facts.values())}), (Column("", "what"), Column("", "value"))
+    )
+
+
+def parts(job: Job) -> Table:
+    """The slots of the model as resolved at this scale: which class fills each, with which arguments."""
+    rows = [
+        {"slot": slot, "use": part.use, "arguments": _arguments(part)} for slot, part in job.spec.model.slots().items()
+    ]
+    columns = (
+        Column("slot", "slot"),
+        Column("part", "use", "code"),
+        Column("arguments", lambda r: r["arguments"] or None, "code"),
+    )
+    features = job.spec.features
+    caption = (
+        f"Text: {_reads(job)}, layout `{features.text.layout}`, {features.text.length} tokens of set "
+        f"`{features.text.set}`. Frames: {features.frames.length}, `{features.frames.sample}`, set `{features.frames.set}`."
+    )
+    return Table(pd.DataFrame(rows), columns, caption, name=f"parts_{job.recipe}")
+
+
+def diagram(job: Job) -> Picture:
+    """What goes in, the five slots with the class that fills each, and what comes out."""
+    slots = {slot: part.use for slot, part in job.spec.model.slots().items()}
+    out = "embedding" if job.spec.track == "pairs" else "class logits"
+    pictures = "pictures" if "images" in slots else "frame features"
+    boxes = pd.DataFrame(
+        [
+            ("input", _reads(job), 0.0, 1.0, "text"), ("input", pictures, 0.0, 0.0, "images" if "images" in slots else "frames"),
+            ("images", slots.get("images"), 1.0, 0.0, "frames"), ("text", slots["text"], 2.0, 1.0, "fusion"),
+            ("frames", slots["frames"], 2.0, 0.0, "fusion"), ("fusion", slots["fusion"], 3.0, 0.5, "pooling"),
+            ("pooling", slots["pooling"], 4.0, 0.5, "head"), ("head", slots["head"], 5.0, 0.5, "output"),
+            ("output", out, 6.0, 0.5, ""),
+        ], columns=["slot", "holds", "x", "y", "leads_to"],
+    ).dropna(subset=["holds"])  # fmt: skip
+    figure, axis = style.canvas(height=1.9)
+    axis.set(xlim=(-0.5, 6.5), ylim=(-0.5, 1.5))
+    axis.set_axis_off()
+    places = {row["slot"]: (row["x"], row["y"]) for row in dicts(boxes)}
+    for row in dicts(boxes):
+        plain = row["slot"] in ("input", "output")
+        text = row["holds"].replace(", ", ",\n") if plain else f"{row['slot']}\n{row['holds']}"
+        box = None if plain else {"boxstyle": "round", "facecolor": "#f4f6f9", "edgecolor": style.BLUE}
+        size = min(7.5, 105 / max(map(len, text.splitlines())))  # a long name gets smaller letters, not a wider box
+        axis.text(row["x"], row["y"], text, ha="center", va="center", fontsize=size, bbox=box)
+        if row["leads_to"]:
+            (x, y), (to_x, to_y) = (row["x"], row["y"]), places[row["leads_to"]]
+            arrow = {"arrowstyle": "-|>", "color": style.MUTED, "shrinkA": 24, "shrinkB": 24}
+            axis.annotate("", (to_x, to_y), (x, y), arrowprops=arrow)
+    told = ", ".join(f"{row['slot']}: {row['holds']}" for row in dicts(boxes))
+    return Picture(figure, boxes, f"system_{job.recipe}", f"Parts of {job.recipe} in order: {told}")
+
+
+def stages(plan: Plan, recipe: str) -> Table:
+    """What each stage learns from, what it minimises and how, as resolved at this scale."""
+    rows = []
+    for stage in load(Recipe, recipe).main_stages:
+        spec = plan.job(recipe, stage, "base", plan.seeds[0]).stage_spec
+        objectives = [f"{f.significant(o.weight, 5)} × {o.use}" for o in spec.objectives.values()]
+        rows.append({"stage": stage, "objectives": "\n".join(objectives), "settings": "; ".join(_settings(spec))})
+    columns = (Column("stage", "stage"), Column("minimises", "objectives", "code"), Column("how", "settings"))
+    backbone = (
+        f"Every backbone is `{found}`, trained from random weights."
+        if (found := load(Scale, plan.scale).backbone)
+        else ""
+    )
+    return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
+
+
+def _settings(spec: StageSpec) -> list[str]:
+    data, rates = spec.data, spec.optimizer.lr
+    facts = [
+        f"{data.items} of {', '.join(data.parts) or 'all parts'}",
+        f"split `{data.split.use}`, k = {data.split.k}" if data.split.use != "none" else "",
+        f"target `{data.target}`" if data.items == "pairs" else "",
+        f"batches of {data.batch_size}",
+        f"{f.significant(data.epochs)} epochs",
+        f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
+        f"schedule `{spec.schedule.use}`",
+        f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
+        f"EMA {spec.ema.decay:g}" if spec.ema else "",
+        f"starts from {spec.init_from}" if spec.init_from else "starts from the backbone's weights",
+        f"teacher {spec.teacher}" if spec.teacher else "",
+    ]
+    return [fact for fact in facts if fact]
+
+
+def _reads(job: Job) -> str:
+    """The text fields that a system reads, "title, OCR"."""
+    return ", ".join(FIELD_NAMES[field] for field in FIELDS[job.spec.features.text.layout])
+
+
+def _arguments(component: Component) -> str:
+    return "\n".join(f"{key}: {f.value(argument)}" for key, argument in component.arguments.items())
+
+
+# ---- scores
+
+
+def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
+    """Systems and their scored stages.
+
+    Args:
+        board: rows of ``runs.systems``, all or some.
+    """
+    columns = [
+        Column("system", _system),
+        Column(f.metric(board["metric"].iloc[0]), _score, "number", "mean over seeds ± standard deviation over seeds"),
+        Column("seeds", lambda r: f.count(r["seeds"]), "number"),
+        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
+        Column("unseen videos", lambda r: f.score(r["unseen"]), "number", UNSEEN),
+        Column("leak-free", lambda r: f.score(r["leak_free"]), "number", LEAK_FREE),
+        Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
+        Column("published", _published, "number", "on the competition's data, not on this corpus"),
+        Column("training", lambda r: f.seconds(r["total_seconds"]), "number", "all stages, mean over seeds"),
+        Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number", "training samples of this stage"),
+        Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
+    ]
+    columns = known(columns, board, {"unseen videos": "unseen", "leak-free": "leak_free"})
+    corpora = ", ".join(dict.fromkeys(board["corpus"]))
+    caption = (
+        f"Validation part of {corpora}. Interval: {ITEMS}. Published scores belong to the competition's data and are not "
+        "comparable."
+    )
+    return Table(board, columns, caption, explained(columns), name=name)
+
+
+def _system(row: Row) -> str:
+    arm = "" if row["arm"] == "base" else f" {row['arm']}"
+    return f"{link(row['title'], 'system', row['recipe'])}\n{row['recipe']}{arm}, {row['stage']}"
+
+
+def _score(row: Row) -> str:
+    return f"**{f.score(row['score'])}**" + (f"\n± {f.score(row['sd'], 4)}" if pd.notna(row["sd"]) else "")
+
+
+def _published(row: Row) -> str:
+    """ "0.886 / 0.836", and below it where each was measured."""
+    pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
+    values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
+    return f"{values}\n{splits}" if pairs else f.NOTHING
+
+
+def known(columns: list[Column], frame: pd.DataFrame, sources: dict[str, str]) -> tuple[Column, ...]:
+    """Without the columns (by title) of whose source the frame knows nothing."""
+    empty = {title for title, name in sources.items() if name not in frame or frame[name].isna().all()}
+    return tuple(column for column in columns if column.title not in empty)
+
+
+def explained(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """Notes under a table on the short names among its columns."""
+    meanings = {"unseen videos": UNSEEN, "leak-free": LEAK_FREE}
+    titles = [column.title for column in columns]
+    return tuple(f"**{name}**: {meaning}." for name, meaning in meanings.items() if name in titles)
+
+
+def scoreboard(board: pd.DataFrame, name: str) -> Picture:
+    """A line per model and stage: its score with interval, each seed as a tick, oracle and published scores beside.
+
+    Args:
+        board: rows of ``runs.systems``, of one recipe.
+    """
+    metric = f.metric(board["metric"].iloc[0])
+    labels = [f"{row['arm']} {row['stage']}" if board["arm"].nunique() > 1 else row["stage"] for row in dicts(board)]
+    frame = board[["arm", "stage", "score", "low", "high", "oracle", "scores", "published"]].assign(label=labels)
+    figure, axis = style.canvas(height=1.15 + 0.42 * len(frame))
+    style.ranges(axis, frame, labels)
+    values = (board["scores"].str.findall(r"\S+"), board["published"].str.findall(r"[\d.]+(?= \()"))
+    looks = (("|", style.BLUE, "a seed", 10), ("D", style.ORANGE, "published, other data", 6))
+    for found, (marker, colour, label, size) in zip(values, looks, strict=True):
+        points = found.reset_index(drop=True).explode().dropna().astype(float)
+        axis.plot(points, points.index, marker, color=colour, markersize=size, label=label if len(points) else None)
+    y = np.arange(len(frame))
+    axis.vlines(frame["oracle"], y - 0.3, y + 0.3, color=style.GREEN, linewidth=2, label="oracle")
+    axis.set_xlabel(metric)
+    figure.legend(loc="outside lower right", ncols=4)
+    told = "; ".join(f"{row['label']} {f.score(row['score'])}" for row in dicts(frame))
+    caption = "Published scores were measured on the competition's data: they show the order of magnitude, no more."
+    return Picture(figure, frame, f"scoreboard_{name}", f"{metric} of {name}: {told}", caption)
+
+
+def cost_against_score(board: pd.DataFrame, name: str) -> Picture:
+    """Training seconds (all stages) against score; up and to the left is better.
+
+    Only what nothing cheaper beats has a name; names of all would hide each other.
+
+    Args:
+        board: rows of ``runs.systems``, of one metric and corpus.
+    """
+    arm = board["arm"].map(lambda arm: "" if arm == "base" else f" {arm}")
+    frame = pd.DataFrame(
+        {
+            "label": board["recipe"] + arm + " " + board["stage"], "system": board["recipe"], "seconds": board["total_seconds"],
+            "score": board["score"], "low": board["low"], "high": board["high"],
+        }
+    )  # fmt: skip
+    frame = frame.assign(best=on_front(frame)).sort_values(["seconds", "score"], ascending=[True, False], kind="stable")
+    palette = style.colours(sorted(set(frame["system"])))
+    figure, axis = style.canvas(height=3.6)
+    axis.vlines(frame["seconds"], frame["low"], frame["high"], color=frame["system"].map(palette), alpha=0.3)
+    sns.scatterplot(frame, x="seconds", y="score", hue="system", palette=palette, style="best",
+                    style_order=[True, False], markers=["o", "X"], s=50, ax=axis, legend=False)  # fmt: skip
+    front = frame[frame["best"]]
+    axis.plot(front["seconds"], front["score"], color=style.FAINT, linewidth=1, drawstyle="steps-post", zorder=0)
+    for number, row in enumerate(dicts(front), 1):
+        axis.annotate(
+            str(number), (row["seconds"], row["score"]), xytext=(-6, 4), textcoords="offset points", ha="right"
+        )
+    handles = [Line2D([], [], marker="o", linewidth=0, color=palette[row["system"]]) for row in dicts(front)]
+    handles += [Line2D([], [], marker="X", linewidth=0, color=colour) for colour in palette.values()]
+    names = [f"{number}  {label}" for number, label in enumerate(front["label"], 1)] + [
+        f"others of {s}" for s in palette
+    ]
+    figure.legend(handles, names, loc="outside lower center", ncols=2, title="numbered: nothing cheaper scores higher")
+    axis.set_xscale("log")
+    for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        formatter("{x:g}")
+    metric = f.metric(board["metric"].iloc[0])
+    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric)
+    alt = f"Training time against {metric} of {f.plural(len(frame), 'scored stage')}"
+    return Picture(figure, frame, f"cost_{name}", alt, "Up and to the left is better.")
+
+
+def on_front(frame: pd.DataFrame) -> np.ndarray:
+    """bool [N]: no other row costs as little or less and scores higher, or costs less and scores the same.
+
+    >>> on_front(pd.DataFrame({"seconds": [1, 2, 3, 3], "score": [0.2, 0.1, 0.5, 0.4]})).tolist()
+    [True, False, True, False]
+    """
+    seconds, score = frame["seconds"].to_numpy(), frame["score"].to_numpy()
+    no_dearer, no_worse = seconds[:, None] <= seconds, score[:, None] >= score
+    better = (seconds[:, None] < seconds) | (score[:, None] > score)
+    return ~(no_dearer & no_worse & better).any(axis=0)
+
+
+def published(recipe: str) -> Table:
+    """Published scores with their sources; the model beside each where there are several."""
+    spec = load(Recipe, recipe)
+    rows = [score.model_dump() for score in spec.published]
+    columns = (
+        Column("model", lambda r: spec.members.get(r["arm"], "the recipe itself")),
+        Column("stage", "stage"),
+        Column("split", "split"),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("score", lambda r: str(r["value"]), "number"),
+        Column("source", "source"),
+        Column("note", lambda r: r["note"] or None),
+    )
+    several = any(row["arm"] in spec.members for row in rows)
+    caption = "" if rows else "No score of this system was published."
+    frame = pd.DataFrame(rows, columns=["stage", "arm", "split", "metric", "value", "source", "note"])
+    return Table(frame, columns if several else columns[1:], caption, name=f"published_{recipe}" if rows else "")
+
+
+# ---- cost and provenance
+
+
+def cost(plan: Plan, recipe: str) -> Table:
+    """What each stage of a system cost, mean over seeds."""
+    rows = []
+    for stage in load(Recipe, recipe).main_stages:
+        frame = runs.rows(plan.job(recipe, stage, "base", seed) for seed in plan.seeds)
+        numbers = [
+            "score",
+            "steps",
+            "train_items",
+            "seconds",
+            "samples_per_second",
+            "parameters",
+            "peak_rss_mb",
+            "unseen",
+        ]
+        means = frame[numbers].apply(pd.to_numeric, errors="coerce").mean()
+        rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
+    columns = [
+        Column("stage", "stage"),
+        Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
+        Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
+        Column("steps", lambda r: f.count(r["steps"]), "number"),
+        Column("training items", lambda r: f.count(r["train_items"]), "number"),
+        Column("time", lambda r: f.seconds(r["seconds"]), "number"),
+        Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
+        Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
+        Column("peak memory", _memory, "number"),
+    ]
+    table = pd.DataFrame(rows)
+    columns = known(columns, table, {"unseen videos": "unseen"})
+    return Table(table, columns, "Means over seeds.", explained(columns), name=f"cost_{recipe}")
+
+
+def every_run(frame: pd.DataFrame) -> Table:
+    """Every run behind the report. Args: frame: of ``runs.rows``."""
+    columns = [
+        Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
+        Column("score", lambda r: f.score(r["score"], 4), "number"),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
+        Column("digest", "digest", "code"),
+        Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
+        Column("device", "device"),
+        Column("time", lambda r: f.seconds(r["seconds"]), "number"),
+        Column("peak memory", _memory, "number"),
+    ]
+    columns = known(columns, frame, {"unseen videos": "unseen"})
+    return Table(frame, columns, notes=explained(columns), name="runs")
+
+
+def _memory(row: Row) -> Any:
+    return f"{f.count(row['peak_rss_mb'])} MB" if pd.notna(row["peak_rss_mb"]) else None
