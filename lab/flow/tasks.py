@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.show.plan import Plan
-from lib.recipes import components
+from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
@@ -131,7 +131,7 @@ def _ablation_task(plan: Plan, name: str) -> Task:
 
 def _ensemble_task(plan: Plan, name: str) -> Task:
     jobs, spec = plan.ensemble_jobs(name), plan.ensembles[name]
-    ways = {components.module_of("evaluation", way, name) for way in (spec.combine, *spec.also)}
+    ways = {module_of("evaluation", way, name) for way in (spec.combine, *spec.also)}
     inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
     parameters = {"ensemble": name, **_of_plan(plan)}
     content = digest(

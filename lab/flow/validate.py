@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.show.claims import check_claims
 from lab.show.contradictions import contradictions
-from lib.recipes import components
+from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
@@ -36,9 +36,9 @@ def check_ensemble(name: str) -> None:
     """Raises RecipeError: an unknown way of joining, or an argument it does not take."""
     spec = load(EnsembleSpec, name)
     where = shown(file_of(EnsembleSpec, name))
-    components.arguments("evaluation", spec.combine, f"{where}: combine")
+    arguments("evaluation", spec.combine, f"{where}: combine")
     for number, way in enumerate(spec.also):
-        components.arguments("evaluation", way, f"{where}: also[{number}]")
+        arguments("evaluation", way, f"{where}: also[{number}]")
 
 
 def main() -> int:

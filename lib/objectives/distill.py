@@ -23,6 +23,8 @@ class SoftSimilarity(Objective):
         loss, delta: as for ``CosineRegression``.
     """
 
+    needs_teacher = True
+
     def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1) -> None:
         super().__init__()
         self.loss, self.delta = checked_loss(loss), delta
@@ -43,6 +45,8 @@ class SoftLabels(Objective):
     Args:
         temperature: above 1 shows more of what the teacher thinks of the other categories.
     """
+
+    needs_teacher = True
 
     def __init__(self, temperature: float = 1.0) -> None:
         super().__init__()

@@ -22,6 +22,10 @@ class Objective(nn.Module):
 
     needs_known: bool = False  # it reads ``batch.known``, which is looked up only where an objective asks for it
 
+    needs_teacher: bool = False  # it learns from ``batch.soft``, so its stage must name a teacher
+
+    judged: str = ""  # kind of problem (``lib.runs.kinds``) whose metric is this very loss: "tags" for losses on tags
+
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
         return batch

@@ -80,6 +80,8 @@ class TagBCE(Objective):
             None: no scaling.
     """
 
+    judged = "tags"
+
     def __init__(
         self,
         num_tags: int,
@@ -120,6 +122,8 @@ class TagFocal(Objective):
         clamp: the logarithm takes the probability of the truth no nearer to 0 and 1 than this, so that entries beyond
             pull only through the factor (1 - p)^gamma. Rank 6 has 1e-4; 0 does not clamp.
     """
+
+    judged = "tags"
 
     def __init__(
         self,

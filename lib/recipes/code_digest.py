@@ -7,7 +7,7 @@ Two rules keep the answer narrow:
 
 - A package's ``__init__.py`` is a door, not a dependency: ``from lib.objectives import MaskedTokens`` leads to the module
   that defines ``MaskedTokens`` and to none of its neighbours. Whatever ``__init__.py`` defines itself does count.
-- ``lib.recipes`` is left out: it turns YAML into values, and those values are part of every digest already.
+- ``lib.recipes`` is left out, but for the binder: it turns YAML into values, which are part of every digest already.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lib.runs.files import write_text
 PROJECT = Path(__file__).resolve().parents[2]
 OURS = ("lib", "lab")
 LEFT_OUT = ("lib.recipes",)
+BINDER = "lib.recipes.bind"  # calls the constructors, so it counts
 
 
 def code_digest(modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT) -> str:
@@ -135,11 +136,11 @@ def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) -> Iterator[Path]:
     """Where ``from module import name`` leads; through doors to the file that defines the name."""
-    if any(module == out or module.startswith(out + ".") for out in LEFT_OUT):
+    if _left_out(module) and f"{module}.{name}" != BINDER:
         return
     if name is not None and (submodule := _module_file(f"{module}.{name}", root)) is not None:
         module, name = f"{module}.{name}", None
-        if module in LEFT_OUT:
+        if _left_out(module):
             return
     else:
         submodule = _module_file(module, root)
@@ -168,6 +169,10 @@ def _reexports(init: Path, root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
             only = ast.Module(body=[node], type_ignores=[])
             for (module, name), alias in zip(_imports(only, _dotted(init, root)), node.names, strict=False):
                 yield alias.asname or alias.name, (module, name or alias.name)
+
+
+def _left_out(module: str) -> bool:
+    return module != BINDER and any(module == out or module.startswith(out + ".") for out in LEFT_OUT)
 
 
 def _ours(module: str) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from lib.recipes import components
 from lib.recipes.arms import arms_of_question, resolved
+from lib.recipes.bind import arguments, declared, module_of
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
@@ -21,6 +21,7 @@ from lib.recipes.load import file_of, load
 from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import paths
 from lib.runs.folder import RunFolder
+from lib.runs.kinds import KINDS, Kind
 
 SEEDS_APART = 100  # of the runs of a soup, so that those of neighbouring seeds share none
 # Code that every job runs through, whatever its components.
@@ -55,6 +56,16 @@ class Job:
     @property
     def stage_spec(self) -> StageSpec:
         return self.spec.stages[self.stage]
+
+    @property
+    def kind(self) -> Kind:
+        """What the stage is judged on: pairs; classes; or, while pretraining, tags or the loss itself."""
+        data = self.stage_spec.data
+        if data.items == "pairs":
+            return KINDS["pairs"]
+        if self.spec.track == "classes" and not data.unlabeled:
+            return KINDS["classes"]
+        return KINDS["loss" if self.stage_spec.evaluation.select == "loss" else "tags"]
 
     @cached_property
     def corpus(self) -> CorpusRef:
@@ -160,7 +171,7 @@ class Job:
     @property
     def modules(self) -> list[str]:
         """The ``lib`` modules this job's result depends on."""
-        used = [components.module_of(package, component, where) for package, component, where in self.component_list]
+        used = [module_of(package, component, where) for package, component, where in self.component_list]
         return [*SPINE, *sorted(set(used))]
 
     @property
@@ -246,6 +257,36 @@ class Job:
         }
 
 
+def _check_objectives(job: Job, where: str) -> None:
+    """The stage has the teacher that its objectives learn from, and the terms and metric that it selects by.
+
+    Raises:
+        RecipeError: it has not.
+    """
+    spec, kind = job.stage_spec, job.kind
+    active = {name: term for name, term in spec.objectives.items() if term.weight > 0}
+    says = {
+        name: {
+            what: declared("objectives", term, what, f"{where}.objectives.{name}")
+            for what in ("needs_teacher", "judged")
+        }
+        for name, term in active.items()
+    }
+    learning = [active[name].use for name, said in says.items() if said["needs_teacher"]]
+    if learning and spec.teacher is None:
+        raise RecipeError(f"{where}.objectives: {learning[0]} learns from a teacher; name one with `teacher: <stage>`")
+    if spec.evaluation.select not in kind.selects:
+        raise RecipeError(
+            f"{where}.evaluation.select: {spec.evaluation.select!r} does not judge {kind.name}; "
+            f"{nearest(spec.evaluation.select, kind.selects)}"
+        )
+    if kind.name == "tags" and not any(said["judged"] == "tags" for said in says.values()):
+        raise RecipeError(
+            f"{where}.evaluation.select: tag_loss needs an objective on tags, such as TagBCE; the stage has "
+            f"{', '.join(term.use for term in active.values())}"
+        )
+
+
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
     given = bool(corpus) and not CorpusRef(corpus, scale).has_pictures
@@ -254,17 +295,18 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
     job = Job(recipe, stage, arm, seed if fixed is None else fixed, scale, corpus, spec)
+    where = where or paths.shown(file_of(Recipe, recipe))
     for package, component, path in job.component_list:
-        components.arguments(package, component, f"{where or paths.shown(file_of(Recipe, recipe))}: {path}")
+        arguments(package, component, f"{where}: {path}")
+    _check_objectives(job, f"{where}: stages.{stage}")
     for slot, ref, kinds in (("text", job.tokens, ("Tokens", "Words")), ("frames", job.frames, ("Images",))):
         if ref is not None and (found := load(FeatureSet, ref.name).use) not in kinds:
             raise RecipeError(
-                f"{where or paths.shown(file_of(Recipe, recipe))}: features.{slot}.set: {ref.name} is a set of {found}, "
-                f"needed is one of {' or '.join(kinds)}"
+                f"{where}: features.{slot}.set: {ref.name} is a set of {found}, needed is one of {' or '.join(kinds)}"
             )
     if spec.model.images is not None and job.frames is None:
         raise RecipeError(
-            f"{where or paths.shown(file_of(Recipe, recipe))}: model.images: {spec.model.images.use} encodes pictures, but "
+            f"{where}: model.images: {spec.model.images.use} encodes pictures, but "
             "features.frames.set is given; name a set of images of params/features, which says how they are decoded"
         )
     wanted = spec.track

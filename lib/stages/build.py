@@ -1,9 +1,7 @@
-"""From a job to its objects: the only place where specs become components."""
+"""From a job to its objects: components bound to the sizes of a corpus and wired."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +18,10 @@ from lib.features.tokens import TokenSet
 from lib.models.pretrained import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
-from lib.recipes import components
+from lib.recipes.bind import bind
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Component, Scale
+from lib.recipes.specs import Scale
 
 
 @dataclass(frozen=True)
@@ -125,30 +123,6 @@ def build_postprocess(job: Job, class_counts: Sequence[int] | None) -> list[Call
         bind("evaluation", step, {"class_counts": class_counts}, f"stages.{job.stage}.evaluation.postprocess")
         for step in job.stage_spec.evaluation.postprocess
     ]
-
-
-def bind(package: str, component: Component, context: dict[str, Any], where: str, backbone: str | None = None) -> Any:
-    """Build the component ``use`` names, with YAML's arguments and the context values its constructor asks for.
-
-    Args:
-        backbone: replaces the component's ``backbone`` argument, if it has one.
-    """
-    arguments = components.arguments(package, component, where)
-    if backbone is not None and "backbone" in arguments:
-        arguments["backbone"] = backbone
-    wanted = components.context_names(package, component.use) - set(arguments)
-    missing = [name for name in wanted if name not in context and _is_required(package, component.use, name)]
-    if missing:
-        raise ValueError(
-            f"{where}: {component.use} asks for {missing[0]}, which this recipe does not provide (no backbone named?)"
-        )
-    cls = getattr(importlib.import_module(f"lib.{package}"), component.use)
-    return cls(**arguments, **{name: context[name] for name in wanted if name in context})
-
-
-def _is_required(package: str, use: str, name: str) -> bool:
-    cls = getattr(importlib.import_module(f"lib.{package}"), use)
-    return inspect.signature(cls).parameters[name].default is inspect.Parameter.empty
 
 
 def check(job: Job, sizes: Sizes | None = None) -> int:

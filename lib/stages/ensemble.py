@@ -22,14 +22,14 @@ from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.paired import difference, interval, mean_f1_draws, spearman_draws
 from lib.evaluation.submission import write_embeddings
 from lib.evaluation.vectors import cosines, unit
-from lib.recipes import components
+from lib.recipes.bind import arguments, bind, context_names
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.specs import Component, EnsembleSpec, SubmissionSpec
 from lib.runs.files import read_json, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
-from lib.stages.build import bind
 
 FEWEST = 10  # pairs that a rank correlation is computed of
 ALL, UNSEEN = "all", "unseen"
@@ -52,7 +52,7 @@ class Judged:
 
     @property
     def primary(self) -> str:
-        return "spearman" if self.kind == "pairs" else "mean_f1"
+        return KINDS[self.kind].metric
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
@@ -187,8 +187,8 @@ def joiner(component: Component, judged: Judged, where: str) -> Join:
     Raises:
         RecipeError: unknown component or argument, or one that learns from pairs where classes are judged.
     """
-    components.arguments("evaluation", component, where)  # an unknown component is refused before its signature is read
-    learns = bool(components.context_names("evaluation", component.use))
+    arguments("evaluation", component, where)  # an unknown component is refused before its signature is read
+    learns = bool(context_names("evaluation", component.use))
     if learns and judged.pairs is None:
         raise RecipeError(f"{where}: {component.use} learns from scored pairs, and these members predict classes")
 

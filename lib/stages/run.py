@@ -102,7 +102,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
-    tag_terms = [term for name, term in mix.terms.items() if name.split("_")[0] == "tags"]  # tags, or tags_text, ...
+    tag_terms = [term for _, term in mix.active() if term.judged == "tags"]
     without_labels = mix if spec.evaluation.select == "loss" else None
     postprocess = build.build_postprocess(job, problem.class_counts)
     judge = Judge(problem, assembler, accelerator, tree, tag_terms, postprocess, without_labels)

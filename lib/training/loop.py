@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-import lib.training
-from lib.recipes import components
-from lib.recipes.specs import Component, StageSpec
+from lib.recipes.bind import bind
+from lib.recipes.specs import StageSpec
 from lib.runs.history import History
 from lib.training.averaging import Averaging, WeightEma, WeightSwa
 from lib.training.checkpoint import Checkpointer
@@ -54,7 +53,7 @@ def loop_from(
         schedule=schedule_from(spec, sizes),
         max_grad_norm=spec.max_grad_norm,
         averaging=averaging_from(spec, loader.steps_per_epoch),
-        adversarial=None if spec.adversarial is None else _bound(spec.adversarial, "adversarial", sizes),
+        adversarial=None if spec.adversarial is None else bind("training", spec.adversarial, sizes, "adversarial"),
         checkpoint=Checkpointer(state, writes=accelerator.is_main_process),
         log=history.append,
         truncate=history.truncate,
@@ -71,7 +70,7 @@ def loop_from(
 
 def schedule_from(spec: StageSpec, sizes: dict[str, int]) -> Schedule:
     """The stage's schedule, with SWA's constant tail if it asks for one."""
-    schedule = _bound(spec.schedule, "schedule", sizes)
+    schedule = bind("training", spec.schedule, sizes, "schedule")
     if spec.swa is None or spec.swa.lr_factor is None:
         return schedule
     return ConstantTail(schedule, total_steps=sizes["total_steps"], start=spec.swa.start, factor=spec.swa.lr_factor)
@@ -84,9 +83,3 @@ def averaging_from(spec: StageSpec, steps_per_epoch: int) -> Averaging | None:
     if spec.swa is None:
         return None
     return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)
-
-
-def _bound(component: Component, where: str, sizes: dict[str, int]) -> Any:
-    arguments = components.arguments("training", component, where)
-    wanted = components.context_names("training", component.use)
-    return getattr(lib.training, component.use)(**arguments, **{name: sizes[name] for name in wanted})

@@ -1,7 +1,7 @@
 """What all specs share: unknown keys and wrong types are errors, values never change.
 
 Components (``{use: Class, ...}``) keep their arguments as they are here; their own signatures check them when they are
-bound (``lib.recipes.components``), so no argument is declared twice.
+bound (``lib.recipes.bind``), so no argument is declared twice.
 """
 
 from __future__ import annotations

@@ -135,11 +135,6 @@ class Recipe(Spec):
                     raise ValueError(
                         f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"
                     )
-            needs_teacher = [o.use for o in stage.objectives.values() if o.use.startswith("Soft") and o.weight > 0]
-            if needs_teacher and stage.teacher is None:
-                raise ValueError(
-                    f"stages.{name}.objectives: {needs_teacher[0]} learns from a teacher; name one with `teacher: <stage>`"
-                )
             seen.add(name)
         return self
 
