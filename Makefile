@@ -74,6 +74,7 @@ bench: $(READY) ## speed, as ratios against a naive mode
 CODE := lib lab tests benchmarks
 check: $(READY) ## style, types, floors, notebooks, params
 	$(PY) -m ruff check $(CODE) notebooks
+	$(PY) -m ruff format --check $(CODE) notebooks
 	$(BIN)/snakefmt --check Snakefile
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
@@ -111,4 +112,4 @@ $(CONDA_PREFIX)/.vidlab: requirements.lock pyproject.toml
 	@touch $@
 lock: $(READY) ## resolve pyproject.toml again; UPGRADE=1 takes newer versions
 	$(PY) -m uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock
+		--no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock
