@@ -94,7 +94,7 @@ def answer(plan: Plan, name: str) -> Answer:
         KeyError: the plan has no such ablation (unknown, or none of its recipes is among the systems).
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
-    spec, jobs = plan.asked(name), plan.ablation_jobs(name)
+    spec, jobs = plan.question(name), plan.ablation_jobs(name)
     frames = {key: gather.rows(group).assign(arm=key[1], pair=range(len(group))) for key, group in jobs.items()}
     rows = []
     for recipe in dict.fromkeys(key[0] for key in jobs):

@@ -83,7 +83,7 @@ class Plan:
         asked = load(Ablation, name)
         return asked if set(asked.recipes) & set(self.systems) else None
 
-    def asked(self, name: str) -> Ablation:
+    def question(self, name: str) -> Ablation:
         """A question, of the report or not.
 
         Raises:
@@ -121,7 +121,7 @@ class Plan:
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""
-        ablation = self.asked(name)
+        ablation = self.question(name)
         return {
             (recipe, arm): [
                 self.job(

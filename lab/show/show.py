@@ -214,7 +214,7 @@ def arms(plan: Plan, ablation: str) -> Table:
     Raises:
         KeyError: the plan has no such ablation.
     """
-    return pages_questions.arms(plan.asked(ablation))
+    return pages_questions.arms(plan.question(ablation))
 
 
 def question(answer: Answer) -> Table:

@@ -152,6 +152,11 @@ class Table:
         return bundle | ({NUMBERS: {"name": self.name, "csv": csv(self.frame)}} if self.name else {})
 
 
+def filled(frame: pd.DataFrame, columns: dict[str, Column]) -> tuple[Column, ...]:
+    """The columns (by the field they need) of whose field the frame knows anything."""
+    return tuple(column for name, column in columns.items() if name in frame and frame[name].notna().any())
+
+
 def csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 

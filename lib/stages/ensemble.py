@@ -128,11 +128,8 @@ def combine(
     metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
     judged, values = read_members(members)
     result = judge(spec, judged, list(members), values, f"{where}: ")
-    result.metrics |= {
-        "ensemble": name,
-        "oracle": metrics[0]["oracle"],
-        "members": [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs],
-    }
+    members_of = [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs]
+    result.metrics.update(ensemble=name, oracle=metrics[0]["oracle"], members=members_of)
     if judged.pairs is not None:
         test = rows_of_test(Store.open(jobs[0].corpus.store), jobs[0].stage_spec.data.parts)
         result.arrays["test"] = np.isin(judged.rows, test)

@@ -40,11 +40,11 @@ def test_a_question_outside_the_report_can_be_asked_too():
     plan = Plan("smoke", "", ("wechat_baseline",), (0,), more=("swa",))
     assert "swa" not in load(ReportSpec, "report").ablations
     assert any(task.name == "swa" and task.rule == "ablation" for task in tasks_of(plan))
-    assert Plan.load("smoke").asked("swa").question == load(Ablation, "swa").question
+    assert Plan.load("smoke").question("swa").question == load(Ablation, "swa").question
     with pytest.raises(KeyError, match="no ablation 'soup' in this plan"):
-        plan.asked("soup")  # about none of its systems
+        plan.question("soup")  # about none of its systems
     with pytest.raises(KeyError, match="no ablation 'nothing'"):
-        plan.asked("nothing")
+        plan.question("nothing")
 
 
 def test_questions_of_ones_own_take_the_place_of_those_of_the_report():

@@ -1,0 +1,373 @@
+"""One question: what its arms switch, what came out, and what may be said of that by rule.
+
+Functions that are given a part (rows of :mod:`lab.show.comparisons`) read no run.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lab.show import formats as f
+from lab.show import runs, style
+from lab.show.comparisons import arms as arms_of
+from lab.show.comparisons import compared, digest_of
+from lab.show.picture import Picture
+from lab.show.plan import Plan
+from lab.show.table import Column, Table, filled, link
+from lib.evaluation.compare import HELPS, HURTS
+from lib.recipes.load import load
+from lib.recipes.specs import Ablation
+
+PAIRED = "95 % t-interval of the mean paired difference over seeds"
+DETECTABLE = "true effect that these seeds would have shown four times out of five"
+CLAIMED = "by its authors, on other data"
+UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"
+SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "difference", "low", "high", "verdict",
+         "detectable", "claimed", "claimed_source", "scores", "seconds")  # fmt: skip
+MARKERS = {HELPS: ">", HURTS: "<"}  # any other verdict is a circle
+
+
+# ---- before anything is compared
+
+
+def title(name: str) -> str:
+    """What a page or a section about a question is called.
+
+    >>> title("ema")
+    'EMA: Does averaging the weights raise the validation score?'
+    """
+    return f"{f.trick(name)}: {load(Ablation, name).question}"
+
+
+def about(name: str) -> Markdown:
+    """What is asked, and what was claimed."""
+    spec = load(Ablation, name)
+    claims = [
+        f"- Claimed: {f.difference(c.value)} {f.metric(c.metric)}, {c.source}" + (f" ({c.note})" if c.note else "")
+        for c in spec.claimed
+    ]
+    return Markdown("\n\n".join([spec.about.strip(), "\n".join(claims) or "No source gives a number for this."]))
+
+
+def arms(name: str) -> Table:
+    """What each arm switches in the recipe, the reference first."""
+    spec = load(Ablation, name)
+
+    def switched(arm: str) -> str:
+        changes = [f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items()]
+        return "\n".join(changes) or "nothing, the recipe as it is"
+
+    order = sorted(spec.arms, key=lambda arm: arm != spec.reference)
+    frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})
+    columns = (
+        Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")),
+        Column("what is switched in the recipe", "changes", "code"),
+    )
+    return Table(
+        frame,
+        columns,
+        "But for what is switched, arms share corpus, split, steps, seeds and random draws.",
+        emphasis=lambda r: "reference" if r["arm"] == spec.reference else "",
+    )
+
+
+def sizes(plan: Plan, name: str) -> Table:
+    """Sizes, cost and seeds of the runs behind a question; arms that differ in them have rows of their own.
+
+    Raises:
+        MissingRun: a run is absent or stale; names it and its ``make`` line.
+    """
+    jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
+    found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in plan.ablation_jobs(name).items() for _ in group])
+    same = ["recipe", "stage", "corpus", "train_items", "steps", "validation_items"]
+    groups = found.groupby(same, sort=False, dropna=False)
+    frame = groups.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
+    shared = {
+        f"{job.recipe} {parent.stage}"
+        for job in jobs
+        for parent in job.parents.values()
+        if parent.stage_spec.seed is not None
+    }
+    notes = [f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}."]
+    notes += ["Arms with other luck have other seeds."] if plan.question(name).other_seeds else []
+    if shared:
+        told = ", ".join(sorted(shared))
+        notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
+    columns = (
+        Column("system", lambda r: f"{r['recipe']}\n{r['stage']}"),
+        Column("arms", "arms"),
+        Column("corpus", "corpus"),
+        Column("training items", lambda r: f.count(r["train_items"]), "number"),
+        Column("steps", lambda r: f.count(r["steps"]), "number"),
+        Column("validation items", lambda r: f.count(r["validation_items"]), "number"),
+        Column("a run", lambda r: f.seconds(r["seconds"]), "number", "training of this stage, mean"),
+    )
+    return Table(frame, columns, notes=tuple(notes))
+
+
+# ---- what came out
+
+
+def with_scores(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of arms with ``is_reference`` and ``scores``: those of the runs, in their order, with blanks between."""
+    key = ["ablation", "recipe", "arm"]
+    each = frame[frame["seed"].notna()].groupby(key, sort=False)["score"].agg(lambda run: " ".join(map(str, run)))
+    rows = arms_of(frame).merge(each.rename("scores"), left_on=key, right_index=True, validate="one_to_one")
+    return rows.assign(is_reference=rows["reference"] == "")
+
+
+def table(part: pd.DataFrame) -> Table:
+    """One question: of each system the reference first, then each arm with its paired difference."""
+    rows = with_scores(part)
+    metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
+    columns = {
+        "recipe": Column("system", "recipe"),
+        "arm": Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
+        "score": Column(metric, lambda r: f.score(r["score"], 4), "number", "mean over seeds"),
+        "sd": Column("sd", lambda r: f.score(r["sd"], 4), "number", "standard deviation over seeds"),
+        "unseen": Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
+        "difference": Column(
+            "difference", lambda r: f.difference(r["difference"]), "number", f"arm minus {_to(part)}, run by run"
+        ),
+        "low": Column("95 % interval", interval, "number", PAIRED),
+        "verdict": Column("verdict", lambda r: r["verdict"] or None, "verdict"),
+        "claimed": Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
+        "detectable": Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
+        "seconds": Column("training", lambda r: f.seconds(r["seconds"]), "number", "of this stage, mean over seeds"),
+    }
+    if rows["recipe"].nunique() == 1:
+        del columns["recipe"]
+    return Table(
+        rows[list(SHOWN)],
+        filled(rows, columns),
+        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {PAIRED}. Could be seen: {DETECTABLE}.",
+        (f"**unseen videos**: {UNSEEN}.",) if rows["unseen"].notna().any() else (),
+        emphasis=lambda r: "reference" if r["is_reference"] else "",
+        name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
+    )
+
+
+def verdicts(frame: pd.DataFrame, name: str) -> Table:
+    """One line per comparison: what a report found.
+
+    Args:
+        frame: any rows of the table of comparisons.
+        name: of the CSV.
+    """
+    rows = with_scores(frame)[lambda rows: ~rows["is_reference"]].reset_index(drop=True)
+    columns = (
+        Column(
+            "question", lambda r: f"{link(r['question'], 'question', r['ablation'])}\n`{r['arm']}` on {r['recipe']}"
+        ),
+        Column("verdict", "verdict", "verdict"),
+        Column("difference", lambda r: f.difference(r["difference"]), "number", "in the metric of the track"),
+        Column("95 % interval", interval, "number", PAIRED),
+        Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
+        Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
+    )
+    few, many = int(rows["n"].min()), int(rows["n"].max())
+    seeds = f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
+    caption = f"Arm minus reference, {seeds}. Interval: {PAIRED}. Could be seen: {DETECTABLE}."
+    return Table(rows[[*SHOWN, "ablation", "question", "family"]], columns, caption, name=name)
+
+
+def interval(row: dict[str, Any]) -> str:
+    """The two ends of the interval of a difference."""
+    return f.interval(row["low"], row["high"], 4, signed=True)
+
+
+def forest(frame: pd.DataFrame, name: str) -> Picture:
+    """Paired differences to the reference arm with their intervals; several questions at once have names beside the arms.
+
+    Args:
+        frame: any rows of the table of comparisons.
+        name: of the picture and its CSV.
+    """
+    rows = compared(frame)
+    labels = rows["arm"] + (" · " + rows["recipe"] if rows["recipe"].nunique() > 1 else "")
+    if rows["ablation"].nunique() > 1:
+        labels = rows["ablation"].map(f.trick) + ": " + labels
+    return forest_picture(rows.assign(label=labels), name, _to(frame), PAIRED)
+
+
+def _to(frame: pd.DataFrame) -> str:
+    """What arms are compared with: a question may compare each with the arm before."""
+    several = compared(frame).groupby(["ablation", "recipe"])["reference"].nunique().max() > 1
+    return "the arm before" if several and frame["ablation"].nunique() == 1 else "the reference arm"
+
+
+def forest_picture(rows: pd.DataFrame, name: str, to: str, interval: str) -> Picture:
+    """Differences with intervals, one line each, one panel a metric; a diamond is what was claimed.
+
+    Args:
+        rows: ``label``, ``metric``, ``difference``, ``low``, ``high``, ``verdict``, and ``claimed`` or NaN.
+        to: what is subtracted, as the axis names it.
+        interval: what the intervals are, for the caption.
+    """
+    panels = list(rows.groupby("metric", sort=False))
+    counts = [len(panel) for _, panel in panels]
+    figure, axes = style.canvas(
+        height=0.6 + sum(0.5 + 0.33 * count for count in counts), rows=len(panels), squeeze=False, height_ratios=counts
+    )
+    for axis, (metric, panel) in zip(axes.flat, panels, strict=True):
+        _forest_panel(axis, panel.reset_index(drop=True), f"difference in {f.metric(str(metric))} to {to}")
+    handles = {
+        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower right", ncols=len(handles))
+    told = "; ".join(f"{r['label']}: {f.difference(r['difference'])}, {r['verdict']}" for r in rows.to_dict("records"))
+    diamond = " Diamond: what was claimed." if rows["claimed"].notna().any() else ""
+    return Picture(
+        figure,
+        rows[["label", "metric", "difference", "low", "high", "verdict", "claimed"]],
+        name,
+        f"Paired differences to {to} with intervals. {told}",
+        f"Line: {interval}.{diamond}",
+    )
+
+
+def _forest_panel(axis: Axes, rows: pd.DataFrame, xlabel: str) -> None:
+    for verdict in sorted(rows["verdict"].unique(), key=lambda word: (word not in MARKERS, word)):
+        chosen = rows[rows["verdict"] == verdict]
+        colour = style.VERDICT.get(verdict, style.MUTED)
+        axis.hlines(chosen.index, chosen["low"], chosen["high"], color=colour, linewidth=2.6, alpha=0.85)
+        marker = MARKERS.get(verdict, "o")
+        axis.plot(
+            chosen["difference"],
+            chosen.index,
+            marker,
+            color=colour,
+            markersize=7,
+            markeredgecolor="white",
+            label=verdict,
+        )
+    claimed = rows[rows["claimed"].notna()]
+    if len(claimed):
+        axis.plot(claimed["claimed"], claimed.index, "D", color=style.ORANGE, markeredgecolor="white", label="claimed")
+    axis.axvline(0, color=style.INK, linewidth=0.9)
+    axis.set_yticks(range(len(rows)), rows["label"])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
+    axis.margins(x=0.04)
+    axis.locator_params(axis="x", nbins=7)
+    axis.set_xlabel(xlabel)
+
+
+def curves(plan: Plan, part: pd.DataFrame) -> Picture:
+    """Validation scores over steps, one panel a system: seeds thin, their mean thick, the reference dashed.
+
+    Raises:
+        MissingRun: a run is absent; names it.
+    """
+    name, spec = part["ablation"].iloc[0], plan.question(part["ablation"].iloc[0])
+    metrics = arms_of(part).groupby("recipe")["metric"].first()
+    jobs = [(arm, job) for (_, arm), group in plan.ablation_jobs(name).items() for job in group]
+    frame = pd.concat([_curve(job, arm, metrics[job.recipe]) for arm, job in jobs], ignore_index=True)
+    held = sorted({job.recipe for _, job in jobs if job.stage_spec.data.hold is not None})
+    caption = (
+        "Thin lines are seeds, thick lines their mean, dashed is the reference; an arm that is scored once is a point."
+    )
+    if held:
+        caption += (
+            f" Curves of {f.listed(held)} are over the pairs of the fold that a checkpoint is chosen by, not over the "
+            "held-out pairs of the table."
+        )
+    alt = f"Validation scores over steps for the arms {', '.join(spec.arms)}"
+    return Picture(curves_figure(frame, spec.reference), frame, f"curves_{name}", alt, caption)
+
+
+def _curve(job, arm: str, metric: str) -> pd.DataFrame:
+    scores = job.folder.history.frame("scores").rename(columns={f"scores.{metric}": "score"})
+    about = {"recipe": job.recipe, "metric": metric, "arm": arm, "seed": job.seed}
+    return scores.reindex(columns=["step", "score"]).assign(**about)[[*about, "step", "score"]]
+
+
+def curves_figure(frame: pd.DataFrame, reference: str) -> Figure:
+    """One panel a system. ``frame``: ``recipe``, ``metric``, ``arm``, ``seed``, ``step``, ``score``."""
+    systems = list(frame.groupby("recipe", sort=False))
+    columns = min(3, len(systems))
+    figure, axes = style.canvas(
+        height=2.9 * -(-len(systems) // columns), rows=-(-len(systems) // columns), columns=columns, squeeze=False
+    )
+    for axis in axes.flat[len(systems) :]:
+        axis.set_axis_off()
+    for axis, (system, runs_of) in zip(axes.flat, systems, strict=False):
+        others = [arm for arm in runs_of["arm"].unique() if arm != reference]
+        palette = {reference: style.MUTED, **style.colours(others)}
+        for arm in [reference, *others]:
+            _arm_curves(axis, runs_of[runs_of["arm"] == arm], palette[arm], "--" if arm == reference else "-")
+        axis.set(xlabel="step", ylabel=f.metric(runs_of["metric"].iloc[0]), title=system if len(systems) > 1 else "")
+        axis.locator_params(nbins=6 if columns < 3 else 4)
+        axis.legend(loc="best")
+    return figure
+
+
+def _arm_curves(axis: Axes, arm: pd.DataFrame, colour: str, line: str) -> None:
+    """A curve of one point gets a marker, which no line would show."""
+    for _, seed in arm.groupby("seed"):
+        mark = "." if len(seed) == 1 else ""
+        axis.plot(seed["step"], seed["score"], color=colour, alpha=0.35, linewidth=0.9, marker=mark)
+    mean, name = arm.groupby("step")["score"].mean(), arm["arm"].iloc[0]
+    mark = "o" if len(mean) == 1 else ""
+    axis.plot(mean.index, mean, color=colour, linewidth=2.2, label=name, linestyle=line, marker=mark)
+
+
+# ---- what may be said
+
+
+def seen(verdict: str) -> bool:
+    """Whether a verdict tells of an effect."""
+    return verdict in (HELPS, HURTS)
+
+
+def short(row: dict[str, Any]) -> str:
+    """+0.0120 (95 % interval +0.0060 to +0.0180), in units of the metric; without the interval where there is none."""
+    between = interval(row)
+    return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
+
+
+def reading(part: pd.DataFrame) -> Markdown:
+    """A sentence per comparison, by rule from the interval alone, then the claim against it."""
+    return Markdown("\n".join(f"- {_sentence(row)}" for row in compared(part).to_dict("records")))
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    text = (
+        f"On {row['recipe']}, `{row['arm']}` against `{row['reference']}`: **{row['verdict']}**. "
+        f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
+    )
+    if not seen(row["verdict"]) and pd.notna(row["detectable"]):
+        worth = f.score(row["detectable"], 4)
+        text += f" These seeds would have shown a true effect of {worth} four times out of five."
+    if row["difference"] == row["low"] == row["high"] == 0:
+        text += " Every score is the same in both arms: what is switched never came into play here."
+    return text + _claim(row)
+
+
+def _claim(row: dict[str, Any]) -> str:
+    if pd.isna(row["claimed"]):
+        return ""
+    text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
+    if pd.isna(row["low"]):
+        return text + "."
+    place = "above" if row["claimed"] > row["high"] else "below" if row["claimed"] < row["low"] else "inside"
+    return f"{text}, which lies {place} our interval."
+
+
+def discussion(part: pd.DataFrame) -> Markdown:
+    """What the question's file says of the numbers, with a warning if they have changed since."""
+    spec = load(Ablation, part["ablation"].iloc[0])
+    if not spec.discussion:
+        return Markdown("")
+    now = digest_of(part)
+    warning = (
+        f"> This was written for other numbers than those above (`{spec.discussion_digest}`, now `{now}`): "
+        "read it with care.\n\n"
+    )
+    return Markdown((warning if spec.discussion_digest != now else "") + spec.discussion.strip())
