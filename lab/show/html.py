@@ -76,7 +76,7 @@ def environment() -> Environment:
 @cache
 def stylesheet() -> str:
     """The rules that every page shares, without comments and indentation."""
-    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / "page.css").read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"/\*.*?\*/", "", (TEMPLATES / "style.css").read_text(encoding="utf-8"), flags=re.S)
     return "".join(f"{line.strip()}\n" for line in text.splitlines() if line.strip())
 
 
