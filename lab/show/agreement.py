@@ -7,14 +7,13 @@ processors differ in last bits, which training then carries on. Times and memory
 from __future__ import annotations
 
 import argparse
-import platform
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
+from lib.runs.machine import processor
 from lib.runs.paths import shown
 
 MEASURED = (
@@ -26,14 +25,6 @@ MEASURED = (
 RECORDS = ("runs.csv", "provenance.csv")  # tables of digests, commits and times
 ELSEWHERE = 1e-3  # largest difference of a score between processors
 COLUMNS = ["table", "row", "column", "made", "committed"]
-
-
-def processor() -> str:
-    """The processor as the operating system calls it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and (found := re.search(r"model name\s*: (.+)", cpuinfo.read_text(encoding="utf-8"))):
-        return found[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def tolerance(committed: Path) -> float:

@@ -7,12 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from lab.show import formats as f
 from lab.show.plan import Plan
+from lab.show.table import Column, Table
+from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.files import read_json
 from lib.runs.kinds import CONTEST_METRICS, KINDS
+from lib.runs.machine import processor
 from lib.runs.paths import shown
 
 
@@ -148,8 +152,31 @@ def _mean(values: pd.Series) -> float | None:
 def mixed(frame: pd.DataFrame) -> str:
     """A sentence if the runs of a table come from several commits, devices or versions of torch, else nothing."""
     what = [
-        f"{name} {', '.join(sorted(map(str, frame[column].unique())))}"
+        f"{name} {_each(frame[column])}"
         for column, name in (("commit", "commits"), ("device", "devices"), ("torch", "versions of torch"))
         if frame[column].nunique() > 1
     ]
     return f"The runs of this page do not all come from the same state of things: {'; '.join(what)}." if what else ""
+
+
+def provenance(plan: Plan, frame: pd.DataFrame) -> Table:
+    """What the runs of a report were made with. Args: frame: of :func:`rows`."""
+    facts = {
+        "runs": f.count(len(frame)),
+        "training time in all": f.seconds(frame["seconds"].sum()),
+        "largest peak memory": f"{f.count(frame['peak_rss_mb'].max())} MB",
+        "commits": _each(frame["commit"]),
+        "uncommitted changes": "yes" if frame["dirty"].any() else "no",
+        "devices": _each(frame["device"]),
+        "processor": processor(),
+        "platforms": _each(frame["platform"]),
+        "python": _each(frame["python"]),
+        "torch": _each(frame["torch"]),
+        **{f"fingerprint of {ref.label}": Store.open(ref.store).fingerprint for ref in plan.corpora},
+    }
+    table = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
+    return Table(table, (Column("", "what"), Column("", "value")), name="provenance")
+
+
+def _each(values: pd.Series) -> str:
+    return ", ".join(sorted(map(str, values.unique())))

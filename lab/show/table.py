@@ -57,7 +57,7 @@ class Table:
     """
     Args:
         frame: one row a row of the table; all its columns go into the CSV.
-        columns: what is shown of it, from left to right.
+        columns: what is shown of it, from left to right; with none there is only the CSV.
         caption: text below the table; inline Markdown.
         notes: further lines below the caption; inline Markdown.
         emphasis: row -> CSS class: "reference" for reference rows, else "".
@@ -96,7 +96,7 @@ class Table:
         head = [column.title for column in self.columns]
         rule = ["---:" if column.kind == "number" else "---" for column in self.columns]
         body = [[self._markdown_cell(column, row) for column in self.columns] for row in self._rows()]
-        lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body)]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body) if cells]
         lines += [f"\n{self.caption}"] if self.caption else []
         lines += [f"\n<small>{note}</small>" for note in self.notes]
         return "\n".join(lines)
@@ -125,8 +125,8 @@ class Table:
         notes = "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
         titled = any(column.title for column in self.columns)
         thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
-        table = f"<table>{thead}<tbody>{body}</tbody></table>"
-        return f'<figure class="{kind}">{scroll_box(table)}{caption}{notes}</figure>'
+        table = scroll_box(f"<table>{thead}<tbody>{body}</tbody></table>") if self.columns else ""
+        return f'<figure class="{kind}">{table}{caption}{notes}</figure>'
 
     def _html_cell(self, column: Column, row: Row) -> str:
         text = column.text(row)

@@ -32,6 +32,12 @@ def test_a_table_without_a_name_has_no_csv():
     assert NUMBERS not in Table.plain(FRAME)._repr_mimebundle_()
 
 
+def test_a_table_without_columns_is_its_caption_and_its_csv():
+    bundle = Table(FRAME, (), "All runs", name="runs")._repr_mimebundle_()
+    assert bundle["text/html"] == '<figure class="table facts"><figcaption>All runs</figcaption></figure>'
+    assert bundle["text/markdown"].strip() == "All runs" and bundle[NUMBERS]["csv"].count("\n") == 3
+
+
 def test_a_picture_gives_its_image_and_every_number():
     bundle = picture()._repr_mimebundle_()
     about = {"name": "scores", "alt": "Two scores", "caption": "Both arms", "photo": False}
