@@ -146,7 +146,9 @@ def _import(options: argparse.Namespace) -> None:
         options.src, options.out, options.format, quarantine=options.quarantine, overwrite=options.overwrite, **limits
     )
     counts = store.manifest["counts"]
-    print(f"store: {shown(store.path)}: {len(store):,} videos, {counts['frames']:,} frames, {counts['pairs']:,} pairs")
+    what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
+    kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)
+    print(f"store: {shown(store.path)}: {kept}")
     if counts["rejected"]:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
 
@@ -174,7 +176,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from lib.evaluation.submission import score_file
+    from lab.corpora.score import score_file
 
     for name, value in score_file(options.submission, options.labels).items():
         print(f"{name}: {value:.6f}" if isinstance(value, float) else f"{name}: {value}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BeforeValidator, Field
 from tqdm.auto import tqdm
 
 from lab.corpora.pair_files import read_pairs
+from lab.corpora.reading import listed, text_lines
+from lab.corpora.records import TAGS, Record, Tag, checked
 from lab.corpora.tfrecords import read_records
 from lab.corpora.writer import StoreWriter
 from lib.data.checks import Wrong
@@ -17,7 +21,53 @@ from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import Video
 
 FRAME_DIM = 1536
-REMEDY = "every record needs it; write the record again"
+NAMES = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")  # the second part as TensorFlow numbers the shards of a file
+CATEGORY = "unknown category: a record has one, of five digits 1LLSS"
+
+
+def _text(values: list) -> str:
+    """The text of a key; empty where the key has no value."""
+    value = values[0] if values else b""
+    if not isinstance(value, bytes):
+        raise Wrong("", value, "must be UTF-8 text; write the record again")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        around = value[max(0, error.start - 12) : error.end + 12]
+        raise Wrong("", around, "not valid UTF-8 text; convert the file to UTF-8") from None
+
+
+def _frames(raw: list) -> np.ndarray:
+    """float16 [n, width]; trailing zeros of a frame belong to it."""
+    if any(not isinstance(frame, bytes) for frame in raw):
+        raise Wrong("", raw[0], "frames are byte strings of float16 numbers; write the record again")
+    sizes = {len(frame) for frame in raw}
+    if len(sizes) > 1 or any(size % 2 for size in sizes):
+        remedy = "all frames are float16 vectors of one width; write the record again"
+        raise Wrong("", f"frames of {sorted(sizes)} bytes", remedy)
+    return np.frombuffer(b"".join(raw), dtype="<f2").reshape(len(raw), -1) if raw else np.zeros((0, 1), "<f2")
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class UnlabelledRecord(Record):
+    """A video without labels."""
+
+    id: Annotated[Text, Field(pattern="^[0-9]+$", description="an id is a decimal number as text")]
+    title: Text
+    asr_text: Text = ""  # which only one system reads
+    frame_feature: Annotated[Any, BeforeValidator(_frames)]
+    tag_id: list[Tag] | None = Field(None, description=TAGS)
+    category_id: list[Annotated[int, Field(ge=10_000, le=99_999)]] | None = Field(
+        None, min_length=1, max_length=1, description=CATEGORY
+    )
+
+
+class LabelledRecord(UnlabelledRecord):
+    """A video whose tags are known; its category may be missing."""
+
+    tag_id: list[Tag] = Field(description=TAGS)
 
 
 def recognise(folder: Path) -> bool:
@@ -41,116 +91,59 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     vocabulary = _tag_list(folder / "tag_list.txt", rejects)
     with tqdm(desc="import videos", unit="video", mininterval=0.5) as bar:
         for file in _files(folder):
-            for record, read_one in _records(file, rejects):
+            for record, example in _records(file, rejects):
                 try:
-                    writer.add(read_one(), file, record, frames_field="frame_feature")
-                except Wrong as wrong:
-                    rejects.add(wrong.at(file, record))
+                    writer.add(_video(example, file, record), file, record, frames_field="frame_feature")
                 except BadRecord as error:
                     rejects.add(error)
                 bar.update()
-    for file in sorted(folder.glob("*/label.tsv")):
-        read_pairs(file, writer, rejects)
+    for part in listed(folder):
+        if (part / "label.tsv").exists():
+            read_pairs(part / "label.tsv", writer, rejects)
     return {"tags": vocabulary, "categories": sorted(writer.categories)}
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*/*.tfrecord*") if file.suffix in (".tfrecord", ".tfrecords"))
+    return [file for part in listed(folder) for file in listed(part) if NAMES.search(file.name)]
 
 
-def _records(file: Path, rejects: Rejects) -> Iterator[tuple[str, Any]]:
-    """Record names, each with a function that makes its Video; a file whose framing breaks ends there."""
-    part = file.parent.name
+def _records(file: Path, rejects: Rejects) -> Iterator[tuple[str, dict[str, list]]]:
+    """Records by name; a file whose framing breaks ends there."""
     try:
         for number, example in read_records(file):
             if isinstance(example, BadRecord):
                 rejects.add(example)
                 continue
-            yield _name(number, example), lambda example=example: _video(example, part)
+            known = (example.get("id") or [b""])[0]
+            name = known.decode("utf-8", "replace") if isinstance(known, bytes) else ""
+            yield f"record {number} (video {name})" if name else f"record {number}", example
     except BadRecord as error:
         rejects.add(error)
 
 
-def _name(number: int, example: dict[str, list]) -> str:
-    known = example.get("id") or [b""]
-    name = known[0].decode("utf-8", "replace") if isinstance(known[0], bytes) else ""
-    return f"record {number} (video {name})" if name else f"record {number}"
-
-
-def _video(example: dict[str, list], part: str) -> Video:
-    labelled = not part.startswith("test")
-    for key in ("id", "title", "frame_feature", *(("tag_id",) if labelled else ())):
-        if key not in example:
-            raise Wrong(key, "missing", REMEDY)
-    name = _text(example, "id")
-    if not (name.isascii() and name.isdigit()):
-        raise Wrong("id", name, "an id is a decimal number as text")
-    tags = tuple(_integers(example, "tag_id")) if "tag_id" in example else None
-    category = None
-    if "category_id" in example:
-        numbers = _integers(example, "category_id")
-        if len(numbers) != 1 or len(str(numbers[0])) != 5:
-            raise Wrong("category_id", numbers, "unknown category: a record has one, of five digits 1LLSS")
-        category = str(numbers[0])
+def _video(example: dict[str, list], file: Path, record: str) -> Video:
+    part = file.parent.name
+    found = checked(UnlabelledRecord if part.startswith("test") else LabelledRecord, example, file, record)
     return Video(
-        id=name,
-        title=_text(example, "title"),
-        asr=_text(example, "asr_text"),
-        tags=tags,
-        category=category,
+        id=found.id,
+        title=found.title,
+        asr=found.asr_text,
+        tags=None if found.tag_id is None else tuple(found.tag_id),
+        category=None if found.category_id is None else str(found.category_id[0]),
         part=part,
-        frames=_frames(example["frame_feature"]),
+        frames=found.frame_feature,
     )
-
-
-def _frames(raw: list) -> np.ndarray:
-    """float16 [n, width]; trailing zeros of a frame belong to it."""
-    if any(not isinstance(frame, bytes) for frame in raw):
-        raise Wrong("frame_feature", raw[0], "frames are byte strings of float16 numbers; write the record again")
-    sizes = {len(frame) for frame in raw}
-    if len(sizes) > 1 or any(size % 2 for size in sizes):
-        raise Wrong(
-            "frame_feature",
-            f"frames of {sorted(sizes)} bytes",
-            "all frames are float16 vectors of one width; write the record again",
-        )
-    return np.frombuffer(b"".join(raw), dtype="<f2").reshape(len(raw), -1) if raw else np.zeros((0, 1), "<f2")
-
-
-def _text(example: dict[str, list], key: str) -> str:
-    """The text of a key; empty where the key has no value (asr_text, which only one system reads, may even be absent)."""
-    value = (example.get(key) or [b""])[0]
-    if not isinstance(value, bytes):
-        raise Wrong(key, value, "must be UTF-8 text; write the record again")
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Wrong(
-            key, value[max(0, error.start - 12) : error.end + 12], "not valid UTF-8 text; convert the file to UTF-8"
-        ) from None
-
-
-def _integers(example: dict[str, list], key: str) -> list[int]:
-    for number in example[key]:
-        if not isinstance(number, int) or number < 0:
-            raise Wrong(key, number, "unknown: tags and categories are non-negative integers")
-    return example[key]
 
 
 def _tag_list(file: Path, rejects: Rejects) -> list[int]:
     if not file.exists():
-        raise BadRecord(
-            file, "file", "tag_list.txt", "missing", "the list of tags belongs beside the parts; one tag id a line"
-        )
+        remedy = "the list of tags belongs beside the parts; one tag id a line"
+        raise BadRecord(file, "file", "tag_list.txt", "missing", remedy)
     tags: set[int] = set()
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip().isdigit():
-                tags.add(int(line))
-            elif line.strip():
-                rejects.add(
-                    BadRecord(
-                        file, f"line {number}", "tag", line.strip(), "unknown tag: a tag is a non-negative integer"
-                    )
-                )
+    for number, line in text_lines(file):
+        if line.strip().isdecimal():
+            tags.add(int(line))
+        else:
+            remedy = "unknown tag: a tag is a non-negative integer"
+            rejects.add(BadRecord(file, f"line {number}", "tag", line.strip(), remedy))
     return sorted(tags)

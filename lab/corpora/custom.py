@@ -24,24 +24,66 @@ import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import pyarrow.parquet as pq
+from pydantic import BeforeValidator, ConfigDict, Field
 from tqdm.auto import tqdm
 
 from lab.corpora import pixels
-from lab.corpora.pair_files import read_pairs
-from lab.corpora.wechat2022 import read_ocr
+from lab.corpora.pair_files import Pair, read_pairs
+from lab.corpora.reading import objects, parquet, read_json
+from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
 from lab.corpora.writer import StoreWriter
-from lib.data import checks
 from lib.data.checks import Wrong
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import Video
 
 FRAME_DIM = None  # of the first video
-KEYS = ("id", "title", "asr", "ocr", "tags", "category", "part", "frames", "pairs")
 PEEK = 1000  # records looked at to tell whether the manifest itself has pairs
+CATEGORY = 'unknown category: it is text, such as "0105" or "animals/cat"'
+FRAMES = "give the path of an .npy, an image folder or a video file, relative to the manifest"
+VOCABULARY = "must be an object with the lists tags (integers) and categories (text)"
+
+
+def _lines(value: object) -> object:
+    """Text on screen given as one text is a single line without a time."""
+    return ([{"text": value}] if value else []) if isinstance(value, str) else value
+
+
+class ManifestRecord(Record):
+    """A line or row of the manifest."""
+
+    model_config = ConfigDict(extra="forbid")
+    missing = FRAMES
+    id: Id
+    title: Text = ""
+    asr: Text = ""
+    ocr: Annotated[Ocr, BeforeValidator(_lines)] = []
+    tags: list[Tag] | None = Field(None, description=TAGS)
+    category: Text | None = Field(None, min_length=1, description=CATEGORY)
+    part: Text | None = None
+    frames: Text = Field(min_length=1, description=FRAMES)
+    pairs: Any = None
+
+
+class Vocabulary(Record):
+    """The tags and categories that are allowed; those that occur where a list is missing."""
+
+    model_config = ConfigDict(extra="forbid")
+    tags: list[Tag] | None = Field(None, description=VOCABULARY)
+    categories: list[Text] | None = Field(None, description=VOCABULARY)
+
+    def check(self, record: ManifestRecord) -> None:
+        """Raises Wrong: a tag or category that is not declared."""
+        remedy = "vocabulary.json does not list it"
+        for tag in record.tags or () if self.tags is not None else ():
+            if tag not in self.tags:
+                raise Wrong("tags", tag, f"unknown tag: {remedy}")
+        if None not in (self.categories, record.category) and record.category not in self.categories:
+            close = difflib.get_close_matches(record.category, self.categories, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise Wrong("category", record.category, f"unknown category: {remedy}{hint}")
 
 
 def recognise(folder: Path) -> bool:
@@ -54,7 +96,7 @@ def track(folder: Path) -> str:
     if file is None or _pair_files(file):
         return "pairs" if file else "classes"
     if file.suffix == ".parquet":
-        return "pairs" if "pairs" in _parquet(file).schema_arrow.names else "classes"
+        return "pairs" if "pairs" in parquet(file).schema_arrow.names else "classes"
     with file.open("rb") as lines:
         return "pairs" if any(b'"pairs"' in line for line in islice(lines, PEEK)) else "classes"
 
@@ -72,37 +114,41 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     if file is None:
         raise BadRecord(folder, "folder", "manifest", "missing", "put manifest.jsonl or manifest.parquet there")
     declared = _vocabulary(file.parent / "vocabulary.json")
-    allowed = {key: frozenset(values) for key, values in declared.items()}
-    default = "pairwise" if writer.track == "pairs" else "labeled"
     tags: set[int] = set()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as inner:  # pairs wait here until all videos are known
-        for record, item in tqdm(_records(file, rejects), desc="import videos", unit="video", mininterval=0.5):
+        for number, record, item in tqdm(objects(file, rejects), desc="import videos", unit="video", mininterval=0.5):
+            record = named(record, item)
             try:
+                found = checked(ManifestRecord, {"id": number} | _present(item), file, record)
                 try:
-                    if isinstance(item.get("id"), (str, int)):
-                        record = f"{record} (video {item['id']})"
-                    video = _video(item, file.parent, default, writer.max_frames, allowed)
+                    declared.check(found)
+                    video = _video(found, file.parent, writer)
                 except Wrong as wrong:
                     raise wrong.at(file, record) from None
                 writer.add(video, file, record)
                 tags.update(video.tags or ())
-                for pair in _inner_pairs(item.get("pairs"), file, record, rejects):
-                    inner.write(json.dumps([video.id, *pair, record]) + "\n")
+                for pair in _inner_pairs(found, file, f"{record}, pairs", rejects):
+                    inner.write(json.dumps([pair.id1, pair.id2, pair.score, f"{record}, pairs"]) + "\n")
             except BadRecord as error:
                 rejects.add(error)
         inner.seek(0)
         for line in inner:
             id1, id2, score, record = json.loads(line)
             try:
-                writer.add_pair(id1, id2, score, file, f"{record}, pairs")
+                writer.add_pair(id1, id2, score, file, record)
             except BadRecord as error:
                 rejects.add(error)
     for pairs in _pair_files(file):
         read_pairs(pairs, writer, rejects)
+    categories = writer.categories if declared.categories is None else declared.categories
     return {
-        "tags": declared.get("tags", sorted(tags)) or None,
-        "categories": declared.get("categories", sorted(writer.categories)) or None,
+        "tags": sorted(set(tags if declared.tags is None else declared.tags)) or None,
+        "categories": sorted(set(categories)) or None,
     }
+
+
+def _present(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None}
 
 
 def _manifest(folder: Path) -> Path | None:
@@ -112,128 +158,31 @@ def _manifest(folder: Path) -> Path | None:
 
 
 def _pair_files(manifest: Path) -> list[Path]:
-    return [
-        file
-        for suffix in (".tsv", ".jsonl", ".parquet")
-        if (file := manifest.parent / f"pairs{suffix}").exists() and file != manifest
-    ]
+    files = [manifest.parent / f"pairs{suffix}" for suffix in (".tsv", ".jsonl", ".parquet")]
+    return [file for file in files if file.exists() and file != manifest]
 
 
-def _vocabulary(file: Path) -> dict[str, list]:
-    if not file.exists():
-        return {}
-    try:
-        declared = json.loads(file.read_text(encoding="utf-8"))
-        unknown = set(declared) - {"tags", "categories"}
-        if unknown:
-            raise BadRecord(
-                file,
-                "file",
-                sorted(unknown)[0],
-                declared[sorted(unknown)[0]],
-                "unknown key; declare tags, categories or both",
-            )
-        return {
-            key: sorted({int(value) if key == "tags" else str(value) for value in values})
-            for key, values in declared.items()
-        }
-    except (ValueError, TypeError) as error:
-        if isinstance(error, BadRecord):
-            raise
-        raise BadRecord(
-            file,
-            "file",
-            "content",
-            str(error),
-            "must be an object with the lists tags (integers) and categories (text)",
-        ) from None
+def _vocabulary(file: Path) -> Vocabulary:
+    return checked(Vocabulary, read_json(file), file, "file") if file.exists() else Vocabulary()
 
 
-def _parquet(file: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, ValueError) as error:
-        raise BadRecord(file, "file", "content", str(error), "not a Parquet file; write it again") from None
-
-
-def _records(file: Path, rejects: Rejects) -> Iterator[tuple[str, dict]]:
-    if file.suffix == ".parquet":
-        number = 0
-        for batch in _parquet(file).iter_batches(1024):
-            for item in batch.to_pylist():
-                yield f"row {number}", {"id": number} | {key: value for key, value in item.items() if value is not None}
-                number += 1
-        return
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines):
-            record = f"line {number + 1}"
-            try:
-                item = json.loads(line.decode("utf-8", "surrogateescape"))
-                if isinstance(item, dict):
-                    yield record, {"id": number} | item
-                else:
-                    rejects.add(BadRecord(file, record, "record", item, "every line is one JSON object"))
-            except (json.JSONDecodeError, RecursionError) as error:
-                rejects.add(BadRecord(file, record, "JSON", line[:40], f"{error}; every line is one JSON object"))
-
-
-def _video(item: dict, folder: Path, default: str, most: int, allowed: dict[str, frozenset]) -> Video:
-    for key in item:
-        if key not in KEYS:
-            close = difflib.get_close_matches(key, KEYS, 1)
-            raise Wrong(
-                key,
-                item[key],
-                f"unknown key; did you mean {close[0]!r}?" if close else f"unknown key; a record has {', '.join(KEYS)}",
-            )
-    name = item["id"]
-    if isinstance(name, bool) or not isinstance(name, (str, int)):
-        raise Wrong("id", name, "an id is text or a whole number")
-    frames, images = _frames(item.get("frames"), folder, most)
-    ocr = item.get("ocr", ())
+def _video(record: ManifestRecord, folder: Path, writer: StoreWriter) -> Video:
+    frames, images = _frames(record.frames, folder, writer.max_frames)
     return Video(
-        id=str(name), title=checks.text(item.get("title", ""), "title"), asr=checks.text(item.get("asr", ""), "asr"),
-        ocr=read_ocr(([{"text": ocr}] if ocr else []) if isinstance(ocr, str) else ocr), tags=_tags(item.get("tags"), allowed.get("tags")),
-        category=_category(item.get("category"), allowed.get("categories")), part=checks.text(item.get("part", default), "part"), frames=frames, images=images,
-    )  # fmt: skip
+        id=record.id,
+        title=record.title,
+        asr=record.asr,
+        ocr=screen_texts(record.ocr),
+        tags=None if record.tags is None else tuple(record.tags),
+        category=record.category,
+        part=record.part if record.part is not None else "pairwise" if writer.track == "pairs" else "labeled",
+        frames=frames,
+        images=images,
+    )
 
 
-def _tags(tags: Any, allowed: frozenset | None) -> tuple[int, ...] | None:
-    if tags is None:
-        return None
-    if not isinstance(tags, (list, tuple)):
-        raise Wrong("tags", tags, "must be a list of non-negative integers")
-    for tag in tags:
-        if isinstance(tag, bool) or not isinstance(tag, int) or not 0 <= tag < 1 << 63:
-            raise Wrong("tags", tag, "unknown tag: a tag is a non-negative integer")
-        if allowed is not None and tag not in allowed:
-            raise Wrong("tags", tag, "unknown tag: vocabulary.json does not list it")
-    return tuple(tags)
-
-
-def _category(category: Any, allowed: frozenset | None) -> str | None:
-    if category is None:
-        return None
-    if not isinstance(category, str) or not category:
-        raise Wrong("category", category, 'unknown category: it is text, such as "0105" or "animals/cat"')
-    if allowed is not None and category not in allowed:
-        close = difflib.get_close_matches(category, allowed, 1)
-        raise Wrong(
-            "category",
-            category,
-            "unknown category: vocabulary.json does not list it" + (f"; did you mean {close[0]!r}?" if close else ""),
-        )
-    return checks.text(category, "category")
-
-
-def _frames(name: Any, folder: Path, most: int) -> tuple[np.ndarray | None, tuple[bytes, ...]]:
-    if not isinstance(name, str) or not name:
-        raise Wrong(
-            "frames",
-            "missing" if name is None else name,
-            "give the path of an .npy, an image folder or a video file, relative to the manifest",
-        )
-    path = folder / checks.text(name, "frames")
+def _frames(name: str, folder: Path, most: int) -> tuple[np.ndarray | None, tuple[bytes, ...]]:
+    path = folder / name
     if not path.exists():
         raise Wrong("frames", name, "no such file or folder beside the manifest")
     if path.suffix == ".npy":
@@ -248,11 +197,13 @@ def _frames(name: Any, folder: Path, most: int) -> tuple[np.ndarray | None, tupl
     raise Wrong("frames", name, f"must be .npy, a folder of images or a video ({', '.join(pixels.MOVIES)})")
 
 
-def _inner_pairs(pairs: Any, file: Path, record: str, rejects: Rejects) -> Iterator[tuple[str, float]]:
-    for pair in pairs if isinstance(pairs, (list, tuple)) else [] if pairs is None else [pairs]:
+def _inner_pairs(video: ManifestRecord, file: Path, record: str, rejects: Rejects) -> Iterator[Pair]:
+    for pair in video.pairs if isinstance(video.pairs, list) else [] if video.pairs is None else [video.pairs]:
         if isinstance(pair, dict) and set(pair) == {"id", "score"}:
-            pair = (pair["id"], pair["score"])
-        if isinstance(pair, (list, tuple)) and len(pair) == 2:
-            yield str(pair[0]), pair[1]
-        else:
-            rejects.add(BadRecord(file, record, "pairs", pair, "a pair is [id of the other video, score]"))
+            pair = [pair["id"], pair["score"]]
+        try:
+            if not isinstance(pair, list) or len(pair) != 2:
+                raise BadRecord(file, record, "pairs", pair, "a pair is [id of the other video, score]")
+            yield checked(Pair, {"id1": video.id, "id2": pair[0], "score": pair[1]}, file, record)
+        except BadRecord as error:
+            rejects.add(error)

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lab.corpora import aiac2021, custom, wechat2022
+from lab.corpora.reading import arrow_batches
 from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES
@@ -99,7 +100,7 @@ def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.
 
 def _pair_truth(file: Path, writer: StoreWriter) -> pd.DataFrame:
     keys, values = [], []
-    for batch in _batches(file):
+    for batch in arrow_batches(file):
         for id1, id2, value in zip(
             *(batch.column(name).to_pylist() for name in ("id1", "id2", "affinity")), strict=True
         ):
@@ -119,7 +120,7 @@ def _pair_truth(file: Path, writer: StoreWriter) -> pd.DataFrame:
 def _class_truth(file: Path, writer: StoreWriter, categories: list[str]) -> pd.DataFrame:
     index = {name: number for number, name in enumerate(categories)}
     true = np.full(writer.count, -1, np.int64)
-    for batch in _batches(file):
+    for batch in arrow_batches(file):
         for name, category in zip(
             batch.column("id").to_pylist(), batch.column("true_category").to_pylist(), strict=True
         ):
@@ -127,12 +128,3 @@ def _class_truth(file: Path, writer: StoreWriter, categories: list[str]) -> pd.D
             if row is not None:
                 true[row] = index[category]
     return pd.DataFrame({"true_category": true})
-
-
-def _batches(file: Path):
-    with pa.OSFile(str(file)) as source:
-        reader = pa.ipc.open_file(source)
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            for start in range(0, len(batch), 4096):
-                yield batch.slice(start, 4096)

@@ -7,6 +7,7 @@ import math
 import re
 from pathlib import Path
 
+from lab.corpora.reading import listed
 from lib.data import checks
 from lib.data.checks import Wrong
 
@@ -31,7 +32,7 @@ def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
         Wrong: no image, or a file that is none.
     """
     files = sorted(
-        (file for file in folder.iterdir() if file.suffix.lower() in IMAGES), key=lambda file: _natural(file.name)
+        (file for file in listed(folder) if file.suffix.lower() in IMAGES), key=lambda file: _natural(file.name)
     )
     if not files:
         raise Wrong(

@@ -9,18 +9,17 @@ belong together.
 from __future__ import annotations
 
 import io
-import math
 import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import AfterValidator, Field
 from tqdm.auto import tqdm
 
-from lab.corpora.json_arrays import read_array
+from lab.corpora.reading import is_litter, json_array, listed, member, open_zip
+from lab.corpora.records import Ocr, Record, Text, checked, named, screen_texts
 from lab.corpora.writer import StoreWriter, sha256_of
-from lab.corpora.zips import ZipIndex
 from lib.data import checks
 from lib.data.checks import Wrong
 from lib.data.rejects import BadRecord, Rejects
@@ -30,11 +29,39 @@ from lib.data.vocabulary import WECHAT_CATEGORIES
 FRAME_DIM = 768
 LABELLED = "labeled"
 KNOWN = frozenset(WECHAT_CATEGORIES)
+CATEGORY = "unknown category: not one of the 200 official ones; keep it as text with its leading zeros"
 DAMAGED = "the archive is damaged; copy it again from its source"
 
 
+def _official(category: str) -> str:
+    if category not in KNOWN:
+        raise ValueError(CATEGORY)
+    return category
+
+
+Category = Annotated[str, AfterValidator(_official)]
+
+
+class Annotation(Record):
+    """A video of a set without labels."""
+
+    missing: ClassVar[str] = "every record needs it; write the annotations again"
+    # letters and digits, because it names files
+    id: Annotated[str, Field(pattern=r"^[\p{L}\p{N}]+$", description="an id is a string of digits")]
+    title: Text
+    asr: Text
+    ocr: Ocr
+    category_id: Category | None = Field(None, description=CATEGORY)
+
+
+class LabelledAnnotation(Annotation):
+    """A video of the labelled set."""
+
+    category_id: Category = Field(description=CATEGORY)
+
+
 def recognise(folder: Path) -> bool:
-    return any(folder.glob("annotations/*.json"))
+    return bool(_annotations(folder))
 
 
 def track(folder: Path) -> str:
@@ -50,7 +77,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     Raises:
         BadRecord: the first bad record, unless ``rejects`` quarantines.
     """
-    files = {file.stem: file for file in sorted(folder.glob("annotations/*.json"))}
+    files = {file.stem: file for file in _annotations(folder)}
     names = {part: (part,) for part in files}
     if "test" in files and "test_a" in files and sha256_of(files["test"]) == sha256_of(files["test_a"]):
         names["test_a"] = ("test_a", names.pop("test")[0])
@@ -58,77 +85,35 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
         try:
             with _Visual(folder, aliases) as visual:
                 _read_part(files[part], part, visual, writer, rejects)
-        except (
-            BadRecord
-        ) as error:  # the array or the archive as a whole is damaged: nothing more can be had of this set
+        except BadRecord as error:  # the array or the archive as a whole is damaged: no more can be had of this set
             rejects.add(error)
     return {"tags": None, "categories": list(WECHAT_CATEGORIES)}
 
 
+def _annotations(folder: Path) -> list[Path]:
+    return [file for file in listed(folder / "annotations") if file.suffix == ".json"]
+
+
 def _read_part(file: Path, part: str, visual: _Visual, writer: StoreWriter, rejects: Rejects) -> None:
-    for number, item in tqdm(read_array(file), desc=f"import {part}", unit="video", mininterval=0.5):
-        record = f"record {number}"
+    model = LabelledAnnotation if part == LABELLED else Annotation
+    for number, item in tqdm(json_array(file), desc=f"import {part}", unit="video", mininterval=0.5):
+        record = named(f"record {number}", item)
         try:
-            try:
-                name, video = _annotation(item, part)
-            except Wrong as wrong:
-                raise wrong.at(file, f"{record}{_id(item)}") from None
-            record = f"{record} (video {name})"
-            frames, images, source, field = visual.read(name, record)
-            writer.add(
-                Video(**video, frames=frames, images=images), file, record, frames_file=source, frames_field=field
+            found = checked(model, item, file, record)
+            frames, images, source, field = visual.read(found.id, record)
+            video = Video(
+                id=found.id,
+                title=found.title,
+                asr=found.asr,
+                ocr=screen_texts(found.ocr),
+                category=found.category_id,
+                part=part,
+                frames=frames,
+                images=images,
             )
+            writer.add(video, file, record, frames_file=source, frames_field=field)
         except BadRecord as error:
             rejects.add(error)
-
-
-def _id(item: Any) -> str:
-    return f" (video {item['id']})" if isinstance(item, dict) and isinstance(item.get("id"), str) else ""
-
-
-def _annotation(item: Any, part: str) -> tuple[str, dict[str, Any]]:
-    """The id and the fields of a Video that an annotation gives."""
-    if not isinstance(item, dict):
-        raise Wrong("record", item, "every element is an object")
-    for key in ("id", "title", "asr", "ocr", *(("category_id",) if part == LABELLED else ())):
-        if key not in item:
-            raise Wrong(key, "missing", "every record needs it; write the annotations again")
-    for key in ("id", "title", "asr"):
-        checks.text(item[key], key)
-    name = item["id"]
-    if not name.isalnum():  # it names files
-        raise Wrong("id", name, "an id is a string of digits")
-    category = item.get("category_id")
-    if (category is not None or part == LABELLED) and (not isinstance(category, str) or category not in KNOWN):
-        raise Wrong(
-            "category_id",
-            category,
-            "unknown category: not one of the 200 official ones; keep it as text with its leading zeros",
-        )
-    return name, {
-        "id": name,
-        "title": item["title"],
-        "asr": item["asr"],
-        "ocr": read_ocr(item["ocr"]),
-        "category": category,
-        "part": part,
-    }
-
-
-def read_ocr(lines: Any) -> tuple[tuple[float, str], ...]:
-    """(seconds, text) of a list of {time, text}.
-
-    Raises:
-        Wrong: it is not such a list.
-    """
-    if not isinstance(lines, (list, tuple)) or any(not isinstance(line, dict) for line in lines):
-        raise Wrong("ocr", lines, "must be a list of {time, text}")
-    for line in lines:
-        checks.text(line.get("text"), "ocr")
-        time = line.get("time", 0)
-        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
-            raise Wrong("ocr", line, "the time of a line is a number of seconds")
-    return tuple((float(line.get("time", 0)), line["text"]) for line in lines)
 
 
 class _Visual:
@@ -146,17 +131,12 @@ class _Visual:
         self.features = None
         if self.archive.exists():
             try:
-                self.features = ZipIndex(self.archive)
+                self.features = open_zip(self.archive)
             except zipfile.BadZipFile as error:
                 raise BadRecord(self.archive, "file", "zip", str(error), DAMAGED) from None
-        elif any((folder / "zip_feats").glob("*.zip")) or self.frames is None:
-            raise BadRecord(
-                self.archive,
-                "file",
-                "zip",
-                "missing",
-                f"no features for the set {names[0]}; put the archive there, or move the annotations of this set away",
-            )
+        elif self.frames is None or any(file.suffix == ".zip" for file in listed(folder / "zip_feats")):
+            remedy = "put the archive there, or move the annotations of this set away"
+            raise BadRecord(self.archive, "file", "zip", "missing", f"no features for the set {names[0]}; {remedy}")
 
     def __enter__(self) -> _Visual:
         return self
@@ -174,46 +154,30 @@ class _Visual:
         return self._features(name, record), images, self.archive, f"{name}.npy"
 
     def _features(self, name: str, record: str) -> np.ndarray:
-        member = f"{name}.npy"
+        array = f"{name}.npy"
         try:
-            return np.load(io.BytesIO(self.features.read(member)), allow_pickle=False)
+            return np.load(io.BytesIO(member(self.features, array)), allow_pickle=False)
         except KeyError:
-            raise BadRecord(
-                self.archive,
-                record,
-                member,
-                "missing",
-                "the archive has no such member; extract the features of this video",
-            ) from None
+            value, remedy = "missing", "the archive has no such member; extract the features of this video"
         except zipfile.BadZipFile as error:
-            raise BadRecord(self.archive, record, member, str(error), DAMAGED) from None
+            value, remedy = str(error), DAMAGED
         except (ValueError, EOFError, OSError) as error:
-            raise BadRecord(
-                self.archive, record, member, str(error), "not a numpy array; extract the features again"
-            ) from None
+            value, remedy = str(error), "not a numpy array; extract the features again"
+        raise BadRecord(self.archive, record, array, value, remedy)
 
     def _images(self, file: Path, record: str) -> tuple[bytes, ...]:
         if not file.exists():
             raise BadRecord(file, record, "file", "missing", "the video has no frames; extract them or drop the record")
         images = []
         try:
-            with zipfile.ZipFile(file) as archive:
-                for member in sorted(archive.namelist()):
-                    if not member.endswith("/"):
-                        data = archive.read(member)
-                        checks.image(data, member)
-                        images.append(data)
+            with open_zip(file) as archive:
+                for name in sorted(archive.namelist()):
+                    if not name.endswith("/") and not is_litter(name):
+                        images.append(member(archive, name))
+                        checks.image(images[-1], name)
         except Wrong as wrong:
             raise wrong.at(file, record) from None
-        except (
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            zlib.error,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-            EOFError,
-        ) as error:
+        except zipfile.BadZipFile as error:
             raise BadRecord(file, record, "zip", str(error), DAMAGED) from None
         if not images:
             raise BadRecord(file, record, "frames", 0, "a video needs at least one frame; extract its frames again")

@@ -105,14 +105,12 @@ class StoreWriter:
             frames_file, frames_field: where its frames were read, if elsewhere or under another name.
 
         Raises:
-            BadRecord: an id that came before, text that is not UTF-8, or frames that are too many, none, not finite, of
+            BadRecord: no id, or one that came before, or frames that are too many, none, not finite, of
                 another width than the others', or (pixels instead of features) of another kind.
         """
         record = record or f"video {video.id}"
-        try:
-            checks.texts(video)
-        except checks.Wrong as wrong:
-            raise wrong.at(file, record) from None
+        if not video.id:
+            raise BadRecord(file, record, "id", video.id, "every video needs an id; add one")
         try:
             frames = self._checked_frames(video, frames_field)
         except checks.Wrong as wrong:
@@ -173,7 +171,7 @@ class StoreWriter:
         return None if found is None else found[0]
 
     def add_pair(self, id1: str, id2: str, score: float, file: Path | str = "", record: str = "") -> None:
-        """Raises BadRecord: an unknown video, or a score that is not a number in [0, 1]."""
+        """A pair whose score is a number in [0, 1], as readers have checked. Raises BadRecord: an unknown video."""
         rows = []
         for number, video in enumerate((id1, id2), start=1):
             row = self.row_of(str(video).encode("utf-8", "replace").decode())
@@ -182,12 +180,6 @@ class StoreWriter:
                     file, record, f"id{number}", video, "no video of that id was imported; add it or drop the pair"
                 )
             rows.append(row)
-        if (
-            isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1
-        ):  # NaN is not in [0, 1] either
-            raise BadRecord(
-                file, record, "score", score, "a similarity is a number in [0, 1]; rescale it or drop the pair"
-            )
         self._rows.extend(rows)
         self._scores.append(score)
 

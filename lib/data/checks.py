@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from lib.data.rejects import BadRecord
-from lib.data.schema import Video
 
 
 class Wrong(ValueError):
@@ -39,18 +38,6 @@ def text(value: object, field: str) -> str:
         around = value[max(0, error.start - 8) : error.end + 8]
         raise Wrong(field, around, "not valid UTF-8 text; convert the file to UTF-8") from None
     return value
-
-
-def texts(video: Video) -> None:
-    """Raises Wrong: the video has no id, or a field that is not UTF-8 text."""
-    if not video.id:
-        raise Wrong("id", video.id, "every video needs an id; add one")
-    for field in ("id", "title", "asr"):
-        text(getattr(video, field), field)
-    for time, line in video.ocr:
-        text(line, "ocr")
-        if not np.isfinite(time):
-            raise Wrong("ocr", time, "the time of a line is a number of seconds")
 
 
 def frames(

@@ -112,8 +112,8 @@ def test_pairs_in_every_form(tmp_path: Path):
         ('{"id1": "a", "id2": "b", "score": "0.5"}', "line 1", "score", "[0, 1]"),
         ('{"id1": "a", "id2": "b", "score": NaN}', "line 1", "score", "[0, 1]"),
         ('{"id1": "a", "id2": "b"}', "line 1", "score", "id1, id2 and score"),
-        ('["a", "b", 0.5]', "line 1", "pair", "an object"),
-        ('{"id1": ', "line 1", "line", "one JSON object"),
+        ('["a", "b", 0.5]', "line 1", "record", "one JSON object"),
+        ('{"id1": ', "line 1", "JSON", "one JSON object"),
     ],
 )
 def test_wrong_pairs(tmp_path: Path, content: str, record: str, field: str, remedy: str):
@@ -167,7 +167,7 @@ def test_declared_vocabulary(tmp_path: Path):
     [
         ({"id": 1.5}, "id", "text or a whole number"),
         ({"title": "\ud800"}, "title", "UTF-8"),
-        ({"title": None}, "title", "must be text"),
+        ({"title": 3}, "title", "must be text"),
         ({"ocr": [{"time": "now", "text": "x"}]}, "ocr", "number of seconds"),
         ({"ocr": [{"time": 1}]}, "ocr", "must be text"),
         ({"tags": "1 2"}, "tags", "list"),

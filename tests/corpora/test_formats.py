@@ -271,7 +271,7 @@ def test_frames_alone(tmp_path: Path):
 def test_annotations_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int):
     """Blocks end inside Chinese characters, escapes, numbers and between elements; the records are the same."""
     try:
-        from lab.corpora import json_arrays as reader
+        from lab.corpora import reading as reader
     except ImportError:
         from lab.corpora import wechat2022 as reader
     monkeypatch.setattr(reader, "BLOCK", block)

@@ -1,23 +1,15 @@
 """The competitions' metrics, comparisons, ensembles and submissions."""
 
-import json
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
 from lab.corpora.twin.random import facts
-from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation import compare as comparing
 from lib.evaluation.ensemble import ConcatSvd, MeanEmbedding, WeightedLogits, concat
 from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.submission import read_classes, read_embeddings, score_file, write_classes, write_embeddings
-from lib.recipes.specs import SubmissionSpec
 from tests.golden_rule import draw, draw_uniform, load_case
 
 LEVEL1 = CategoryTree(WECHAT_CATEGORIES).level1_of_level2
@@ -152,41 +144,6 @@ def test_other_ensembles():
     assert MeanEmbedding()([np.array([[2.0, 0.0]]), np.array([[0.0, 5.0]])]) == pytest.approx(np.array([[0.5, 0.5]]))
     with pytest.raises(ValueError, match="ConcatSvd"):
         MeanEmbedding()([np.ones((1, 2)), np.ones((1, 3))])
-
-
-@given(arrays(np.float32, (3, 4), elements=st.floats(-2, 2, width=32)))
-def test_embeddings_round_trip(vectors):
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        for precision, tolerance in (("float16", 1e-3), ("float64", 0.0)):
-            write_embeddings(Path(folder) / "s.zip", ["1", "2", "3"], vectors, SubmissionSpec(precision=precision))
-            read = read_embeddings(Path(folder) / "s.zip", dim=4)
-            assert np.stack([read[name] for name in "123"]) == pytest.approx(vectors.astype(np.float64), abs=tolerance)
-
-
-def test_scoring_submission_files(tmp_path):
-    vectors = np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0.2]])
-    write_embeddings(tmp_path / "s.zip", ["1", "2", "3", "4"], vectors, SubmissionSpec(precision="float64"))
-    (tmp_path / "label.tsv").write_text("1\t2\t1.0\n1\t3\t0.4\n1\t4\t0.0\n")
-    assert score_file(tmp_path / "s.zip", tmp_path / "label.tsv") == {"pairs": 3, "spearman": pytest.approx(1.0)}
-    (tmp_path / "label.tsv").write_text("1\t9\t1.0\n")
-    with pytest.raises(BadRecord, match=r"s.zip: video 9: embedding is 'missing': line 1"):
-        score_file(tmp_path / "s.zip", tmp_path / "label.tsv")
-    write_classes(tmp_path / "result.csv", ["a", "b"], ["0101", "0102"])
-    (tmp_path / "truth.json").write_text(
-        json.dumps([{"id": "a", "category_id": "0101"}, {"id": "b", "category_id": "0101"}])
-    )
-    assert score_file(tmp_path / "result.csv", tmp_path / "truth.json")["lv1_f1_micro"] == 1.0
-    for line, says in (
-        ("a,0101\na,0101\n", "same id"),
-        ("a,101\nb,0101\n", "leading zeros"),
-        ("a\n", "id,category_id"),
-    ):
-        (tmp_path / "result.csv").write_text(line)
-        with pytest.raises(BadRecord, match=says):
-            read_classes(tmp_path / "result.csv")
 
 
 def test_spearman_is_scipys():

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.corpora.score import read_embeddings
 from lab.flow.validate import check_ensemble
 from lab.show import reading_ensembles, tables_ensembles
 from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING
 from lib.evaluation.crossfit import pair_folds
 from lib.evaluation.metrics import spearman
-from lib.evaluation.submission import read_embeddings
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load, names
 from lib.recipes.specs import Component, EnsembleSpec

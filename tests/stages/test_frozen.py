@@ -5,8 +5,8 @@ import json
 import pytest
 
 from lab.corpora import build as corpus
+from lab.corpora.score import read_embeddings, score_file
 from lib.data.store import Store
-from lib.evaluation.submission import read_embeddings, score_file
 from lib.features.tokens import build
 from lib.recipes.job import Job
 from lib.recipes.load import load

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from lab.corpora.twin import calibration, pixels
+from lab.corpora.twin import pixels
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.files import JsonArray, TruthFile, add_member, chunks, make_ids, npy
 from lab.corpora.twin.frames import Camera
@@ -105,10 +105,10 @@ class ClassTwin:
         return uniform(self.seed, "hums", rows) < facts("wechat2022")["missing_shares"]["asr_garbage_given_present"]
 
 
-def write(out: Path, *, videos: int, seed: int, parts: dict[str, float], frames: str, progress: bool) -> dict[str, Any]:
-    """Write the corpus into an empty folder; returns what twin.json says."""
-    twin = ClassTwin(videos, seed)
-    world, order = twin.world, stream(seed, "parts").permutation(videos)
+def write(out: Path, twin: ClassTwin, *, parts: dict[str, float], frames: str, progress: bool) -> dict[str, Any]:
+    """Write a corpus into an empty folder; returns what twin.json says of it."""
+    world, videos = twin.world, twin.world.n
+    order = stream(twin.seed, "parts").permutation(videos)
     edges = np.round(np.cumsum([0, *parts.values()]) / sum(parts.values()) * videos).astype(int)
     (out / "annotations").mkdir()
     with (
@@ -129,7 +129,7 @@ def write(out: Path, *, videos: int, seed: int, parts: dict[str, float], frames:
         "topics": len(world.topic_class),
         "parts": dict(zip(parts, np.diff(edges).tolist(), strict=True)),
     }
-    return {**sizes, "oracle": oracle, "planted": planted, "calibration": calibration.of_classes(twin)}
+    return {**sizes, "oracle": oracle, "planted": planted}
 
 
 def _write_part(

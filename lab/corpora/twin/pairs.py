@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
 from lab.corpora.tfrecords import write_records
-from lab.corpora.twin import calibration
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.files import TruthFile, chunks, make_ids, write_table
 from lab.corpora.twin.frames import Camera
@@ -98,9 +97,8 @@ class PairTwin:
         return {name: found[name] for name in self.names}
 
 
-def write(out: Path, *, progress: bool, **arguments: Any) -> dict[str, Any]:
-    """Write the corpus that a PairTwin of the arguments is into an empty folder; returns what twin.json says."""
-    twin = PairTwin(**arguments)
+def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
+    """Write a corpus into an empty folder; returns what twin.json says of it."""
     world, seed, parts = twin.world, twin.seed, twin.parts()
     number = stream(seed, "tag numbers").permutation(twin.tagger.count) + 10_000_000
     used = np.zeros(twin.tagger.count, np.int64)
@@ -131,13 +129,7 @@ def write(out: Path, *, progress: bool, **arguments: Any) -> dict[str, Any]:
     write_table(out / "truth.arrow", {"id1": first, "id2": second, "affinity": twin.affinity[order]})
     oracle = {"spearman": float(spearmanr(twin.affinity, twin.score).statistic)}
     sizes = {"videos": world.n, "pairs": len(twin.i), "topics": len(world.topic_class), "tags": int((used > 0).sum())}
-    return {
-        **sizes,
-        "parts": {part: len(rows) for part, rows in parts.items()},
-        "oracle": oracle,
-        "planted": planted,
-        "calibration": calibration.of_pairs(twin),
-    }
+    return {**sizes, "parts": {part: len(rows) for part, rows in parts.items()}, "oracle": oracle, "planted": planted}
 
 
 def _examples(twin: PairTwin, rows: np.ndarray, labelled: bool, number: np.ndarray, used: np.ndarray) -> Iterator[dict]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from lab.corpora.twin import classes
+from lab.corpora.twin import calibration, classes
 from lab.corpora.twin import pairs as pair_corpus
+from lab.corpora.twin.classes import ClassTwin
 from lab.corpora.twin.frames import MOST
+from lab.corpora.twin.pairs import PairTwin
 from lib.runs.files import replace_folder, write_json
 from lib.runs.paths import shown
 
@@ -102,11 +104,13 @@ def generate(
         with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
             if track == "pairs":
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
-                about = pair_corpus.write(partial, videos=videos, seed=seed, pairs=wanted, progress=progress, **plant)
-                about |= {"asked": plant} if plant else {}
+                twin = PairTwin(videos, seed, wanted, **plant)
+                about = pair_corpus.write(partial, twin, progress=progress)
+                about |= {"calibration": calibration.of_pairs(twin)} | ({"asked": plant} if plant else {})
             else:
-                shares = parts or classes.PARTS
-                about = classes.write(partial, videos=videos, seed=seed, parts=shares, frames=frames, progress=progress)
+                twin = ClassTwin(videos, seed)
+                about = classes.write(partial, twin, parts=parts or classes.PARTS, frames=frames, progress=progress)
+                about |= {"calibration": calibration.of_classes(twin)}
         write_json(partial / "twin.json", {"model": MODEL, "track": track, "seed": seed, **about})
         replace_folder(partial, out)
     finally:

@@ -14,15 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lab.cli import main
+from lab.corpora.score import read_classes, read_embeddings, score_file
 from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES
-from lib.evaluation.submission import (
-    read_classes,
-    read_embeddings,
-    score_file,
-    write_classes,
-    write_embeddings,
-)
+from lib.evaluation.submission import write_classes, write_embeddings
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe, SubmissionSpec
 from lib.runs.paths import PROJECT
@@ -144,7 +139,7 @@ def test_classes_round_trip(ids, data):
         ("a,0000,1\n", "line 1", "line", "a,0000,1", "id,category_id"),
         ("a,101\n", "line 1 (video a)", "category_id", "101", "leading zeros"),
         ("a,9999\n", "line 1 (video a)", "category_id", "9999", "200 official"),
-        ("a,0000\na,0001\n", "line 2", "id", "a", "once"),
+        ("a,0000\na,0001\n", "line 2 (video a)", "id", "a", "once"),
     ],
 )
 def test_wrong_classes_are_named(tmp_path, text, record, field, value, remedy):
@@ -212,9 +207,9 @@ def test_score_of_classes_by_hand(classes, tmp_path):
 @pytest.mark.parametrize(
     ("content", "record", "field", "value", "remedy"),
     [
-        ('[{"id": "a"}]', "item 1", "category_id", "missing", "category_id"),
-        ('[{"id": "a", "category_id": "7777"}]', "item 1 (video a)", "category_id", "7777", "200 official"),
-        ("[", "file", "content", "Expecting", "JSON"),
+        ('[{"id": "a"}]', "record 0 (video a)", "category_id", "missing", "every record needs it"),
+        ('[{"id": "a", "category_id": "7777"}]', "record 0 (video a)", "category_id", "7777", "200 official"),
+        ("[", "record 0", "JSON", "end of file", "cut short"),
     ],
 )
 def test_wrong_annotations_are_named(classes, tmp_path, content, record, field, value, remedy):
@@ -259,3 +254,42 @@ def test_command_line_scores_classes_both_ways(classes, capsys):
     assert main(["score", *map(str, classes)]) == 0
     lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
     assert lines["mean_f1"] == "0.881944" and lines["mean_f1_all_classes"] == "0.462156"
+
+
+def test_own_categories(tmp_path):
+    """Classes of an own corpus: the level above is what stands before the slash; 3 of 4 are right, all on level 1."""
+    truth, said = ["animals/cat", "animals/dog", "cars", "cars"], ["animals/cat", "animals/cat", "cars", "cars"]
+    write_classes(tmp_path / "truth.csv", list("abcd"), truth)
+    write_classes(tmp_path / "result.csv", list("abcd"), said)
+    scores = score_file(tmp_path / "result.csv", tmp_path / "truth.csv")
+    assert (scores["lv2_f1_micro"], scores["lv1_f1_micro"]) == (0.75, 1.0)
+    (tmp_path / "truth.csv").write_text("a,0101\nb,101\n")  # a zero was lost: not an own corpus
+    with pytest.raises(BadRecord, match="leading zeros"):
+        score_file(tmp_path / "result.csv", tmp_path / "truth.csv")
+
+
+def test_what_other_programs_leave_is_no_content(classes, pairs):
+    """A byte-order mark, blank lines, Windows line ends, and the folder that a Mac adds to an archive."""
+    before = score_file(*classes), score_file(*pairs)
+    for file in classes:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    pairs[1].write_bytes(b"\xef\xbb\xbf" + pairs[1].read_bytes() + b"\n\n")
+    with zipfile.ZipFile(pairs[0], "a") as archive:
+        archive.writestr("__MACOSX/submit/._result.json", b"\0\5\x16\7")
+    assert (score_file(*classes), score_file(*pairs)) == before
+
+
+def test_another_encoding_is_named(classes):
+    classes[0].write_bytes("视频,0000\n".encode("gbk"))
+    with pytest.raises(BadRecord, match="not valid UTF-8") as caught:
+        score_file(*classes)
+    assert caught.value.record == "line 1"
+
+
+def test_damaged_archive_is_named(tmp_path):
+    path = write_zip(tmp_path / "s.zip", {"a.json": json.dumps({"v": [1.0] * 500})})
+    data = bytearray(path.read_bytes())
+    data[60] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(BadRecord, match="write the submission again"):
+        read_embeddings(path, dim=None)

@@ -1,0 +1,156 @@
+"""How files are read, whatever their format: one rule for byte-order marks, blank lines, missing values and litter.
+
+A JSON array is parsed here rather than by ``ijson``, which gives up the rest of the file at the first byte that is not
+UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lib.data.rejects import BadRecord, Rejects
+
+BLOCK = 1 << 20  # characters of a JSON array read at a time
+LONGEST = 1 << 24  # characters of one element; more means that it never ends
+GAP = re.compile(r"[ \t\r\n,]*")
+LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
+ZIP_ERRORS += (RuntimeError, ValueError, OverflowError, OSError, EOFError)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or member is what macOS and Windows leave beside data.
+
+    >>> [is_litter(name) for name in ("._1.jpg", "__MACOSX/a/1.jpg", "Thumbs.db", "a/1.jpg")]
+    [True, True, True, False]
+    """
+    return any(part.startswith(".") or part.lower() in LITTER for part in PurePosixPath(name).parts)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Files and folders in a folder by name, without litter; none where there is no such folder."""
+    return sorted(file for file in folder.iterdir() if not is_litter(file.name)) if folder.is_dir() else []
+
+
+def text_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """(number, line without its end) of each line that is not blank, numbered from 1.
+
+    Bytes that are not UTF-8 come as lone surrogates, so that the check of their field refuses one record, not the file.
+    """
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, line.rstrip("\n")
+
+
+def read_json(file: Path) -> Any:
+    """Content of a small JSON file. Raises BadRecord: it is not UTF-8 or not JSON."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(file, "file", "content", str(error), "not a JSON file in UTF-8; write it again") from None
+
+
+def objects(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """(number from 0, name of the record, record) of a ``.jsonl`` or ``.parquet`` file.
+
+    Raises:
+        BadRecord: no Parquet file, or the first line that is no JSON object, unless ``rejects`` quarantines.
+    """
+    if file.suffix == ".parquet":
+        rows = (item for batch in parquet(file).iter_batches(1024) for item in batch.to_pylist())
+        yield from ((number, f"row {number}", item) for number, item in enumerate(rows))
+        return
+    for count, (number, line) in enumerate(text_lines(file)):
+        record, remedy = f"line {number}", "every line is one JSON object"
+        try:
+            item = json.loads(line)
+            if isinstance(item, dict):
+                yield count, record, item
+            else:
+                rejects.add(BadRecord(file, record, "record", item, remedy))
+        except (json.JSONDecodeError, RecursionError) as error:
+            rejects.add(BadRecord(file, record, "JSON", line[:40], f"{error}; {remedy}"))
+
+
+def parquet(file: Path) -> pq.ParquetFile:
+    """Raises BadRecord: not a Parquet file."""
+    try:
+        return pq.ParquetFile(file)
+    except (OSError, ValueError) as error:
+        raise BadRecord(file, "file", "content", str(error), "not a Parquet file; write it again") from None
+
+
+def json_array(file: Path) -> Iterator[tuple[int, Any]]:
+    """(number from 0, element) of a JSON array of any length, in constant memory; text as in ``text_lines``.
+
+    Raises:
+        BadRecord: the array itself is damaged or cut short, so that nothing after that place can be found.
+    """
+    parse = json.JSONDecoder().raw_decode
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
+        while (text := stream.read(1)).isspace():
+            pass
+        if text != "[":
+            raise BadRecord(
+                file, "file", "content", text + stream.read(20), "annotations are one JSON array of objects"
+            )
+        text, place, number, reason = "", 0, 0, ""
+        while True:
+            place = GAP.match(text, place).end()
+            if text.startswith("]", place):
+                return
+            try:
+                value, end = parse(text, place)
+                found, reason = end < len(text), "the array is not closed"  # a number may go on in the next block
+            except (json.JSONDecodeError, RecursionError) as error:
+                found, reason = False, getattr(error, "msg", "nested too deeply")
+            if found:
+                yield number, value
+                number, place = number + 1, end
+                continue
+            block = stream.read(BLOCK) if len(text) - place < LONGEST else ""
+            if not block:
+                remedy = f"{reason}; the file is damaged or cut short, copy it again from its source"
+                raise BadRecord(file, f"record {number}", "JSON", text[place : place + 40] or "end of file", remedy)
+            text, place = text[place:] + block, 0
+
+
+def open_zip(file: Path) -> zipfile.ZipFile:
+    """An archive, 0.7 kB of memory a member. Raises zipfile.BadZipFile: none, or a damaged one."""
+    try:
+        return zipfile.ZipFile(file)
+    except ZIP_ERRORS as error:
+        raise zipfile.BadZipFile(str(error)) from None
+
+
+def member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Content of a member, its checksum verified.
+
+    Raises:
+        KeyError: no such member.
+        zipfile.BadZipFile: damaged, encrypted, or packed in an unknown way.
+    """
+    try:
+        return archive.read(name)
+    except ZIP_ERRORS as error:
+        raise zipfile.BadZipFile(f"{name}: {error}") from None
+
+
+def arrow_batches(file: Path, rows: int = 4096) -> Iterator[pa.RecordBatch]:
+    """Batches of at most ``rows`` rows of an Arrow IPC file, in constant memory."""
+    with pa.OSFile(str(file)) as source:
+        reader = pa.ipc.open_file(source)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            yield from (batch.slice(start, rows) for start in range(0, len(batch), rows))

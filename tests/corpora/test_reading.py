@@ -1,0 +1,134 @@
+"""What every reader has in common: litter, byte-order marks, blank lines, missing values, damaged archives."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lab.corpora.importing import import_corpus
+from lab.corpora.reading import json_array, member, open_zip, text_lines
+from lib.data.rejects import BadRecord
+from tests.corpora import small
+from tests.corpora.small import annotation
+
+BOM = b"\xef\xbb\xbf"
+
+
+def test_lines_by_the_numbers_of_an_editor(tmp_path: Path):
+    (tmp_path / "a").write_bytes(BOM + b"a\r\n\n \t\nb")
+    assert list(text_lines(tmp_path / "a")) == [(1, "a"), (4, "b")]
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "vocabulary.json", "pairs.jsonl", "pairs.tsv"])
+def test_byte_order_marks_and_blank_lines_are_no_content(tmp_path: Path, name: str):
+    items = [{"id": "a", "frames": "a.npy", "category": "x/y"}, {"id": "b", "frames": "b.npy"}]
+    folder = small.custom(tmp_path / "corpus", items)
+    pair = {"pairs.jsonl": '{"id1": "a", "id2": "b", "score": 0.5}\n', "pairs.tsv": "a\tb\t0.5\n"}
+    (folder / (name if "pairs" in name else "pairs.tsv")).write_text(pair.get(name, pair["pairs.tsv"]))
+    (folder / "vocabulary.json").write_text('{"categories": ["x/y"]}')
+    before = import_corpus(folder, tmp_path / "before").fingerprint
+    (folder / name).write_bytes(BOM + b"\r\n\n" * (name != "vocabulary.json") + (folder / name).read_bytes() + b"\n \n")
+    assert import_corpus(folder, tmp_path / "after").fingerprint == before
+
+
+def test_byte_order_marks_in_official_formats(tmp_path: Path):
+    folder = small.aiac(tmp_path / "corpus")
+    before = import_corpus(folder, tmp_path / "before").fingerprint
+    for name in ("tag_list.txt", "pairwise/label.tsv"):
+        (folder / name).write_bytes(BOM + (folder / name).read_bytes() + b"\r\n\r\n")
+    assert import_corpus(folder, tmp_path / "after").fingerprint == before
+    folder = small.wechat(tmp_path / "wechat")
+    before = import_corpus(folder, tmp_path / "before", overwrite=True).fingerprint
+    file = folder / "annotations" / "labeled.json"
+    file.write_bytes(BOM + b"\n " + file.read_bytes())
+    assert import_corpus(folder, tmp_path / "after", overwrite=True).fingerprint == before
+
+
+def test_null_is_missing_in_lines_as_in_tables(tmp_path: Path):
+    full = {"id": "a", "title": "甲", "asr": "说", "ocr": [{"time": 1.0, "text": "字"}], "tags": [1], "part": "test"}
+    full |= {"category": "0105", "frames": "a.npy", "pairs": [{"id": "0", "score": 0.5}]}
+    items = [dict.fromkeys(full) | {"frames": "a.npy"}, full, full | {"id": "b", "ocr": [{"time": None, "text": "字"}]}]
+    lines, table = small.custom(tmp_path / "lines", items), small.custom(tmp_path / "table", [])
+    (table / "manifest.jsonl").unlink()
+    pq.write_table(pa.Table.from_pylist(items), table / "manifest.parquet")
+    stores = [import_corpus(folder, tmp_path / f"store of {folder.name}") for folder in (lines, table)]
+    assert stores[0].fingerprint == stores[1].fingerprint
+    video = stores[0].video(0)
+    assert (video.id, video.title, video.asr, video.ocr, video.part) == ("0", "", "", (), "pairwise")
+    assert stores[0].video(2).ocr == ((0.0, "字"),)
+
+
+def test_null_in_official_annotations_is_missing(tmp_path: Path):
+    items = [annotation(0), annotation(1)]
+    items[1]["category_id"] = None
+    with pytest.raises(BadRecord, match="category_id is 'missing': every record needs it"):
+        import_corpus(small.wechat(tmp_path / "corpus", items), tmp_path / "store")
+
+
+def test_litter_of_other_systems_is_no_data(tmp_path: Path):
+    junk = b"\0\5\x16\7"
+    folder = small.custom(tmp_path / "corpus", [{"id": "p", "frames": "p"}])
+    (folder / "p").mkdir()
+    for name, data in {"1.jpg": small.picture(), "._1.jpg": junk, "Thumbs.db": junk, ".DS_Store": junk}.items():
+        (folder / "p" / name).write_bytes(data)
+    assert import_corpus(folder, tmp_path / "store").video(0).images == (small.picture(),)
+    pictures = {"01.jpg": small.picture(), "__MACOSX/._01.jpg": junk, "Thumbs.db": junk}
+    folder = small.wechat(tmp_path / "wechat", frames={annotation(0)["id"]: pictures})
+    (folder / "annotations" / "._labeled.json").write_bytes(junk)
+    store = import_corpus(folder, tmp_path / "store2")
+    assert len(store) == 3 and store.video(0).images == (small.picture(),)
+    folder = small.aiac(tmp_path / "aiac")
+    (folder / "pointwise" / "._pretrain_0.tfrecords").write_bytes(junk)
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "a.tfrecords").write_bytes(junk)
+    assert len(import_corpus(folder, tmp_path / "store3")) == 6
+
+
+def test_shards_under_the_names_tensorflow_gives_them(tmp_path: Path):
+    folder = small.aiac(tmp_path / "corpus")
+    file = folder / "pointwise" / "pretrain_0.tfrecords"
+    file.rename(file.with_name("pretrain_0.tfrecord-00000-of-00001"))
+    assert len(import_corpus(folder, tmp_path / "store")) == 6
+
+
+def test_nothing_but_an_array_of_objects(tmp_path: Path):
+    for content in ("", "{}", '"text"'):
+        (tmp_path / "a.json").write_text(content)
+        with pytest.raises(BadRecord, match="one JSON array of objects"):
+            list(json_array(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(BadRecord, match="record 0: JSON"):
+        list(json_array(tmp_path / "a.json"))
+
+
+def test_every_flipped_byte_of_an_archive_is_noticed(tmp_path: Path):
+    """Content changed anywhere gives the same content, no such member, or BadZipFile: never other content or error."""
+    members = {"a.npy": bytes(range(40)), "b.npy": b"hello world" * 3}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    good, same = (tmp_path / "a.zip").read_bytes(), 0
+    for place in range(len(good)):
+        (tmp_path / "b.zip").write_bytes(good[:place] + bytes([good[place] ^ 0x41]) + good[place + 1 :])
+        for name, content in members.items():
+            try:
+                with open_zip(tmp_path / "b.zip") as archive:
+                    assert member(archive, name) == content, place
+                    same += 1
+            except (KeyError, zipfile.BadZipFile):
+                continue
+    assert 0 < same < 2 * len(good)
+
+
+def test_one_bad_byte_costs_one_annotation(tmp_path: Path):
+    folder = small.wechat(tmp_path / "corpus", [annotation(0), annotation(1, title="XXX"), annotation(2)])
+    file = folder / "annotations" / "labeled.json"
+    file.write_bytes(file.read_bytes().replace(b"XXX", b"a\xffb"))
+    store = import_corpus(folder, tmp_path / "store", quarantine=True)
+    assert len(store) == 3 and store.manifest["counts"]["rejected"] == 1
+    assert json.loads(file.read_text(errors="replace"))[1]["id"] not in store.column("id")
