@@ -25,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from lab.show import formats
+from lab.show import formats, questions
 from lab.show.plan import Plan
 from lab.show.table import NUMBERS, inline, link, scroll_box
 from lib.recipes.load import load, split_names
@@ -81,7 +81,7 @@ def pages(plan: Plan) -> list[Page]:
         found.append(Page(f"system_{name}", f"{name}: {title}", (Section("system", name, title),)))
     families: dict[str, list[Section]] = {}
     for name, asked in plan.ablations.items():
-        section = Section("question", name, f"{formats.trick(name)}: {asked.question}")
+        section = Section("question", name, questions.title(name))
         families.setdefault(asked.family, []).append(section)
     for family, sections in families.items():
         name = f"questions_{re.sub(r'[^a-z0-9]+', '_', family.lower())}"
@@ -304,9 +304,9 @@ def _markdown(cell: NotebookNode) -> str:
     parts = []
     for output in cell.outputs:
         data = output.get("data", {})
-        plain = output.get("text") or data.get("text/plain", "")
-        parts.append(data.get("text/markdown") or f"```\n{plain.strip()}\n```")
-    return "\n\n".join(parts)
+        printed = output.get("text", "").strip()
+        parts.append(f"```\n{printed}\n```" if printed else data.get("text/markdown", ""))
+    return "\n\n".join(filter(None, parts))
 
 
 class _Renderer(mistune.HTMLRenderer):
