@@ -100,7 +100,7 @@ def splits(store: Store, scale: str, label: str) -> Table:
         for stage in spec.main_stages if spec.track == store.track else []:
             data = Job.load(recipe, stage, scale=scale).stage_spec.data
             for split in filter(None, (data.split, data.hold)):
-                if split.use != "none":
+                if split.use != "none" and not data.unlabeled:
                     asked.setdefault((split, data.parts), []).append(recipe)
     rows = [
         {"": split.use, "k": split.k, "recipes": ", ".join(dict.fromkeys(recipes)), **_divided(store, split, names)}
@@ -115,19 +115,17 @@ def splits(store: Store, scale: str, label: str) -> Table:
 
 def generator(store: Store, label: str) -> Table:
     """What the generator made beside what was published of the real corpus; empty for a corpus that is none."""
-    rows = (store.manifest["twin"] or {}).get("calibration", [])
-    frame = pd.DataFrame(rows, columns=["statistic", "target", "low", "high", "measured"])
+    frame = describe.calibration(store)
     columns = (
         Column("statistic", "statistic"),
-        Column("published", lambda r: f.significant(r["target"]), "number"),
-        Column("tolerated", lambda r: f"{f.significant(r['low'])} to {f.significant(r['high'])}", "number"),
-        Column("here", lambda r: f.significant(r["measured"]), "number"),
-        Column("inside", lambda r: "yes" if r["low"] <= r["measured"] <= r["high"] else "no"),
+        Column("published", lambda r: f.significant(r["published"]), "number"),
+        Column("tolerated", lambda r: f"{f.significant(r['lowest'])} to {f.significant(r['highest'])}", "number"),
+        Column("here", lambda r: f.significant(r["here"]), "number"),
+        Column("met", lambda r: "yes" if r["met"] else "no"),
     )
-    inside = frame["measured"].between(frame["low"], frame["high"]).sum()
     caption = (
-        f"{inside} of {f.plural(len(frame), 'statistic')} lie where published ones do. Tolerances hold for about 20,000 "
-        "videos; in a small corpus sampling alone moves most of them further."
+        f"{frame['met'].sum()} of {f.plural(len(frame), 'statistic')} lie where published ones do. Tolerances hold for "
+        "about 20,000 videos; in a small corpus sampling alone moves most of them further."
     )
     return Table(frame, columns, caption if len(frame) else "Not a generated corpus.", name=f"{label}_generator")
 

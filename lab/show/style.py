@@ -70,6 +70,7 @@ def use() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.axisbelow": True,
+            "text.parse_math": False,  # a "$" in a category is a dollar; logarithmic axes get a plain formatter
             "axes.unicode_minus": True,
             "axes.grid": True,
             "grid.color": RULE,

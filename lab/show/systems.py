@@ -9,17 +9,18 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.lines import Line2D
 
+from lab.show import classes, pairs, predictions, runs, slices, space, style
 from lab.show import formats as f
-from lab.show import runs, style
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.rows import Row, dicts
 from lab.show.table import Column, Table, link
+from lib.data.store import Store
 from lib.features.text import FIELDS
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Component, Recipe, Scale, StageSpec
-from lib.runs.folder import MissingRun
+from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import CONTEST_METRICS
 
 ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
@@ -312,7 +313,38 @@ def published(recipe: str) -> Table:
     return Table(frame, columns if several else columns[1:], caption, name=f"published_{recipe}" if rows else "")
 
 
-# ---- cost and provenance
+# ---- errors
+
+
+def errors(plan: Plan, recipe: str) -> list[Picture | Table]:
+    """Where the first seed of a system is right and where it is wrong, as its track allows."""
+    job = scored_job(plan, recipe)
+    store, sliced = Store.open(job.corpus.store), slices.slices(job.folder, Store.open(job.corpus.store), recipe)
+    if predictions.kind(job.folder) == "pairs":
+        found = predictions.of_pairs(job.folder)
+        tags = pairs.by_tags(job, found, store, recipe)
+        return [pairs.predicted(found, recipe), sliced, pairs.calibration(found, recipe), tags]
+    answers = classes.Answers.of(job, store)
+    seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
+    corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
+    return [
+        classes.confusion(answers), sliced, classes.both_ways(answers), classes.long_tail(answers),
+        classes.thirds(answers, seeds), classes.mistakes(answers), classes.confused(answers), classes.siblings(answers),
+        slices.missing(answers.result, store, answers.level1, recipe), classes.reliability(answers, corrected),
+        classes.calibration_table(answers), classes.every_class(answers),
+    ]  # fmt: skip
+
+
+def videos(run: RunFolder, store: Store, name: str) -> list[Picture | Table]:
+    """Largest errors, map and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
+    if store.manifest["twin"] or predictions.kind(run) not in ("pairs", "classes"):
+        return []
+    worst = pairs.worst if predictions.kind(run) == "pairs" else classes.worst
+    near = space.gallery(run, store, name) if store.manifest["images"] else space.neighbours(run, store)
+    return [worst(run, store), space.embedding_map(run, store, name), near]
+
+
+# ---- cost
 
 
 def cost(plan: Plan, recipe: str) -> Table:
@@ -346,23 +378,6 @@ def cost(plan: Plan, recipe: str) -> Table:
     table = pd.DataFrame(rows)
     columns = known(columns, table, {"unseen videos": "unseen"})
     return Table(table, columns, "Means over seeds.", explained(columns), name=f"cost_{recipe}")
-
-
-def every_run(frame: pd.DataFrame) -> Table:
-    """Every run behind the report. Args: frame: of ``runs.rows``."""
-    columns = [
-        Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
-        Column("score", lambda r: f.score(r["score"], 4), "number"),
-        Column("metric", lambda r: f.metric(r["metric"])),
-        Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
-        Column("digest", "digest", "code"),
-        Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
-        Column("device", "device"),
-        Column("time", lambda r: f.seconds(r["seconds"]), "number"),
-        Column("peak memory", _memory, "number"),
-    ]
-    columns = known(columns, frame, {"unseen videos": "unseen"})
-    return Table(frame, columns, notes=explained(columns), name="runs")
 
 
 def _memory(row: Row) -> Any:

@@ -1,158 +1,220 @@
-"""The page about classes: its numbers are those of the predictions, by hand where that is possible."""
-
-import re
+"""Systems of the class track: tables by hand and against each other, figures read back number by number."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import check, confusion_tree, pages_classes, pages_data, predictions, style
+from lab.show import calibration, classes, longtail, predictions, style, systems
+from lab.show.classes import Answers
 from lab.show.predictions import ClassPredictions
-from lab.show.site import Site
-from lab.show.slicing import missing_scores
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1
+from tests.show import drawn
 
 NAME = "wechat_baseline"
 TREE = CategoryTree(["0000", "0001", "0100"])
-BY_HAND = ClassPredictions(np.arange(4), np.eye(3)[[0, 1, 1, 0]], np.array([0, 0, 1, 0]))
+# classes 0, 0, 1, 0 were said to be 0, 1, 1, 0; nobody is of class 2
+BY_HAND = Answers(
+    ClassPredictions(np.arange(4), np.eye(3)[[0, 1, 1, 0]], np.array([0, 0, 1, 0])), TREE, np.array([2, 9, 0]), "x"
+)
+
+
+def answers_of(truth, said, names=("a/x", "a/y", "b/z"), train=(5, 3, 1)) -> Answers:
+    rows, tree = np.arange(len(truth)), CategoryTree(list(names))
+    return Answers(ClassPredictions(rows, np.eye(len(names))[said], np.array(truth)), tree, np.array(train), "x")
 
 
 @pytest.fixture(scope="module")
-def site(world, tmp_path_factory):
-    """The two pages that link to each other, and nothing else."""
-    site = Site(tmp_path_factory.mktemp("site") / "out", [("home", "index.html")])
-    pages_classes.classes(site, world, NAME)
-    pages_data.errors(site, world, NAME)
-    site.html("index", "<p>x</p>", "home")
-    return site.finish()
+def job(world):
+    return systems.scored_job(world, NAME)
 
 
 @pytest.fixture(scope="module")
-def result(world):
-    return predictions.of_classes(pages_data.scored_job(world, NAME).folder)
+def answers(job):
+    return Answers.of(job, Store.open(job.corpus.store))
 
 
-def table(site, name: str) -> pd.DataFrame:
-    return pd.read_csv(site / "tables" / f"{name}_{NAME}.csv", dtype={"class": str, "parent": str})
+@pytest.fixture(scope="module")
+def seeds(world):
+    return [predictions.of_classes(systems.scored_job(world, NAME, seed).folder) for seed in world.seeds]
 
 
-def test_page_opens_offline_and_says_what_its_tables_say(site, result):
-    assert check.problems(site) == []
-    told = (site / f"classes_{NAME}.md").read_text(encoding="utf-8")
-    assert f"{len(result.truth)} validation videos, 60 classes" in told
-    scores, thirds = table(site, "both_ways"), table(site, "thirds")
-    assert f"| {scores['present'].iloc[0]:.4f} | {scores['all'].iloc[0]:.4f} |" in told
-    assert all(f"{f1:.3f}<br>" in told for f1 in thirds["f1"].dropna())
-    wrong = result.predicted != result.truth
-    assert f"{wrong.sum()} answers are wrong ({100 * wrong.mean():.1f} % of all)" in told
-    assert "<details>" in told and "without speech" in told and "temperature 1" in told
+# ---- tables
 
 
-def test_both_pages_lead_to_each_other(site):
-    pages = [(site / f"{kind}_{NAME}.html").read_text(encoding="utf-8") for kind in ("classes", "errors")]
-    assert f'href="errors_{NAME}.html"' in pages[0] and f'href="classes_{NAME}.html"' in pages[1]
-
-
-def test_tables_agree_with_each_other(site, result, world):
-    """Official macro F1 is the mean F1 of the classes that have one; all three ways of cutting have every class and video."""
-    every, thirds, scores = table(site, "classes"), table(site, "thirds"), table(site, "both_ways")
-    store = Store.open(pages_data.scored_job(world, NAME).corpus.store)
-    level1 = CategoryTree(store.manifest["categories"]).level1_of_level2
-    official = mean_f1(result.truth, result.predicted, level1)
-    assert scores.set_index("metric")["present"].to_dict() == pytest.approx(official)
-    assert every["f1"].mean() == pytest.approx(official["lv2_f1_macro"])
-    assert thirds["f1"].iloc[0] == pytest.approx(official["lv2_f1_macro"])
-    assert len(every) == 60 and every["train"].is_monotonic_decreasing
-    for rows in (thirds.iloc[1:4], thirds.iloc[4:7]):
-        assert rows["classes"].sum() == 60 and rows["n"].sum() == len(result.truth)
-        assert rows["train"].sum() == every["train"].sum() == thirds["train"].iloc[0]
-
-
-def test_training_counts_leave_out_what_validates(world):
-    job = pages_data.scored_job(world, NAME)
-    store = Store.open(job.corpus.store)
-    counts, k = pages_classes.training_counts(job, store), job.stage_spec.data.split.k
-    assert len(counts) == 60 and counts.sum() == len(store) - len(store) // k
-    assert (counts <= np.bincount(store.categories(), minlength=60)).all()
+def test_training_counts_leave_out_what_validates(answers, job):
+    store, k = Store.open(job.corpus.store), job.stage_spec.data.split.k
+    assert len(answers.train) == 60 and answers.train.sum() == len(store) - len(store) // k
+    assert (answers.train <= np.bincount(store.categories(), minlength=60)).all()
 
 
 def test_class_table_by_hand():
-    frame = pages_classes.class_table(BY_HAND, TREE, np.array([2, 9, 0]))
+    frame = classes.class_table(BY_HAND)
+    assert list(frame)[:8] == ["class", "parent", "third", "third_of_videos", "train", "videos", "given", "hits"]
     assert frame["class"].tolist() == ["0001", "0000", "0100"] and frame["parent"].tolist() == ["00", "00", "01"]
     assert frame["third"].tolist() == ["head", "middle", "tail"] and frame["videos"].tolist() == [1, 3, 0]
+    assert frame["train"].tolist() == [9, 2, 0] and frame["given"].tolist() == [2, 2, 0]
     assert frame["f1"].tolist() == pytest.approx([2 / 3, 4 / 5, float("nan")], nan_ok=True)
+    cells = classes.every_class(BY_HAND).markdown().splitlines()[2]
+    assert cells == "| 0001 | 00 | head | 9 | 1 | 2 | 0.500 | 1.000 | 0.667 |"
 
 
 def test_two_ways_by_hand():
     """Of three classes and two upper ones one each has no video."""
-    frame = pages_classes.scores_both_ways(BY_HAND, TREE).set_index("metric")
+    table = classes.both_ways(BY_HAND)
+    frame = table.frame.set_index("metric")
+    assert list(frame) == ["present", "all", "perfect"]
     assert frame.loc["lv2_f1_macro"].tolist() == pytest.approx([(4 / 5 + 2 / 3) / 2, (4 / 5 + 2 / 3) / 3, 2 / 3])
     assert frame.loc["lv1_f1_macro"].tolist() == pytest.approx([1, 1 / 2, 1 / 2])
     assert frame.loc["lv2_f1_micro"].tolist() == pytest.approx([3 / 4, 3 / 4, 1])
+    assert "| lower level, macro F1<br>mean over classes | 0.7333 | 0.4889 | 0.6667 |" in table.markdown()
 
 
-def test_missing_parts_are_those_of_the_store(result, world):
-    store = Store.open(pages_data.scored_job(world, NAME).corpus.store)
-    level1 = CategoryTree(store.manifest["categories"]).level1_of_level2
-    frame = missing_scores(result, store, level1).set_index("slice")
-    silent = np.array([store.video(int(row), frames=False).asr == "" for row in result.rows])
-    row = frame.loc["without speech"]
-    assert row["n"] == silent.sum()
-    assert row["mean_f1"] == mean_f1(result.truth[silent], result.predicted[silent], level1)["mean_f1"]
-    assert row["accuracy"] == pytest.approx((result.predicted == result.truth)[silent].mean())
-    assert row["low"] <= row["mean_f1"] <= row["high"] and row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
-    most = int(re.search(r"\d+", frame.loc["few frames", "detail"]).group())
-    assert frame.loc["few frames", "n"] == (store.n_frames[result.rows] <= most).sum() >= len(result.rows) / 3
-    assert frame.loc["without text in the picture", "n"] == frame.loc["all", "n"], "no video of this world has any"
-    assert "nothing missing" not in frame.index
+def test_tables_agree_with_each_other(answers, seeds):
+    """Official macro F1 is the mean F1 of the classes that have one; every way of cutting has every class and video."""
+    every, thirds = classes.class_table(answers), classes.thirds(answers, seeds).frame
+    official = mean_f1(*answers.both, answers.level1)
+    assert classes.both_ways(answers).frame.set_index("metric")["present"].to_dict() == pytest.approx(official)
+    assert every["f1"].mean() == pytest.approx(official["lv2_f1_macro"])
+    assert thirds["f1"].iloc[0] == pytest.approx(official["lv2_f1_macro"])
+    assert len(every) == 60 and every["train"].is_monotonic_decreasing
+    for rows in (thirds.iloc[1:4], thirds.iloc[4:7]):
+        assert rows["classes"].sum() == 60 and rows["n"].sum() == len(answers.result.truth)
+        assert rows["train"].sum() == every["train"].sum() == thirds["train"].iloc[0]
 
 
-def test_page_without_a_mistake_says_so(world, tmp_path, monkeypatch, result):
-    perfect = ClassPredictions(result.rows, 9.0 * np.eye(60)[result.truth], result.truth)
-    monkeypatch.setattr(pages_classes.predictions, "of_classes", lambda run: perfect)
-    site = Site(tmp_path / "out", [("home", "index.html")])
-    pages_classes.classes(site, world, NAME)
-    assert "No answer is wrong." in (site.finish() / f"classes_{NAME}.md").read_text(encoding="utf-8")
-    assert not (tmp_path / "out" / "figures" / f"tree_{NAME}.svg").exists()
+def test_thirds_tell_mean_and_spread_over_seeds(answers, seeds):
+    table = classes.thirds(answers, seeds)
+    group = longtail.thirds_of_classes(answers.train)
+    heads = [longtail.f1_of_groups(one.truth, one.predicted, group, 3)[0] for one in seeds]
+    head = table.frame.iloc[1]
+    assert (head["by"], head["slice"]) == ("a third of the classes", "head")
+    assert head["mean"] == pytest.approx(np.mean(heads)) and head["sd"] == pytest.approx(np.std(heads, ddof=1))
+    assert f"| {np.mean(heads):.3f}<br>± {np.std(heads, ddof=1):.3f} |" in table.markdown()
+    assert "seeds" not in classes.thirds(answers, seeds[:1]).markdown().splitlines()[0]
 
 
-def hung(truth: list[int], given: list[int], names: list[str]) -> tuple[ClassPredictions, CategoryTree]:
-    return ClassPredictions(np.arange(len(truth)), np.eye(len(names))[given], np.array(truth)), CategoryTree(names)
+def test_mistakes_by_hand():
+    """Six videos; two answers are wrong, one of them is a sibling."""
+    told = classes.mistakes(answers_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])).frame.set_index("what")["value"]
+    assert told["wrong answers"] == "2 of 6 (33.3 %)"
+    assert told["of these under the right upper class"] == "1 (50.0 %)"
+    assert told["the same, if answers were spread evenly over all other classes"] == "25.0 %"
 
 
-def test_branches_and_ways_by_hand():
-    """Under 00: two right, one a sibling's, one put under 02, which has no video; 01 has neither a video nor an answer."""
-    made = hung([0, 1, 0, 1, 4], [0, 1, 1, 3, 0], ["0000", "0001", "0100", "0200", "0300"])
-    frame = confusion_tree.branches(*made)
-    assert frame["branch"].tolist() == ["00", "02", "03"] and frame["classes"].tolist() == [2, 1, 1]
-    columns = ["videos", "right", "sibling", "elsewhere", "received"]
-    assert frame[columns].to_numpy().tolist() == [[4, 2, 1, 1, 1], [0, 0, 0, 0, 1], [1, 0, 0, 1, 0]]
-    ways = confusion_tree.ways(*made)
-    assert ways.to_numpy().tolist() == [["00", "02", 1], ["03", "00", 1]]
+def test_confused_and_siblings_by_hand():
+    given = answers_of([0, 0, 0, 1, 1, 2], [1, 1, 0, 0, 1, 0])
+    frame = classes.confused(given).frame
+    assert frame.to_dict("list") == {
+        "true": ["a/x", "a/y", "b/z"], "given": ["a/y", "a/x", "a/x"], "videos": [2, 1, 1], "of": [3, 2, 1],
+    }  # fmt: skip
+    assert "| a/x | a/y | 2 | 66.7 % |" in classes.confused(given).markdown()
+    assert classes.siblings(given).frame.iloc[0].to_dict() == {
+        "parent": "a", "a": "a/x", "b": "a/y", "a_as_b": 2, "b_as_a": 1, "both": 3, "of": 5,
+    }  # fmt: skip
+    assert classes.siblings(given).markdown().splitlines()[2] == "| a | a/x | a/y | 2 | 1 | 60.0 % |"
 
 
-def test_ways_come_most_frequent_first():
-    ways = confusion_tree.ways(*hung([0, 0, 1, 1], [1, 1, 0, 2], ["0000", "0100", "0200"]))
-    assert ways.to_numpy().tolist() == [["00", "01", 2], ["01", "00", 1], ["01", "02", 1]]
+def test_a_system_without_a_mistake_says_so(answers):
+    perfect = Answers(
+        ClassPredictions(answers.result.rows, 9.0 * np.eye(60)[answers.result.truth], answers.result.truth),
+        answers.tree, answers.train, NAME,
+    )  # fmt: skip
+    for table in (classes.confused(perfect), classes.siblings(perfect)):
+        assert table.frame.empty and table.caption.startswith("No ")
+    assert classes.mistakes(perfect).frame["value"].iloc[0].startswith("0 of ")
 
 
-def test_tree_agrees_with_the_sentence_above_it(site, result, world):
-    store = Store.open(pages_data.scored_job(world, NAME).corpus.store)
-    tree = CategoryTree(store.manifest["categories"])
-    frame, told = confusion_tree.branches(result, tree), (site / f"classes_{NAME}.md").read_text(encoding="utf-8")
-    assert frame["videos"].sum() == len(result.truth) and frame["received"].sum() == frame["elsewhere"].sum()
-    assert (frame["right"] + frame["sibling"] + frame["elsewhere"] == frame["videos"]).all()
-    assert f"Of these {frame['sibling'].sum()} stay" in told and f"other {frame['elsewhere'].sum()} miss" in told
-    assert frame["elsewhere"].sum() == confusion_tree.ways(result, tree)["videos"].sum()
-    assert f"figures/tree_{NAME}.svg" in told
+def test_the_worst_are_the_most_confident_of_the_wrong(job):
+    found = predictions.of_classes(job.folder)
+    shares = np.exp(found.logits.astype(float)) / np.exp(found.logits.astype(float)).sum(axis=1, keepdims=True)
+    wrong = found.predicted != found.truth
+    frame = classes.worst(job.folder, Store.open(job.corpus.store), 5).frame
+    assert frame["confidence"].tolist() == pytest.approx(np.sort(shares.max(axis=1)[wrong])[::-1][:5].tolist())
+    at = np.flatnonzero(wrong)[np.argmax(shares.max(axis=1)[wrong])]
+    assert frame["share of the true class"].iloc[0] == pytest.approx(shares[at, found.truth[at]])
+    names = Store.open(job.corpus.store).manifest["categories"]
+    assert (frame["true class"].iloc[0], frame["given"].iloc[0]) == (names[found.truth[at]], names[found.predicted[at]])
 
 
-def test_tree_is_drawn_the_same_twice_and_without_a_wrong_way():
-    for made in (hung([0, 1, 2], [1, 0, 1], ["0000", "0001", "0100"]), hung([0], [0], ["0000"])):
-        draw = [
-            style.svg(confusion_tree.confusion_tree(confusion_tree.branches(*made), confusion_tree.ways(*made)))
-            for _ in range(2)
-        ]
-        assert draw[0] == draw[1]
+# ---- figures
+
+
+def test_long_tail_draws_each_class_by_training_videos_and_third(answers):
+    picture = classes.long_tail(answers)
+    axis, frame = picture.figure.axes[0], picture.frame
+    every = classes.class_table(answers).dropna(subset=["f1"])
+    points = frame[frame["kind"] == "class"]
+    assert points["f1"].tolist() == every["f1"].tolist() and points["train"].tolist() == every["train"].tolist()
+    assert drawn.dots(axis) == pytest.approx(points[["train", "f1"]].to_numpy())
+    colours = [style.BLUE, style.GREEN, style.ORANGE]
+    shown = [colours[longtail.THIRDS.index(third)] for third in points["third"]]
+    faces = axis.collections[0].get_facecolors()[:, :3]
+    assert faces == pytest.approx(np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in shown]))
+    means = frame[frame["kind"] == "mean"]
+    assert drawn.line(axis, "mean, similar size") == pytest.approx(means[["train", "f1"]].to_numpy())
+    assert np.average(means["f1"], weights=_sizes(every["train"], answers.train.max(), len(means))) == pytest.approx(
+        every["f1"].mean()
+    )
+    assert (points["validation"].eq("fewer than 5") == (points["videos"] < 5)).all()
+    told = classes.class_table(answers)["videos"]
+    assert f"{(told == 0).sum()} have no validation video and {told.between(1, 4).sum()} more" in picture.caption
+
+
+def _sizes(train: pd.Series, most: int, bins: int) -> list[int]:
+    """How many classes each mean is of."""
+    edges = np.concatenate([[0], np.unique(np.geomspace(1, most + 1, 8))])
+    counts = np.histogram(train, edges)[0]
+    assert (counts > 0).sum() == bins
+    return counts[counts > 0].tolist()
+
+
+def test_confusion_shares_are_of_the_row(job):
+    """Upper class a: 4 videos of 5 right; b: its only video was given to a."""
+    picture = classes.confusion(answers_of([0, 0, 0, 1, 1, 2], [0, 0, 2, 0, 1, 0]))
+    axis = picture.figure.axes[0]
+    assert np.asarray(axis.collections[0].get_array()).reshape(2, 2).tolist() == [[0.8, 0.2], [1.0, 0.0]]
+    assert drawn.ticks(axis) == ["a (5)", "b (1)"]
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["a", "b"]
+    assert axis.get_ylim()[0] > axis.get_ylim()[1], "the first class is above"
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("given", "true (videos)")
+    rows = {(row.true, row.given): (row.videos, row.share) for row in picture.frame.itertuples()}
+    assert rows == {("a", "a"): (4, 0.8), ("a", "b"): (1, 0.2), ("b", "a"): (1, 1.0), ("b", "b"): (0, 0.0)}
+    assert "66.7 % lie on the diagonal" in picture.alt
+
+
+def test_reliability_draws_accuracy_gap_and_number_of_each_bin():
+    logits = np.log(np.array([[0.3, 0.7], [0.35, 0.65], [0.9, 0.1], [0.05, 0.95]]))
+    given = Answers(
+        ClassPredictions(np.arange(4), logits, np.array([1, 0, 0, 1])), CategoryTree(["00", "01"]), np.ones(2, int), "x"
+    )
+    picture = classes.reliability(given, "LogitAdjustment")
+    upper, lower = picture.figure.axes
+    bins = picture.frame
+    known = bins[bins["n"] > 0]
+    assert drawn.heights(upper) == pytest.approx(known["accuracy"].tolist())
+    assert [patch.get_x() for patch in upper.patches] == pytest.approx(known["from"].tolist())
+    assert drawn.heights(lower) == bins["n"].tolist() and sum(drawn.heights(lower)) == 4
+    assert upper.patches[0].get_width() == pytest.approx(1 / calibration.BINS)
+    gaps = drawn.bars(upper)
+    assert gaps[:, :, 0] == pytest.approx(known[["confidence", "confidence"]].to_numpy())
+    assert gaps[:, :, 1] == pytest.approx(known[["accuracy", "confidence"]].to_numpy())
+    assert "too sure of itself, but no more than chance" in picture.caption and "`LogitAdjustment`" in picture.caption
+
+
+def test_calibration_table_holds_what_was_computed(answers):
+    found = calibration.calibration(answers.result.logits, answers.result.truth)
+    frame = classes.calibration_table(answers).frame.set_index("what")
+    assert frame.loc["expected calibration error"].tolist() == [found.error, found.low, found.high]
+    assert frame.loc["negative log likelihood"].tolist() == [found.nll, found.nll_low, found.nll_high]
+    assert frame["value"].tolist()[-2:] == [found.confidence, found.accuracy]
+
+
+def test_one_class_and_names_full_of_signs_draw_what_there_is():
+    alone = answers_of([0, 0], [0, 0], names=("$a_b$ 5%",), train=(3,))
+    for picture in (classes.long_tail(alone), classes.confusion(alone), classes.reliability(alone)):
+        assert style.svg(picture.figure).startswith("<svg")
+    assert drawn.ticks(classes.confusion(alone).figure.axes[0]) == ["$a_b$ 5% (2)"]
+    assert not classes.confusion(alone).figure.axes[0].get_xticklabels()[0].get_parse_math()
+    assert classes.thirds(alone, [alone.result]).frame["classes"].sum() == 3

@@ -1,0 +1,112 @@
+"""A corpus counted: frames against the store, and figures that draw them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.corpora import describe
+from lab.show import corpus
+from lib.data.splits import both_mod_k
+from lib.data.store import Store
+from tests.show import drawn
+
+
+@pytest.fixture(scope="module")
+def stores(world):
+    return {ref.track: Store.open(ref.store) for ref in world.corpora}
+
+
+def test_histograms_count_videos_that_have_the_field(stores):
+    texts = describe.texts(stores["pairs"])
+    picture = corpus.histograms(texts, "x")
+    assert [axis.get_title(loc="left") for axis in picture.figure.axes] == ["title", "asr", "frames"]
+    for axis, (field, part) in zip(picture.figure.axes, picture.frame.groupby("field", sort=False), strict=True):
+        assert drawn.heights(axis) == part["videos"].tolist()
+        assert part["videos"].sum() == (texts[field] > 0).sum()
+        assert [patch.get_x() for patch in axis.patches] == pytest.approx(part["from"].tolist())
+    frames = picture.frame[picture.frame["field"] == "frames"].set_index("from")["videos"]
+    assert frames[1.5] == (texts["frames"] == 2).sum()
+
+
+@pytest.mark.parametrize("track", ["pairs", "classes"])
+def test_long_tail_is_counts_by_rank(stores, track):
+    picture = corpus.long_tail(stores[track], "x")
+    counts = describe.tag_counts(stores[track]) if track == "pairs" else describe.class_counts(stores[track])
+    axis = picture.figure.axes[0]
+    assert axis.lines[0].get_xydata() == pytest.approx(picture.frame.to_numpy(float))
+    assert picture.frame["videos"].tolist() == counts[counts > 0].tolist()
+    assert (
+        axis.get_xlabel() == f"rank of the {'tag' if track == 'pairs' else 'class'}" and axis.get_ylabel() == "videos"
+    )
+    assert axis.get_xscale() == axis.get_yscale() == "log"
+
+
+def test_long_curves_are_thinned_and_short_ones_are_not(stores, monkeypatch):
+    for sizes, most in (
+        (pd.Series(np.arange(5000, 0, -1)), 300),
+        (pd.Series([3, 2, 1]), 3),
+        (pd.Series([], dtype=int), 0),
+    ):
+        monkeypatch.setattr(corpus.describe, "pair_graph", lambda store, sizes=sizes: sizes)
+        frame = corpus.components(stores["pairs"], "x").frame
+        assert len(frame) <= most and frame["pairs in it"].tolist() == [sizes[rank - 1] for rank in frame["rank"]]
+        if most:
+            assert frame["rank"].iloc[0] == 1 and frame["rank"].iloc[-1] == len(sizes)
+
+
+def test_labels_are_counted_in_steps_of_a_twentieth(stores):
+    picture = corpus.labels(stores["pairs"], "x")
+    score = stores["pairs"].pairs()["score"]
+    assert picture.frame["pairs"].sum() == len(score) and len(picture.frame) == 21
+    assert picture.frame.set_index("similarity")["pairs"][0.25] == np.isclose(score, 0.25).sum()
+    assert drawn.heights(picture.figure.axes[0]) == picture.frame["pairs"].tolist()
+    assert [p.get_x() for p in picture.figure.axes[0].patches] == pytest.approx(picture.frame["from"].tolist())
+
+
+def test_splits_are_those_of_the_recipes_at_this_scale(stores, world):
+    store = stores["pairs"]
+    frame = corpus.splits(store, "laptop", "x").frame.set_index("")
+    split = world.job("aiac_rank1", "finetune").stage_spec.data.split
+    row = frame.loc["both_mod_k"]
+    assert row["k"] == split.k == 3 and "aiac_rank1" in row["recipes"]
+    pairs, ids = store.pairs(), store.column("id")
+    expected = both_mod_k(ids[pairs["row1"]], ids[pairs["row2"]], k=3)
+    assert (row["training pairs"], row["validation pairs"]) == (expected.train.sum(), expected.val.sum())
+    assert row["touch training"] == pytest.approx(expected.leak(), abs=1e-4)
+    classes = corpus.splits(stores["classes"], "laptop", "x").frame.set_index("")
+    assert classes.loc["random", "training videos"] + classes.loc["random", "validation videos"] == len(
+        stores["classes"]
+    )
+    assert "wechat_baseline" in classes.loc["random", "recipes"]
+
+
+def test_a_title_on_both_sides_is_a_leak_and_no_title_is_none(stores, monkeypatch):
+    store = stores["classes"]
+    monkeypatch.setattr(Store, "column", lambda self, name: np.array([""] * len(self), object))
+    assert corpus.splits(store, "laptop", "x").frame["touch training"].tolist()[0] == 0
+    monkeypatch.setattr(Store, "column", lambda self, name: np.array(["same"] * len(self), object))
+    assert corpus.splits(store, "laptop", "x").frame["touch training"].tolist()[0] == 1
+
+
+def test_the_generators_statistics_stand_beside_the_published_ones(stores):
+    store = stores["pairs"]
+    assert corpus.generator(store, "x").frame.empty
+    rows = [("title length, mean", 20.0, 18.0, 22.0, 21.0), ("label noise", 0.1, 0.05, 0.15, 0.2)]
+    names = ["statistic", "target", "low", "high", "measured"]
+    store.manifest["twin"]["calibration"] = [dict(zip(names, row, strict=True)) for row in rows]
+    table = corpus.generator(store, "x")
+    store.manifest["twin"].pop("calibration")
+    assert "| title length, mean | 20 | 18 to 22 | 21 | yes |" in table.markdown()
+    assert "| label noise | 0.1 | 0.05 to 0.15 | 0.2 | no |" in table.markdown()
+    assert table.caption.startswith("1 of 2 statistics lie where published ones do.")
+
+
+def test_parts_and_lengths_are_those_of_describe(stores):
+    texts = describe.texts(stores["pairs"])
+    parts, lengths = corpus.parts(stores["pairs"], texts, "x"), corpus.lengths(texts, "x")
+    assert (parts.name, lengths.name) == ("x_missing", "x_lengths")
+    assert parts.frame["videos"].sum() == len(texts)
+    assert lengths.frame.set_index("").loc["title", "max"] == texts["title"].max()
+    assert parts.frame["no asr"].tolist()[0] == pytest.approx(
+        (texts.loc[texts["part"] == parts.frame[""][0], "asr"] == 0).mean(), abs=1e-3
+    )

@@ -1,0 +1,91 @@
+"""Scores by kind of video: slices of the store, intervals by formula, and a figure of what the frame holds."""
+
+import re
+
+import numpy as np
+import pytest
+
+from lab.show import predictions, slices, systems
+from lib.data.store import Store
+from lib.data.vocabulary import CategoryTree
+from lib.evaluation.metrics import mean_f1, spearman
+from tests.show import drawn
+
+
+@pytest.fixture(scope="module")
+def jobs(world):
+    return {name: systems.scored_job(world, name) for name in ("aiac_rank1", "wechat_baseline")}
+
+
+@pytest.mark.parametrize("name", ["aiac_rank1", "wechat_baseline"])
+def test_figure_draws_scores_intervals_and_the_whole(jobs, name):
+    job = jobs[name]
+    picture = slices.slices(job.folder, Store.open(job.corpus.store), name)
+    axis, whole, parts = picture.figure.axes[0], picture.frame.iloc[0], picture.frame.iloc[1:]
+    assert drawn.line(axis, "score")[:, 0] == pytest.approx(parts["score"].to_numpy())
+    assert drawn.bars(axis)[:, :, 0] == pytest.approx(parts[["low", "high"]].to_numpy())
+    assert drawn.bars(axis)[:, 0, 1].tolist() == drawn.line(axis, "score")[:, 1].tolist() == list(range(len(parts)))
+    labels = [f"{row.by}: {row.slice}  (n = {row.n})" for row in parts.itertuples()]
+    assert drawn.ticks(axis) == labels and axis.get_ylim()[0] > axis.get_ylim()[1]
+    (dotted,) = [line for line in axis.lines if line.get_linestyle() == ":"]
+    assert set(dotted.get_xdata()) == {whole["score"]} and whole["by"] == "all"
+
+
+def test_slices_of_pairs_are_those_of_the_store(jobs):
+    job = jobs["aiac_rank1"]
+    found, store = predictions.of_pairs(job.folder), Store.open(job.corpus.store)
+    frame, metric = slices.slice_scores(job.folder, store)
+    rows = frame.set_index(["by", "slice"])
+    seen = rows.loc[("training", "shares a video with it")]
+    assert metric == "Spearman" and seen["n"] == found.seen.sum()
+    assert seen["score"] == spearman(found.cosine[found.seen], found.score[found.seen])
+    videos = {int(row): store.video(int(row), frames=False) for row in np.unique(found.pairs)}
+    spoken = np.array([all(videos[int(row)].asr for row in pair) for pair in found.pairs])
+    assert rows.loc[("speech", "in both"), "n"] == spoken.sum()
+    assert frame["n"].iloc[0] == len(found.score) and (frame["n"] >= slices.LEAST).all()
+    shorter = [min(len(videos[int(row)].title) for row in pair) for pair in found.pairs]
+    assert rows.loc["shorter title", "n"].sum() >= len(shorter) - 2 * slices.LEAST
+
+
+def test_slices_of_classes_are_shares_of_right_answers(jobs):
+    job = jobs["wechat_baseline"]
+    found, store = predictions.of_classes(job.folder), Store.open(job.corpus.store)
+    frame, metric = slices.slice_scores(job.folder, store)
+    spoken = np.array([bool(store.video(int(row), frames=False).asr) for row in found.rows])
+    right = found.predicted == found.truth
+    row = frame.set_index(["by", "slice"]).loc[("speech", "there")]
+    assert metric == "share of right answers" and frame["score"].iloc[0] == right.mean()
+    assert (row["n"], row["score"]) == (spoken.sum(), right[spoken].mean())
+
+
+def test_interval_of_spearman_by_formula():
+    """n = 103: tanh(atanh(r) ± 1.96 · 1.03 / 10)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=103)
+    y = x + rng.normal(size=103)
+    n, r, low, high = slices.spearman_with_interval(x, y)
+    assert (n, r) == (103, spearman(x, y))
+    assert [low, high] == pytest.approx([np.tanh(np.arctanh(r) + sign * 0.20188) for sign in (-1, 1)], abs=1e-4)
+
+
+def test_missing_parts_are_those_of_the_store(jobs):
+    job = jobs["wechat_baseline"]
+    result, store = predictions.of_classes(job.folder), Store.open(job.corpus.store)
+    level1 = CategoryTree(store.manifest["categories"]).level1_of_level2
+    table = slices.missing(result, store, level1, "x")
+    frame = table.frame.set_index("slice")
+    silent = np.array([store.video(int(row), frames=False).asr == "" for row in result.rows])
+    row = frame.loc["without speech"]
+    assert row["n"] == silent.sum()
+    assert row["mean_f1"] == mean_f1(result.truth[silent], result.predicted[silent], level1)["mean_f1"]
+    assert row["accuracy"] == pytest.approx((result.predicted == result.truth)[silent].mean())
+    assert row["low"] <= row["mean_f1"] <= row["high"] and row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+    most = int(re.search(r"\d+", frame.loc["few frames", "detail"]).group())
+    assert frame.loc["few frames", "n"] == (store.n_frames[result.rows] <= most).sum() >= len(result.rows) / 3
+    assert frame.loc["without text in the picture", "n"] == frame.loc["all", "n"], "no video of this world has any"
+    assert "nothing missing" not in frame.index
+    cells = [
+        f"{row[v]:.3f}<br>{row[a]:.3f} to {row[b]:.3f}"
+        for v, a, b in (("mean_f1", "low", "high"), ("accuracy", "accuracy_low", "accuracy_high"))
+    ]
+    assert f"| without speech | {silent.sum()} | {cells[0]} | {cells[1]} |" in table.markdown()

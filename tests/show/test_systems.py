@@ -1,0 +1,187 @@
+"""Systems: what they are made of, and every score, cost and published number where it belongs."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.show import runs, style, systems
+from lab.show.picture import Picture
+from lab.show.table import Table
+from lib.data.store import Store
+from lib.recipes.load import load
+from lib.recipes.specs import Recipe
+from tests.show import drawn
+
+
+@pytest.fixture(scope="module")
+def board(world) -> pd.DataFrame:
+    return runs.systems(world)
+
+
+def row(label: str, seconds: float, score: float, **more) -> dict:
+    recipe, stage = label.split()
+    about = {"recipe": recipe, "stage": stage, "arm": "base", "metric": "spearman", "total_seconds": seconds}
+    return {**about, "score": score, "low": score - 0.02, "high": score + 0.03, "oracle": np.nan, **more}
+
+
+# ---- what a system is
+
+
+@pytest.mark.parametrize(("name", "reads"), [("aiac_rank1", "title"), ("wechat_baseline", "title, OCR, ASR")])
+def test_the_text_that_goes_in_is_what_the_recipe_lays_out(world, name, reads):
+    job = world.job(name, "finetune")
+    picture = systems.diagram(job)
+    boxes = picture.frame.set_index("slot")
+    assert boxes.loc["input", "holds"].tolist() == [reads, "frame features"]
+    drawn_words = [text.get_text() for text in picture.figure.axes[0].texts]
+    assert reads.replace(", ", ",\n") in drawn_words
+    for slot, part in job.spec.model.slots().items():
+        assert boxes.loc[slot, "holds"] == part.use and f"{slot}\n{part.use}" in drawn_words
+    assert f"Text: {reads}, layout" in systems.parts(job).caption
+
+
+def test_a_model_that_reads_pictures_has_a_slot_for_them():
+    job = systems.Job.load("wechat_rank72", "finetune", scale="laptop")
+    boxes = systems.diagram(job).frame.set_index("slot")
+    assert ("images" in boxes.index) == (job.spec.model.images is not None)
+
+
+def test_parts_and_stages_are_those_of_the_resolved_job(world):
+    job = world.job("aiac_rank1", "pretrain")
+    parts = systems.parts(job).frame.set_index("slot")
+    assert parts["use"].to_dict() == {slot: part.use for slot, part in job.spec.model.slots().items()}
+    assert f"dim: {job.spec.model.head.arguments['dim']}" in parts.loc["head", "arguments"]
+    stages = systems.stages(world, "aiac_rank1").frame.set_index("stage")
+    assert list(stages.index) == job.spec.main_stages
+    assert stages.loc["pretrain", "objectives"].splitlines()[1] == "0.26667 × MaskedTokens"
+    assert f"batches of {job.stage_spec.data.batch_size}" in stages.loc["pretrain", "settings"]
+    assert (
+        "starts from pretrain" in stages.loc["finetune", "settings"]
+        and "teacher finetune" in stages.loc["distill", "settings"]
+    )
+    assert "small-1x64" in systems.stages(world, "aiac_rank1").caption
+
+
+def test_about_names_source_and_code():
+    told = systems.about("aiac_rank1").markdown()
+    assert "[arXiv:2111.01677](https://arxiv.org/abs/2111.01677)" in told and "| rank | 1 |" in told
+
+
+# ---- scores
+
+
+def test_leaderboard_shows_each_number_under_its_head(board):
+    own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
+    table = systems.leaderboard(own, "scores_aiac_rank1")
+    heads, _, first, *_ = table.markdown().splitlines()
+    cells = dict(zip(heads.split(" | "), first.split(" | "), strict=True))
+    base = own.iloc[0]
+    assert cells["Spearman"] == f"**{base['score']:.3f}**<br>± {base['sd']:.4f}"
+    assert cells["95 % interval"] == f"{base['low']:.3f} to {base['high']:.3f}"
+    assert cells["unseen videos"] == f"{base['unseen']:.3f}" != cells["leak-free"] == f"{base['leak_free']:.3f}"
+    assert cells["oracle"] == f"{base['oracle']:.3f}" and cells["seeds"] == "3"
+    assert cells["published"] == "0.886 / 0.836<br>validation / test"
+    assert "[UniBERT, single stream](page:system/aiac_rank1)<br>aiac_rank1, finetune" in first
+    assert table.name == "scores_aiac_rank1" and len(table.notes) == 2
+    assert "leak-free" not in systems.leaderboard(own.assign(leak_free=None)).markdown()
+
+
+def test_scoreboard_draws_mean_interval_seeds_oracle_and_published(board):
+    own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
+    picture = systems.scoreboard(own, "aiac_rank1")
+    axis = picture.figure.axes[0]
+    y = np.arange(len(own))
+    assert drawn.line(axis, "score") == pytest.approx(np.stack([own["score"], y], axis=1))
+    assert drawn.bars(axis)[:, :, 0] == pytest.approx(own[["low", "high"]].to_numpy())
+    assert drawn.bars(axis, 1)[:, :, 0] == pytest.approx(own[["oracle", "oracle"]].to_numpy())
+    seeds = [(float(score), at) for at, scores in enumerate(own["scores"]) for score in scores.split()]
+    assert drawn.line(axis, "a seed") == pytest.approx(np.array(seeds))
+    published = [
+        (p.value, at)
+        for at, r in own.iterrows()
+        for p in load(Recipe, "aiac_rank1").published
+        if (p.stage, p.arm, p.metric) == (r["stage"], r["arm"], "spearman")
+    ]
+    assert drawn.line(axis, "published, other data") == pytest.approx(np.array(published))
+    assert drawn.ticks(axis)[:2] == ["base finetune", "job2 finetune"] and axis.get_xlabel() == "Spearman"
+    bare = systems.scoreboard(own.assign(published="").head(1), "x")
+    assert "published, other data" not in drawn.words(bare.figure) and drawn.ticks(bare.figure.axes[0]) == ["finetune"]
+
+
+def test_cost_numbers_only_what_nothing_cheaper_beats():
+    rows = [
+        row("a finetune", 10, 0.2),
+        row("b finetune", 30, 0.5),
+        row("b distill", 40, 0.4),
+        row("c finetune", 40, 0.5),
+    ]
+    picture = systems.cost_against_score(pd.DataFrame(rows).iloc[::-1], "spearman")
+    axis, frame = picture.figure.axes[0], picture.frame
+    assert frame["label"].tolist() == ["a finetune", "b finetune", "c finetune", "b distill"]
+    assert frame["best"].tolist() == [True, True, False, False]
+    assert drawn.dots(axis) == pytest.approx(frame[["seconds", "score"]].to_numpy())
+    assert drawn.bars(axis)[:, :, 1] == pytest.approx(frame[["low", "high"]].to_numpy())
+    assert drawn.words(picture.figure) == [
+        "1  a finetune",
+        "2  b finetune",
+        "others of a",
+        "others of b",
+        "others of c",
+    ]
+    numbers = {text.get_text(): text.xy for text in axis.texts}
+    assert numbers == {"1": (10, 0.2), "2": (30, 0.5)}
+    palette = [style.BLUE, style.ORANGE, style.GREEN, style.ORANGE]
+    faces = axis.collections[1].get_facecolors()[:, :3]
+    assert faces == pytest.approx(np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in palette]))
+    assert axis.get_xlabel().startswith("training seconds") and axis.get_ylabel() == "Spearman"
+
+
+def test_equal_cost_and_score_are_both_on_the_front():
+    assert systems.on_front(pd.DataFrame({"seconds": [1, 1], "score": [0.5, 0.5]})).all()
+
+
+def test_published_scores_name_their_model_where_there_are_several():
+    table = systems.published("aiac_rank1")
+    assert "| the recipe itself | finetune | validation | Spearman | 0.886031 |" in table.markdown()
+    assert list(table.frame) == ["stage", "arm", "split", "metric", "value", "source", "note"]
+    assert "the recipe itself" not in systems.published("wechat_baseline").markdown()
+    assert systems.published("aiac_rank17").caption == "No score of this system was published."
+
+
+def test_cost_is_the_mean_over_seeds(world, monkeypatch):
+    frame = pd.DataFrame(
+        {
+            "metric": "spearman", "score": [0.2, 0.4], "steps": 80, "train_items": 200, "seconds": [60.0, 90.0],
+            "samples_per_second": 640.0, "parameters": 1000, "peak_rss_mb": [500.0, 700.0], "unseen": [None, None],
+        }
+    )  # fmt: skip
+    monkeypatch.setattr(systems.runs, "rows", lambda jobs: frame)
+    table = systems.cost(world, "wechat_baseline")
+    assert table.frame.iloc[0].drop(["unseen", "stage", "metric"]).tolist() == pytest.approx(
+        [0.3, 80, 200, 75, 640, 1000, 600]
+    )
+    assert "| 0.3000<br>Spearman | 80 | 200 | 1 min 15 s | 640 | 1 k | 600 MB |" in table.markdown()
+
+
+def test_errors_are_those_of_the_track_and_first_seed(world):
+    for name, first in (("aiac_rank1", "predicted_"), ("wechat_baseline", "confusion_")):
+        shown = systems.errors(world, name)
+        assert shown[0].name == first + name and all(isinstance(one, Picture | Table) for one in shown)
+        named = [one.name for one in shown if one.name]
+        assert len(named) == len(set(named))
+    found = systems.scored_job(world, "aiac_rank1")
+    assert (found.stage, found.seed) == ("finetune", world.seeds[0])
+    metrics = json.loads(found.folder.metrics.read_text())
+    caption = systems.errors(world, "aiac_rank1")[-1].caption
+    assert f"Spearman {metrics['scores']['validation']['spearman']:.3f}." in caption
+
+
+def test_videos_are_shown_of_own_corpora_only(world):
+    job = systems.scored_job(world, "aiac_rank1")
+    store = Store.open(job.corpus.store)
+    assert systems.videos(job.folder, store, "x") == []
+    store.manifest["twin"] = None
+    worst, space, near = systems.videos(job.folder, store, "x")
+    assert len(worst.frame) == 10 and len(space.frame) == len(store) and len(near.frame) == 20
