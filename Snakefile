@@ -1,36 +1,46 @@
-"""Which step makes which file. The plan (lab/show/plan.py, tasks.py) decides what there is; nothing is decided here.
+"""One rule for each step of a plan, which lab/flow/tasks.py writes down; nothing is decided here.
 
-Usually called by `make reproduce`; by hand: snakemake --cores 2 --config scale=smoke
+Usually called by `make reproduce`. By hand, or on a cluster, with the plan that `make plan` left behind:
+snakemake --config plan=runs/smoke/plan.json --rerun-triggers input mtime params
 """
 
-import sys
+from pathlib import Path
 
-from lab.flow import steps
+from lab.flow import tasks
 
-STEPS = steps.read(config)
+TASKS = {task.step: task for task in tasks.read(Path(config["plan"]))}
+
+
+def literal(file):
+    """Braces in a name are no wildcard."""
+    return file.replace("{", "{{").replace("}", "}}")
 
 
 rule all:
     input:
-        STEPS[-1].outputs if STEPS else [],
+        [literal(file) for task in TASKS.values() for file in task.outputs],
 
 
 # One rule a step: explicit files are quicker to resolve than wildcards, and a failing rule names itself.
-for step in STEPS:
+for task in TASKS.values():
 
     rule:
         name:
-            step.name
+            task.step
         input:
-            step.inputs,
+            [literal(file) for file in task.inputs],
+        # Not removed beforehand: a step replaces its files itself, and a notebook that was only edited reads a finished run.
         output:
-            step.outputs,
+            [update(literal(file)) for file in task.outputs],
         log:
-            step.log,
+            literal(task.log),
         threads: 1
         params:
-            digest=step.digest,
-            page=step.page,
-            call=step.call,
-        shell:
-            "exec {sys.executable} -m lab.flow.runner {params.call} > {log} 2>&1"
+            digest=task.digest,
+            page=task.page,
+            parameters=str(task.parameters),
+        run:
+            # Or else, when the last cell of a notebook fails, the run before it would be put back over the new one.
+            for file in output:
+                workflow.persistence.cleanup_backup(Path(file))
+            TASKS[rule].run()

@@ -17,7 +17,12 @@ class CommandError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors a user can mend are printed as one line. Returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["reproduce"]:  # its options need what other commands can do without
+        from lab.flow import reproduce
+
+        return reproduce.main(words[1:])
+    parsed = _parser().parse_args(words)
     from lib.data.rejects import BadRecord
     from lib.data.store import StoreError
     from lib.recipes.errors import RecipeError
@@ -34,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lab", description="vidlab's command line; training runs through make and papermill."
+        prog="vidlab", description="vidlab's command line; training runs through make and papermill."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     corpus = commands.add_parser("corpus", help="generate, import, check or show a corpus").add_subparsers(
@@ -99,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         action = corpus.add_parser(name, help=text)
         action.add_argument("store", type=Path)
         action.set_defaults(run=run)
+
+    commands.add_parser("reproduce", help="what make calls: corpora, features, training, report", add_help=False)
 
     score = commands.add_parser("score", help="score a submission file against a label file")
     score.add_argument("submission", type=Path)

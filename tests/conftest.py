@@ -7,8 +7,8 @@ import os
 # Before anything imports torch: the thread count is part of every result, and spinning threads slow the machine down.
 os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
 os.environ.setdefault("MPLBACKEND", "agg")
-# A workflow that runs the tests must not lend its own warm process or progress display to them.
-for name in ("VIDLAB_ZYGOTE", "VIDLAB_EVENTS", "VIDLAB_FORKED"):
+# A workflow that runs the tests must not lend its own progress display to them.
+for name in ("VIDLAB_PROGRESS",):
     os.environ.pop(name, None)
 
 import multiprocessing  # noqa: E402

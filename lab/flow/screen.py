@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,7 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.flow.steps import Step
+from lab.flow.notebook import FAILED
+from lab.flow.snake import Event
+from lab.flow.tasks import Task
+from lib.recipes.specs import STAGE_NOTEBOOKS
+from lib.runs import paths
 
 
 def duration(seconds: float) -> str:
@@ -30,38 +33,41 @@ def duration(seconds: float) -> str:
 
 
 def forecast(
-    steps: Iterable[Step], pending: Iterable[Step], expected: Mapping[str, float], jobs: int, console: Console
+    tasks: Iterable[Task], pending: Iterable[Task], expected: Mapping[str, float], jobs: int, console: Console
 ) -> None:
     """A table: kind of step, how many there are, how many will run, how long that takes on ``jobs`` cores."""
-    there, running = Counter(step.kind for step in steps), Counter(step.kind for step in pending)
-    shown_only = Counter(step.kind for step in pending if step.results and step.is_made() and step.is_trained())
+    pending = list(pending)
+    there, running = Counter(task.rule for task in tasks), Counter(task.rule for task in pending)
+    shown_only = Counter(t.rule for t in pending if t.rule in STAGE_NOTEBOOKS and t.is_made() and not t.is_foreign())
     table = Table("step", "in all", "to run", "expected", title="What will run", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for kind, count in there.items():
-        seconds = sum(expected[step.name] for step in pending if step.kind == kind)
+        seconds = sum(expected[task.step] for task in pending if task.rule == kind)
         note = f" ({shown_only[kind]} only shown again)" if shown_only[kind] else ""
         table.add_row(kind, str(count), f"{running[kind] or '-'}{note}", duration(seconds) if running[kind] else "")
     console.print(table)
-    total = sum(expected[step.name] for step in pending)
-    longest = max((expected[step.name] for step in pending), default=0.0)
-    count = sum(running.values())
+    total = sum(expected[task.step] for task in pending)
+    longest = max((expected[task.step] for task in pending), default=0.0)
     console.print(
-        f"{count} of {sum(there.values())} steps to run, about {duration(max(total / jobs, longest))} with {jobs} at a time."
+        f"{len(pending)} of {sum(there.values())} steps to run, about {duration(max(total / jobs, longest))} with {jobs} at a time."
     )
 
 
 class Progress:
     """n of m steps, time left, and the newest line of each running step; plain lines where there is no terminal."""
 
-    def __init__(self, pending: Iterable[Step], expected: Mapping[str, float], jobs: int, console: Console) -> None:
-        self.left = {step.name: expected[step.name] for step in pending}
-        self.total = len(self.left)
+    def __init__(self, steps: Iterable[Task], expected: Mapping[str, float], jobs: int, console: Console) -> None:
+        self.tasks = {task.step: task for task in steps}
+        self.expected = expected
         self.jobs = jobs
         self.console = console
-        self.running: dict[str, tuple[float, str]] = {}
+        self.pending: dict[str, Task] = {}
+        self.left: set[str] = set()
+        self.started: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
-        self.failed: dict[str, str] = {}
+        self.failed: list[str] = []
+        self.stopped = ""
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -73,49 +79,102 @@ class Progress:
         if self.live:
             self.live.stop()
 
-    def update(self, events: Iterable[Mapping[str, Any]]) -> None:
-        for event in events:
-            self._take(event["task"], event["event"], event)
+    def take(self, event: Event | None, *, dry_run: bool = False) -> None:
+        """Show one event of the workflow, or only how the time went by."""
+        if event is not None and event.kind == "plan":
+            if self.pending:  # a dry run says it twice
+                return
+            self.pending = {name: task for name, task in self.tasks.items() if name in event.steps}
+            self.left = set(self.pending)
+            forecast(self.tasks.values(), self.pending.values(), self.expected, self.jobs, self.console)
+        elif event is not None and event.kind == "stopped":
+            self.stopped = event.text
+        elif event is not None and dry_run:
+            reason = event.text.split("\n")[0]
+            self._say(f"  {event.step}  ({reason[:300]})" if event.kind == "start" else "")
+        elif event is not None:
+            self._take(event)
         if self.live:
             self.live.update(self._picture(), refresh=True)
 
-    def _take(self, task: str, kind: str, event: Mapping[str, Any]) -> None:
-        if kind == "start":
-            self.running[task] = (time.monotonic(), "")
-        elif kind == "line" and task in self.running:
-            self.running[task] = (self.running[task][0], event["text"])
-        elif kind == "done":
-            self.running.pop(task, None)
-            self.left.pop(task, None)
-            self.seconds[task] = event["seconds"]
-            self.console.print(
-                f"[{self.total - len(self.left):>3} of {self.total}] {task}  {duration(event['seconds'])}",
-                highlight=False,
-                markup=False,
+    def _take(self, event: Event) -> None:
+        if event.kind == "start":
+            self.started[event.step] = time.monotonic()
+            return
+        gone = self._gone(event.step)
+        self.started.pop(event.step, None)
+        if event.kind == "done":
+            self.left.discard(event.step)
+            self.seconds[event.step] = round(gone, 2)
+            self._say(
+                f"[{len(self.pending) - len(self.left):>3} of {len(self.pending)}] {event.step}  {duration(gone)}"
             )
-        elif kind == "failed":
-            self.running.pop(task, None)
-            self.failed[task] = event.get("text", "")
-            self.console.print(
-                f"[ failed  ] {task}\n{event.get('text', '')}", style="red", highlight=False, markup=False
+        else:
+            self.failed.append(event.step)
+            log = paths.home() / self.tasks[event.step].log
+            self._say(f"[ failed  ] {event.step}\n{last_words(log)}", style="red")
+
+    def close(self, hint: str) -> int:
+        """The last lines; returns the exit status."""
+        if self.failed:
+            waiting = len(self.left) - len(self.failed)
+            self._say(
+                f"{len(self.failed)} steps failed, {waiting} wait for them or were not started. Logs:", style="red"
             )
+            for name in self.failed:
+                self._say(f"  {self.tasks[name].log}")
+            self._say(f"The same command goes on from here.{hint}")
+        elif not self.pending:
+            self._say(f"Nothing to do: all {len(self.tasks)} steps are up to date.")
+        return int(bool(self.failed))
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        if text:
+            self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _picture(self) -> Group:
-        done = self.total - len(self.left)
-        remaining = sum(max(0.0, seconds - self._gone(name)) for name, seconds in self.left.items()) / self.jobs
+        done = len(self.pending) - len(self.left)
+        remaining = sum(max(0.0, self.expected[name] - self._gone(name)) for name in self.left) / self.jobs
         head = Table.grid(padding=(0, 1))
         head.add_row(
-            ProgressBar(total=max(1, self.total), completed=done, width=30),
-            f"{done} of {self.total} steps, about {duration(remaining)} left",
+            ProgressBar(total=max(1, len(self.pending)), completed=done, width=30),
+            f"{done} of {len(self.pending)} steps, about {duration(remaining)} left",
         )
         lines = [
-            Text(f"  {name}  {duration(self._gone(name))}  {text}", no_wrap=True, overflow="ellipsis")
-            for name, (_, text) in self.running.items()
+            Text(
+                f"  {name}  {duration(self._gone(name))}  {newest_line(paths.home() / self.tasks[name].log)}",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for name in self.started
         ]
         return Group(head, *lines)
 
     def _gone(self, name: str) -> float:
-        return time.monotonic() - self.running[name][0] if name in self.running else 0.0
+        return time.monotonic() - self.started[name] if name in self.started else 0.0
+
+
+def newest_line(log: Path) -> str:
+    """What a running step said last; of a progress bar its last state."""
+    lines = [line.strip() for line in _end(log).replace("\r", "\n").splitlines()]
+    return next((line[:200] for line in reversed(lines) if line), "")
+
+
+def last_words(log: Path) -> str:
+    """Why a step failed: from the line that says so, else its last lines."""
+    text = _end(log)
+    at = text.rfind(f"\n{FAILED}")
+    traceback = text[:at].strip().splitlines()[-1:] if "python -m" in text[at : at + 30] else []
+    return "\n".join([*traceback, text[at:].strip()])
+
+
+def _end(log: Path, size: int = 8192) -> str:
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - size))
+            return "\n" + stream.read().decode("utf-8", "replace")
+    except OSError:
+        return "\n"
 
 
 COLUMNS = (
@@ -153,5 +212,6 @@ def _short(text: str) -> str:
 
 
 def make_console() -> Console:
-    """Wide enough for a table when output goes to a file."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, soft_wrap=False)
+    """Wide enough for a table when output goes to a file or a notebook, whose kernel claims to be a terminal."""
+    watched = sys.stdout.isatty()
+    return Console(file=sys.stdout, force_terminal=watched, width=None if watched else 160)

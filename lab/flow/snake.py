@@ -1,123 +1,144 @@
-"""Calls to Snakemake, each in a fork of this process: imported once, no state from one call to the next."""
+"""Snakemake, called in this process: what it would run and why, and what happens while it runs."""
 
 from __future__ import annotations
 
-import csv
-import os
-import shutil
-import sys
-import tempfile
-from dataclasses import dataclass
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
-from lab.flow.watch import die_with_parent
+from lab.flow import processes
 from lib.runs import paths
 
-# Digests in `params` say when values, data or code changed; `code` would rerun everything for an edit of the Snakefile.
-TRIGGERS = ("input", "mtime", "params")
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Args:
+        kind: ``plan`` (``steps`` are all that will run), ``reason``, ``start``, ``done``, ``failed`` (of one step), or
+            ``stopped`` (Snakemake could not build or run the graph; ``text`` says why).
+    """
+
+    kind: str
+    step: str = ""
+    text: str = ""
+    steps: frozenset[str] = field(default=frozenset())
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """A Snakefile over a frozen plan.
+    """The Snakefile over the tasks that are written in a file.
 
     Args:
-        plan: file written by :func:`lab.flow.steps.write`. targets: files to make. forced: files to make in any case.
+        plan: file written by :func:`lab.flow.tasks.write`. targets: steps to make, with what they need. forced: of them,
+            those to run in any case. only: steps that may run; all if empty. log: file for what Snakemake says.
     """
 
     plan: Path
     targets: tuple[str, ...]
+    log: Path
     forced: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()  # rules that may run; all if empty
-    snakefile: Path = paths.PROJECT / "Snakefile"
+    only: tuple[str, ...] = ()
 
-    @property
-    def _common(self) -> list[str]:
-        words = ["--snakefile", str(self.snakefile), "--directory", str(paths.home()), "--rerun-triggers", *TRIGGERS]
-        # Touched files are compared by content up to this size, so that a new date alone reruns nothing.
-        words += ["--max-checksum-file-size", str(10**12), "--scheduler", "greedy", "--rerun-incomplete"]
-        words += ["--config", f"plan={self.plan}"]
-        words += ["--forcerun", *self.forced] if self.forced else []
-        words += ["--allowed-rules", *self.only] if self.only else []
-        return [*words, "--", *self.targets]
+    def run(self, jobs: int = 1, *, keep_going: bool = False, dry_run: bool = False) -> Iterator[Event | None]:
+        """Make the targets; yields events as they come, and None when a fifth of a second passed without one.
 
-    def pending(self) -> dict[str, str]:
-        """Files that would be made, each with the reason in Snakemake's words.
-
-        Raises:
-            WorkflowError: the graph cannot be built, for example because an input is missing that no step makes.
+        Closing the iterator ends what runs.
         """
-        with tempfile.TemporaryDirectory(prefix="vidlab-plan-") as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            status = call(["--summary", "--nolock", "--cores", "1", *self._common], out, err)
-            if status:
-                raise WorkflowError(err.read_text(encoding="utf-8").strip())
-            rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
-        return {row["output_file"]: row["status"] for row in rows if row["plan"] == "update pending"}
+        events: SimpleQueue[Event] = SimpleQueue()
+        # Not in the main thread, where Snakemake would take the signals for itself and wait for steps of hours to end.
+        thread = threading.Thread(target=self._execute, args=(events, jobs, keep_going, dry_run), daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive() or not events.empty():
+                try:
+                    yield events.get(timeout=0.2)
+                except Empty:
+                    yield None
+        finally:
+            if thread.is_alive():
+                processes.stop()
+                thread.join(20)
 
-    def unlock(self) -> None:
-        """Remove the lock of a killed run. Only call it while holding a lock of one's own."""
-        locks = paths.home() / ".snakemake" / "locks"
-        if locks.is_dir() and any(locks.iterdir()):
-            shutil.rmtree(locks)
+    def _execute(self, events: SimpleQueue[Event], jobs: int, keep_going: bool, dry_run: bool) -> None:
+        from snakemake.api import GreedySchedulerSettings, SnakemakeApi
+        from snakemake.settings import types
+        from snakemake.settings.enums import RerunTrigger
 
-    def start(self, cores: int, keep_going: bool, log: Path) -> int:
-        """Run in the background; everything Snakemake says goes to ``log``. Returns the process id."""
-        words = ["--cores", str(cores), *(["--keep-going"] if keep_going else []), *self._common]
-        return start(words, log, log)
+        # Digests in `params` say when values, data or code changed; an edit of the Snakefile changes no result.
+        triggers = frozenset({RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS})
+        try:
+            with (
+                SnakemakeApi(types.OutputSettings(dryrun=dry_run, enable_file_logging=False)) as api,
+                self._told(events),
+            ):
+                workflow = api.workflow(
+                    types.ResourceSettings(cores=jobs),
+                    types.ConfigSettings(config={"plan": str(self.plan)}),
+                    snakefile=paths.PROJECT / "Snakefile",
+                    workdir=paths.home(),
+                )
+                graph = workflow.dag(
+                    types.DAGSettings(
+                        targets=frozenset(self.targets),
+                        forcerun=frozenset(self.forced),
+                        allowed_rules=frozenset(self.only),
+                        rerun_triggers=triggers,
+                        force_incomplete=True,
+                    )
+                )
+                graph.execute_workflow(
+                    executor="dryrun" if dry_run else "local",
+                    execution_settings=types.ExecutionSettings(
+                        keep_going=keep_going,
+                        # The driver holds a lock that ends with it; Snakemake's would outlive a kill -9.
+                        lock=False,
+                        # A notebook may fail in its last figure, after hours of training that are finished and good.
+                        keep_incomplete=True,
+                        use_threads=True,  # a step has a process of its own already
+                    ),
+                    scheduling_settings=types.SchedulingSettings(scheduler="greedy"),
+                    scheduler_settings=GreedySchedulerSettings(),
+                )
+        except BaseException as error:  # a failed step was told when it failed
+            events.put(Event("stopped", text=str(error)))
+
+    @contextmanager
+    def _told(self, events: SimpleQueue[Event]) -> Iterator[None]:
+        """Send what Snakemake says to the log and to the driver instead of the terminal."""
+        from snakemake.logging import logger
+
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(self.log, mode="w", encoding="utf-8")
+        file.addFilter(lambda record: isinstance(record.msg, str))
+        logger.handlers[:] = [file, _Events(events)]
+        try:
+            yield
+        finally:
+            logger.handlers.clear()
+            file.close()
 
 
-class WorkflowError(Exception):
-    """Snakemake could not build or run the graph."""
+class _Events(logging.Handler):
+    """Turns Snakemake's records into events."""
 
+    def __init__(self, events: SimpleQueue[Event]) -> None:
+        super().__init__()
+        self.events = events
+        self.step: dict[int, str] = {}
 
-def call(words: list[str], out: Path, err: Path) -> int:
-    """Run Snakemake to its end; returns the exit status."""
-    _, status = os.waitpid(start(words, out, err), 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def start(words: list[str], out: Path, err: Path) -> int:
-    """Fork, and in the fork be ``snakemake words``. The fork ends with this process."""
-    import snakemake.cli  # here, so that forks share it
-
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        for number, file in ((1, out), (2, err)):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
-        die_with_parent(parent)
-        sys.argv = ["snakemake", *words]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(paths.PROJECT), os.environ.get("PYTHONPATH")]))
-        look_only_when_something_happened()
-        snakemake.cli.main(words)
-        status = 0
-    except SystemExit as ending:
-        status = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def look_only_when_something_happened() -> None:
-    """Snakemake's scheduler sets itself an alarm at every look, which brings a further look and alarm: with every finished job
-    they become more, and after some hundred jobs they take a fifth of a core. The alarms serve a limit of jobs a second that
-    is never reached here; a job that ends wakes the scheduler by itself."""
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    if hasattr(JobScheduler, "_schedule_reevalutation"):
-        JobScheduler._schedule_reevalutation = lambda self, delay: None
+    def emit(self, record: logging.LogRecord) -> None:
+        kind, facts = getattr(record, "event", None), record.__dict__
+        if kind == "run_info":
+            self.events.put(Event("plan", steps=frozenset(facts["stats"]) - {"total", "all"}))
+        elif kind == "job_info":
+            self.step[facts["jobid"]] = facts["rule_name"]
+            self.events.put(Event("start", facts["rule_name"], facts["reason"]))
+        elif kind == "job_finished":
+            self.events.put(Event("done", self.step[facts["job_id"]]))
+        elif kind == "job_error":
+            self.events.put(Event("failed", self.step[facts["jobid"]]))

@@ -1,11 +1,13 @@
-"""Tasks: the steps of a plan, each with inputs, outputs and a digest. The Snakefile asks; nothing else decides."""
+"""Tasks: the steps of a plan, each with inputs, outputs and a digest; one rule of the Snakefile each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest
@@ -13,25 +15,87 @@ from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, Claims, Contradictions, Recipe, ReportSpec
+from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Claims, Contradictions, Recipe, ReportSpec
 from lib.runs import paths
+from lib.runs.files import read_json, write_json
 
 TEMPLATES = paths.PROJECT / "lab" / "show" / "templates"  # no modules, so no digest of code covers them
 
 
 @dataclass(frozen=True)
 class Task:
-    """One step of the workflow: a notebook with parameters, or a command; files in, files out."""
+    """One step of the workflow: a notebook with parameters, or a module with arguments; files in, files out.
+
+    Files are relative to the folder that holds ``runs/`` where they lie in it, so that it can be moved.
+    """
 
     rule: str  # corpus, eda, features, pretrain, finetune, distill, ablation, ensemble, report
     name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    digest: str
-    notebook: str | None = None
+    inputs: tuple[str, ...]  # what other steps make, and the notebook
+    outputs: tuple[str, ...]  # the executed notebook among them
+    digest: str  # of values, data and code behind the result
+    notebook: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
-    command: tuple[str, ...] = ()  # after the python executable; only when there is no notebook
-    log: str = ""  # where the executed notebook goes
+    command: tuple[str, ...] = ()  # module and arguments; only when there is no notebook
+    executed: str = ""  # where the executed notebook goes
+    log: str = ""  # what it printed
+
+    @property
+    def step(self) -> str:
+        """Name of the step and of its rule, unique in a plan."""
+        return f"{self.rule}/{self.name}"
+
+    @property
+    def page(self) -> str:
+        """Digest of the notebook's code: an edit shows a finished run again."""
+        file = paths.home() / self.notebook
+        if not self.notebook or not file.exists():
+            return ""
+        cells = [cell["source"] for cell in read_json(file)["cells"] if cell["cell_type"] == "code"]
+        return code_digest([], source="\n".join("".join(source) for source in cells))
+
+    def is_made(self) -> bool:
+        return all((paths.home() / file).exists() for file in self.outputs)
+
+    def is_foreign(self) -> bool:
+        """Whether the result is there but was made with other settings, by hand or before they were set back."""
+        file = paths.home() / self.outputs[0]
+        return self.rule in STAGE_NOTEBOOKS and file.exists() and read_json(file).get("digest") != self.digest
+
+    def run(self) -> None:
+        """Do it, here and now, in a process of its own.
+
+        Raises:
+            RuntimeError: it failed; the end of the log says why.
+        """
+        if self.notebook:
+            status = run_notebook(Path(self.notebook), Path(self.executed), self.parameters, Path(self.log))
+        else:
+            status = run_module(self.command, Path(self.log))
+        if status:
+            raise RuntimeError(f"{self.step} failed; its log is {self.log}")
+
+
+def write(tasks: Iterable[Task], file: Path) -> None:
+    write_json(file, [asdict(task) for task in tasks])
+
+
+def read(file: Path) -> list[Task]:
+    return [Task(**values) for values in read_json(file)]
+
+
+def needed_by(tasks: Iterable[Task], wanted: Iterable[str]) -> list[Task]:
+    """The steps of some names and all that they need, in the plan's order."""
+    tasks = list(tasks)
+    maker = {file: task for task in tasks for file in task.outputs}
+    by_name = {task.step: task for task in tasks}
+    found, waiting = set(), [by_name[name] for name in wanted]
+    while waiting:
+        task = waiting.pop()
+        if task.step not in found:
+            found.add(task.step)
+            waiting += [maker[file] for file in task.inputs if file in maker]
+    return [task for task in tasks if task.step in found]
 
 
 def tasks_of(plan: Plan) -> list[Task]:
@@ -47,27 +111,20 @@ def tasks_of(plan: Plan) -> list[Task]:
 
 
 def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
-    command = ("-m", "lab.corpora.build", ref.name, "--scale", plan.scale)
-    return Task(
-        "corpus",
-        ref.label,
-        (),
-        (str(ref.manifest),),
-        ref.digest,
-        command=command,
-        log=str(plan.runs_folder / "corpora" / ref.label / "build.log"),
-    )
+    log = plan.runs_folder / "corpora" / ref.label / "build.log"
+    command = ("lab.corpora.build", ref.name, "--scale", plan.scale)
+    return Task("corpus", ref.label, (), (_here(ref.manifest),), ref.digest, command=command, log=_here(log))
 
 
 def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     folder = plan.runs_folder / "corpora" / ref.label
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
-    return _notebook_task(
+    return notebook_task(
         "eda",
         ref.label,
         "notebooks/00_data_eda.ipynb",
         folder,
-        (str(ref.manifest),),
+        (ref.manifest,),
         ("eda.json",),
         parameters,
         ref.digest,
@@ -82,7 +139,7 @@ def feature_task(plan: Plan, ref: FeatureRef) -> Task:
         "world": ref.world,
     }
     inputs = (str(ref.corpus.manifest),)
-    return _notebook_task(
+    return notebook_task(
         "features",
         f"{ref.corpus.label}-{ref.name}",
         "notebooks/01_features.ipynb",
@@ -95,29 +152,29 @@ def feature_task(plan: Plan, ref: FeatureRef) -> Task:
 
 
 def job_task(job: Job) -> Task:
-    inputs = [str(job.corpus.manifest), *(str(ref.folder / "features.json") for ref in job.feature_sets)]
-    inputs += [str(file) for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
-    return Task(
-        rule=job.stage.split("_")[0],
-        name=f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
-        inputs=tuple(inputs),
-        outputs=(str(job.folder.metrics), str(job.folder.weights)),
-        digest=job.digest,
-        notebook=job.notebook,
-        parameters=job.parameters,
-        log=str(job.folder.notebook),
+    inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
+    inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
+    return notebook_task(
+        job.stage.split("_")[0],
+        f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
+        job.notebook,
+        job.folder.path,
+        inputs,
+        (job.folder.metrics.name, job.folder.weights.name),
+        {**job.parameters, "missing": "error"},
+        job.digest,
     )
 
 
 def _ablation_task(plan: Plan, name: str) -> Task:
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
     inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-    parameters = {"ablation": name, **_of_plan(plan)}
+    parameters = {"ablation": name, **_of_plan(plan), "missing": "error"}
     # A discussion is shown by the report alone: written or not, the numbers are the same.
     asked = plan.ablations[name].model_copy(update={"discussion": "", "discussion_digest": ""})
     content = digest([asked.model_dump(mode="json"), [job.digest for job in jobs]])
     folder = plan.runs_folder / "ablations" / name
-    return _notebook_task(
+    return notebook_task(
         "ablation",
         name,
         "notebooks/05_ablation.ipynb",
@@ -133,7 +190,7 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
     jobs, spec = plan.ensemble_jobs(name), plan.ensembles[name]
     ways = {module_of("evaluation", way, name) for way in (spec.combine, *spec.also)}
     inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
-    parameters = {"ensemble": name, **_of_plan(plan)}
+    parameters = {"ensemble": name, **_of_plan(plan), "missing": "error"}
     content = digest(
         [
             spec.model_dump(mode="json"),
@@ -142,7 +199,7 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
         ]
     )
     folder = plan.runs_folder / "ensembles" / name
-    return _notebook_task(
+    return notebook_task(
         "ensemble",
         name,
         "notebooks/06_ensemble.ipynb",
@@ -168,17 +225,11 @@ def _report_task(plan: Plan, tasks: list[Task]) -> Task:
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
         ]
     )
-    outputs = (str(plan.report_folder / "index.html"), str(plan.report_folder / "tables" / "leaderboard.csv"))
-    log = str(plan.runs_folder / "report" / "notebook.ipynb")
-    return Task(
-        "report",
-        "report",
-        (*inputs, "notebooks/07_leaderboard.ipynb"),
-        outputs,
-        content,
-        "notebooks/07_leaderboard.ipynb",
-        {**_of_plan(plan), "questions": ",".join(plan.questions)},
-        log=log,
+    outputs = (plan.report_folder / "index.html", plan.report_folder / "tables" / "leaderboard.csv")
+    parameters = {**_of_plan(plan), "questions": ",".join(plan.questions)}
+    folder = plan.runs_folder / "report"
+    return notebook_task(
+        "report", "report", "notebooks/07_leaderboard.ipynb", folder, inputs, outputs, parameters, content
     )
 
 
@@ -188,17 +239,36 @@ def _of_plan(plan: Plan) -> dict[str, Any]:
     return {"scale": plan.scale, "corpus": plan.corpus, "systems": ",".join(plan.systems), "seeds": seeds}
 
 
-def _notebook_task(
+def notebook_task(
     rule: str,
     name: str,
     notebook: str,
     folder: Path,
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
+    inputs: Iterable[str | Path],
+    outputs: Iterable[str | Path],
     parameters: dict[str, Any],
     content: str,
 ) -> Task:
-    files = tuple(str(folder / file) for file in outputs)
+    """A task that executes a notebook.
+
+    Args:
+        folder: where the executed notebook and its log go; ``outputs`` are relative to it.
+    """
+    executed, notebook = folder / "notebook.ipynb", _here(paths.PROJECT / notebook)
     return Task(
-        rule, name, (*inputs, notebook), files, content, notebook, parameters, log=str(folder / "notebook.ipynb")
+        rule,
+        name,
+        (*dict.fromkeys(_here(file) for file in inputs), notebook),
+        tuple(_here(folder / file) for file in (*outputs, executed)),
+        content,
+        notebook,
+        parameters,
+        executed=_here(executed),
+        log=_here(executed.with_suffix(".log")),
     )
+
+
+def _here(file: str | Path) -> str:
+    """Relative to the folder that holds ``runs/``, which is where the workflow works."""
+    path = Path(file)
+    return str(path.relative_to(paths.home()) if path.is_absolute() and path.is_relative_to(paths.home()) else path)

@@ -37,7 +37,7 @@ def write(site: Site, plan: Plan) -> dict[str, str]:
     from lab.flow.tasks import tasks_of
 
     for task in tasks_of(plan):
-        source = Path(task.log)
+        source = Path(task.executed)
         if task.rule not in TITLES or not source.exists() or not _worth_a_page(task, plan):
             continue
         name = f"notebooks/{re.sub(r'[^A-Za-z0-9_.-]+', '-', f'{task.rule}-{task.name}')}"
@@ -54,7 +54,7 @@ def write(site: Site, plan: Plan) -> dict[str, str]:
 
 def _worth_a_page(task, plan: Plan) -> bool:
     if task.rule in ("pretrain", "finetune", "distill"):
-        folder = Path(task.log).parent
+        folder = Path(task.executed).parent
         return folder.parent.name == "base" and folder.name == f"seed{plan.seeds[0]}"
     return True
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import tomllib
+<<<<<<< HEAD
 from importlib import metadata
+=======
+from pathlib import Path
+>>>>>>> d5cdfc6 (Notebooks run in a process of their own, forked by the standard library, without a kernel; Snakemake runs in the driver over real outputs)
 
 import pytest
 import yaml
@@ -98,6 +103,43 @@ VERBS = (
 )  # fmt: skip
 
 
+NASTY = ["stores/a b", "stores/$(touch x)", "stores/$(shell touch x)", "stores/`touch x`", "stores/${HOME}", "stores/$HOME", "stores/a;touch x",
+    "stores/a#b", "stores/a%b", "stores/it's", 'stores/"quoted"', "stores/我的 视频 (1)", "stores/a&b|c", "stores/a\\b", "stores/{x}", "stores/*?[a]!"]  # fmt: skip
+LOCKED = ("pyproject.toml", "requirements.lock")
+
+
+def project(folder: Path) -> Path:
+    """A folder with the Makefile and a stand-in for the interpreter that writes down, line by line, what it is called with."""
+    (folder / ".venv/bin").mkdir(parents=True)
+    for name in LOCKED:
+        (folder / name).write_text("")
+    shutil.copy(PROJECT / "Makefile", folder)
+    python = folder / ".venv/bin/python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >> seen\n')
+    python.chmod(0o755)
+    (folder / ".venv/.done").touch()
+    return python
+
+
+def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "CONDA"))}
+    return subprocess.run(
+        ["make", *words], cwd=folder, env={**usual, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def driven(folder: Path, *words: str, **environment: str) -> list[str]:
+    """What a verb calls the driver with."""
+    if not (folder / "Makefile").exists():
+        project(folder)
+    (folder / "seen").unlink(missing_ok=True)
+    done = make(folder, *words, **environment)
+    assert done.returncode == 0, done.stderr
+    called = (folder / "seen").read_text().splitlines()
+    assert called[:2] == ["-m", "lab"]
+    return called[2:]
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 class TestMake:
     def make(self, *words: str) -> subprocess.CompletedProcess:
@@ -110,25 +152,57 @@ class TestMake:
         done = self.make(*words)
         assert done.returncode == 0, done.stderr
 
-    def test_options_reach_the_driver(self):
-        line = self.make(*VERBS[0]).stdout.splitlines()[-1]
-        assert line.split("lab.flow.reproduce ")[1].split() == (
-            [
-                "--scale",
-                "smoke",
-                "--corpus",
-                "some/store",
-                "--systems",
-                "a,b",
-                "--questions",
-                "c,d",
-                "--seeds",
-                "2",
-                "--jobs",
-                "3",
-                "--keep-going",
-            ]
-        )
+    def test_options_reach_the_driver(self, tmp_path):
+        seen = driven(tmp_path, *VERBS[0])
+        assert seen == [
+            "reproduce", "--scale=smoke", "--corpus=some/store", "--systems=a b", "--questions=c d", "--seeds=2", "--jobs=3", "--keep-going",
+        ]  # fmt: skip
+        assert driven(tmp_path, "run", "RECIPE=a", "ARM=x y")[-5:] == ["--job", "a", "finetune", "x y", "0"]
+        assert driven(tmp_path, "ablation", "NAME=ema")[-1] == "ablation/ema"
+
+    @pytest.mark.parametrize("name", NASTY)
+    @pytest.mark.parametrize("where", ["typed", "environment"])
+    def test_a_name_arrives_as_it_was_typed_and_nothing_in_it_is_executed(self, tmp_path, name, where):
+        typed = {"typed": ([f"CORPUS={name}"], {}), "environment": ([], {"CORPUS": name})}
+        words, environment = typed[where]
+        assert f"--corpus={name}" in driven(tmp_path, "plan", *words, **environment)
+        assert not (tmp_path / "x").exists()
+
+    @pytest.mark.parametrize("folder", NASTY)
+    def test_the_folder_of_the_project_may_have_any_name(self, tmp_path, folder):
+        home = tmp_path / folder.replace("/", "-")
+        home.mkdir()
+        assert "--corpus=a b" in driven(home, "plan", "CORPUS=a b")
+
+    def test_an_unfinished_environment_is_made_from_nothing(self, tmp_path):
+        """As a kill leaves it: an interpreter, half a package, no mark that it is whole."""
+        python = project(tmp_path)
+        (tmp_path / ".venv/.done").unlink()
+        half = tmp_path / ".venv/half"
+        half.touch()
+        made = make(tmp_path, "setup", f"PYTHON={python}")
+        assert "-m venv --clear .venv" in (tmp_path / "seen").read_text().replace("\n", " "), made.stderr
+
+    def test_an_environment_is_unfinished_while_it_is_changed(self, tmp_path):
+        python = project(tmp_path)
+        (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
+        os.utime(tmp_path / "requirements.lock")
+        os.utime(tmp_path / ".venv/.done", (0, 0))
+        assert make(tmp_path, "setup", f"PYTHON={python}").returncode
+        assert not (tmp_path / ".venv/.done").exists()
+
+    def test_a_linked_environment_is_left_alone(self, tmp_path):
+        project(tmp_path / "whole")
+        clone = tmp_path / "clone"
+        clone.mkdir()
+        for name in LOCKED:
+            (clone / name).write_text("")
+        shutil.copy(PROJECT / "Makefile", clone)
+        (clone / ".venv").symlink_to(tmp_path / "whole/.venv")
+        os.utime(tmp_path / "whole/.venv/.done", (0, 0))
+        done = make(clone, "plan")
+        assert done.returncode == 2 and ".venv is a link to" in done.stdout
+        assert not (tmp_path / "whole/seen").exists()
 
     def test_a_missing_word_is_named(self):
         assert "RECIPE is missing: make run RECIPE=..." in self.make("run").stderr

@@ -15,7 +15,7 @@ from lab.show.plan import Plan
 from lib.runs.paths import PROJECT
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-ALLOWED = ("lib.recipes", "lib.stages", "lib.runs", "lab.show", "lab.flow.guard")
+ALLOWED = ("lib.recipes", "lib.stages", "lib.runs", "lab.show", "lab.flow.guard", "lab.flow.ensure")
 DATA_TOO = {"00_data_eda": ("lib.data",), "01_features": ("lib.data", "lib.features")}
 EXPECTED = [
     "00_data_eda",

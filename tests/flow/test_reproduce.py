@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lab.flow import processes
 from lab.flow.reproduce import Busy, only_one
 from tests.flow.toy import Toy
 
@@ -26,7 +27,7 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def finished(home, monkeypatch, warm_process) -> Toy:
+def finished(home, monkeypatch) -> Toy:
     """A toy with everything made; each test leaves it so."""
     monkeypatch.setenv("VIDLAB_HOME", str(home))
     toy = Toy(home)
@@ -59,7 +60,7 @@ def test_everything_then_nothing_then_only_what_changed(toy):
     assert toy.plan() == {"finetune/a", "ablation/ablation", "report/report"}
     assert toy.drive().status == 0
     assert toy.trained() == {"a": 2, "b": 1, "base": 1}
-    assert json.loads((toy.home / "reports/index.html").read_text())[str(toy.home / "runs/a/metrics.json")] == 10.0
+    assert json.loads((toy.home / "reports/index.html").read_text())["runs/a/metrics.json"] == 10.0
 
     toy.values["a"] = 2.0
     assert toy.plan() == {"finetune/a", "ablation/ablation", "report/report"}
@@ -116,7 +117,7 @@ def test_lost_pages_are_rendered_again_and_nothing_else_runs(finished):
     assert finished.trained() == before and (finished.home / "reports/index.html").exists()
 
 
-def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypatch, warm_process):
+def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypatch):
     monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
     toy = Toy(tmp_path, a=-1.0)
     outcome = toy.drive(keep_going=True)
@@ -131,7 +132,7 @@ def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypat
     ):
         assert words in outcome.shown, outcome.shown
     left = sorted(path.name for path in (tmp_path / "runs/a").iterdir())
-    assert left == ["notebook.failed.ipynb", "notebook.log"]
+    assert left == ["notebook.failed.ipynb", "notebook.log"], left
     assert toy.trained() == {"b": 1, "base": 1}, "what does not depend on it went on"
 
     toy.values["a"] = 2.0
@@ -140,11 +141,11 @@ def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypat
     assert not (tmp_path / "runs/a/notebook.failed.ipynb").exists()
 
 
-def test_one_or_two_at_a_time_warm_or_cold_give_the_same_bytes(tmp_path, monkeypatch, warm_process):
+def test_one_or_two_at_a_time_warm_or_cold_give_the_same_bytes(tmp_path, monkeypatch):
     results = []
     for jobs, cold in ((1, False), (2, True)):
         if cold:
-            monkeypatch.setenv("VIDLAB_ZYGOTE", str(tmp_path / "nobody listens here"))
+            monkeypatch.setattr(processes, "start_method", lambda: "spawn")
         home = tmp_path / f"{jobs}{cold}"
         home.mkdir()
         monkeypatch.setenv("VIDLAB_HOME", str(home))
@@ -178,8 +179,7 @@ def _mine(home: Path) -> list[psutil.Process]:
     return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path, warm_process):
-    """With a fork server of the driver's own, so that its end is part of the test."""
+def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path):
     environment = {**os.environ, "VIDLAB_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "tests.flow.toy", str(tmp_path)]
     driver = subprocess.Popen([*command, "60"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)

@@ -61,7 +61,7 @@ def chosen(mapping: dict, names: list[str]) -> dict:
 
 def typed(home: Path, *words: object, folder: Path = ROOT) -> subprocess.CompletedProcess:
     environment = {**os.environ, "VIDLAB_HOME": str(home), "COLUMNS": "160"}
-    for name in ("VIDLAB_ZYGOTE", "VIDLAB_FORKED", "MAKEFLAGS", "MAKELEVEL"):
+    for name in ("MAKEFLAGS", "MAKELEVEL"):
         environment.pop(name, None)
     command = [str(word) for word in words]
     return subprocess.run(
@@ -75,7 +75,8 @@ def reproduce(home: Path, *words: object) -> subprocess.CompletedProcess:
         home,
         sys.executable,
         "-m",
-        "lab.flow.reproduce",
+        "lab",
+        "reproduce",
         "--scale",
         "smoke",
         "--seeds",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -12,11 +11,16 @@ from types import SimpleNamespace
 
 import nbformat
 
-from lab.flow import reproduce, screen, steps
-from lab.flow.tasks import Task
+from lab.flow import processes, reproduce, screen
+from lab.flow.tasks import Task, notebook_task
 from lib.recipes.digests import digest
 
-QUICK = ("papermill", "ipykernel.kernelapp", "nbclient", "yaml", "psutil")
+processes.PRELOAD = (
+    "papermill",
+    "IPython.core.magics",
+    "matplotlib_inline.backend_inline",
+    "psutil",
+)  # of what notebooks here import
 GUARD = "from lab.flow.guard import check_parameters\n\ncheck_parameters()"
 # Like lib.stages.run: finished work with the right digest is read, not done again; a trace says how often it was done.
 TRAIN = """import json, pathlib, time
@@ -69,16 +73,16 @@ class Toy:
         )
         write_notebook(self.home / "notebooks/collect.ipynb", 'out: str = ""\ninputs: list = []', COLLECT)
 
-    def steps(self) -> list[steps.Step]:
-        manifest = self.home / "data/manifest.json"
+    def tasks(self) -> list[Task]:
+        source = str(self.home / "source.json")
         corpus = Task(
             "corpus",
             "twin",
             (),
-            (str(manifest),),
+            ("data/manifest.json",),
             digest("twin"),
-            command=("-m", "json.tool", str(self.home / "source.json"), str(manifest)),
-            log=str(self.home / "data/build.log"),
+            command=("json.tool", source, "data/manifest.json"),
+            log="data/build.log",
         )
         base = self._train("pretrain", "base", [corpus], digest(self.values["base"]))
         arms = [
@@ -86,45 +90,32 @@ class Toy:
         ]
         ablation = self._collect("ablation", "ablation/table.json", arms, digest([arm.digest for arm in arms]))
         report = self._collect("report", "reports/index.html", [corpus, base, *arms, ablation], digest(self.collected))
-        return steps.steps_of([corpus, base, *arms, ablation, report])
+        return [corpus, base, *arms, ablation, report]
 
     def _train(self, rule: str, name: str, parents: list[Task], content: str) -> Task:
         folder = self.home / "runs" / name
-        parameters = {"out": str(folder), "digest": content, "value": self.values[name], "seconds": self.seconds}
-        inputs = tuple(parent.outputs[0] for parent in parents)
-        return Task(
-            rule,
-            name,
-            inputs,
-            (str(folder / "metrics.json"),),
-            content,
-            str(self.home / "notebooks/train.ipynb"),
-            parameters,
-            log=str(folder / "notebook.ipynb"),
-        )
+        parameters = {"out": f"runs/{name}", "digest": content, "value": self.values[name], "seconds": self.seconds}
+        inputs = [self.home / parent.outputs[0] for parent in parents]
+        notebook = str(self.home / "notebooks/train.ipynb")
+        return notebook_task(rule, name, notebook, folder, inputs, ("metrics.json",), parameters, content)
 
     def _collect(self, rule: str, out: str, parents: list[Task], content: str) -> Task:
-        notebook, inputs = str(self.home / "notebooks/collect.ipynb"), [parent.outputs[0] for parent in parents]
-        parameters = {"out": str(self.home / out), "inputs": inputs}
-        return Task(
-            rule,
-            rule,
-            (*inputs, notebook),
-            (str(self.home / out),),
-            content,
-            notebook,
-            parameters,
-            log=str(self.home / f"runs/{rule}/notebook.ipynb"),
-        )
+        inputs = [parent.outputs[0] for parent in parents]
+        notebook, folder = str(self.home / "notebooks/collect.ipynb"), self.home / "runs" / rule
+        parameters = {"out": out, "inputs": inputs}
+        return notebook_task(rule, rule, notebook, folder, inputs, (self.home / out,), parameters, content)
 
     def drive(self, target: str = "report/report", **options: object) -> SimpleNamespace:
         """Make the report (or another step) as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
-        every = self.steps()
-        chosen = argparse.Namespace(**{"jobs": 2, "keep_going": False, "dry_run": False, "existing": False, **options})
+        chosen = reproduce.parser().parse_args([])
+        chosen.__dict__.update({"jobs": 2, **options})
         with open(os.devnull, "w") as nowhere:
             console = screen.Console(record=True, width=200, file=nowhere)
-            (wanted,) = [step.outputs for step in every if step.name == target]
-            status = reproduce.drive(every, wanted, self.home / "runs", {}, chosen, console)
+            try:
+                status = reproduce.make(self.tasks(), [target], self.home / "runs", {}, chosen, console)
+            except reproduce.UsageError as error:
+                console.print(str(error), markup=False)
+                status = 2
         shown = console.export_text()
         return SimpleNamespace(status=status, shown=shown)
 
