@@ -7,11 +7,8 @@ import re
 import shutil
 import subprocess
 import tomllib
-<<<<<<< HEAD
 from importlib import metadata
-=======
 from pathlib import Path
->>>>>>> d5cdfc6 (Notebooks run in a process of their own, forked by the standard library, without a kernel; Snakemake runs in the driver over real outputs)
 
 import pytest
 import yaml
