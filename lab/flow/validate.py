@@ -11,6 +11,7 @@ from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
+from lib.recipes.resolve import check_overrides
 from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
 from lib.runs.paths import shown
 from lib.stages.build import check
@@ -43,6 +44,8 @@ def check_ensemble(name: str) -> None:
 
 def main() -> int:
     try:
+        for name in names(Scale):
+            check_overrides(name)
         for kind in (CorpusSpec, EnsembleSpec, FeatureSet):
             for name in names(kind):
                 load(kind, name)

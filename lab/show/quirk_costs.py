@@ -11,10 +11,10 @@ from typing import Any
 
 from lab.show.answers import Answer, paired
 from lab.show.formats import value
-from lib.recipes.arms import arm_changes
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
-from lib.recipes.load import load, resolve
+from lib.recipes.load import load
+from lib.recipes.resolve import arm_changes, resolve
 from lib.recipes.specs import Quirk, Recipe
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
-from lib.recipes.arms import arms_of_question, resolved
 from lib.recipes.bind import arguments, declared, module_of
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load
+from lib.recipes.resolve import arms_of_question, resolved
 from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import paths
 from lib.runs.folder import RunFolder

@@ -10,9 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib.recipes.errors import RecipeError, from_validation, nearest
-from lib.recipes.overlay import overlay
 from lib.recipes.specs import (
-    SCALE_MAY_SET,
     Ablation,
     Claims,
     Contradictions,
@@ -57,7 +55,7 @@ def file_of(kind: type[Spec], name: str) -> Path:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise RecipeError(f"{paths.shown(path)}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
@@ -109,59 +107,3 @@ def _known_keys(kind: type[Spec], error: ValidationError) -> dict[str, list[str]
 def _flatten(annotation: Any) -> list[Any]:
     arguments = getattr(annotation, "__args__", ())
     return [annotation, *[item for argument in arguments for item in _flatten(argument)]]
-
-
-def resolve(
-    recipe: str, scale: str, changes: dict[str, Any] | None = None, where: str = "", member: str = "base"
-) -> Recipe:
-    """A recipe at a scale under an arm: file, defaults written out, member, scale, arm, validation.
-
-    Defaults are written out before anything is overlaid, so every path an arm may set exists. A member of a system is a
-    model like the recipe itself, so the scale comes after it; an arm asks a question at that scale and has the last word.
-    """
-    base = load(Recipe, recipe)
-    file = paths.shown(file_of(Recipe, recipe))
-    tree = base.model_dump(mode="json")
-    if member != "base":
-        if member not in base.members:
-            raise RecipeError(f"{where or file}: no member {member!r}; {nearest(member, base.members)}")
-        tree = overlay(tree, base.variants[member], f"{file}: variants.{member}")
-    sizes = load(Scale, scale)
-    scale_file = paths.shown(file_of(Scale, scale))
-    for key in ("*", recipe):
-        tree = overlay(
-            tree,
-            _expand(tree, sizes.overrides.get(key, {}), scale_file, lenient=key == "*"),
-            f"{scale_file}: overrides.{key}",
-        )
-    tree = overlay(tree, changes or {}, where or file)
-    return validate(Recipe, tree, where or file)
-
-
-def _expand(tree: dict[str, Any], changes: dict[str, Any], where: str, lenient: bool) -> dict[str, Any]:
-    """Replace ``*`` in a scale's paths by the keys that are there, and refuse what a scale may not set."""
-    result = {}
-    for path, value in changes.items():
-        if not path.endswith(SCALE_MAY_SET):
-            raise RecipeError(f"{where}: {path}: a scale sets sizes and budgets only ({', '.join(SCALE_MAY_SET)})")
-        for full in _matches(tree, path.split(".")):
-            node = tree
-            for part in full[:-1]:
-                node = node.get(part, {}) if isinstance(node, dict) else {}
-            there = isinstance(node, dict) and full[-1] in node
-            another = isinstance(node, dict) and "use" in node  # a member may have a component there without that size
-            if there or not (lenient or another):
-                result[".".join(full)] = value
-    return result
-
-
-def _matches(tree: Any, parts: list[str], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if "*" not in parts:
-        return [(*prefix, *parts)]
-    head, *tail = parts
-    choices = (list(tree) if isinstance(tree, dict) else []) if head == "*" else [head]
-    return [
-        match
-        for key in choices
-        for match in _matches(tree.get(key, {}) if isinstance(tree, dict) else {}, tail, (*prefix, key))
-    ]

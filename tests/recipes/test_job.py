@@ -6,8 +6,8 @@ from lab.flow.tasks import tasks_of
 from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
-from lib.recipes.load import load, resolve
-from lib.recipes.overlay import overlay
+from lib.recipes.load import load
+from lib.recipes.resolve import overlay, resolve
 from lib.recipes.specs import Scale, SplitSpec
 
 

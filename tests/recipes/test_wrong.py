@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.recipes.arms import resolved
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job, _load
 from lib.recipes.load import load
+from lib.recipes.resolve import resolved
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
 

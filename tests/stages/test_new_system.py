@@ -11,9 +11,9 @@ import pytest
 from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.features import sets
-from lib.recipes import arms
 from lib.recipes import job as jobs
 from lib.recipes import load as loading
+from lib.recipes import resolve
 from lib.recipes.job import Job
 from lib.runs import paths
 from lib.stages.problem import pose, split_pairs
@@ -54,7 +54,7 @@ stages:
 
 
 def forget() -> None:
-    for cached in (jobs._load, arms.resolved, loading.load):
+    for cached in (jobs._load, resolve.resolved, loading.load):
         cached.cache_clear()
 
 

@@ -12,9 +12,9 @@ import yaml
 from lab.corpora import build as corpus
 from lab.flow.tasks import feature_task, job_task
 from lab.show.plan import Plan
-from lib.recipes import arms
 from lib.recipes import corpus as refs
 from lib.recipes import job as jobs
+from lib.recipes import resolve
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
@@ -26,7 +26,7 @@ RECIPE = "wechat_baseline"
 
 
 def forget() -> None:
-    for cached in (jobs._load, arms.resolved, load, refs._feature_code):
+    for cached in (jobs._load, resolve.resolved, load, refs._feature_code):
         cached.cache_clear()
 
 

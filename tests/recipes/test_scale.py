@@ -1,0 +1,98 @@
+"""Scales: every override sets a size of some recipe; one that sets nothing is an error that names file, key and remedy."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import yaml
+
+from lab.flow import validate
+from lib.recipes import load as loading
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job, _load
+from lib.recipes.load import load, names
+from lib.recipes.resolve import check_overrides, resolved
+from lib.recipes.specs import Scale
+from lib.runs import paths
+
+
+def forget() -> None:
+    for cached in (loading.load, _load, resolved):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def scale(tmp_path, monkeypatch):
+    """A copy of ``params`` whose laptop scale gets further overrides."""
+    folder = tmp_path / "params"
+    shutil.copytree(paths.PROJECT / "params", folder)
+    monkeypatch.setenv("VIDLAB_PARAMS", str(folder))
+    forget()
+
+    def with_override(recipe: str, path: str, value=16) -> str:
+        file = folder / "scales" / "laptop.yaml"
+        tree = yaml.safe_load(file.read_text())
+        tree["overrides"].setdefault(recipe, {})[path] = value
+        file.write_text(yaml.safe_dump(tree))
+        return f"{file}: overrides.{recipe}"
+
+    yield with_override
+    forget()
+
+
+def test_every_scale_of_the_project_passes():
+    assert len(names(Scale)) >= 3
+    for name in names(Scale):
+        check_overrides(name)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "path", "remedy"),
+    [
+        ("*", "stagez.*.data.batch_size", "no recipe has such value; did you mean 'stages.*.data.batch_size'?"),
+        ("*", "stages.*.dat.batch_size", "no recipe has such value; did you mean 'stages.*.data.batch_size'?"),
+        ("*", "stages.*.data.batchsize", "no recipe has such value; did you mean 'stages.*.data.batch_size'?"),
+        ("*", "stages.*.batch_size", "no recipe has such value; did you mean 'stages.*.data.batch_size'?"),
+        ("*", "stages.fintune.data.batch_size", "no recipe has such value; did you mean 'stages.finetune.data.batch_size'?"),
+        ("*", "*.fintune.data.batch_size", "no recipe has such value; did you mean '*.finetune.data.batch_size'?"),
+        ("*", "xmodel.head.dim", "no recipe has such value; did you mean 'model.head.dim'?"),
+        ("*", "model.haed.dim", "no recipe has such value; did you mean 'model.head.dim'?"),
+        ("*", "*.haed.dim", "no recipe has such value; did you mean '*.head.dim'?"),
+        ("*", "features.txt.length", "no recipe has such value; did you mean 'features.text.length'?"),
+        ("*", "features.*.lenght", "no recipe has such value; did you mean 'features.*.length'?"),
+        ("*", "corpsu", "no recipe has such value; did you mean 'corpus'?"),
+        ("*", "stages.*.objectives.tags.weight", "a scale sets sizes and budgets only; "),
+        ("aiac_rank1", "stages.*.dta.batch_size", "aiac_rank1 has no such value; did you mean 'stages.*.data.batch_size'?"),
+        ("aiac_rank1", "stages.finetun.data.epochs", "aiac_rank1 has no such value; did you mean 'stages.finetune.data.epochs'?"),
+        ("aiac_rank1", "model.head.dmi", "aiac_rank1 has no such value; did you mean 'model.head.dim'?"),
+        ("aiac_rank1", "model.frames.clusters", "aiac_rank1 has no such value; "),  # of NeXtVLAD, which it has not
+        ("aiac_rank1", "model.head.use", "a scale sets sizes and budgets only; "),
+    ],
+)  # fmt: skip
+def test_an_override_that_sets_nothing_is_an_error(scale, recipe, path, remedy):
+    where = scale(recipe, path)
+    with pytest.raises(RecipeError) as error:
+        Job.load("wechat_baseline", "finetune")  # whatever recipe is asked for
+    assert str(error.value).startswith(f"{where}: {path}: {remedy}")
+
+
+def test_an_override_of_a_recipe_that_does_not_exist(scale):
+    where = scale("aiac_rank2", "model.head.dim")
+    with pytest.raises(RecipeError) as error:
+        Job.load("aiac_rank1", "finetune")
+    assert str(error.value) == f"{where}: no recipe has this name; did you mean 'aiac_rank6'?"
+
+
+def test_the_validator_says_so_too(scale, capsys):
+    where = scale("*", "stagez.*.data.batch_size")
+    assert validate.main() == 1
+    assert capsys.readouterr().err.startswith(f"error: {where}: stagez.*.data.batch_size: no recipe has such value")
+
+
+def test_wildcards_stand_for_any_part(scale):
+    scale("aiac_rank1", "stages.*.data.batch_size", 5)
+    scale("aiac_rank1", "*.head.dim", 6)
+    spec = Job.load("aiac_rank1", "finetune").spec
+    assert spec.model.head.arguments["dim"] == 6 and load(Scale, "laptop").overrides["*"]["model.head.dim"] == 64
+    assert {name: stage.data.batch_size for name, stage in spec.stages.items()}["distill"] == 5
