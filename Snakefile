@@ -11,14 +11,9 @@ from lab.flow import tasks
 TASKS = {task.step: task for task in tasks.read(Path(config["plan"]))}
 
 
-def literal(file):
-    """Braces in a name are no wildcard."""
-    return file.replace("{", "{{").replace("}", "}}")
-
-
 rule all:
     input:
-        [literal(file) for task in TASKS.values() for file in task.outputs],
+        [file for task in TASKS.values() for file in task.outputs],
 
 
 # One rule a step: explicit files are quicker to resolve than wildcards, and a failing rule names itself.
@@ -28,12 +23,12 @@ for task in TASKS.values():
         name:
             task.step
         input:
-            [literal(file) for file in task.inputs],
+            task.inputs,
         # Not removed beforehand: a step replaces its files itself, and a notebook that was only edited reads a finished run.
         output:
-            [update(literal(file)) for file in task.outputs],
+            [update(file) for file in task.outputs],
         log:
-            literal(task.log),
+            task.log,
         threads: 1
         params:
             digest=task.digest,

@@ -1,12 +1,14 @@
-"""The command line: ``python -m lab corpus generate|import|check|show`` and ``python -m lab score``."""
+"""The command line: ``vidlab corpus generate|import|check|show``, ``vidlab score``, ``vidlab reproduce``."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 from lib.runs.paths import shown
 
@@ -23,18 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return reproduce.main(words[1:])
     parsed = _parser().parse_args(words)
-    from lib.data.rejects import BadRecord
     from lib.data.store import StoreError
-    from lib.recipes.errors import RecipeError
 
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal need not know every character
     try:
         return parsed.run(parsed) or 0
-    except (BadRecord, StoreError, RecipeError, CommandError, FileNotFoundError, FileExistsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:  # the reader, say `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (ValueError, OSError, EOFError, StoreError, BadZipFile, zlib.error) as error:
+        print(f"error: {error or type(error).__name__}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,7 +143,7 @@ def _generate(options: argparse.Namespace) -> None:
     except ValueError as error:  # each names its argument
         name, *rest = str(error).partition(":")
         raise CommandError(f"--{name.replace('_', '-')}{''.join(rest)}") from None
-    print(f"written: {shown(options.out)}; next: python -m lab corpus import {options.out} --out <store>")
+    print(f"written: {shown(options.out)}; next: vidlab corpus import {options.out} --out <store>")
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -1,15 +1,14 @@
 """Refuse parameters that a notebook does not have.
 
-papermill only warns about ``-p sede 1`` and goes on with the default seed. Two doors, one check: the runner asks before
-it starts a kernel, and each notebook asks in the cell after its parameters, so that the plain papermill command is
-guarded too.
+papermill only warns about ``-p sede 1`` and goes on with the default seed. The workflow asks before it starts a notebook,
+and each notebook asks in the cell after its parameters, so that the plain papermill command is guarded too.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # First line of the cell that papermill injects (its default ``comment``).
@@ -36,15 +35,13 @@ def check_parameters() -> None:
     Raises:
         ParameterError: names the parameter, the nearest one and all that exist; or the type that was expected.
     """
-    try:
-        history = get_ipython().history_manager.input_hist_raw  # type: ignore[name-defined]  # a built-in of every kernel
-    except NameError:
-        return
-    cells = [cell for cell in history if cell.strip()]
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    cells = [] if shell is None else [cell for cell in shell.history_manager.input_hist_raw if cell.strip()]
     injected = next((i for i in reversed(range(len(cells))) if cells[i].startswith(INJECTED)), None)
     if injected is not None:
-        declared = declarations("\n".join(cells[:injected]))
-        check(assignments(cells[injected]), declared, "this notebook")
+        check(assignments(cells[injected]), declarations("\n".join(cells[:injected])), "this notebook")
 
 
 def check(given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> None:
@@ -55,14 +52,11 @@ def check(given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> 
     """
     for name, value in given.items():
         if name not in declared:
-            raise ParameterError(
-                f"unknown parameter {name!r}{_nearest(name, declared)}; {where} knows: {', '.join(declared)}"
-            )
+            match = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
+            near = f" (nearest: {match[0]!r})" if match else ""
+            raise ParameterError(f"unknown parameter {name!r}{near}; {where} knows: {', '.join(declared)}")
         expected = TYPES.get(declared[name])
-        wrong = expected is not None and (
-            not isinstance(value, expected) or isinstance(value, bool) and expected is not bool
-        )
-        if wrong:
+        if expected and (not isinstance(value, expected) or isinstance(value, bool) and expected is not bool):
             raise ParameterError(f"parameter {name}: {value!r} is not of type {declared[name]}, which {where} asks for")
 
 
@@ -101,8 +95,3 @@ def _body(source: str) -> list[ast.stmt]:
     """Statements of a cell; lines that only IPython understands are left out."""
     lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
     return ast.parse("\n".join(lines)).body
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (nearest: {match[0]!r})" if match else ""

@@ -33,7 +33,7 @@ from lib.runs.files import read_json, write_json
 from lib.runs.machine import cores
 
 BUSY, STOPPED = 75, 130
-PAGES = ("ablation", "ensemble", "system", "claims", "report")  # kinds of step that only read runs
+PAGES = ("ablation", "ensemble", "index", "system", "claims", "report")  # kinds of step that only read runs
 
 
 class UsageError(Exception):
@@ -99,6 +99,9 @@ def make(
     needed = tasks.needed_by(every, wanted)
     if options.inputs_only:
         needed = [task for task in needed if task.step not in wanted]
+    for file in (file for task in needed for file in (*task.inputs, *task.outputs)):
+        if "{" in file or "}" in file:
+            raise UsageError(f"{file}: Snakemake takes braces in a name for a wildcard; rename the folder")
     # Written down once, so that every process that reads the Snakefile sees one graph, even if a recipe is edited meanwhile.
     tasks.write(needed, world / "plan.json")
     if options.existing:

@@ -22,6 +22,9 @@ from lib.runs.files import read_json, write_json
 TEMPLATES = paths.PROJECT / "lab" / "show" / "templates"  # no modules, so no digest of code covers them
 
 
+ON_PAGES = ("eda", "ablation", "ensemble", "index", "system", "claims")  # notebooks that become pages
+
+
 @dataclass(frozen=True)
 class Task:
     """One step of the workflow: a notebook with parameters, or a module with arguments; files in, files out.
@@ -29,7 +32,7 @@ class Task:
     Files are relative to the folder that holds ``runs/`` where they lie in it, so that it can be moved.
     """
 
-    rule: str  # corpus, eda, features, pretrain, finetune, distill, ablation, ensemble, report
+    rule: str  # corpus, eda, features, pretrain, finetune, distill, ablation, ensemble, index, system, claims, report
     name: str
     inputs: tuple[str, ...]  # what other steps make, and the notebook
     outputs: tuple[str, ...]  # the executed notebook among them
@@ -107,7 +110,11 @@ def tasks_of(plan: Plan) -> list[Task]:
     tasks += [job_task(job) for job in plan.jobs]
     tasks += [_ablation_task(plan, name) for name in plan.ablations]
     tasks += [_ensemble_task(plan, name) for name in plan.ensembles]
-    return [*tasks, _report_task(plan, tasks)]
+    told = _told_digest(plan)
+    tasks += [_reading_task(plan, tasks, told, "index", "index", "07_leaderboard", "report")]
+    tasks += [_reading_task(plan, tasks, told, "system", name, "08_system", f"systems/{name}") for name in plan.systems]
+    tasks += [_reading_task(plan, tasks, told, "claims", "claims", "09_claims", "claims")]
+    return [*tasks, _report_task(plan, tasks, told)]
 
 
 def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
@@ -211,25 +218,42 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
     )
 
 
-def _report_task(plan: Plan, tasks: list[Task]) -> Task:
-    inputs = tuple(dict.fromkeys(task.outputs[0] for task in tasks))
-    content = digest(
+def _told_digest(plan: Plan) -> str:
+    """Of what the notebooks about the whole plan say beside numbers."""
+    return digest(
         [
             load(ReportSpec, "report").model_dump(mode="json"),
             load(Claims, "claims").model_dump(mode="json"),
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
             [[name, asked.discussion, asked.discussion_digest] for name, asked in plan.ablations.items()],
-            code_digest(["lab.show.pages"]),
-            [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.iterdir()) if file.is_file()],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
         ]
     )
-    outputs = (plan.report_folder / "index.html", plan.report_folder / "tables" / "leaderboard.csv")
+
+
+def _reading_task(
+    plan: Plan, tasks: list[Task], content: str, rule: str, name: str, notebook: str, folder: str
+) -> Task:
+    """A notebook about the whole plan, or about one system of it, that only shows what there is."""
+    read = [task.outputs[0] for task in tasks if task.rule in (*STAGE_NOTEBOOKS, "corpus", "ablation", "ensemble")]
     parameters = {**_of_plan(plan), "questions": ",".join(plan.questions)}
-    folder = plan.runs_folder / "report"
-    return notebook_task(
-        "report", "report", "notebooks/07_leaderboard.ipynb", folder, inputs, outputs, parameters, content
+    parameters |= {"recipe": name} if rule == "system" else {}
+    path = f"notebooks/{notebook}.ipynb"
+    return notebook_task(rule, name, path, plan.runs_folder / folder, read, (), parameters, content)
+
+
+def _report_task(plan: Plan, tasks: list[Task], told: str) -> Task:
+    templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("*")) if file.is_file()]
+    given = {**_of_plan(plan), "questions": ",".join(plan.questions)}
+    return Task(
+        "report",
+        "report",
+        tuple(task.executed for task in tasks if task.rule in ON_PAGES),
+        (_here(plan.report_folder / "index.html"), _here(plan.report_folder / "summary.txt")),
+        digest([told, code_digest(["lab.show.page"]), templates]),
+        command=("lab.show.page", *(f"--{key}={value}" for key, value in given.items())),
+        log=_here(plan.runs_folder / "report" / "pages.log"),
     )
 
 

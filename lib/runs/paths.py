@@ -48,7 +48,7 @@ def corpus_label(corpus: str) -> str:
 
 def is_path(corpus: str) -> bool:
     """Corpora are given by name (``params/corpora/<name>.yaml``) or by the path of a store."""
-    return "/" in corpus or os.sep in corpus or corpus.startswith(".")
+    return "/" in corpus or os.sep in corpus or corpus.startswith((".", "~"))
 
 
 def runs(scale: str, corpus: str | None = None) -> Path:
@@ -65,5 +65,11 @@ def raw(scale: str, name: str) -> Path:
 
 
 def store_path(corpus: str, scale: str) -> Path:
-    """Where the store of a corpus lies: the path itself, or ``data/stores/<scale>/<name>``."""
-    return Path(corpus).resolve() if is_path(corpus) else home() / "data" / "stores" / scale / corpus
+    """Where the store of a corpus lies: the path itself, or ``data/stores/<scale>/<name>``.
+
+    A relative path that is not there is one from the project's folder: notebooks work in folders of their own.
+    """
+    if not is_path(corpus):
+        return home() / "data" / "stores" / scale / corpus
+    path = Path(corpus).expanduser()
+    return (path if path.exists() else PROJECT / path).resolve()

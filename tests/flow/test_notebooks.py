@@ -26,6 +26,8 @@ EXPECTED = [
     "05_ablation",
     "06_ensemble",
     "07_leaderboard",
+    "08_system",
+    "09_claims",
 ]
 
 
@@ -42,7 +44,7 @@ def parameters_cell(path: Path) -> dict:
     return cell
 
 
-def test_all_eight_are_there():
+def test_all_ten_are_there():
     assert [path.stem for path in NOTEBOOKS] == EXPECTED
 
 

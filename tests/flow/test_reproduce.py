@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from lab.flow import processes
-from lab.flow.reproduce import Busy, only_one
+from lab.flow.reproduce import Busy, only_one, parser
 from tests.flow.toy import Toy
 
 ALL = {"corpus/twin", "pretrain/base", "finetune/a", "finetune/b", "ablation/ablation", "report/report"}
@@ -196,3 +197,69 @@ def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path):
     assert second.returncode == 0, second.stdout + second.stderr
     assert "[  5 of 5]" in second.stdout, "the corpus was finished, the rest was not"
     assert not list(tmp_path.rglob("*.partial.ipynb"))
+
+
+def test_deleted_runs_are_made_again(finished):
+    """The pages that were made from them are there and newer."""
+    before = finished.trained()
+    shutil.rmtree(finished.home / "runs/a")
+    assert finished.plan() == {"finetune/a", "ablation/ablation", "report/report"}
+    assert finished.drive().status == 0
+    assert finished.trained() == before | {"a": 1}
+    assert finished.plan() == set()
+
+
+def test_a_finished_training_survives_a_notebook_that_fails_after_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    toy = Toy(tmp_path)
+    assert toy.drive("finetune/a").status == 0
+    toy.values["a"] = 5.0  # trained anew, over the run that is there
+    notebook = tmp_path / "notebooks/train.ipynb"
+    whole = notebook.read_text()
+    notebook.write_text(whole.replace('"score\\": value * 2}))"', '"score\\": value * 2}))\\nassert value < 4"'))
+    assert notebook.read_text() != whole
+    assert toy.drive("finetune/a").status == 1
+    assert json.loads((tmp_path / "runs/a/metrics.json").read_text())["score"] == 10.0
+    notebook.write_text(whole)
+    assert toy.drive("finetune/a").status == 0
+    assert toy.trained() == {"a": 2, "base": 1}
+
+
+@pytest.mark.parametrize("name", ["a b", "$(touch x)", "`touch x`;#%", 'it\'s "so"', "我的 视频 (1)", "*?[a]"])
+def test_any_folder_name_works(tmp_path, monkeypatch, name):
+    home = tmp_path / name
+    home.mkdir()
+    monkeypatch.setenv("VIDLAB_HOME", str(home))
+    toy = Toy(home, name=name)
+    done = toy.drive(f"finetune/{name}")
+    assert done.status == 0, done.shown
+    assert toy.trained() == {name: 1, "base": 1}
+    assert toy.drive(f"finetune/{name}").shown.startswith("Nothing to do")
+    assert not list(tmp_path.rglob("x"))
+
+
+def test_braces_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    shown = Toy(tmp_path, name="{x}").drive("finetune/{x}").shown
+    assert "runs/{x}/" in shown and "rename the folder" in shown
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path):
+    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), "HOME": str(tmp_path / "nowhere")}
+    code = (
+        "import os; from pathlib import Path; from lab.flow.reproduce import have_a_home; from tests.flow.toy import Toy\n"
+        "work = Path(os.environ['VIDLAB_HOME']); work.mkdir(); have_a_home(work / '.home')\n"
+        "done = Toy(work).drive('pretrain/base'); print(done.shown); raise SystemExit(done.status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--jobs", "abc"), ("--seeds", "0"), ("--seeds", "-1"), ("--jobs", "1.5")]
+)
+def test_numbers_say_what_they_must_be(capsys, option, value):
+    with pytest.raises(SystemExit):
+        parser().parse_args([f"{option}={value}"])
+    assert f"argument {option}: {value!r} is not a whole number above zero" in capsys.readouterr().err

@@ -52,12 +52,12 @@ class Toy:
     """corpus -> pretrain -> finetune a, b -> ablation -> report.
 
     Args:
-        home: an empty folder, also the value of VIDLAB_HOME. values: what each training step "learns"; negative fails.
+        home: an empty folder, also the value of VIDLAB_HOME. name: of the step ``a``. values: what each training step "learns"; negative fails.
     """
 
-    def __init__(self, home: Path, **values: float) -> None:
-        self.home = home
-        self.values = {"base": 1.0, "a": 2.0, "b": 3.0, **values}
+    def __init__(self, home: Path, name: str = "a", **values: float) -> None:
+        self.home, self.name = home, name
+        self.values = {"base": 1.0, name: 2.0, "b": 3.0, **values}
         self.seconds = 0.0
         self.collected = "1"
         if not (home / "notebooks").exists():
@@ -86,7 +86,8 @@ class Toy:
         )
         base = self._train("pretrain", "base", [corpus], digest(self.values["base"]))
         arms = [
-            self._train("finetune", arm, [corpus, base], digest([self.values[arm], base.digest])) for arm in ("a", "b")
+            self._train("finetune", arm, [corpus, base], digest([self.values[arm], base.digest]))
+            for arm in (self.name, "b")
         ]
         ablation = self._collect("ablation", "ablation/table.json", arms, digest([arm.digest for arm in arms]))
         report = self._collect("report", "reports/index.html", [corpus, base, *arms, ablation], digest(self.collected))
