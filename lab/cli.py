@@ -112,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("submission", type=Path)
     score.add_argument("labels", type=Path)
     score.set_defaults(run=_score)
+
+    explain = commands.add_parser("explain", help="a value of a recipe: where it comes from, and what overrode what")
+    for name in ("recipe", "stage", "key"):
+        explain.add_argument(name, metavar=name.upper())
+    for name, default in (("--arm", "base"), ("--scale", "laptop"), ("--corpus", "")):
+        explain.add_argument(name, default=default)
+    explain.set_defaults(run=_explain)
     return parser
 
 
@@ -181,6 +188,13 @@ def _show(options: argparse.Namespace) -> None:
     pd.set_option("display.unicode.east_asian_width", True, "display.width", 160)
     for title, table in overview(Store.open(options.store)).items():
         print(f"\n{title}\n{table.to_string()}")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from lib.recipes.explain import explain
+
+    for found in explain(options.recipe, options.stage, options.key, options.arm, options.scale, options.corpus):
+        print(found)
 
 
 def _score(options: argparse.Namespace) -> None:

@@ -115,6 +115,12 @@ def argument_names(package: str, use: str) -> list[str]:
     return list(_arguments_model(exports(package)[use], use).model_fields)
 
 
+def defaults(package: str, use: str) -> dict[str, Any]:
+    """Arguments that YAML may leave out, and the values they have then."""
+    parameters = _constructor(exports(package)[use], use)
+    return {name: value for name, (_, value) in parameters.items() if value is not ... and name not in CONTEXT}
+
+
 def context_names(package: str, use: str) -> dict[str, bool]:
     """Context values that the constructor asks for, and whether it needs each (True) or has a default (False)."""
     parameters = _constructor(exports(package)[use], use)

@@ -170,7 +170,7 @@ def _check_overrides(scale: str, folder: str) -> None:
                 continue
             nothing = f"{'no recipe has' if key == '*' else f'{key} has no'} such value"
             wrong = "a scale sets sizes and budgets only" if found else nothing
-            valid = {place for tree in trees for place in _paths(tree) if _is_size(place)}
+            valid = {place for tree in trees for place in every_path(tree) if _is_size(place)}
             raise RecipeError(f"{where}: {wrong}; {_near(path, valid)}")
 
 
@@ -207,12 +207,12 @@ def _places(tree: Any, path: str, unwritten: bool) -> list[str]:
     return [f"{key}.{rest}" for key in keys for rest in _places(tree[key], tail, unwritten)]
 
 
-def _paths(tree: Any, above: str = "") -> Iterator[str]:
+def every_path(tree: Any, above: str = "") -> Iterator[str]:
     """Every dotted path of a tree, mappings and leaves."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield f"{above}{key}"
-            yield from _paths(value, f"{above}{key}.")
+            yield from every_path(value, f"{above}{key}.")
 
 
 def arms_of_question(arm: str) -> list[str]:
