@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from lab.corpora.writer import sha256_of
@@ -15,7 +15,7 @@ WINDOW = 4096  # frames looked at together
 
 
 def problems(store: Store) -> Iterator[str]:
-    """Everything that is wrong with a store, one sentence each; nothing if it is whole. Memory does not grow with it."""
+    """Everything that is wrong with a store, one sentence each; nothing if it is whole. Ids are held in memory, frames are not."""
     damaged = list(_files(store))
     yield from damaged
     if any("videos.arrow" in problem for problem in damaged):
@@ -41,20 +41,12 @@ def _videos(store: Store) -> Iterator[str]:
     counts = store.manifest["counts"]
     if len(store) != counts["videos"]:
         yield f"videos.arrow holds {len(store)} videos, the manifest says {counts['videos']}"
-    seen, part_counts = 0, dict.fromkeys(counts["parts"], 0)
-    ids = sqlite3.connect("")  # a temporary database on disk
-    ids.execute("CREATE TABLE video (id TEXT PRIMARY KEY) WITHOUT ROWID")
-    for batch in store.batches("id", "part"):
-        for name, part in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
-            try:
-                ids.execute("INSERT INTO video VALUES (?)", (name,))
-            except sqlite3.IntegrityError:
-                yield f"video {seen}: " + (f"the id {name!r} occurs twice" if name else "it has no id")
-            part_counts[part] = part_counts.get(part, 0) + 1
-            seen += 1
-    ids.close()
-    if part_counts != counts["parts"]:
-        yield f"videos per part are {part_counts}, the manifest says {counts['parts']}"
+    ids = pd.Series(store.column("id"))
+    for row in np.flatnonzero(ids.duplicated() | (ids == "")):
+        yield f"video {row}: " + (f"the id {ids[row]!r} occurs twice" if ids[row] else "it has no id")
+    parts = pd.Series(store.column("part")).value_counts().to_dict()
+    if parts != counts["parts"]:
+        yield f"videos per part are {parts}, the manifest says {counts['parts']}"
     unknown = int((store.categories() < 0).sum()) - sum(
         batch.column(0).null_count for batch in store.batches("category")
     )
@@ -90,14 +82,12 @@ def _frames(store: Store) -> Iterator[str]:
 def _images(store: Store) -> Iterator[str]:
     if not store.manifest["images"] or not (store.path / "images.bin").exists():
         return
-    expected = row = 0
-    for batch in store.batches("image_offset", "image_sizes"):
-        for offset, sizes in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
-            if sizes and offset != expected:
-                yield f"video {row}: its images start at byte {offset} of images.bin, not at {expected}"
-                return
-            expected += sum(sizes or ())
-            row += 1
+    expected = 0
+    for row, (offset, sizes) in enumerate(zip(store.column("image_offset"), store.column("image_sizes"), strict=True)):
+        if len(sizes) and offset != expected:
+            yield f"video {row}: its images start at byte {offset} of images.bin, not at {expected}"
+            return
+        expected += int(sum(sizes))
     size = (store.path / "images.bin").stat().st_size
     if size != expected:
         yield f"images.bin has {size} bytes, the videos need {expected}"

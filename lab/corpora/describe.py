@@ -13,7 +13,6 @@ from lib.data.store import Store
 
 TEXTS = ("title", "asr", "ocr")
 EXAMPLES = 5
-CALIBRATION = {"statistic": "statistic", "target": "published", "low": "lowest", "high": "highest", "measured": "here"}
 
 
 def texts(store: Store) -> pd.DataFrame:
@@ -131,17 +130,6 @@ def facts(store: Store) -> dict[str, Any]:
         "tags": len(manifest["tags"] or ()), "categories": len(manifest["categories"] or ()), "rejected": counts["rejected"],
         "generated": f"seed {twin.get('seed')}, oracle {twin.get('oracle')}" if twin else "no", "fingerprint": store.fingerprint,
     }  # fmt: skip
-
-
-def calibration(store: Store) -> pd.DataFrame:
-    """What a generated corpus was made to resemble: a row per published statistic, empty for any other corpus.
-
-    Columns: ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met in a corpus of about 20,000
-    videos, ``here`` (NaN where so few videos have no such statistic) and ``met``.
-    """
-    rows = pd.DataFrame((store.manifest["twin"] or {}).get("calibration", []), columns=list(CALIBRATION))
-    table = rows.rename(columns=CALIBRATION)
-    return table.assign(here=table["here"].astype(float), met=table["here"].between(table["lowest"], table["highest"]))
 
 
 def examples(store: Store, count: int = EXAMPLES) -> pd.DataFrame:

@@ -9,14 +9,14 @@ import pandas as pd
 import pyarrow as pa
 
 from lab.corpora import aiac2021, custom, wechat2022
-from lab.corpora.reading import arrow_batches
+from lab.corpora.reading import arrow_batches, read_json
 from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES
 from lib.data.store import Store, StoreError
-from lib.runs.files import read_json
 from lib.runs.paths import shown
 
+PAIR_TRUTH, CLASS_TRUTH = ("id1", "id2", "affinity"), ("id", "true_category")  # columns of truth.arrow
 FORMATS = {"aiac2021": aiac2021, "wechat2022": wechat2022, "custom": custom}
 
 
@@ -48,18 +48,17 @@ def import_corpus(
     reader = _reader(src, format)
     if src.resolve().is_relative_to(out.resolve()):
         raise StoreError(f"{shown(out)}: the corpus lies inside the store to be written; choose another --out")
-    rejects = Rejects(quarantine)
-    options = {
-        "max_frames": max_frames,
-        "frame_dim": frame_dim or reader.FRAME_DIM,
-        "overwrite": overwrite,
-        "rejects": rejects,
-    }
     with StoreWriter(
-        out, track=track or reader.track(src), source=reader.__name__.rsplit(".", 1)[-1], **options
+        out,
+        track=track or reader.track(src),
+        source=reader.__name__.rsplit(".", 1)[-1],
+        max_frames=max_frames,
+        frame_dim=frame_dim or reader.FRAME_DIM,
+        overwrite=overwrite,
+        rejects=Rejects(quarantine),
     ) as writer:
-        about = reader.read(src, writer, rejects)
-        twin = _twin(src / "twin.json")
+        about = reader.read(src, writer, writer.rejects)
+        twin = read_json(src / "twin.json") if (src / "twin.json").exists() else None
         truth = _truth(src / "truth.arrow", writer, about["categories"])
         return writer.finish(tags=about["tags"], categories=about["categories"], twin=twin, truth=truth)
 
@@ -71,18 +70,9 @@ def _reader(src: Path, format: str | None):
         raise BadRecord(src, "folder", "format", format, f"must be one of {', '.join(FORMATS)}")
     reader = FORMATS[format] if format else next((module for module in FORMATS.values() if module.recognise(src)), None)
     if reader is None or not reader.recognise(src):
-        layouts = (
-            "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022) or manifest.jsonl / manifest.parquet (custom)"
-        )
+        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022) or manifest.jsonl / .parquet (custom)"
         raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
     return reader
-
-
-def _twin(file: Path) -> dict | None:
-    try:
-        return read_json(file) if file.exists() else None
-    except ValueError as error:
-        raise BadRecord(file, "file", "JSON", str(error), "generate the corpus again") from None
 
 
 def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.DataFrame | None:
@@ -99,31 +89,22 @@ def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.
 
 
 def _pair_truth(file: Path, writer: StoreWriter) -> pd.DataFrame:
-    keys, values = [], []
-    for batch in arrow_batches(file):
-        for id1, id2, value in zip(
-            *(batch.column(name).to_pylist() for name in ("id1", "id2", "affinity")), strict=True
-        ):
-            rows = writer.row_of(id1), writer.row_of(id2)
-            if None not in rows:
-                keys.append(rows[0] * writer.count + rows[1])
-                values.append(value)
-    order = np.argsort(np.array(keys, np.int64), kind="stable")
-    known, affinity = np.array(keys, np.int64)[order], np.array(values, np.float64)[order]
-    wanted = writer.pairs[:, 0] * writer.count + writer.pairs[:, 1]
-    place = np.searchsorted(known, wanted).clip(max=max(len(known) - 1, 0))
-    if len(wanted) and (not len(known) or (known[place] != wanted).any()):
-        raise KeyError("it lacks some of the labelled pairs")
-    return pd.DataFrame({"oracle": affinity[place] if len(wanted) else np.zeros(0)})
+    known = {
+        (writer.row_of(id1), writer.row_of(id2)): affinity
+        for batch in arrow_batches(file)
+        for id1, id2, affinity in zip(*(batch.column(name).to_pylist() for name in PAIR_TRUTH), strict=True)
+    }
+    try:
+        return pd.DataFrame({"oracle": np.array([known[pair] for pair in map(tuple, writer.pairs.tolist())], float)})
+    except KeyError:
+        raise KeyError("it lacks some of the labelled pairs") from None
 
 
 def _class_truth(file: Path, writer: StoreWriter, categories: list[str]) -> pd.DataFrame:
     index = {name: number for number, name in enumerate(categories)}
     true = np.full(writer.count, -1, np.int64)
     for batch in arrow_batches(file):
-        for name, category in zip(
-            batch.column("id").to_pylist(), batch.column("true_category").to_pylist(), strict=True
-        ):
+        for name, category in zip(*(batch.column(name).to_pylist() for name in CLASS_TRUTH), strict=True):
             row = writer.row_of(name)
             if row is not None:
                 true[row] = index[category]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import google_crc32c
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError
 
 from lib.data.rejects import BadRecord
@@ -24,46 +24,33 @@ REMEDY = "the file is damaged; copy it again from its source"
 
 def _example_class() -> Any:
     """tf.train.Example: map<string, Feature{bytes_list=1 | float_list=2 | int64_list=3}>."""
-    kind = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="vidlab_example.proto", package="vidlab", syntax="proto3")
-    for name, scalar in (
-        ("BytesList", kind.TYPE_BYTES),
-        ("FloatList", kind.TYPE_FLOAT),
-        ("Int64List", kind.TYPE_INT64),
-    ):
-        file.message_type.add(name=name).field.add(name="value", number=1, type=scalar, label=kind.LABEL_REPEATED)
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (name, message) in enumerate(
-        (("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), 1
-    ):
-        feature.field.add(
-            name=name,
-            number=number,
-            type=kind.TYPE_MESSAGE,
-            type_name=f".vidlab.{message}",
-            label=kind.LABEL_OPTIONAL,
-            oneof_index=0,
-        )
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, type=kind.TYPE_STRING, label=kind.LABEL_OPTIONAL)
-    entry.field.add(
-        name="value", number=2, type=kind.TYPE_MESSAGE, type_name=".vidlab.Feature", label=kind.LABEL_OPTIONAL
-    )
-    features.field.add(
-        name="feature",
-        number=1,
-        type=kind.TYPE_MESSAGE,
-        type_name=".vidlab.Features.FeatureEntry",
-        label=kind.LABEL_REPEATED,
-    )
-    file.message_type.add(name="Example").field.add(
-        name="features", number=1, type=kind.TYPE_MESSAGE, type_name=".vidlab.Features", label=kind.LABEL_OPTIONAL
-    )
+
+    def message(name: str, *fields: dict, **more: Any) -> dict:
+        numbered = [{"number": number, "label": "LABEL_OPTIONAL", **one} for number, one in enumerate(fields, 1)]
+        return {"name": name, "field": numbered, **more}
+
+    def part(name: str, kind: str, **more: Any) -> dict:
+        return {"name": name, "type": "TYPE_MESSAGE", "typeName": f".vidlab.{kind}", **more}
+
+    def values(kind: str) -> dict:
+        return {"name": "value", "type": kind, "label": "LABEL_REPEATED"}
+
+    lists = (("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List"))
+    feature = message("Feature", *(part(*one, oneofIndex=0) for one in lists), oneofDecl=[{"name": "kind"}])
+    key, value = {"name": "key", "type": "TYPE_STRING"}, part("value", "Feature")
+    entry = message("FeatureEntry", key, value, options={"mapEntry": True})
+    of_all = part("feature", "Features.FeatureEntry", label="LABEL_REPEATED")
+    messages = [
+        message("BytesList", values("TYPE_BYTES")),
+        message("FloatList", values("TYPE_FLOAT")),
+        message("Int64List", values("TYPE_INT64")),
+        feature,
+        message("Features", of_all, nestedType=[entry]),
+        message("Example", part("features", "Features")),
+    ]
+    content = {"name": "vidlab_example.proto", "package": "vidlab", "syntax": "proto3", "messageType": messages}
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
+    pool.Add(json_format.ParseDict(content, descriptor_pb2.FileDescriptorProto()))
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("vidlab.Example"))
 
 

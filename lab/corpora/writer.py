@@ -23,7 +23,6 @@ from lib.runs.files import replace_folder, write_json
 from lib.runs.paths import shown
 
 CHUNK = 1024  # videos per Arrow record batch: what a reader holds at a time
-BLOCK = 1 << 22  # bytes hashed at a time
 
 
 class StoreWriter:
@@ -86,8 +85,10 @@ class StoreWriter:
 
     def __exit__(self, kind, error, trace) -> None:
         if not self._finished:
-            self._close()
-            shutil.rmtree(self.partial, ignore_errors=True)
+            try:
+                self._close()
+            finally:  # a full disk refuses the rest of what is written, and is the very reason to tidy up
+                shutil.rmtree(self.partial, ignore_errors=True)
 
     def add(
         self,
@@ -118,13 +119,8 @@ class StoreWriter:
         try:
             self._ids.execute("INSERT INTO video VALUES (?, ?)", (video.id, self.count))
         except sqlite3.IntegrityError:
-            raise BadRecord(
-                file,
-                record,
-                "id",
-                video.id,
-                f"the same id came before, as video {self.row_of(video.id)} of the store; remove or rename one of the two",
-            ) from None
+            before = f"the same id came before, as video {self.row_of(video.id)} of the store"
+            raise BadRecord(file, record, "id", video.id, f"{before}; remove or rename one of the two") from None
         n = 0
         if frames is not None:
             self.frame_dim = self.frame_dim or frames.shape[1]
@@ -151,19 +147,12 @@ class StoreWriter:
     def _checked_frames(self, video: Video, field: str) -> np.ndarray | None:
         if video.images:
             checks.count(len(video.images), most=self.max_frames, field=field)
-        if video.frames is None:
-            if self._frames:
-                raise checks.Wrong(
-                    field, "none", "the videos before have frame features; give all of them features, or none"
-                )
-            return None
-        if self.count and not self._frames:
-            raise checks.Wrong(
-                field, "features", "the videos before have no frame features; give all of them features, or none"
-            )
-        return checks.frames(
-            video.frames, most=self.max_frames, width=self.frame_dim, official=self._official, field=field
-        )
+        given = video.frames is not None
+        if self.count and given != bool(self._frames):
+            before, value = ("no frame features", "features") if given else ("frame features", "none")
+            raise checks.Wrong(field, value, f"the videos before have {before}; give all of them features, or none")
+        limits = {"most": self.max_frames, "width": self.frame_dim, "official": self._official, "field": field}
+        return checks.frames(video.frames, **limits) if given else None
 
     def row_of(self, video_id: str) -> int | None:
         """Row of an id; None if no such video was added."""
@@ -174,12 +163,10 @@ class StoreWriter:
         """A pair whose score is a number in [0, 1], as readers have checked. Raises BadRecord: an unknown video."""
         rows = []
         for number, video in enumerate((id1, id2), start=1):
-            row = self.row_of(str(video).encode("utf-8", "replace").decode())
-            if row is None:
-                raise BadRecord(
-                    file, record, f"id{number}", video, "no video of that id was imported; add it or drop the pair"
-                )
-            rows.append(row)
+            rows.append(self.row_of(video))
+            if rows[-1] is None:
+                remedy = "no video of that id was imported; add it or drop the pair"
+                raise BadRecord(file, record, f"id{number}", video, remedy)
         self._rows.extend(rows)
         self._scores.append(score)
 
@@ -215,15 +202,13 @@ class StoreWriter:
         content = {name: total.hexdigest() for name, total in self._sums.items()}
         if len(self._scores):
             scores = np.frombuffer(self._scores, np.float32)
-            content["pairs"] = hashlib.sha256(
-                self.pairs.astype("<i8").tobytes() + scores.astype("<f4").tobytes()
-            ).hexdigest()
-            self._write(
-                "pairs.arrow", pa.table([self.pairs[:, 0].copy(), self.pairs[:, 1].copy(), scores], schema=PAIRS)
-            )
+            raw = self.pairs.astype("<i8").tobytes() + scores.astype("<f4").tobytes()
+            content["pairs"] = hashlib.sha256(raw).hexdigest()
+            table = pa.table([*self.pairs.T.copy(), scores], schema=PAIRS)
+            write_arrow(self.partial / "pairs.arrow", table)
         if truth is not None:
             content["truth"] = hashlib.sha256(truth.to_numpy().astype("<f8").tobytes()).hexdigest()
-            self._write("truth.arrow", pa.Table.from_pandas(truth, preserve_index=False))
+            write_arrow(self.partial / "truth.arrow", pa.Table.from_pandas(truth, preserve_index=False))
         if len(self.rejects) or self.rejects.quarantine:
             self.rejects.write(self.partial / "rejects.parquet")
         known = {name: content[name] for name in ("frames.f16", "images.bin")}
@@ -244,10 +229,6 @@ class StoreWriter:
         file.write(data)
         self._sums[name].update(data)
 
-    def _write(self, name: str, table: pa.Table) -> None:
-        with pa.OSFile(str(self.partial / name), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-
     def _flush(self) -> None:
         if self._records:
             self._writer.write_batch(pa.RecordBatch.from_pylist(self._records, schema=VIDEOS))
@@ -256,17 +237,17 @@ class StoreWriter:
             self._records = []
 
     def _close(self) -> None:
-        self._ids.close()
-        self._writer.close()
-        self._videos.close()
-        self._features.close()
-        self._images.close()
+        for part in (self._ids, self._writer, self._videos, self._features, self._images):
+            part.close()
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """An Arrow IPC file."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def sha256_of(path: Path) -> str:
     """Checksum of a file, a block at a time."""
-    total = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            total.update(block)
-    return total.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -35,6 +35,15 @@ def test_import_check_show(corpus: Path, tmp_path: Path, capsys: pytest.CaptureF
         assert expected in shown
 
 
+def test_an_import_says_what_it_kept(tmp_path: Path, capsys: pytest.CaptureFixture):
+    folder = small.custom(tmp_path / "corpus", [{"frames": "p"}])
+    (folder / "p").mkdir()
+    for name in ("1.jpg", "2.jpg"):
+        (folder / "p" / name).write_bytes(small.picture())
+    assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
+    assert capsys.readouterr().out.strip().endswith("1 videos, 2 pictures")
+
+
 def test_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
     small.aiac(tmp_path / "corpus", [record("1"), record("1")])
     assert main(["corpus", "import", str(tmp_path / "corpus"), "--out", str(tmp_path / "store")]) == 1

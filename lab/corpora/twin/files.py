@@ -97,13 +97,6 @@ def npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_table(path: Path, columns: dict[str, list | np.ndarray]) -> None:
-    """An Arrow IPC file."""
-    table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
 def make_ids(rng: np.random.Generator, n: int) -> np.ndarray:
     """Distinct 63-bit ids [n], even over the residues mod 5, with the low four bits of real ids."""
     ids = np.zeros(0, np.int64)

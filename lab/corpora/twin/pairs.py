@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
 from lab.corpora.tfrecords import write_records
 from lab.corpora.twin import text as texts
-from lab.corpora.twin.files import TruthFile, chunks, make_ids, write_table
+from lab.corpora.twin.files import TruthFile, chunks, make_ids
 from lab.corpora.twin.frames import Camera
 from lab.corpora.twin.random import facts, stream
 from lab.corpora.twin.relations import populate, retrieve
@@ -20,6 +21,7 @@ from lab.corpora.twin.scores import Annotators, annotate
 from lab.corpora.twin.tags import Tagger
 from lab.corpora.twin.words import Lexicon
 from lab.corpora.twin.world import PAIRS, World
+from lab.corpora.writer import write_arrow
 
 DIM = 1536
 PER_FILE = 50_000  # records per pointwise file, as in the competition
@@ -126,7 +128,8 @@ def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
     first, second = (twin.ids[rows[order]].astype(str).tolist() for rows in (twin.i, twin.j))
     lines = [f"{a}\t{b}\t{value:.2f}\n" for a, b, value in zip(first, second, twin.score[order], strict=True)]
     (out / "pairwise" / "label.tsv").write_text("".join(lines), encoding="utf-8")
-    write_table(out / "truth.arrow", {"id1": first, "id2": second, "affinity": twin.affinity[order]})
+    affinity = pa.table({"id1": first, "id2": second, "affinity": twin.affinity[order]})
+    write_arrow(out / "truth.arrow", affinity)
     oracle = {"spearman": float(spearmanr(twin.affinity, twin.score).statistic)}
     sizes = {"videos": world.n, "pairs": len(twin.i), "topics": len(world.topic_class), "tags": int((used > 0).sum())}
     return {**sizes, "parts": {part: len(rows) for part, rows in parts.items()}, "oracle": oracle, "planted": planted}
