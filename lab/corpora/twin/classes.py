@@ -23,16 +23,6 @@ from lab.corpora.twin.world import CLASSES, World
 DIM = 768
 PARTS = {"labeled": 0.4, "unlabeled": 0.4, "test_a": 0.2}
 IMAGES = 8  # pictures of a video at most, as most teams used
-EFFECTS = [
-    "uninformative_title",
-    "uninformative_frames",
-    "filler_speech",
-    "title_missing",
-    "speech_missing",
-    "screen_text_missing",
-    "wrong_category",
-    "reupload",
-]
 
 
 class ClassTwin:
@@ -113,7 +103,7 @@ def write(out: Path, twin: ClassTwin, *, parts: dict[str, float], frames: str, p
     (out / "annotations").mkdir()
     with (
         tqdm(total=videos, desc="generate videos", unit="video", disable=not progress) as bar,
-        TruthFile(out / "truth.arrow", world, EFFECTS) as truth,
+        TruthFile(out / "truth.arrow", world, list(twin.effects(order[:1]))) as truth,
     ):
         for part, start, end in zip(parts, edges[:-1], edges[1:], strict=True):
             _write_part(out, part, twin, order[start:end], frames, truth, bar)

@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
@@ -37,21 +36,10 @@ class TruthFile:
 
     def add(self, rows: np.ndarray, ids: list[str], part: str, effects: dict[str, np.ndarray]) -> None:
         world = self.world
-        groups = [getattr(world, name)[rows] for name in COLUMNS]
         embedding = pa.FixedSizeListArray.from_arrays(world.embedding(rows).astype(np.float32).ravel(), 2 * DIM)
-        arrays = [
-            ids,
-            [part] * len(rows),
-            self._names[world.cls[rows]],
-            *groups,
-            embedding,
-            *(effects[name] for name in self.effects),
-        ]
-        columns = [
-            array if isinstance(array, pa.Array) else pa.array(array, field.type)
-            for array, field in zip(arrays, self.schema, strict=True)
-        ]
-        self._writer.write_batch(pa.record_batch(columns, schema=self.schema))
+        columns = {"id": ids, "part": [part] * len(rows), "true_category": self._names[world.cls[rows]]}
+        columns |= {name: getattr(world, name)[rows] for name in COLUMNS} | {"embedding": embedding} | effects
+        self._writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=self.schema))
         self._rows += len(rows)
         for name in self.effects:
             self.shares[name] += int(effects[name].sum())
@@ -63,9 +51,7 @@ class TruthFile:
     def __enter__(self) -> TruthFile:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._writer.close()
         self._file.close()
 

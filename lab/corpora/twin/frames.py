@@ -12,16 +12,8 @@ import numpy as np
 from lab.corpora.twin.random import DIM, facts, from_bins, integers, normals, positions, stream, uniform, uniforms, unit
 from lab.corpora.twin.world import World
 
-BIAS, MEANING, VIDEO, SHOT, FRAME, AMPLITUDE, SKEW, AMPLITUDE_SD = (
-    0.409,
-    0.294,
-    0.305,
-    0.405,
-    0.197,
-    0.537,
-    0.429,
-    0.193,
-)
+BIAS, MEANING, VIDEO, SHOT, FRAME = 0.409, 0.294, 0.305, 0.405, 0.197
+AMPLITUDE, SKEW, AMPLITUDE_SD = 0.537, 0.429, 0.193
 VIDEO_CODE, SHOT_CODE, FRAME_CODE, FILLERS = 24, 48, 24, 16
 NEW_SHOT, KEY_SHOT, REUSE = 0.27, 0.55, 0.8
 MOST = 32  # frames of a video
