@@ -82,12 +82,11 @@ def _frames(store: Store) -> Iterator[str]:
 def _images(store: Store) -> Iterator[str]:
     if not store.manifest["images"] or not (store.path / "images.bin").exists():
         return
-    expected = 0
-    for row, (offset, sizes) in enumerate(zip(store.column("image_offset"), store.column("image_sizes"), strict=True)):
-        if len(sizes) and offset != expected:
-            yield f"video {row}: its images start at byte {offset} of images.bin, not at {expected}"
-            return
-        expected += int(sum(sizes))
+    lengths = np.array([int(sum(sizes)) for sizes in store.column("image_sizes")])
+    expected, starts = int(lengths.sum()), np.cumsum(lengths) - lengths
+    for row in np.flatnonzero((store.column("image_offset") != starts) & (lengths > 0))[:1]:
+        yield f"video {row}: its images do not start at byte {starts[row]} of images.bin, where those before end"
+        return
     size = (store.path / "images.bin").stat().st_size
     if size != expected:
         yield f"images.bin has {size} bytes, the videos need {expected}"

@@ -13,6 +13,7 @@ from lib.data.store import Store
 
 TEXTS = ("title", "asr", "ocr")
 EXAMPLES = 5
+CALIBRATION = {"statistic": "statistic", "target": "published", "low": "lowest", "high": "highest", "measured": "here"}
 
 
 def texts(store: Store) -> pd.DataFrame:
@@ -88,48 +89,33 @@ def pair_graph(store: Store) -> pd.Series:
     )
 
 
-def leaks(store: Store, k: int = 5) -> pd.DataFrame:
-    """For each way to split: how many items train, how many validate, and the share of those that touches training.
-
-    A pair touches training if one of its videos occurs in a training pair; a labelled video if a training video has its
-    title (re-uploads and series; the splits hold no video twice).
-    """
-    if store.track == "pairs":
-        pairs, ids = store.pairs(), store.column("id")
-        id1, id2 = ids[pairs["row1"]], ids[pairs["row2"]]
-        table = {
-            rule.__name__: _row(rule(id1, id2, k=k), "pairs")
-            for rule in (splits.both_mod_k, splits.strict_mod_k, splits.components)
-        }
-        return pd.DataFrame.from_dict(table, orient="index")
-    labels = store.categories()
-    labelled = np.flatnonzero(labels >= 0)
-    titles = store.column("title")[labelled]
-    titles[titles == ""] = [f"\0{row}" for row in labelled[titles == ""]]  # no title is nobody's duplicate
-    table = {
-        rule.__name__: _row(rule(labels[labelled]), "videos", titles) for rule in (splits.random_split, splits.holdout)
-    }
-    return pd.DataFrame.from_dict(table, orient="index")
-
-
-def _row(split: splits.Split, what: str, *keys: np.ndarray) -> dict[str, Any]:
-    return {
-        f"training {what}": int(split.train.sum()),
-        f"validation {what}": int(split.val.sum()),
-        "touch training": round(split.leak(*keys), 4),
-    }
-
-
 def facts(store: Store) -> dict[str, Any]:
-    """The manifest, for people."""
-    manifest, counts = store.manifest, store.manifest["counts"]
-    twin = manifest["twin"] or {}
+    """The manifest, for people: what is held, and for a generated corpus the score of an oracle and what was planted."""
+    manifest, counts, twin = store.manifest, store.manifest["counts"], store.manifest["twin"] or {}
+    held = {name: len(manifest[name] or ()) for name in ("tags", "categories")}
+    planted = {f"planted, {name.replace('_', ' ')}": round(share, 3) for name, share in twin.get("planted", {}).items()}
     return {
-        "track": store.track, "format": manifest["source"], "videos": len(store), "frames": counts["frames"],
-        "numbers per frame": store.frame_dim or "none", "pixels": "yes" if manifest["images"] else "no", "pairs": counts["pairs"],
-        "tags": len(manifest["tags"] or ()), "categories": len(manifest["categories"] or ()), "rejected": counts["rejected"],
-        "generated": f"seed {twin.get('seed')}, oracle {twin.get('oracle')}" if twin else "no", "fingerprint": store.fingerprint,
-    }  # fmt: skip
+        "track": store.track,
+        "format": manifest["source"],
+        **{name: counts[name] for name in ("videos", "frames", "pairs", "rejected")},
+        "pictures": int(store.n_images.sum()),
+        "numbers per frame": store.frame_dim or "none",
+        **held,
+        "generated": f"seed {twin.get('seed')}, oracle {twin.get('oracle')}" if twin else "no",
+        **planted,
+        "fingerprint": store.fingerprint,
+    }
+
+
+def calibration(store: Store) -> pd.DataFrame:
+    """What a generated corpus was made to resemble: a row per published statistic, empty for any other corpus.
+
+    Columns: ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met in a corpus of about 20,000
+    videos, ``here`` (NaN where so few videos have no such statistic) and ``met``.
+    """
+    rows = pd.DataFrame((store.manifest["twin"] or {}).get("calibration", []), columns=list(CALIBRATION))
+    table = rows.rename(columns=CALIBRATION)
+    return table.assign(here=table["here"].astype(float), met=table["here"].between(table["lowest"], table["highest"]))
 
 
 def examples(store: Store, count: int = EXAMPLES) -> pd.DataFrame:
@@ -167,43 +153,5 @@ def overview(store: Store) -> dict[str, pd.DataFrame]:
     if len(store.pairs()):
         score = store.pairs()["score"]
         result["Pairs"] = pd.DataFrame({"score": score.describe()}).round(3)
-        result["Splits of the pairs"] = leaks(store)
     result["Examples"] = examples(store)
     return result
-
-
-def summary(store: Store) -> dict[str, Any]:
-    """The numbers of ``eda.json``; a mapping of mappings is a table with a row each."""
-    table = texts(store)
-    result: dict[str, Any] = {
-        "videos": len(store), "parts": store.manifest["counts"]["parts"], "fingerprint": store.fingerprint,
-        "lengths": lengths(table).to_dict("index"), "missing": parts(store, table).to_dict("index"), "twin": _twin(store.manifest["twin"]),
-    }  # fmt: skip
-    if store.track == "pairs":
-        tags = tag_counts(store)
-        known = max(1, int(store.tags_csr()[2].sum()))
-        result["tags"] = {"distinct": int((tags > 0).sum()), "per video": round(float(tags.sum() / known), 2)}
-        if len(store.pairs()):
-            sizes = pair_graph(store)
-            result["pairs"] = {
-                "count": int(sizes.sum()),
-                "components": len(sizes),
-                "giant share": round(float(sizes.iloc[0] / sizes.sum()), 3),
-            }
-            result["splits"] = leaks(store).to_dict("index")
-    elif (store.categories() >= 0).any():
-        counts = class_counts(store)
-        result["classes"] = {
-            "with videos": int((counts > 0).sum()),
-            "largest": int(counts.iloc[0]),
-            "below ten": int(counts.between(1, 9).sum()),
-        }
-        result["splits"] = leaks(store).to_dict("index")
-    return result
-
-
-def _twin(about: dict | None) -> dict | None:
-    """Seed, model and oracle; the statistics that a twin lists beside their targets have tests of their own."""
-    return (
-        None if about is None else {key: about[key] for key in ("seed", "model", "oracle", "planted") if key in about}
-    )

@@ -31,7 +31,7 @@ def test_import_check_show(corpus: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "ok\n"
     assert main(["corpus", "show", str(store)]) == 0
     shown = capsys.readouterr().out
-    for expected in ("pointwise", "test_a", "both_mod_k", "标题 5", "10802"):
+    for expected in ("pointwise", "test_a", "标题 5", "10802"):
         assert expected in shown
 
 

@@ -112,7 +112,7 @@ def fake_store(path, track: str) -> None:
 
 
 def fake_eda(folder, store) -> None:
-    write_json(folder / "eda.json", describe.summary(store))
+    write_json(folder / "eda.json", describe.facts(store))
     write_text(
         folder / "figures" / "long_tail.svg",
         '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="45pt"><rect width="90" height="45"/></svg>',

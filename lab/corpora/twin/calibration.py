@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import kurtosis, skew, spearmanr
@@ -35,7 +36,7 @@ def of_classes(twin: ClassTwin) -> list[dict[str, Any]]:
     length = twin.lengths(some)
     titles = twin.writer.titles(twin.writer.told(some), length["title"])  # the longest come out shorter
     measured = {
-        "class curve, total variation": _variation(np.bincount(labels, minlength=len(counts)), counts),
+        "class curve, total variation": _variation(labels, counts),
         "label noise": (labels != world.cls).mean(),
         "oracle mean F1": mean_f1(labels, world.cls, world.level1),
         "title length, mean": np.mean([len(title) for title in titles]),
@@ -59,15 +60,13 @@ def _pair_graph(twin: PairTwin) -> dict[str, float]:
     known, (nodes, flat) = facts("aiac2021"), np.unique(np.concatenate([twin.i, twin.j]), return_inverse=True)
     a, b = flat[: len(twin.i)], flat[len(twin.i) :]
     owner = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(len(nodes),) * 2), directed=False)[1]
-    degree, size = np.bincount(flat), np.bincount(owner)
+    size = np.bincount(owner)
     fold = twin.ids[nodes] % 5 == 0
     held = fold[a] & fold[b]
     seen = np.isin(np.arange(len(nodes)), np.concatenate([a[~held], b[~held]]))
     return {
-        "degrees, total variation": _variation(np.bincount(degree, minlength=200), _dense(known["degrees"], degree)),
-        "small components, total variation": _variation(
-            np.bincount(size[size < 39], minlength=39), _dense(known["component_sizes"], size)[:39]
-        ),
+        "degrees, total variation": _variation(np.bincount(flat), known["degrees"]),
+        "small components, total variation": _variation(size[size < 39], known["component_sizes"]),
         "giant component, share of videos": size.max() / len(nodes),
         "giant component, share of pairs": (size[owner[a]] == size.max()).mean(),
         "mod-5 validation share": held.mean(),
@@ -78,14 +77,9 @@ def _pair_graph(twin: PairTwin) -> dict[str, float]:
 def _scores(twin: PairTwin) -> dict[str, float]:
     """Histogram, likeness inside a query, noise of a second round of annotators, oracle."""
     score, again = twin.score, twin.annotation("second annotator")
-    order = np.argsort(twin.i[twin.asked], kind="stable")
-    query, of_query = twin.i[twin.asked][order], score[twin.asked][order]
-    counts = np.bincount(np.round(score * 20).astype(int), minlength=21)
     return {
-        "score histogram, total variation": _variation(counts, facts("aiac2021")["score_counts"]),
-        "intra-class correlation of a query's scores": _intra_class(
-            np.split(of_query, np.flatnonzero(np.diff(query)) + 1)
-        ),
+        "score histogram, total variation": _variation(np.round(score * 20), facts("aiac2021")["score_counts"]),
+        "intra-class correlation of a query's scores": _intra_class(score[twin.asked], twin.i[twin.asked]),
         "annotation noise, variance": ((score - again) ** 2).mean() / 2,
         "retest Spearman": _spearman(score, again),
         "oracle Spearman": _spearman(twin.affinity, score),
@@ -116,8 +110,10 @@ def _lengths(twin: PairTwin) -> dict[str, float]:
     known, rows = facts("aiac2021"), stream(twin.seed, "looked at").permutation(twin.world.n)[:READ]
     asr = texts.asr_lengths(twin.seed, rows)
     return {
-        "title length histogram, total variation": _binned(texts.title_lengths(twin.seed, rows), known["title_length"]),
-        "frame count histogram, total variation": _binned(twin.camera.count(rows), known["frame_count"]),
+        "title length histogram, total variation": _variation(
+            texts.title_lengths(twin.seed, rows), known["title_length"]
+        ),
+        "frame count histogram, total variation": _variation(twin.camera.count(rows), known["frame_count"]),
         "ASR length, mean": asr.mean(),
         "ASR length, standard deviation": asr.std(),
         **{f"ASR length, {q} % quantile": np.quantile(asr, q / 100) for q in (25, 50, 75)},
@@ -144,13 +140,14 @@ def _frames(twin: PairTwin) -> dict[str, float]:
     }
 
 
-def _intra_class(groups: list[np.ndarray]) -> float:
+def _intra_class(values: np.ndarray, group: np.ndarray) -> float:
     """One-way intra-class correlation, ICC(1) of Shrout and Fleiss 1979, with the mean group size."""
-    values, k = np.concatenate(groups), np.mean([len(group) for group in groups])
-    if len(groups) < 2 or len(values) == len(groups):
+    grouped = pd.Series(values).groupby(group)
+    mean, groups, k = grouped.transform("mean"), grouped.ngroups, len(values) / grouped.ngroups
+    if groups < 2 or k == 1:
         return float("nan")
-    between = sum(len(group) * (group.mean() - values.mean()) ** 2 for group in groups) / (len(groups) - 1)
-    within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (len(values) - len(groups))
+    between = ((mean - values.mean()) ** 2).sum() / (groups - 1)
+    within = ((values - mean) ** 2).sum() / (len(values) - groups)
     return (between - within) / (between + (k - 1) * within)
 
 
@@ -162,17 +159,10 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a, b).statistic) if np.ptp(a.astype(float)) and np.ptp(b.astype(float)) else float("nan")
 
 
-def _variation(a: np.ndarray, b: np.ndarray | list) -> float:
-    """Total variation distance of two histograms."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    return float(0.5 * np.abs(a / max(a.sum(), 1) - b / b.sum()).sum())
-
-
-def _binned(values: np.ndarray, histogram: dict[str, Any]) -> float:
-    counts = [((values >= low) & (values <= high)).sum() for low, high in histogram["bins_inclusive"]]
-    return _variation(np.array(counts), histogram["fractions"])
-
-
-def _dense(counts: dict, like: np.ndarray) -> np.ndarray:
-    """The counts of 0, 1, 2 ... as an array, at least 200 long and as long as ``like`` needs."""
-    return np.array([counts.get(str(value), 0) for value in range(max(200, like.max() + 1))], float)
+def _variation(values: np.ndarray, published: dict | list) -> float:
+    """Total variation distance of values from a histogram: weights of 0, 1, 2 ..., {value: weight}, or bins."""
+    weights = dict(enumerate(published)) if isinstance(published, list) else published
+    bins = weights.get("bins_inclusive") or [(int(value), int(value)) for value in weights]
+    expected = np.array(weights.get("fractions") or list(weights.values()), float)
+    share = np.array([np.mean((values >= low) & (values <= high)) for low, high in bins])
+    return float(0.5 * (np.abs(share - expected / expected.sum()).sum() + 1 - share.sum()))
