@@ -162,7 +162,7 @@ def job_task(job: Job) -> Task:
     inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
     inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
     return notebook_task(
-        job.stage.split("_")[0],
+        job.phase,
         f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
         job.notebook,
         job.folder.path,

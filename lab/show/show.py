@@ -132,7 +132,7 @@ def against_published(run: RunFolder, recipe: Recipe) -> Table:
             "note": p.note,
         }
         for p in recipe.published
-        if p.stage == metrics["job"]["stage"].split("_")[0]
+        if p.stage in (stage := metrics["job"]["stage"], recipe.stages[stage].phase)
     ]
     frame = pd.DataFrame(rows)
     frame = frame.sort_values("metric", kind="stable", key=lambda names: names != metrics["primary"], ignore_index=True)

@@ -213,8 +213,14 @@ class Job:
         return Job.load(self.recipe, self.stage, arm, self.seed, self.scale, self.corpus_given).digest == self.digest
 
     @property
+    def phase(self) -> str:
+        """pretrain, finetune or distill."""
+        assert self.stage_spec.phase is not None  # the recipe was checked
+        return self.stage_spec.phase
+
+    @property
     def notebook(self) -> str:
-        return STAGE_NOTEBOOKS[self.stage.split("_")[0]]
+        return STAGE_NOTEBOOKS[self.phase]
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from lab.flow.tasks import tasks_of
 from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
-from lib.recipes.load import load
+from lib.recipes.load import load, validate
 from lib.recipes.resolve import overlay, resolve
-from lib.recipes.specs import Scale, SplitSpec
+from lib.recipes.specs import Recipe, Scale, SplitSpec
 
 
 def smoke(stage, arm="base", seed=0, recipe="aiac_rank1"):
@@ -116,3 +116,15 @@ def test_a_split_has_no_fold_beyond_its_last():
     assert SplitSpec(**split, fold=4).in_folds
     with pytest.raises(ValueError, match="folds of k = 5 are 0 to 4, got 5"):
         SplitSpec(**split, fold=5)
+
+
+def test_a_stage_is_what_it_declares_whatever_its_name():
+    tree = load(Recipe, "aiac_rank1").model_dump(mode="json")
+    for name in ("distill_or_not", "warmup"):
+        stages = {**tree["stages"], name: {**tree["stages"]["finetune"], "phase": "pretrain"}}
+        assert validate(Recipe, {**tree, "stages": stages}, "some.yaml").stages[name].phase == "pretrain"
+    assert (smoke("finetune_soup").phase, smoke("pretrain_pairwise").notebook) == (
+        "finetune",
+        smoke("pretrain").notebook,
+    )
+    assert {load(Recipe, name).track for name in ("aiac_rank1", "wechat_rank72")} == {"pairs", "classes"}

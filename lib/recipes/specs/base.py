@@ -6,9 +6,12 @@ bound (``lib.recipes.bind``), so no argument is declared twice.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+# What recipes call the corpora they are made for; a scale says which corpus each is.
+CorpusName = Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]
 
 
 class Spec(BaseModel):

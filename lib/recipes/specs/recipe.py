@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from lib.recipes.specs.base import Component, Spec
+from lib.recipes.specs.base import Component, CorpusName, Spec
 from lib.recipes.specs.stage import StageSpec
 
 
@@ -87,14 +87,20 @@ class Quirk(Spec):
     switch: dict[str, Any] = {}
 
 
+TRACKS: dict[CorpusName, Literal["pairs", "classes"]] = {
+    "aiac2021": "pairs",
+    "aiac2021_planted": "pairs",
+    "wechat2022": "classes",
+    "wechat2022_pictures": "classes",
+}
+
+
 class Recipe(Spec):
     title: str
     summary: str
     origin: Origin
     published: tuple[Published, ...] = ()
-    corpus: Literal[
-        "aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"
-    ]  # a scale says which corpus that is
+    corpus: CorpusName  # a scale says which corpus that is
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
@@ -107,12 +113,25 @@ class Recipe(Spec):
     @property
     def track(self) -> str:
         """Of the corpora that fit: pairs or classes."""
-        return "pairs" if self.corpus.startswith("aiac2021") else "classes"
+        return TRACKS[self.corpus]
 
     @property
     def main_stages(self) -> list[str]:
         """Those that are trained for themselves, not only where another stage needs them."""
         return [name for name, stage in self.stages.items() if not stage.on_demand]
+
+    @model_validator(mode="before")
+    @classmethod
+    def stages_say_what_they_are(cls, tree: Any) -> Any:
+        """A stage whose very name is a phase need not say so."""
+        stages = tree.get("stages") if isinstance(tree, dict) else None
+        if not isinstance(stages, dict):
+            return tree
+        named = {
+            name: {"phase": name, **stage} if name in STAGE_NOTEBOOKS and isinstance(stage, dict) else stage
+            for name, stage in stages.items()
+        }
+        return {**tree, "stages": named}
 
     @model_validator(mode="after")
     def members_are_variants(self) -> Recipe:
@@ -125,10 +144,8 @@ class Recipe(Spec):
     def stages_follow_each_other(self) -> Recipe:
         seen: set[str] = set()
         for name, stage in self.stages.items():
-            if name.split("_")[0] not in STAGE_NOTEBOOKS:
-                raise ValueError(
-                    f"stages.{name}: a stage is one of {', '.join(STAGE_NOTEBOOKS)} (a suffix like distill_2 is fine)"
-                )
+            if stage.phase is None:
+                raise ValueError(f"stages.{name}.phase: missing; say which it is: {', '.join(STAGE_NOTEBOOKS)}")
             for role in ("init_from", "teacher"):
                 parent = getattr(stage, role)
                 if parent is not None and parent not in seen:

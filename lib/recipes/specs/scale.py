@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import Field
 
-from lib.recipes.specs.base import Spec
+from lib.recipes.specs.base import CorpusName, Spec
 
 
 class Scale(Spec):
     """How big, not what: a scale replaces names and limits; it never changes an objective, a weight or a trick."""
 
     about: str
-    corpora: dict[str, str]  # what a recipe calls its corpus -> corpus
+    corpora: dict[CorpusName, str]  # what a recipe calls its corpus -> corpus
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
     encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's

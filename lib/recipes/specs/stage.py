@@ -34,7 +34,7 @@ class SplitSpec(Spec):
     @property
     def in_folds(self) -> bool:
         """Its folds together hold out every item exactly once."""
-        return self.use.startswith("kfold") or self.use == "stratified"
+        return self.use in ("kfold_rows", "kfold_components", "stratified")
 
 
 class DataSpec(Spec):
@@ -128,6 +128,7 @@ class EvaluationSpec(Spec):
 
 
 class StageSpec(Spec):
+    phase: Literal["pretrain", "finetune", "distill"] | None = None  # its notebook; null: the stage's own name is one
     init_from: str | None = None  # stage whose weights this one starts from
     soup: SoupSpec | None = None  # of several runs of it
     teacher: str | None = None  # stage whose run gives soft targets
@@ -171,7 +172,7 @@ class StageSpec(Spec):
             raise ValueError(
                 f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
             )
-        if self.teacher_folds != "same" and not self.data.split.use.startswith("kfold"):
+        if self.teacher_folds != "same" and self.data.split.use not in ("kfold_rows", "kfold_components"):
             raise ValueError(
                 f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {self.data.split.use}; use kfold_rows or kfold_components"
             )
