@@ -39,8 +39,14 @@ FOLDERS = {  # kind of page -> where its executed notebooks lie among the runs
     "index": "report", "claims": "claims", "system": "systems",
     "question": "ablations", "ensemble": "ensembles", "corpus": "corpora",
 }  # fmt: skip
-HIDDEN = {"guard", "params", "params-about", "next"}  # ids of cells for those who run a notebook
-SUMMARY = "summary"  # id of the cell of 07_leaderboard that prints what the terminal shows, too
+HIDDEN = {
+    "guard",
+    "params",
+    "params-about",
+    "next",
+    "summary",
+    "summary-about",
+}  # ids of cells for those who run a notebook
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ class Report:
                 if cell.get("id") not in HIDDEN and "injected-parameters" not in cell.metadata.get("tags", []):
                     cell.metadata["prefix"] = f"{section.name}-" if page.joined else ""
                     yield self._cell(cell, page, shown)
-                if section.kind == "index" and cell.get("id") == SUMMARY:
+                if cell.get("id") == "summary":  # of 07_leaderboard, for the terminal
                     write_text(self.folder / "summary.txt", "".join(o.get("text", "") for o in cell.outputs))
         if page.name == "index":
             yield new_markdown_cell(self._contents())

@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,8 @@ import pandas as pd
 from cycler import cycler
 from matplotlib import rcParams
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-
-from lib.runs.files import write_text
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -41,7 +37,7 @@ WIDTH = 6.8  # inches at 100 %: the text column of a page
 
 @cache
 def use() -> None:
-    """Set matplotlib's defaults once; in a notebook also say how a returned Figure is shown.
+    """Set matplotlib's defaults once.
 
     ``font.family`` must be a list: only then does matplotlib look for a missing glyph in the next font.
     """
@@ -95,26 +91,6 @@ def use() -> None:
             "figure.dpi": 100,
         }
     )
-    _show_in_notebooks()
-
-
-def _show_in_notebooks() -> None:
-    """IPython draws a Figure that pyplot does not know only if it is told how."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is not None:
-        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
-
-
-def _png(figure: Figure) -> bytes:
-    """What a notebook shows: laid out and drawn once, where IPython's own way does either twice."""
-    _lay_out(figure)
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
 
 
 def _lay_out(figure: Figure) -> None:
@@ -181,8 +157,3 @@ def svg(figure: Figure) -> str:
 def _short_numbers(tag: re.Match) -> str:
     """Attributes only: what is written in the figure keeps its digits."""
     return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write ``path`` (.svg) atomically."""
-    return write_text(path, svg(figure))

@@ -13,7 +13,8 @@ import pytest
 
 from lab.corpora import build as corpus
 from lab.show.agreement import differences, tolerance
-from lab.show.pages import render
+from lab.show.page import render
+from lab.show.plan import Plan
 from lib.data.store import Store
 from lib.features import sets
 from lib.recipes import job as jobs
@@ -55,7 +56,7 @@ def test_the_runs_of_this_clone_give_the_committed_tables(tmp_path: Path) -> Non
     if not (paths.PROJECT / "runs" / "laptop" / "plan.json").exists():
         pytest.skip("no runs here: `make reproduce` makes them")
     try:
-        made = render("laptop", out=str(tmp_path / "made")).parent
+        made = render(Plan.load("laptop"), tmp_path / "made").parent
     except MissingRun as missing:
         pytest.skip(f"not all runs are here, `make reproduce` makes them: {missing}")
     archive = subprocess.run(
