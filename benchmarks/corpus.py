@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.data.store import Store
 from lib.features import tokens, words
-from lib.features.tokens import TokenSet
+from lib.features.sets import TokenSet
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
 from lib.runs import paths
@@ -26,13 +26,15 @@ def prepare(videos: int, given: str = "") -> tuple[Store, TokenSet]:
             generate(folder / "raw", track="pairs", videos=videos, seed=SEED)
         import_corpus(folder / "raw", path)
     store = Store.open(path)
-    return store, tokens.build(store, folder / "tokens", load(FeatureSet, "tokens"), "corpus", store.fingerprint)
+    return store, tokens.build(store, folder / "tokens", store.fingerprint)
 
 
 def prepare_words(videos: int) -> TokenSet:
     """Words of the same twin, with vectors of the published 300 numbers."""
     store, _ = prepare(videos)
-    return words.build(store, _folder(videos) / "words", load(FeatureSet, "words"), store.fingerprint)
+    return words.build(
+        store, _folder(videos) / "words", store.fingerprint, **load(FeatureSet, "words").arguments("jieba")
+    )
 
 
 def _folder(videos: int, given: str = "") -> Path:

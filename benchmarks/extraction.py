@@ -47,7 +47,7 @@ def builder(store: Store, spec: FeatureSet, encoder: str, folder: Path, workers:
     def build() -> int:
         shutil.rmtree(folder, ignore_errors=True)
         wall, cpu = time.perf_counter(), time.process_time()
-        images.build(store, folder, spec, encoder, "benchmark", workers=workers, device="cpu")
+        images.build(store, folder, "benchmark", **spec.arguments(encoder), workers=workers, device="cpu")
         busy.append((time.process_time() - cpu) / (time.perf_counter() - wall) / cores())
         return len(store)
 

@@ -16,7 +16,6 @@ from benchmarks.measure import keep, race
 from benchmarks.naive import FRAMES, TOKENS, NaiveLoader, NaiveVideos, resident_mb
 from lib.data.batch import Batch
 from lib.features.loader import Assembler, Items, TrainLoader
-from lib.recipes.specs import FramesSpec, TextSpec
 
 TARGET = 10.0
 
@@ -26,8 +25,8 @@ def run(videos: int, store: str, batch_size: int, batches: int, rounds: int) -> 
     rows = opened.rows("pointwise", "pairwise")
     rows = rows[opened.tags_csr()[2][rows]]
     before = resident_mb()
-    text, frames = TextSpec(layout="cls_sep_title", length=TOKENS), FramesSpec(length=FRAMES, sample="linspace_round")
-    ours = TrainLoader(Assembler(opened, tokens, text, frames, tags=True), Items(rows), batch_size, seed=0, bucket=True)
+    rules = {"layout": "cls_sep_title", "text_length": TOKENS, "frames_length": FRAMES, "sample": "linspace_round"}
+    ours = TrainLoader(Assembler(opened, tokens, **rules, tags=True), Items(rows), batch_size, seed=0, bucket=True)
     stream = iter(ours)
     next(stream)
     memory = resident_mb() - before

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.data.batch import IGNORE, Batch
 from lib.data.store import Store
-from lib.features.tokens import TokenSet
+from lib.features.sets import TokenSet
 from lib.models.video_model import Outputs
 from lib.objectives import MaskedTokens
 

@@ -19,14 +19,13 @@ from benchmarks.measure import keep, race
 from benchmarks.naive import FRAMES, TOKENS, EveryPositionMaskedTokens, NaiveLoader, NaiveVideos
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items, TrainLoader
+from lib.features.sets import TokenSet
 from lib.features.text import SpecialIds
-from lib.features.tokens import TokenSet
 from lib.models import Embeddings, FrameProjection, MeanPool, Projection, SingleStream
 from lib.models.pretrained import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
 from lib.objectives.mix import ObjectiveMix
-from lib.recipes.specs import FramesSpec, TextSpec
 from lib.training.divergence import Rewind
 from lib.training.param_groups import adamw
 from lib.training.schedule import WarmupCosine
@@ -85,12 +84,9 @@ class Ours:
     def __init__(
         self, backbone: str, store: Store, tokens: TokenSet, rows, batch_size: int, accelerator: Accelerator
     ) -> None:
-        text, frames = (
-            TextSpec(layout="cls_sep_title", length=TOKENS),
-            FramesSpec(length=FRAMES, sample="linspace_round"),
-        )
+        rules = {"layout": "cls_sep_title", "text_length": TOKENS, "frames_length": FRAMES, "sample": "linspace_round"}
         self.loader = TrainLoader(
-            Assembler(store, tokens, text, frames, tags=True), Items(rows), batch_size, seed=0, bucket=True
+            Assembler(store, tokens, **rules, tags=True), Items(rows), batch_size, seed=0, bucket=True
         )
         task = unibert(
             backbone, frame_dim=store.frame_dim, num_tags=len(store.manifest["tags"]), special=tokens.special

@@ -24,12 +24,11 @@ from benchmarks.measure import keep, race
 from lib.data.batch import Batch
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items, TrainLoader
-from lib.features.tokens import TokenSet
+from lib.features.sets import TokenSet
 from lib.models import CrossModal, EarlyFusion, Esim, FirstPooled, FrameLinear, FrameVectors, Projection, WordVectors
 from lib.models.video_model import VideoModel
 from lib.objectives import TagFocal
 from lib.objectives.mix import ObjectiveMix
-from lib.recipes.specs import FramesSpec, TextSpec
 from lib.training.divergence import Rewind
 from lib.training.schedule import Constant
 from lib.training.task import Task
@@ -82,8 +81,14 @@ class NaiveVideos(Dataset):
     def __init__(self, store: Store, words: TokenSet, rows: np.ndarray) -> None:
         self.tags = MultiLabelBinarizer(classes=store.manifest["tags"]).fit([store.manifest["tags"]])
         known = set(store.manifest["tags"])
-        text = TextSpec(set="words", layout="words", length=SLOTS, pad="full")
-        batch = Assembler(store, words, text, FramesSpec(length=1, sample="segment_centre"))(Items(rows), train=False)
+        rules = {
+            "layout": "words",
+            "text_length": SLOTS,
+            "pad_text": True,
+            "frames_length": 1,
+            "sample": "segment_centre",
+        }
+        batch = Assembler(store, words, **rules)(Items(rows), train=False)
         self.records = []
         for row, ids, mask in zip(rows.tolist(), batch.input_ids.tolist(), batch.text_mask, strict=True):
             video = store.video(row)
@@ -111,9 +116,8 @@ class NaiveVideos(Dataset):
 
 class Ours:
     def __init__(self, kind: str, width: int, store: Store, words: TokenSet, rows, batch_size: int) -> None:
-        text = TextSpec(set="words", layout="words", length=SLOTS)
-        frames = FramesSpec(length=SLOTS, sample="segment_centre")
-        assembler = Assembler(store, words, text, frames, tags=True)
+        rules = {"layout": "words", "text_length": SLOTS, "frames_length": SLOTS, "sample": "segment_centre"}
+        assembler = Assembler(store, words, **rules, tags=True)
         self.loader = TrainLoader(assembler, Items(rows), batch_size, seed=0, bucket=True)
         model = model_of(kind, width, words, store.frame_dim, masks=True)
         task = Task(model, focal(TagFocal, len(store.manifest["tags"])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,11 @@ class BadRecord(ValueError):
             ": ".join(part for part in (self.file, self.record, f"{self.field} is {self.value}", self.remedy) if part)
         )
 
+    @property
+    def row(self) -> list[str]:
+        """What ``Rejects.write`` says of it."""
+        return [str(getattr(self, name)) for name in Rejects.FIELDS]
+
 
 class Rejects:
     """What to do with bad records: stop at the first, or list them and go on.
@@ -42,7 +48,7 @@ class Rejects:
 
     def __init__(self, quarantine: bool = False):
         self.quarantine = quarantine
-        self._rows: list[tuple[str, ...]] = []
+        self._rows: list[list[str]] = []
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -51,7 +57,11 @@ class Rejects:
         """Raises the error itself unless in quarantine."""
         if not self.quarantine:
             raise error
-        self._rows.append(tuple(getattr(error, name) for name in self.FIELDS))
+        self._rows.append(error.row)
+
+    def extend(self, rows: Iterable[list[str]]) -> None:
+        """Records that were listed before."""
+        self._rows += rows
 
     def write(self, path: Path) -> None:
         """A Parquet table with a row per rejected record: file, record, field, value, remedy."""

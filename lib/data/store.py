@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lib.data.integrity import damaged
 from lib.data.schema import SCHEMA_VERSION, Video
 from lib.runs.files import read_json
 from lib.runs.paths import shown
@@ -61,6 +62,16 @@ class Store:
                 f"{shown(path)}: written as version {manifest.get('schema')}, this is {SCHEMA_VERSION}; import the corpus again"
             )
         return cls(path, manifest)
+
+    def verified(self) -> Store:
+        """The store itself, if every file is the one its manifest lists; what a job or a feature set is made from.
+
+        Raises:
+            StoreError: a file is missing or has changed (see ``integrity.damaged`` for what is noticed).
+        """
+        if problem := damaged(self.path, self.manifest["checksums"]):
+            raise StoreError(f"{problem}; import the corpus again, or restore the file")
+        return self
 
     def __len__(self) -> int:
         return self._table.num_rows

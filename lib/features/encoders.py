@@ -11,15 +11,16 @@ a folder with ``config.json``               either of them, saved
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lib.recipes.specs import ImagesSpec
-
 RANDOM = "random-"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 class ImageEncoder:
@@ -28,22 +29,32 @@ class ImageEncoder:
     Used by: the frame features of WeChat 2022 (official baseline and rank 72: Swin-T; most others: CLIP).
 
     Args:
-        spec: what the pictures are like and which output is wanted.
-        name: encoder instead of the spec's; its own weights and its pooled output are taken then.
+        encoder, size, output, weights, seed: see ``load``.
+        mean, std: of the three colours, which the encoder was trained with.
+        precision: of the forward pass: float32, bfloat16 or float16.
         device: "cpu", "cuda", ...; by default CUDA where there is one.
 
     Raises:
         ValueError: unknown name, weights that cannot be found, or an output the encoder does not have.
     """
 
-    def __init__(self, spec: ImagesSpec, name: str = "", device: str | None = None):
-        spec = renamed(spec, name)
-        self.spec, self.name = spec, spec.encoder
+    def __init__(
+        self,
+        encoder: str,
+        *,
+        size: int = 224,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
+        precision: str = "float32",
+        device: str | None = None,
+        **options: Any,
+    ):
+        self.name = encoder
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model = load(spec).eval().requires_grad_(False).to(self.device)
-        self._mean, self._std = (torch.tensor(v, device=self.device)[:, None, None] for v in (spec.mean, spec.std))
-        self._type = getattr(torch, spec.precision)
-        self.dim = int(self(torch.zeros(1, 3, spec.size, spec.size, dtype=torch.uint8)).shape[1])
+        self._model = load(encoder, size, **options).eval().requires_grad_(False).to(self.device)
+        self._mean, self._std = (torch.tensor(v, device=self.device)[:, None, None] for v in (mean, std))
+        self._type = getattr(torch, precision)
+        self.dim = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
@@ -53,18 +64,25 @@ class ImageEncoder:
             return self._model(values).float().cpu()
 
 
-def renamed(spec: ImagesSpec, name: str) -> ImagesSpec:
-    """The same pictures for another encoder, with its own weights and its pooled output."""
-    if not name or name == spec.encoder:
-        return spec
-    return spec.model_copy(update={"encoder": name, "weights": None, "output": "pooled"})
-
-
-def load(spec: ImagesSpec, *, weights: bool = True, **options: Any) -> nn.Module:
+def load(
+    encoder: str,
+    size: int = 224,
+    *,
+    output: str = "pooled",
+    weights: str | None = None,
+    seed: int = 0,
+    pretrained: bool = True,
+    **options: Any,
+) -> nn.Module:
     """The encoder as a module, normalised float [B, 3, S, S] to [B, dim].
 
     Args:
-        weights: False leaves those of timm's encoders random, for counting parameters without a download.
+        encoder: a name, see above.
+        size: pixels of a side that it sees.
+        output: pooled, or projected: CLIP's space shared with text.
+        weights: local file of weights for a timm name, instead of those timm would fetch.
+        seed: of random encoders.
+        pretrained: False leaves the weights of timm's encoders random, for counting parameters without a download.
         options: further arguments of timm's architectures (``drop_path_rate``).
 
     Raises:
@@ -72,49 +90,51 @@ def load(spec: ImagesSpec, *, weights: bool = True, **options: Any) -> nn.Module
     """
     import timm
 
-    name, folder = spec.encoder, Path(spec.encoder)
+    folder, of_timm = Path(encoder), partial(_timm, size=size, output=output, weights=weights, options=options)
     config = json.loads((folder / "config.json").read_text("utf-8")) if (folder / "config.json").is_file() else {}
-    architecture = name.removeprefix(RANDOM)
-    if name.startswith(RANDOM):
+    architecture = encoder.removeprefix(RANDOM)
+    if encoder.startswith(RANDOM):
         if not timm.is_model(architecture):
-            raise ValueError(f"encoder {name}: timm has no {architecture!r}; take for example random-test_vit")
+            raise ValueError(f"encoder {encoder}: timm has no {architecture!r}; take for example random-test_vit")
         with torch.random.fork_rng(devices=[]):  # the same weights whatever was drawn before
-            torch.manual_seed(spec.seed)
-            return _timm(architecture, spec, False, options)
+            torch.manual_seed(seed)
+            return of_timm(architecture, pretrained=False)
     if "architecture" in config:
-        return _timm(f"local-dir:{folder}", spec, weights, options)
-    if not config and timm.is_model(name):
-        return _timm(name, spec, weights, options)
-    if config or "/" in name:
+        return of_timm(f"local-dir:{folder}", pretrained=pretrained)
+    if not config and timm.is_model(encoder):
+        return of_timm(encoder, pretrained=pretrained)
+    if config or "/" in encoder:
         if options:
             raise ValueError(
-                f"encoder {name}: takes no {', '.join(options)}, which are for encoders of timm; leave them out"
+                f"encoder {encoder}: takes no {', '.join(options)}, which are for encoders of timm; leave them out"
             )
-        return Pooled(_transformers(name), spec)
-    raise ValueError(f"encoder {name}: neither a name of timm or transformers nor a folder with config.json")
+        return Pooled(_transformers(encoder), output, encoder)
+    raise ValueError(f"encoder {encoder}: neither a name of timm or transformers nor a folder with config.json")
 
 
-def _timm(name: str, spec: ImagesSpec, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+def _timm(
+    name: str, *, size: int, output: str, weights: str | None, options: Mapping[str, Any], pretrained: bool
+) -> nn.Module:
     import timm
 
     options = dict(options)
     if not name.startswith("local-dir:"):
         known = timm.get_pretrained_cfg(name)
         if known is None or known.fixed_input_size:  # transformers with positions of a fixed grid
-            options["img_size"] = spec.size
-    if spec.output == "pooled":
+            options["img_size"] = size
+    if output == "pooled":
         options["num_classes"] = 0
-    if spec.weights is not None and pretrained:
-        if not Path(spec.weights).is_file():
-            raise ValueError(f"weights: {spec.weights} is no file; give the encoder's checkpoint or leave weights out")
-        options["pretrained_cfg_overlay"] = {"file": spec.weights}
+    if weights is not None and pretrained:
+        if not Path(weights).is_file():
+            raise ValueError(f"weights: {weights} is no file; give the encoder's checkpoint or leave weights out")
+        options["pretrained_cfg_overlay"] = {"file": weights}
     try:
         model = timm.create_model(name, pretrained=pretrained, **options)
     except TypeError as error:
         raise ValueError(f"encoder {name}: {error}; leave that option out") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(_not_found(name, error)) from error
-    if spec.output == "projected" and "clip" not in name:
+    if output == "projected" and "clip" not in name:
         raise ValueError(f"output: {name} has no projection into a space shared with text; set output: pooled")
     return model
 
@@ -144,12 +164,12 @@ class Pooled(nn.Module):
         ValueError: a projection is wanted, and the model has none.
     """
 
-    def __init__(self, model: nn.Module, spec: ImagesSpec):
+    def __init__(self, model: nn.Module, output: str = "pooled", name: str = "this encoder"):
         super().__init__()
         self.vision = getattr(model, "vision_model", model)
-        self.projection = getattr(model, "visual_projection", None) if spec.output == "projected" else None
-        if spec.output == "projected" and self.projection is None:
-            raise ValueError(f"output: {spec.encoder} has no projection; set output: pooled")
+        self.projection = getattr(model, "visual_projection", None) if output == "projected" else None
+        if output == "projected" and self.projection is None:
+            raise ValueError(f"output: {name} has no projection; set output: pooled")
 
     def forward(self, values: Tensor) -> Tensor:
         result = self.vision(pixel_values=values)

@@ -1,36 +1,33 @@
 """Image sets: frame features computed from a corpus' pictures once, read like the features that come with a corpus.
 
-Pictures are decoded in threads (Pillow works outside Python's lock) a bounded number of videos ahead, while the encoder
-works on batches that never cross a shard of videos (``lib.features.encoding``). After each shard its features and a line of
-``shards.jsonl`` are on disk, so a build that was killed goes on after the last whole shard, with the bytes it would have had
+Pictures are decoded in threads (Pillow works outside Python's lock) a bounded number of videos ahead, cut into batches that
+never cross a shard of videos, and encoded. On a CPU a batch is encoded on the one thread that keeps its bits the same
+everywhere, so several cores are used by several batches at a time; a GPU gets one after the other. The features of a shard are
+one file, written atomically: a build that was killed goes on with the shards that have none, with the bytes it would have had
 anyway.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections import deque
-from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
-from lib.data.checks import Wrong
-from lib.data.rejects import Rejects
+from lib.data.rejects import BadRecord, Rejects
 from lib.data.store import Store
-from lib.features import frames as frame_rules
 from lib.features.encoders import ImageEncoder
-from lib.features.encoding import Pool, Shard, side_by_side
-from lib.features.frame_sets import FrameSet
-from lib.features.pictures import damaged, decode
-from lib.features.shards import Progress
-from lib.recipes.specs import FeatureSet, ImagesSpec
-from lib.runs.files import read_json, write_json
+from lib.features.pictures import Pictures, ahead
+from lib.features.sets import FrameSet, building, is_made
+from lib.runs.files import read_json, write_atomically, write_json
 from lib.runs.machine import cores
-from lib.runs.paths import shown
 
 AHEAD = 3  # videos decoded ahead of the encoder for each thread: what bounds memory
 
@@ -38,10 +35,12 @@ AHEAD = 3  # videos decoded ahead of the encoder for each thread: what bounds me
 def build(
     store: Store,
     folder: Path,
-    spec: FeatureSet,
-    encoder_name: str,
     digest: str,
     *,
+    pictures: Mapping[str, Any],
+    encoder: Mapping[str, Any],
+    batch_size: int = 64,
+    shard: int = 64,
     quarantine: bool = False,
     workers: int | None = None,
     device: str | None = None,
@@ -49,134 +48,138 @@ def build(
     """Encode the pictures of every video; resumes after a kill, in place atomically, in constant memory.
 
     Args:
-        encoder_name: what ``lib.features.encoders`` understands.
         digest: what the set depends on; an existing set with the same digest is returned as it is.
+        pictures, encoder: arguments of ``Pictures`` and of ``ImageEncoder``.
+        batch_size: pictures encoded at a time.
+        shard: videos between two points that a killed build goes on from.
         quarantine: a video with a damaged picture gets no frames and a row of ``rejects.parquet``.
-        workers: threads that decode; 0 decodes and encodes in turn; by default one a core.
-        device: of the encoder; by default CUDA where there is one.
+        workers: threads that decode; by default one a core. 0 decodes and encodes one after the other. The features do not
+            depend on it.
 
     Raises:
-        ValueError: the corpus has no pictures, or the encoder cannot be had.
-        BadRecord: a damaged picture, unless in quarantine; names video, file, picture and remedy.
+        BadRecord: a damaged picture, without quarantine; names video, picture and remedy.
+        ValueError: a corpus without pictures, or an encoder that cannot be had.
     """
-    folder, images = Path(folder), spec.images
-    done = folder / "features.json"
-    if done.exists() and read_json(done)["digest"] == digest:
+    if is_made(folder, digest):
         return FrameSet(folder)
-    if images is None:
-        raise ValueError("a set of images needs images: {encoder: ..., ...}")
-    if not store.manifest["images"]:
-        raise ValueError(
-            f"{shown(store.path)}: this corpus came without pictures; import one that has them, or use its own features "
-            "with features.frames.set: given"
-        )
-    partial = folder.with_name(folder.name + ".partial")
-    if (partial / "features.json").exists() and read_json(partial / "features.json")["digest"] == digest:
-        return _install(partial, folder)  # complete, but killed on its way to its place
-    encoder = ImageEncoder(images, encoder_name, device)
-    rejects = Rejects(quarantine)
-    workers = cores() if workers is None else workers
-    threads = side_by_side(encoder.device) if workers else 0
-    with Progress(partial, digest, encoder.dim, len(store)) as progress, Pool(encoder, threads) as pool:
-        for row in progress.rejected:
-            rejects.add(damaged(store, row["row"], Wrong(*row["wrong"])))
-        encode_all(store, images, pool, progress, rejects, workers)
-    np.save(partial / "offsets.npy", np.concatenate([[0], np.cumsum(progress.counts)]).astype(np.int64))
-    if quarantine:
-        rejects.write(partial / "rejects.parquet")
-    about = {
-        "digest": digest, "encoder": encoder.name, "frame_dim": encoder.dim, "videos": len(store), "frames": int(sum(progress.counts)),
-        "rejected": len(rejects), "corpus": store.fingerprint,
-    }  # fmt: skip
-    write_json(partial / "features.json", about)
-    return _install(partial, folder)
-
-
-def _install(partial: Path, folder: Path) -> FrameSet:
-    """Put a complete set in place, file by file, because the executed notebook may lie there; ``features.json`` is last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "features.json").unlink(missing_ok=True)  # an older set must not vouch for new frames
-    if not (partial / "rejects.parquet").exists() and (partial / "frames.f16").exists():
-        (folder / "rejects.parquet").unlink(missing_ok=True)
-    for name in ("rejects.parquet", "frames.f16", "offsets.npy", "features.json"):
-        if (partial / name).exists():
-            (partial / name).replace(folder / name)
-    shutil.rmtree(partial)
+    source = Pictures(store, workers=workers, **pictures)
+    model = ImageEncoder(**encoder, device=device)
+    with building(folder, store, digest, resume=True) as (partial, facts):
+        shards = _shards(partial, digest, model.dim, len(store), shard)
+        left = [one for one in shards if not one.file.exists()]
+        _encode_all(source, left, model, batch_size, quarantine)
+        facts |= {"encoder": model.name, "frame_dim": model.dim}
+        facts |= _put_together(partial, shards, quarantine)
     return FrameSet(folder)
 
 
-def encode_all(store: Store, spec: ImagesSpec, pool: Pool, progress: Progress, rejects: Rejects, workers: int) -> None:
-    """Shard after shard from where ``progress`` stands; the next shard's pictures wait for none of a shard's last."""
-    start, total = len(progress.counts), len(store)
-    bar = tqdm(total=total, initial=start, desc="encode pictures", unit="video", mininterval=0.5)
-    before: Shard | None = None
-    with bar, closing(decoded(store, spec, range(start, total), workers)) as videos:
-        for first in range(start, total, spec.shard):
-            shard = Shard(pool, spec.batch_size, first)
-            try:
-                for row in range(first, min(first + spec.shard, total)):
-                    pictures = next(videos)
-                    if isinstance(pictures, Wrong):
-                        rejects.add(damaged(store, row, pictures))
-                        shard.wrong.append({"row": row, "wrong": [pictures.field, pictures.value, pictures.remedy]})
-                        pictures = np.zeros((0, 3, spec.size, spec.size), np.uint8)
-                    shard.add(pictures)
-                    bar.update()
-                    if before is not None and before.done:
-                        keep(store, progress, before)
-                        before = None
-                shard.close()
-            finally:  # what is whole is kept, also when a picture is damaged
-                if before is not None:
-                    keep(store, progress, before)
-            before = shard
-        if before is not None:
-            keep(store, progress, before)
+@dataclass
+class Shard:
+    """Some videos in a row of the store, and what became of them so far."""
+
+    file: Path
+    rows: range
+    counts: list[int] = field(default_factory=list)  # pictures of each video
+    wrong: list[list[str]] = field(default_factory=list)  # what ``rejects.parquet`` says of each damaged picture
+    features: list[np.ndarray] = field(default_factory=list)  # float16 [B, D] of each batch
+
+    def save(self, store: Store, dim: int) -> None:
+        """Write what there is; the file's existence says that the shard is done.
+
+        Raises:
+            ValueError: a feature that half precision cannot hold; names the video.
+        """
+        features = np.concatenate([np.zeros((0, dim), "<f2"), *self.features])
+        if not np.isfinite(features).all():
+            frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+            row = self.rows[int(np.searchsorted(np.cumsum(self.counts), frame, side="right"))]
+            raise ValueError(
+                f"video {store.video(row, frames=False).id}: a feature does not fit half precision; "
+                "set images.precision: float32, or take another encoder"
+            )
+        found = {"features": features, "counts": np.array(self.counts), "wrong": np.array(json.dumps(self.wrong))}
+        write_atomically(self.file, lambda temporary: np.savez(temporary, **found))
+        self.features = []
 
 
-def keep(store: Store, progress: Progress, shard: Shard) -> None:
-    """Write a shard whose batches are done.
-
-    Raises:
-        ValueError: a feature that half precision cannot hold; names the video.
-    """
-    features = shard.features()
-    if features is not None and not np.isfinite(features).all():
-        frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        row = shard.first + int(np.searchsorted(np.cumsum(shard.counts), frame, side="right"))
-        raise ValueError(
-            f"video {store.video(row, frames=False).id}: a feature does not fit half precision; "
-            "set images.precision: float32, or take another encoder"
-        )
-    progress.append(features, shard.counts, shard.wrong)
+def _shards(partial: Path, digest: str, dim: int, videos: int, size: int) -> list[Shard]:
+    """All shards in order; the folder is emptied first if what lies there was begun for another set."""
+    folder, head = partial / "shards", {"digest": digest, "dim": dim, "videos": videos, "shard": size}
+    if not (folder / "head.json").exists() or read_json(folder / "head.json") != head:
+        shutil.rmtree(partial)
+        write_json(folder / "head.json", head)
+    return [Shard(folder / f"{first}.npz", range(first, min(first + size, videos))) for first in range(0, videos, size)]
 
 
-def decoded(store: Store, spec: ImagesSpec, rows: range, workers: int) -> Generator[np.ndarray | Wrong]:
-    """uint8 [n, 3, S, S] of each video in order, or what is wrong with it; at most ``AHEAD`` a thread are waiting."""
-    if workers == 0:
-        yield from (read(store, spec, row) for row in rows)
-        return
-    waiting: deque[Future] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        for row in rows:
-            waiting.append(pool.submit(read, store, spec, row))
-            if len(waiting) > AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # also when the consumer stops early
-        pool.shutdown(cancel_futures=True)
+def _encode_all(source: Pictures, shards: list[Shard], model: ImageEncoder, size: int, quarantine: bool) -> None:
+    """Fill and save the shards one after the other; batches of the next one wait for none of a shard's last."""
+    of_cpu = model.device.type == "cpu"
+    threads = min(source.workers, max(1, cores() // torch.get_num_threads()) if of_cpu else 1)
 
-
-def read(store: Store, spec: ImagesSpec, row: int) -> np.ndarray | Wrong:
-    """The pictures of one video that the set's rule takes, decoded; none for a video without pictures."""
-    files = store.images(row)
-    chosen = frame_rules.pick(len(files), spec.length, spec.sample).tolist() if files else []
-    result = np.empty((len(chosen), 3, spec.size, spec.size), np.uint8)
-    for place, index in zip(result, chosen, strict=True):
+    def read(row: int) -> np.ndarray | BadRecord:
         try:
-            place[:] = decode(files[index], spec, f"picture {index + 1} of {len(files)}")
-        except Wrong as wrong:
-            return wrong
-    return result
+            return source.of(row)
+        except BadRecord as error:
+            return error
+
+    def encode(batch: tuple[Shard, np.ndarray | BadRecord, bool]) -> tuple[Shard, np.ndarray | None, bool]:
+        shard, pictures, last = batch
+        if isinstance(pictures, BadRecord):  # raised in its turn, so that the shards before it are saved
+            raise pictures
+        if not len(pictures):
+            return shard, None, last
+        return shard, model(torch.from_numpy(pictures)).to(torch.float16).numpy().astype("<f2", copy=False), last
+
+    rows = [row for shard in shards for row in shard.rows]
+    bar = tqdm(total=len(rows), desc="encode pictures", unit="video", mininterval=0.5)
+    videos = ahead(read, rows, source.workers, AHEAD * source.workers)
+    encoded = ahead(encode, _batches(videos, shards, size, quarantine), threads, threads)
+    with bar, closing(videos), closing(encoded):
+        for shard, vectors, last in encoded:
+            shard.features += [] if vectors is None else [vectors]
+            if last:
+                shard.save(source.store, model.dim)
+                bar.update(len(shard.rows))
+
+
+def _batches(
+    videos: Iterator[np.ndarray | BadRecord], shards: list[Shard], size: int, quarantine: bool
+) -> Iterator[tuple[Shard, np.ndarray | BadRecord, bool]]:
+    """(shard, pictures uint8 [B, 3, S, S], whether they are its last, perhaps none), or what is wrong with a picture."""
+    for shard in shards:
+        waiting: list[np.ndarray] = [np.zeros((0, 3, 1, 1), np.uint8)]
+        for _ in shard.rows:
+            found = next(videos)
+            if isinstance(found, BadRecord):
+                if not quarantine:
+                    yield shard, found, False
+                shard.wrong.append(found.row)
+                shard.counts.append(0)
+                continue
+            shard.counts.append(len(found))
+            waiting = [part for part in (*waiting, found) if len(part)]
+            if sum(map(len, waiting)) >= size:
+                everything = np.concatenate(waiting)
+                whole = len(everything) - len(everything) % size
+                yield from ((shard, everything[start : start + size], False) for start in range(0, whole, size))
+                waiting = [everything[whole:]]
+        yield shard, np.concatenate(waiting) if waiting else np.zeros((0, 3, 1, 1), np.uint8), True
+
+
+def _put_together(partial: Path, shards: list[Shard], quarantine: bool) -> dict[str, int]:
+    """One file of features, offsets, and the list of rejected videos, from the files of all shards."""
+    counts, rejects = [0], Rejects(quarantine=True)
+    with (partial / "frames.f16").open("wb") as file:
+        for shard in shards:
+            with np.load(shard.file) as found:
+                file.write(found["features"].tobytes())
+                counts += found["counts"].tolist()
+                rejects.extend(json.loads(str(found["wrong"])))
+    if len(rejects) and not quarantine:
+        raise ValueError(
+            f"{len(rejects)} videos with a damaged picture were set aside by an earlier build; use quarantine"
+        )
+    np.save(partial / "offsets.npy", np.cumsum(counts).astype(np.int64))
+    if quarantine:
+        rejects.write(partial / "rejects.parquet")
+    return {"frames": sum(counts), "rejected": len(rejects)}

@@ -17,11 +17,9 @@ from lib.data.batch import IGNORE, Batch
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features import text as text_rules
-from lib.features.frame_sets import Frames
 from lib.features.known_pairs import KnownPairs
-from lib.features.live_pictures import LivePictures
-from lib.features.tokens import TokenSet
-from lib.recipes.specs import FramesSpec, TextSpec
+from lib.features.pictures import Pictures
+from lib.features.sets import Frames, TokenSet
 
 MEGABATCH = 50  # batches sorted by length together: enough to save padding, few enough to stay random
 
@@ -55,37 +53,44 @@ class Assembler:
         self,
         store: Store,
         tokens: TokenSet,
-        text: TextSpec,
-        frames: FramesSpec,
         *,
+        layout: str,
+        text_length: int,
+        frames_length: int,
+        pad_text: bool = False,
+        sample: str = "bin_centre",
+        train_sample: str = "same",
+        pad_frames: bool = False,
         tags: bool = False,
         seed: int = 0,
-        visual: Frames | LivePictures | None = None,
+        visual: Frames | Pictures | None = None,
         known: KnownPairs | None = None,
     ):
         """Make an assembler.
 
         Args:
+            layout, text_length: how fields become one sequence, and its most tokens (``text.lay_out``).
+            frames_length, sample: most frames of a video and the rule that picks them (``frames.pick``).
+            train_sample: another rule for training, or ``same``.
+            pad_text, pad_frames: pad to these lengths, as the originals do, else to the longest of the batch.
             tags: attach the multi-hot tags (only where a loss needs them: they are K numbers a video).
-            visual: the set that ``frames.set`` names (``frame_sets.choose``), or its pictures for a model that encodes
-                them; the store's own features if None.
+            visual: a set of frame features (``sets.choose``), or pictures for a model that encodes them; the store's own
+                features if None.
             known: attach to training batches of pairs what is known of any two of their videos (only where an
                 objective asks for it).
-
-        Raises:
-            ValueError: ``frames.set`` names a set, and none is given.
         """
-        if visual is None and frames.set != "given":
-            raise ValueError(f"features.frames.set: {frames.set} is not open; pass visual=frame_sets.choose(...)")
-        self.visual: Frames | LivePictures = store if visual is None else visual
-        self.store, self.tokens, self.text, self.frames, self.seed = store, tokens, text, frames, seed
+        self.visual: Frames | Pictures = store if visual is None else visual
+        self.store, self.tokens, self.seed = store, tokens, seed
+        self.layout, self.text_length, self.pad_text = layout, text_length, pad_text
+        self.frames_length, self.pad_frames = frames_length, pad_frames
+        self.rules = {True: sample if train_sample == "same" else train_sample, False: sample}  # by: in training
         self.known = known
         self._category = store.categories()
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
         self.without: frozenset[str] = frozenset()  # "text", "frames": not read, empty in the batch
-        self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[text.layout]) + 3, text.length)
-        self.frame_lengths = np.minimum(self.visual.n_frames, frames.length)
+        self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[layout]) + 3, text_length)
+        self.frame_lengths = np.minimum(self.visual.n_frames, frames_length)
 
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
@@ -115,9 +120,8 @@ class Assembler:
         if "text" in self.without:
             ids, mask = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), bool)
             return ids, mask, ids
-        spec = self.text
-        spans = self.tokens.spans(rows, text_rules.FIELDS[spec.layout])
-        return text_rules.lay_out(*spans, spec.layout, spec.length, self.tokens.special, full=spec.pad == "full")
+        spans = self.tokens.spans(rows, text_rules.FIELDS[self.layout])
+        return text_rules.lay_out(*spans, self.layout, self.text_length, self.tokens.special, full=self.pad_text)
 
     def _frames(
         self, rows: np.ndarray, train: bool, epoch: int
@@ -128,13 +132,11 @@ class Assembler:
         """
         if "frames" in self.without:
             return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool), None
-        spec = self.frames
-        rule = spec.train_sample if train and spec.train_sample != "same" else spec.sample
-        visual, counts = self.visual, self.frame_lengths[rows]
-        slots = spec.length if spec.pad == "full" else max(1, int(counts.max()))
-        if isinstance(visual, LivePictures):
+        visual, counts, rule = self.visual, self.frame_lengths[rows], self.rules[train]
+        slots = self.frames_length if self.pad_frames else max(1, int(counts.max()))
+        if isinstance(visual, Pictures):
             chosen = [self._chosen(row, rule, epoch) for row in rows.tolist()]
-            pictures = torch.from_numpy(visual.read(rows.tolist(), chosen, slots))
+            pictures = torch.from_numpy(visual.batch(rows.tolist(), chosen, slots))
             return torch.zeros(len(rows), slots, 0), np.arange(slots) < counts[:, None], pictures
         frames = np.empty((len(rows), slots, visual.frame_dim), dtype="<f2")
         for place, row, count in zip(frames, rows.tolist(), counts.tolist(), strict=True):
@@ -152,7 +154,7 @@ class Assembler:
         if not count:
             return np.arange(0)
         generator = np.random.default_rng([self.seed, epoch, row]) if rule.startswith("random") else None
-        return frame_rules.pick(count, self.frames.length, rule, generator)
+        return frame_rules.pick(count, self.frames_length, rule, generator)
 
     def _multi_hot(self, rows: np.ndarray) -> torch.Tensor | None:
         if self._tags is None:

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to what an encoder sees: decoded, resized, cropped; numbers are scaled on the device.
+"""The pictures of a corpus as an encoder sees them: decoded, resized, cropped; numbers are scaled on the device.
 
 Sizes and cut edges are those of torchvision's ``Resize`` and ``CenterCrop`` on a Pillow image, in which the published
 transforms are written. Values stay uint8 until they are with the encoder: a quarter of the memory on the way.
@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import io
 import struct
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -15,55 +19,154 @@ from PIL import Image
 from lib.data.checks import Wrong
 from lib.data.rejects import BadRecord
 from lib.data.store import Store
-from lib.recipes.specs import ImagesSpec
+from lib.features import frames as frame_rules
+from lib.runs.machine import cores
+from lib.runs.paths import shown
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # What Pillow raises for pictures that are cut short or damaged.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+X, Y = TypeVar("X"), TypeVar("Y")
 
 
-def decode(data: bytes, spec: ImagesSpec, name: str = "picture") -> np.ndarray:
+class Pictures:
+    """Pictures decoded when they are asked for, by video row, whether they are to be encoded once or at every step.
+
+    Rows and frames count as those of the set of features that these pictures would give.
+
+    Args:
+        length, sample: how many pictures of a video there are at most, and the rule that picks them (``frames.pick``).
+        size, resize, crop, interpolation, draft: see ``decode``.
+        mean: of the encoder; what is zero after normalisation, to half a grey level, is the published padding.
+        workers: threads that decode; by default one a core. The pictures do not depend on it.
+
+    Raises:
+        ValueError: the corpus has no pictures.
+    """
+
+    frame_dim = 0  # no features: the encoder says how wide they are
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        length: int = 32,
+        sample: str = "head",
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        workers: int | None = None,
+        **transform: Any,
+    ):
+        if not store.manifest["images"]:
+            raise ValueError(
+                f"{shown(store.path)}: this corpus came without pictures; import one that has them, or set "
+                "features.frames.set: given and, where the model encodes pictures, model.images: null"
+            )
+        self._arguments = {"store": store, "length": length, "sample": sample, "mean": mean, "workers": workers}
+        self._arguments |= transform
+        self.store, self.length, self.sample, self.transform = store, length, sample, transform
+        self.size: int = transform.get("size", 224)
+        self.workers = cores() if workers is None else workers
+        self.n_frames: np.ndarray = np.minimum(store.n_images, length).astype(np.int32)
+        self._pool: ThreadPoolExecutor | None = None
+        self._blank = np.round(255 * np.array(mean)).astype(np.uint8)[:, None, None]
+
+    def of(self, row: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """uint8 [n, 3, S, S] of one video: all, or the chosen ones, in order; none for a video without pictures.
+
+        Raises:
+            BadRecord: a damaged picture; names video, picture and remedy.
+        """
+        files = self.store.images(row)
+        among = frame_rules.pick(len(files), self.length, self.sample) if files else np.arange(0)
+        among = among if chosen is None else among[chosen]
+        result = np.empty((len(among), 3, self.size, self.size), np.uint8)
+        for place, index in zip(result, among.tolist(), strict=True):
+            try:
+                place[:] = decode(files[index], f"picture {index + 1} of {len(files)}", **self.transform)
+            except Wrong as wrong:
+                raise self._damaged(row, wrong) from None
+        return result
+
+    def batch(self, rows: list[int], chosen: list[np.ndarray], slots: int) -> np.ndarray:
+        """uint8 [B, slots, 3, S, S]: of each row the chosen frames in order, then padding. Raises BadRecord as ``of``."""
+        out = np.empty((len(rows), slots, 3, self.size, self.size), np.uint8)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(max(1, self.workers), thread_name_prefix="decode")
+        list(self._pool.map(self._fill, out, rows, chosen))
+        return out
+
+    def _fill(self, place: np.ndarray, row: int, chosen: np.ndarray) -> None:
+        pictures = self.of(row, chosen) if len(chosen) else place[:0]
+        place[: len(pictures)] = pictures
+        place[len(pictures) :] = self._blank
+
+    def _damaged(self, row: int, wrong: Wrong) -> BadRecord:
+        name, source = self.store.video(row, frames=False).id, self.store.manifest["source"]
+        remedy = f"{wrong.remedy}; replace it where the corpus was imported from ({source}) and import again, or build the set with quarantine"
+        return BadRecord(self.store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)
+
+    def __getstate__(self) -> dict:  # threads do not travel to other processes
+        return self._arguments
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(**state)
+
+
+def decode(
+    data: bytes,
+    name: str = "picture",
+    *,
+    size: int = 224,
+    resize: int | None = None,
+    crop: Literal["centre", "squash"] = "centre",
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic",
+    draft: bool = False,
+) -> np.ndarray:
     """uint8 [3, size, size] of a JPEG or PNG file.
 
     Args:
         name: what to call the picture if it is damaged.
+        size: pixels of a side.
+        resize: of the shorter side before the crop; None: ``size``.
+        crop: squash brings both sides to ``size`` and cuts nothing off.
+        draft: a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still large enough: faster, slightly other pixels.
 
     Raises:
         Wrong: it cannot be decoded to its end.
     """
-    short = spec.resize or spec.size
+    short = resize or size
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
-            if spec.draft:
+            if draft:
                 opened.draft("RGB", (short, short))
             picture = opened.convert("RGB")
     except DAMAGED as error:
         what = str(error).split(" <_io")[0] or type(error).__name__
         raise Wrong(name, f"{len(data)} bytes ({what})", "cannot be decoded") from None
-    if spec.crop == "squash":
-        picture = picture.resize((spec.size, spec.size), FILTERS[spec.interpolation])
-        return np.asarray(picture).transpose(2, 0, 1)
-    return np.asarray(_centre(_shorter_side(picture, short, spec), spec.size)).transpose(2, 0, 1)
-
-
-def damaged(store: Store, row: int, wrong: Wrong) -> BadRecord:
-    """What to raise, or to put into quarantine, for a video with a damaged picture."""
-    name = store.video(row, frames=False).id
-    remedy = (
-        f"{wrong.remedy}; replace it where the corpus was imported from ({store.manifest['source']}) and import again, "
-        "or build the set with quarantine"
-    )
-    return BadRecord(store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)
-
-
-def _shorter_side(picture: Image.Image, short: int, spec: ImagesSpec) -> Image.Image:
+    if crop == "squash":
+        return np.asarray(picture.resize((size, size), FILTERS[interpolation])).transpose(2, 0, 1)
     width, height = picture.size
-    wanted = (
-        (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
-    )  # the longer side is cut down, not rounded, as in torchvision
-    return picture if picture.size == wanted else picture.resize(wanted, FILTERS[spec.interpolation])
-
-
-def _centre(picture: Image.Image, size: int) -> Image.Image:
+    # the longer side is cut down, not rounded, as in torchvision
+    wanted = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+    if picture.size != wanted:
+        picture = picture.resize(wanted, FILTERS[interpolation])
     left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
-    return picture.crop((left, top, left + size, top + size))
+    return np.asarray(picture.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
+
+
+def ahead(function: Callable[[X], Y], items: Iterable[X], threads: int, waiting: int) -> Iterator[Y]:
+    """``function`` of each item in order, computed in threads, at most ``waiting`` results ahead; without threads, in place."""
+    if threads == 0:
+        yield from map(function, items)
+        return
+    started: deque[Future[Y]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            started.append(pool.submit(function, item))
+            if len(started) > waiting:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
+    finally:  # also when the consumer stops early
+        pool.shutdown(cancel_futures=True)

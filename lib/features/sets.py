@@ -1,47 +1,227 @@
-"""Feature sets by their spec: the one door ``01_features`` uses."""
+"""Feature sets on disk: what every one of them has, and the two kinds that are read, tokens and frames.
+
+A set is a folder whose ``features.json`` is written last: it names the digest of what the set depends on, the corpus, and the
+checksum of every file. ``building`` makes one in a folder beside it and puts it in place.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lib.data.integrity import damaged, sha256_of
 from lib.data.store import Store
-from lib.features import images, tokens, words
-from lib.features.frame_sets import FrameSet
-from lib.features.tokens import TokenSet
-from lib.recipes.specs import FeatureSet
+from lib.features.fields import segment
+from lib.features.text import SpecialIds
+from lib.runs.files import read_json, write_json
+from lib.runs.paths import shown
 
 
-def build(
-    store: Store, folder: Path, spec: FeatureSet, model: str, digest: str, *, quarantine: bool = False
-) -> TokenSet | FrameSet:
-    """Build the set, or open it if one with this digest is there.
+class SetOnDisk:
+    """A finished set.
+
+    Attributes:
+        about: what ``features.json`` says.
+        names: fields that have a length per video.
+
+    Raises:
+        FileNotFoundError: there is no finished set; says how to make one.
+        ValueError: a file has changed since it was written.
+    """
+
+    names: Sequence[str]
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        if not (self.folder / "features.json").exists():
+            raise FileNotFoundError(
+                f"{shown(self.folder)}: no feature set; make it with: papermill notebooks/01_features.ipynb out.ipynb "
+                f"-p corpus <corpus> -p features {self.folder.name}"
+            )
+        self.about: dict[str, Any] = read_json(self.folder / "features.json")
+        problem = damaged(self.folder, self.about.get("checksums", {}))
+        if problem is None and "digest" not in self.about:
+            problem = f"{shown(self.folder / 'features.json')} has no digest"
+        if problem:
+            raise ValueError(f"{problem}; delete {shown(self.folder / 'features.json')} and build the set again")
+
+    def __len__(self) -> int:
+        return self.about["videos"]
+
+    def lengths(self, field: str) -> np.ndarray:
+        """How much of that field each video has, int [N]."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict:  # open files do not travel to other processes
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["folder"])
+
+
+class TokenSet(SetOnDisk):
+    """``tokens.i32``, ``offsets.npy`` [fields, N + 1], and ``tokenizer.json`` or, of words, ``words.txt`` and ``vectors.npy``."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.names = self.about["fields"]
+        self.vocab_size: int = self.about["vocab_size"]
+        self.special = SpecialIds(**self.about["special"])
+        # plain views: slicing an np.memmap itself costs several times as much, and fields() slices a lot
+        self._offsets = np.asarray(np.load(self.folder / "offsets.npy", mmap_mode="r"))
+        size, file = int(self._offsets[-1, -1]), self.folder / "tokens.i32"
+        self._tokens = np.asarray(np.memmap(file, "<i4", "r", shape=(size,))) if size else np.zeros(0, "<i4")
+
+    def fields(self, row: int) -> dict[str, np.ndarray]:
+        """Field name -> int32 ids of one video, without special tokens."""
+        return {
+            name: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, name in enumerate(self.names)
+        }
+
+    def lengths(self, field: str) -> np.ndarray:
+        """Tokens of that field per video, int64 [N]."""
+        return np.diff(self._offsets[self.names.index(field)])
+
+    def spans(self, rows: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All token ids end to end, and where those of some videos begin and how many they are, int64 [fields, B]."""
+        offsets = self._offsets[[self.names.index(name) for name in names]]
+        return self._tokens, offsets[:, rows], offsets[:, rows + 1] - offsets[:, rows]
+
+    @property
+    def vectors(self) -> np.ndarray | None:
+        """float32 [V, D], a vector per token where the set has its own (words); else None."""
+        file = self.folder / "vectors.npy"
+        return np.load(file) if file.exists() else None
+
+    def pieces(self, text: str) -> list[str]:
+        """What a text is cut into; what is not in the vocabulary of words in brackets."""
+        if self.vectors is None:
+            from tokenizers import Tokenizer
+
+            tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+            return tokenizer.encode(text, add_special_tokens=False).tokens
+        known = set((self.folder / "words.txt").read_text(encoding="utf-8").splitlines())
+        return [word if word in known else f"[{word}]" for word in segment(text)]
+
+
+class FrameSet(SetOnDisk):
+    """Frame features apart from their corpus: ``frames.f16``, all frames end to end, and ``offsets.npy`` int64 [N + 1].
+
+    Videos in quarantine have no frames; ``rejects.parquet`` says why.
+    """
+
+    names = ("frames",)
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.frame_dim: int = self.about["frame_dim"]
+        self._offsets = np.load(self.folder / "offsets.npy")
+        self.n_frames: np.ndarray = np.diff(self._offsets).astype(np.int32)
+        self._file: int | None = None
+
+    def lengths(self, field: str = "frames") -> np.ndarray:
+        """Frames per video, int32 [N]."""
+        return self.n_frames
+
+    def frames(self, row: int) -> np.ndarray:
+        """float16 [n, D], a fresh array; n = 0 for a video in quarantine."""
+        out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
+        self.read_frames(row, out)
+        return out
+
+    def read_frames(self, row: int, out: np.ndarray) -> None:
+        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between.
+
+        Raises:
+            ValueError: the file ends too early.
+        """
+        if not len(out):
+            return
+        if self._file is None:
+            self._file = os.open(self.folder / "frames.f16", os.O_RDONLY)
+        start = int(self._offsets[row]) * self.frame_dim * 2
+        if os.preadv(self._file, [memoryview(out).cast("B")], start) != out.nbytes:
+            raise ValueError(
+                f"{shown(self.folder / 'frames.f16')}: ends within the frames of video {row}; delete the set's "
+                "features.json and build it again"
+            )
+
+
+Frames = Store | FrameSet  # what holds frame features: n_frames, frame_dim, frames(row), read_frames(row, out)
+
+
+def choose(store: Store, folder: Path | None) -> Frames:
+    """The frame set of that folder, or, without one, the corpus' own features.
+
+    Raises:
+        ValueError: the set was made from another corpus, or there is no set and the corpus has only pictures.
+        FileNotFoundError: there is no finished set in the folder.
+    """
+    if folder is None:
+        if not store.frame_dim:
+            raise ValueError(
+                f"{shown(store.path)}: holds pictures but no frame features; name a set of images with "
+                "features.frames.set (params/features/) and build it with notebooks/01_features.ipynb"
+            )
+        return store
+    frames = FrameSet(folder)
+    if frames.about["corpus"] != store.fingerprint:
+        raise ValueError(f"{shown(folder)}: made from another corpus than {shown(store.path)}; build the set again")
+    return frames
+
+
+def is_made(folder: Path, digest: str) -> bool:
+    """Whether the finished set with that digest is there."""
+    done = Path(folder) / "features.json"
+    return done.exists() and read_json(done).get("digest") == digest
+
+
+@contextmanager
+def building(folder: Path, store: Store, digest: str, *, resume: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder to write a set's files into, and the facts to add to ``features.json``; put in place at the end.
+
+    File by file, because the executed notebook may lie there; ``features.json`` is first taken away, so that it never
+    vouches for files of another set, and written last.
 
     Args:
-        model: name of the tokenizer (``tokens.build``) or, for images, of the encoder (``images.build``).
-        quarantine: images only; videos with a damaged picture are listed instead of stopping the build.
+        resume: keep what an earlier, killed build left in the folder.
     """
-    if spec.use == "Images":
-        return images.build(store, folder, spec, model, digest, quarantine=quarantine)
-    if spec.use == "Words":
-        return words.build(store, folder, spec, digest)
-    return tokens.build(store, folder, spec, model, digest)
+    partial = folder.with_name(folder.name + ".partial")
+    if not resume:
+        shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    facts: dict[str, Any] = {}
+    yield partial, facts
+    files = sorted(file for file in partial.iterdir() if file.is_file())
+    about = {"digest": digest, "videos": len(store), "corpus": store.fingerprint, **facts}
+    about["checksums"] = {file.name: sha256_of(file) for file in files}
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in ("features.json", "rejects.parquet"):
+        (folder / stale).unlink(missing_ok=True)
+    for file in files:
+        file.replace(folder / file.name)
+    write_json(folder / "features.json", about)
+    shutil.rmtree(partial)
 
 
 def examples(built: TokenSet | FrameSet, store: Store, count: int) -> list[dict[str, Any]]:
     """What became of the first videos: of a title its pieces, of pictures their number and how alike they are."""
-    videos = [(row, store.video(row, frames=False)) for row in range(min(count, len(store)))]
+    videos = [(row, store.video(row, frames=False).title) for row in range(min(count, len(store)))]
     if isinstance(built, TokenSet):
-        return [{"title": video.title, "pieces": " ".join(built.pieces(video.title))} for _, video in videos]
+        return [{"title": title, "pieces": " ".join(built.pieces(title))} for _, title in videos]
     return [
         {
-            "title": video.title,
+            "title": title,
             "frames": int(built.n_frames[row]),
             "cosine of first and last": _first_to_last(built.frames(row)),
         }
-        for row, video in videos
+        for row, title in videos
     ]
 
 
@@ -56,7 +236,7 @@ def check(built: TokenSet | FrameSet, store: Store) -> None:
     """Raises ValueError: the set is another corpus' or too little of what it was made from could be used."""
     about = built.about
     if len(built) != len(store) or about["corpus"] != store.fingerprint:
-        raise ValueError(f"the set in {built.folder} was made from another corpus; delete its features.json")
+        raise ValueError(f"the set in {shown(built.folder)} was made from another corpus; delete its features.json")
     if isinstance(built, FrameSet):
         if about["rejected"] > 0.2 * len(store):
             raise ValueError(f"{about['rejected']} of {len(store)} videos have a damaged picture: see rejects.parquet")

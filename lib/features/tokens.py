@@ -2,172 +2,155 @@
 
 The originals tokenize every title again in every epoch; here a field of a video is one slice of one array. Fields are
 kept apart and without special tokens, so that every layout (``lib.features.text``) can be laid out from one set.
+
+The tokenizer is a pretrained one by name or path, or one whose vocabulary is read off the corpus (no network, no weights). The
+corpus vocabulary follows BERT's Chinese tokenizer: lower case, every Chinese character a token, other words as pieces.
+Frequent words of other scripts are tokens of their own; rare ones are spelt in ``##`` pieces.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tqdm.auto import tqdm
 
+from lib.data.schema import Video
 from lib.data.store import Store
-from lib.features import vocabulary
-from lib.features.keywords import prepare
+from lib.features.fields import prepare
+from lib.features.sets import TokenSet, building, is_made
 from lib.features.text import SpecialIds
-from lib.recipes.specs import FeatureSet, FieldRules
-from lib.runs.files import read_json, write_json
 
 CHUNK = 4096  # videos tokenized at a time: bounds memory
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+BERT_SIZE = 21128  # vocabulary of the Chinese BERT models; a corpus vocabulary is cut there
+WORD_MIN_COUNT = 3  # a word of another script seen less often is spelt
 
 
-class TokenSet:
-    """A token set on disk: ``features.json``, ``tokens.i32``, ``offsets.npy`` [fields, N + 1], ``tokenizer.json``."""
-
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
-        if not (self.folder / "features.json").exists():
-            raise FileNotFoundError(
-                f"{folder}: no token set; make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus <corpus>"
-            )
-        self.about = read_json(self.folder / "features.json")
-        self.names: list[str] = self.about["fields"]
-        self.vocab_size: int = self.about["vocab_size"]
-        self.special = SpecialIds(**self.about["special"])
-        # plain views: slicing an np.memmap itself costs several times as much, and fields() slices a lot
-        self._offsets = np.asarray(np.load(self.folder / "offsets.npy", mmap_mode="r"))
-        size = int(self._offsets[-1, -1])
-        self._tokens = (
-            np.asarray(np.memmap(self.folder / "tokens.i32", dtype="<i4", mode="r", shape=(size,)))
-            if size
-            else np.zeros(0, "<i4")
-        )
-
-    def __len__(self) -> int:
-        return self._offsets.shape[1] - 1
-
-    def fields(self, row: int) -> dict[str, np.ndarray]:
-        """Field name -> int32 ids of one video, without special tokens."""
-        return {
-            name: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, name in enumerate(self.names)
-        }
-
-    def lengths(self, field: str) -> np.ndarray:
-        """Tokens of that field per video, int64 [N]."""
-        return np.diff(self._offsets[self.names.index(field)])
-
-    def spans(self, rows: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All token ids end to end, and where those of some videos begin and how many they are, int64 [fields, B]."""
-        offsets = self._offsets[[self.names.index(name) for name in names]]
-        return self._tokens, offsets[:, rows], offsets[:, rows + 1] - offsets[:, rows]
-
-    @property
-    def tokenizer(self):
-        return vocabulary.read(self.folder)
-
-    @property
-    def vectors(self) -> np.ndarray | None:
-        """float32 [V, D], a vector per token where the set has its own (words); else None."""
-        file = self.folder / "vectors.npy"
-        return np.load(file) if file.exists() else None
-
-    def pieces(self, text: str) -> list[str]:
-        """What a text is cut into; what is not in the vocabulary in brackets."""
-        if self.vectors is None:
-            return self.tokenizer.encode(text, add_special_tokens=False).tokens
-        from lib.features.words import segment
-
-        known = set((self.folder / "words.txt").read_text(encoding="utf-8").splitlines())
-        return [word if word in known else f"[{word}]" for word in segment(text)]
-
-
-def build(store: Store, folder: Path, spec: FeatureSet, tokenizer_name: str, digest: str) -> TokenSet:
+def build(
+    store: Store,
+    folder: Path,
+    digest: str,
+    *,
+    tokenizer: str = "corpus",
+    fields: Sequence[str] = ("title", "asr", "ocr"),
+    min_count: int = 1,
+    max_characters: int = 512,
+    rules: Mapping[str, Any] | None = None,
+) -> TokenSet:
     """Tokenize every field of every video; atomic, in constant memory.
 
     Args:
-        tokenizer_name: "corpus" or a pretrained tokenizer's name or path.
         digest: what the set depends on; an existing set with the same digest is returned as it is.
+        tokenizer: "corpus" or a pretrained tokenizer's name or path.
+        min_count: of a corpus vocabulary; rarer characters become [UNK].
+        max_characters: of a field; longer text is cut before it is tokenized.
+        rules: arguments of ``fields.prepare``; None takes the fields as they are.
     """
-    folder = Path(folder)
-    done = folder / "features.json"
-    if done.exists() and read_json(done)["digest"] == digest:
+    if is_made(folder, digest):
         return TokenSet(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    if tokenizer_name == "corpus":
-        texts = (text for chunk in _texts(store, spec, spec.fields) for column in chunk.values() for text in column)
-        tokenizer = vocabulary.from_corpus(texts, spec.min_count)
-    else:
-        tokenizer = vocabulary.pretrained(tokenizer_name)
-    vocabulary.save(tokenizer, partial)
-    special = vocabulary.special_ids(tokenizer)
-
-    lengths = np.zeros((len(spec.fields), len(store)), dtype=np.int64)
-    unknown = 0
-    for number, field in enumerate(spec.fields):
-        row = 0
-        with (partial / f"{field}.i32").open("wb") as file:
-            for chunk in tqdm(
-                _texts(store, spec, (field,)), total=-(-len(store) // CHUNK), desc=f"tokenize {field}", unit="chunk"
-            ):
-                for encoding in tokenizer.encode_batch_fast(chunk[field], add_special_tokens=False):
-                    ids = np.array(encoding.ids, dtype="<i4")
-                    unknown += int((ids == special.unk).sum())
-                    lengths[number, row] = len(ids)
-                    file.write(ids.tobytes())
-                    row += 1
-    ends = lengths.reshape(-1).cumsum().reshape(lengths.shape)
-    offsets = np.concatenate([np.concatenate([[0], ends[:-1, -1]])[:, None], ends], axis=1)
-    np.save(partial / "offsets.npy", offsets)
-    with (partial / "tokens.i32").open("wb") as file:
-        for field in spec.fields:
-            with (partial / f"{field}.i32").open("rb") as part:
-                shutil.copyfileobj(part, file)
-            (partial / f"{field}.i32").unlink()
-    about = {
-        "digest": digest, "fields": list(spec.fields), "tokenizer": tokenizer_name, "vocab_size": tokenizer.get_vocab_size(),
-        "special": special.__dict__, "videos": len(store), "tokens": int(offsets[-1, -1]), "unknown_tokens": unknown,
-        "corpus": store.fingerprint,
-    }  # fmt: skip
-    write_json(partial / "features.json", about)
-    install(partial, folder, ("tokenizer.json", "tokens.i32", "offsets.npy", "features.json"))
+    lengths, unknown = np.zeros((len(fields), len(store)), dtype=np.int64), 0
+    with building(folder, store, digest) as (partial, facts):
+        read = _Texts(store, max_characters, rules)
+        made = from_corpus(read.everything(fields), min_count) if tokenizer == "corpus" else pretrained(tokenizer)
+        made.save(str(partial / "tokenizer.json"))
+        special = special_ids(made)
+        with (partial / "tokens.i32").open("wb") as file:
+            for number, field in enumerate(fields):
+                row, total = 0, -(-len(store) // CHUNK)
+                for chunk in tqdm(read.chunks([field]), total=total, desc=f"tokenize {field}", unit="chunk"):
+                    for encoding in made.encode_batch_fast(chunk[field], add_special_tokens=False):
+                        ids = np.array(encoding.ids, dtype="<i4")
+                        unknown += int((ids == special.unk).sum())
+                        lengths[number, row] = len(ids)
+                        file.write(ids.tobytes())
+                        row += 1
+        ends = lengths.reshape(-1).cumsum().reshape(lengths.shape)
+        np.save(partial / "offsets.npy", np.concatenate([np.r_[0, ends[:-1, -1]][:, None], ends], axis=1))
+        facts |= {"fields": list(fields), "tokenizer": tokenizer, "vocab_size": made.get_vocab_size()}
+        facts |= {"special": special.__dict__, "tokens": int(lengths.sum()), "unknown_tokens": unknown}
     return TokenSet(folder)
 
 
-def install(partial: Path, folder: Path, names: Sequence[str]) -> None:
-    """Put a finished set in place, file by file, because the executed notebook may lie there; ``features.json`` is last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (partial / name).replace(folder / name)
-    partial.rmdir()
+class _Texts:
+    """Field texts of a corpus, chunk by chunk."""
+
+    def __init__(self, store: Store, max_characters: int, rules: Mapping[str, Any] | None):
+        self.store, self.most, self.rules = store, max_characters, rules
+
+    def chunks(self, fields: Sequence[str]) -> Iterator[dict[str, list[str]]]:
+        videos = self.store.iter_videos(frames=False)
+        while chunk := list(islice(videos, CHUNK)):
+            yield columns(chunk, fields, self.most, self.rules)
+
+    def everything(self, fields: Sequence[str]) -> Iterator[str]:
+        return (text for chunk in self.chunks(fields) for column in chunk.values() for text in column)
 
 
-def _texts(store: Store, spec: FeatureSet, fields: Sequence[str]) -> Iterator[dict[str, list[str]]]:
-    """Chunks of field texts; OCR lines in order of time, joined by a comma (as rank 72 of WeChat 2022 does)."""
-    videos: list = []
-    for video in store.iter_videos():
-        videos.append(video)
-        if len(videos) == CHUNK:
-            yield _columns(videos, spec, fields)
-            videos = []
-    if videos:
-        yield _columns(videos, spec, fields)
+def columns(
+    videos: Iterable[Video], fields: Sequence[str], most: int = 512, rules: Mapping[str, Any] | None = None
+) -> dict[str, list[str]]:
+    """Texts by field; OCR lines in order of time, joined by a comma (as rank 72 of WeChat 2022 does)."""
+    found: dict[str, list[str]] = {field: [] for field in fields}
+    for video in videos:
+        ocr = ",".join(text for _, text in sorted(video.ocr, key=lambda line: line[0]))
+        texts = {"title": video.title, "asr": video.asr, "ocr": ocr}
+        for field in fields:
+            found[field].append((texts[field] if rules is None else prepare(field, texts, **rules))[:most])
+    return found
 
 
-def _columns(videos: list, spec: FeatureSet, fields: Sequence[str]) -> dict[str, list[str]]:
-    read = {
-        "title": lambda video: video.title,
-        "asr": lambda video: video.asr,
-        "ocr": lambda video: ",".join(text for _, text in sorted(video.ocr, key=lambda line: line[0])),
-    }
-    if spec.rules is not None:
-        read = {field: partial(_prepared, field, dict(read), spec.rules) for field in read}
-    return {field: [read[field](video)[: spec.max_characters] for video in videos] for field in fields}
+def from_corpus(texts: Iterable[str], min_count: int = 1) -> Tokenizer:
+    """Build a WordPiece tokenizer from text, deterministic for equal text.
+
+    Args:
+        texts: field texts of all videos.
+        min_count: rarer characters become [UNK].
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    words: Counter[str] = Counter()
+    for text in texts:
+        if text:
+            words.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    characters: Counter[str] = Counter()
+    inside: Counter[str] = Counter()
+    for word, count in words.items():
+        characters[word[0]] += count
+        for character in word[1:]:
+            inside["##" + character] += count
+    whole = Counter({word: count for word, count in words.items() if len(word) > 1 and count >= WORD_MIN_COUNT})
+    pieces = [
+        token for counter in (characters, inside, whole) for token, count in _ordered(counter) if count >= min_count
+    ]
+    known = dict.fromkeys([*SPECIAL, *pieces[: BERT_SIZE - len(SPECIAL)]])
+    vocabulary = {token: index for index, token in enumerate(known)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    return tokenizer
 
 
-def _prepared(field: str, read: dict[str, Callable], rules: FieldRules, video) -> str:
-    return prepare(field, {name: get(video) for name, get in read.items()}, rules)
+def _ordered(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+
+
+def pretrained(name_or_path: str) -> Tokenizer:
+    """The fast tokenizer of a pretrained model, by name or local folder."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(name_or_path, use_fast=True).backend_tokenizer
+
+
+def special_ids(tokenizer: Tokenizer) -> SpecialIds:
+    """Raises ValueError if the tokenizer lacks one of BERT's special tokens."""
+    ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
+    missing = [name for name, value in ids.items() if value is None]
+    if missing:
+        raise ValueError(f"tokenizer has no {', '.join(missing)}: a BERT-style vocabulary is needed")
+    return SpecialIds(*(ids[name] for name in SPECIAL))

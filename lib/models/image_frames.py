@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 
 from lib.data.batch import Batch
 from lib.features import encoders
-from lib.recipes.specs import ImagesSpec
 
 
 class ImageFrames(nn.Module):
@@ -22,7 +22,7 @@ class ImageFrames(nn.Module):
     Used by: WeChat rank 72 (Swin-T, frozen in pretraining, trained with the rest in finetuning).
 
     Args:
-        images: what the pictures are like, and the encoder's name.
+        images: arguments of ``encoders.ImageEncoder``: the encoder, and what its pictures are like.
         drop_path: stochastic depth while training; Swin-T's own value is 0.1.
         checkpointing: keep fewer activations and compute them twice: less memory, a third more time.
         chunk: pictures encoded at a time where no gradient is wanted.
@@ -35,7 +35,7 @@ class ImageFrames(nn.Module):
     std: Tensor
 
     def __init__(
-        self, images: ImagesSpec, drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
+        self, images: Mapping[str, Any], drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
     ) -> None:
         super().__init__()
         if not 0 <= drop_path < 1:
@@ -43,16 +43,18 @@ class ImageFrames(nn.Module):
         if chunk < 1:
             raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
         options = {"drop_path_rate": drop_path} if drop_path else {}
-        self.encoder: Any = encoders.load(images, weights=torch.get_default_device().type != "meta", **options)
+        plain = {name: value for name, value in images.items() if name not in ("mean", "std", "precision")}
+        known = torch.get_default_device().type != "meta"  # without memory there is nothing to load weights into
+        self.encoder: Any = encoders.load(**plain, pretrained=known, **options)
         if checkpointing:
             if not hasattr(self.encoder, "set_grad_checkpointing"):
-                raise ValueError(f"ImageFrames: {images.encoder} cannot checkpoint; set checkpointing: false")
+                raise ValueError(f"ImageFrames: {images['encoder']} cannot checkpoint; set checkpointing: false")
             self.encoder.set_grad_checkpointing(True)
         for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(getattr(images, name))[:, None, None], persistent=False)
+            self.register_buffer(name, torch.tensor(images[name])[:, None, None], persistent=False)
         self.chunk = chunk
         with torch.no_grad():
-            self.output_dim = int(self.encoder.eval()(torch.zeros(1, 3, images.size, images.size)).shape[1])
+            self.output_dim = int(self.encoder.eval()(torch.zeros(1, 3, images["size"], images["size"])).shape[1])
         self.encoder.train()
 
     def forward(self, batch: Batch) -> Tensor:

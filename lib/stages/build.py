@@ -10,11 +10,9 @@ import numpy as np
 import torch
 
 from lib.data.store import Store
-from lib.features import encoders
-from lib.features.frame_sets import Frames
-from lib.features.live_pictures import LivePictures
+from lib.features.pictures import Pictures
+from lib.features.sets import Frames, TokenSet
 from lib.features.text import SpecialIds
-from lib.features.tokens import TokenSet
 from lib.models.pretrained import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
@@ -36,7 +34,7 @@ class Sizes:
     word_vectors: torch.Tensor | None = None  # [vocab_size, D], where the tokens have vectors of their own
 
     @classmethod
-    def of(cls, store: Store, tokens: TokenSet, visual: Frames | LivePictures | None = None) -> Sizes:
+    def of(cls, store: Store, tokens: TokenSet, visual: Frames | Pictures | None = None) -> Sizes:
         """``visual``: where frames come from, if not from the store."""
         manifest = store.manifest
         return cls(
@@ -68,7 +66,7 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
         context["hidden"] = backbone_width(replace or named)
     images = None
     if spec.images is not None and job.frames is not None:
-        context["images"] = encoders.renamed(job.frames.spec.images, job.frames.tokenizer)
+        context["images"] = job.frames.spec.images.encoding(job.frames.tokenizer)
         images = bind("models", spec.images, context, "model.images")
         context["frame_dim"] = images.output_dim
     text = bind("models", spec.text, context, "model.text", backbone=replace)

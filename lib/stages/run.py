@@ -21,10 +21,9 @@ from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.submission import write_embeddings
 from lib.evaluation.vectors import unit
-from lib.features import frame_sets
-from lib.features.live_pictures import LivePictures
 from lib.features.loader import Assembler, TrainLoader
-from lib.features.tokens import TokenSet
+from lib.features.pictures import Pictures
+from lib.features.sets import Frames, TokenSet, choose
 from lib.models.pretrained import load_state
 from lib.recipes.job import Job
 from lib.recipes.load import load
@@ -72,7 +71,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     started = time.perf_counter()
 
     spec = job.stage_spec
-    store, tokens = Store.open(job.corpus.store), TokenSet(job.tokens.folder)
+    store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
     visual = frames_of(job, store)
     sizes = build.Sizes.of(store, tokens, visual)
     model = build.build_model(job, sizes)
@@ -89,9 +88,7 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     features = job.spec.features
     known = problem.known_pairs() if mix.needs_known else None
-    assembler = Assembler(
-        store, tokens, features.text, features.frames, tags=on_tags, seed=job.seed, visual=visual, known=known
-    )
+    assembler = Assembler(store, tokens, **features.batches, tags=on_tags, seed=job.seed, visual=visual, known=known)
     test = (
         rows_of_test(store, spec.data.parts) if problem.truth is not None or problem.pairs is not None else np.arange(0)
     )
@@ -205,15 +202,15 @@ def save(
         )
 
 
-def frames_of(job: Job, store: Store) -> frame_sets.Frames | LivePictures:
+def frames_of(job: Job, store: Store) -> Frames | Pictures:
     """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode.
 
     Raises:
         ValueError: the corpus has nothing of that kind, or the set is another corpus'.
     """
     if job.spec.model.images is not None and job.frames is not None:
-        return LivePictures(store, job.frames.spec.images)
-    return frame_sets.choose(store, None if job.frames is None else job.frames.folder)
+        return Pictures(store, **job.frames.spec.images.pictures)
+    return choose(store, None if job.frames is None else job.frames.folder)
 
 
 def require_inputs(job: Job) -> None:

@@ -13,11 +13,13 @@ from lib.data.schema import Video
 from lib.features import tokens
 from lib.features.loader import Assembler, Items
 from lib.objectives import MaskedTokens
-from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec
 from tests.small import SPECIAL, VOCABULARY, WIDTH, batch, single_stream
 
 TITLES = ["", "猫", "猫和老鼠的故事", "a cat and a 猫 " * 9, "狗" * 60]
 TAGS = [[3], [], [7, 3, 999], [11], [7]]
+
+
+RULES = {"layout": "cls_sep_title", "text_length": 36, "frames_length": 32, "sample": "linspace_round"}
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +31,13 @@ def corpus(tmp_path_factory):
             frames = generator.standard_normal((1 + 31 * number // 4, 12)).astype(np.float16)
             writer.add(Video(id=str(number), title=title, tags=tuple(tags), part="pointwise", frames=frames))
         store = writer.finish(tags=[3, 7, 11], categories=None, twin=None, truth=None)
-    return store, tokens.build(
-        store, folder / "tokens", FeatureSet(about="", use="Tokens", tokenizer="corpus"), "corpus", "digest"
-    )
+    return store, tokens.build(store, folder / "tokens", "digest")
 
 
 def test_naive_batches_are_our_batches(corpus):
     store, token_set = corpus
-    text, frames = (
-        TextSpec(layout="cls_sep_title", length=36, pad="full"),
-        FramesSpec(length=32, sample="linspace_round", pad="full"),
-    )
     rows = np.array([4, 0, 3, 2, 1])
-    ours = Assembler(store, token_set, text, frames, tags=True)(Items(rows), train=True)
+    ours = Assembler(store, token_set, **RULES, pad_text=True, pad_frames=True, tags=True)(Items(rows), train=True)
     naive = NaiveVideos(store, token_set, rows)
     for place, item in enumerate(naive):
         for name, value in item.items():
@@ -52,12 +48,10 @@ def test_padding_to_the_longest_only_cuts_padding_away(corpus):
     store, token_set = corpus
     rows = np.array([2, 1, 0])
     batches = []
-    for pad in ("full", "batch"):
-        text, frames = (
-            TextSpec(layout="cls_sep_title", length=36, pad=pad),
-            FramesSpec(length=32, sample="linspace_round", pad=pad),
+    for pad in (True, False):
+        batches.append(
+            Assembler(store, token_set, **RULES, pad_text=pad, pad_frames=pad, tags=True)(Items(rows), train=True)
         )
-        batches.append(Assembler(store, token_set, text, frames, tags=True)(Items(rows), train=True))
     full, short = batches
     pieces, places = short.input_ids.shape[1], short.frames.shape[1]
     assert (pieces, places) == (10, 16)  # [CLS] [SEP] 7 pieces [SEP]; 1 + 31 * 2 // 4 frames

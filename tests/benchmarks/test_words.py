@@ -11,7 +11,6 @@ from lib.features import words
 from lib.features.loader import Assembler, Items
 from lib.models.video_model import VideoModel
 from lib.objectives import TagFocal
-from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec
 
 TITLES = ["家常 红烧肉", "红烧肉", "猫咪 红烧肉 家常", "没有"]
 
@@ -24,17 +23,15 @@ def corpus(tmp_path_factory):
             frames = generator.standard_normal((1 + 4 * number, 12)).astype(np.float16)
             writer.add(Video(id=str(number), title=title, tags=(3,) if number else (), part="pointwise", frames=frames))
         store = writer.finish(tags=[3, 7], categories=None, twin=None, truth=None)
-    vectors = {"dim": bench.DIM, "epochs": 1}
-    spec = FeatureSet(about="", use="Words", tokenizer="jieba", fields=["title"], min_count=1, vectors=vectors)
-    return store, words.build(store, folder / "words", spec, "digest")
+    vectors = {"dim": bench.DIM, "epochs": 1, "seed": 2020}
+    return store, words.build(store, folder / "words", "digest", vectors=vectors, min_count=1)
 
 
 def test_naive_items_are_our_batch(corpus):
     store, word_set = corpus
     rows = np.array([2, 0, 3, 1])
-    text = TextSpec(set="words", layout="words", length=bench.SLOTS, pad="full")
-    frames = FramesSpec(length=bench.SLOTS, sample="segment_centre", pad="full")
-    ours = Assembler(store, word_set, text, frames, tags=True)(Items(rows), train=True)
+    rules = {"layout": "words", "text_length": bench.SLOTS, "frames_length": bench.SLOTS, "sample": "segment_centre"}
+    ours = Assembler(store, word_set, **rules, pad_text=True, pad_frames=True, tags=True)(Items(rows), train=True)
     for place, item in enumerate(bench.NaiveVideos(store, word_set, rows)):
         for name, value in item.items():
             assert torch.equal(getattr(ours, name)[place], value), (name, place)

@@ -23,6 +23,11 @@ def spec_of(**changes) -> FeatureSet:
     return FeatureSet(about="", use="Images", images=pictures)
 
 
+def arguments(**changes) -> dict:
+    """Of ``images.build``."""
+    return spec_of(**changes).arguments(changes.get("encoder", ENCODER))
+
+
 def picture(colour: tuple[int, int, int], size: tuple[int, int] = (32, 32), kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, kind)

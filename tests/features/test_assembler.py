@@ -9,8 +9,8 @@ from lab.corpora.twin import generate
 from lib.data.batch import IGNORE
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items, TrainLoader
-from lib.features.tokens import TokenSet, build
-from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec
+from lib.features.sets import TokenSet
+from lib.features.tokens import build
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +20,14 @@ def tiny(tmp_path_factory) -> tuple[Store, TokenSet]:
     generate(home / "raw", track="pairs", videos=120, pairs=60)
     import_corpus(home / "raw", home / "store")
     store = Store.open(home / "store")
-    spec = FeatureSet(about="", use="Tokens", tokenizer="corpus")
-    return store, build(store, home / "tokens", spec, "corpus", "digest")
+    return store, build(store, home / "tokens", "digest")
 
 
 def assembler(tiny, *, text_pad="batch", frame_pad="batch", frames=8, train_sample="same", tags=False, seed=0):
-    text = TextSpec(layout="cls_title", length=24, pad=text_pad)
-    rules = FramesSpec(length=frames, train_sample=train_sample, pad=frame_pad)
-    return Assembler(*tiny, text, rules, tags=tags, seed=seed)
+    return Assembler(
+        *tiny, layout="cls_title", text_length=24, pad_text=text_pad == "full", frames_length=frames, train_sample=train_sample,
+        pad_frames=frame_pad == "full", tags=tags, seed=seed,
+    )  # fmt: skip
 
 
 def items_of(store: Store) -> Items:

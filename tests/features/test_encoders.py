@@ -14,7 +14,7 @@ from lib.data.checks import Wrong
 from lib.features.encoders import ImageEncoder, Pooled
 from lib.features.pictures import decode
 from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet, ImagesSpec
+from lib.recipes.specs import FeatureSet
 from tests.features.small_pictures import ENCODER, noise, spec_of
 
 # ---- pictures
@@ -33,8 +33,8 @@ def test_wechat_1_2_transform_is_torchvisions_bit_for_bit(size, interpolation):
             transforms.PILToTensor(),
         ]
     )
-    spec = ImagesSpec(encoder=ENCODER, resize=256, interpolation=interpolation)
-    assert np.array_equal(decode(data, spec), published(Image.open(io.BytesIO(data)).convert("RGB")).numpy())
+    found = decode(data, size=224, resize=256, interpolation=interpolation)
+    assert np.array_equal(found, published(Image.open(io.BytesIO(data)).convert("RGB")).numpy())
 
 
 def test_published_presets():
@@ -51,7 +51,7 @@ def test_draft_decodes_a_large_jpeg_to_nearly_the_same():
     smooth = (127 + 100 * np.sin(x + y))[..., None].repeat(3, axis=2).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(smooth).save(file, "JPEG", quality=95)
-    exact, draft = (decode(file.getvalue(), ImagesSpec(encoder=ENCODER, size=96, draft=d)) for d in (False, True))
+    exact, draft = (decode(file.getvalue(), size=96, draft=d) for d in (False, True))
     assert 0 < np.abs(exact.astype(int) - draft).mean() < 2
 
 
@@ -60,9 +60,7 @@ def test_squash_keeps_the_edges_that_the_crop_cuts_off():
     canvas.paste((255, 0, 0), (0, 0, 16, 32))
     file = io.BytesIO()
     canvas.save(file, "PNG")
-    cropped, squashed = (
-        decode(file.getvalue(), ImagesSpec(encoder=ENCODER, size=32, crop=c)) for c in ("centre", "squash")
-    )
+    cropped, squashed = (decode(file.getvalue(), size=32, crop=c) for c in ("centre", "squash"))
     assert cropped[0].max() == 0 and squashed[0, :, 0].min() > 250
 
 
@@ -70,14 +68,14 @@ def test_squash_keeps_the_edges_that_the_crop_cuts_off():
 def test_every_colour_mode_becomes_three_channels(kind):
     file = io.BytesIO()
     Image.new("RGB", (40, 40), (204, 204, 204)).convert(kind).save(file, "JPEG" if kind == "CMYK" else "PNG")
-    found = decode(file.getvalue(), ImagesSpec(encoder=ENCODER, size=32))
+    found = decode(file.getvalue(), size=32)
     assert found.shape == (3, 32, 32) and np.abs(found.astype(int) - 204).max() <= 2
 
 
 @pytest.mark.parametrize("data", [noise(64, 64)[:900], b"", b"\xff\xd8nonsense", noise(64, 64, "PNG")[:500]])
 def test_a_damaged_picture_is_named(data):
     with pytest.raises(Wrong) as caught:
-        decode(data, ImagesSpec(encoder=ENCODER, size=32), "picture 2 of 3")
+        decode(data, "picture 2 of 3", size=32)
     assert caught.value.field == "picture 2 of 3" and f"{len(data)} bytes" in caught.value.value
 
 
@@ -85,18 +83,18 @@ def test_a_damaged_picture_is_named(data):
 
 
 def test_a_random_encoder_is_the_same_whatever_was_drawn_before():
-    spec, pictures = spec_of().images, torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
-    first = ImageEncoder(spec, device="cpu")
+    spec, pictures = spec_of().images.encoding(), torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    first = ImageEncoder(**spec, device="cpu")
     state = torch.random.get_rng_state()
-    second = ImageEncoder(spec, device="cpu")
+    second = ImageEncoder(**spec, device="cpu")
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(first(pictures), second(pictures)) and first(pictures).shape == (3, first.dim) == (3, 64)
-    other = ImageEncoder(spec.model_copy(update={"seed": 1}), device="cpu")
+    other = ImageEncoder(**spec | {"seed": 1}, device="cpu")
     assert not torch.equal(first(pictures), other(pictures))
 
 
 def test_pictures_are_scaled_by_mean_and_std():
-    encoder = ImageEncoder(spec_of(mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 1.0)).images, device="cpu")
+    encoder = ImageEncoder(**spec_of(mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 1.0)).images.encoding(), device="cpu")
     encoder._model = torch.nn.Flatten()
     values = encoder(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)).reshape(3, -1)
     assert torch.equal(values[:, 0], torch.tensor([1.0, 1.5, 1.0]))
@@ -110,8 +108,8 @@ def test_wechat_12_2_parameters_and_widths():
     with torch.device("meta"):
         swin = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, num_classes=0)
         clip = CLIPModel(CLIPConfig())
-        pooled = Pooled(clip, spec_of().images)
-        projected = Pooled(clip, spec_of(output="projected").images)
+        pooled = Pooled(clip)
+        projected = Pooled(clip, "projected")
         values = torch.zeros(2, 3, 224, 224)
     assert sum(p.numel() for p in swin.parameters()) == 27_519_354
     assert sum(p.numel() for p in pooled.parameters()) == 87_456_000
@@ -138,7 +136,7 @@ def test_local_folders_of_transformers(tmp_path):
         pooled = model.vision_model(pixels).pooler_output
         expected = {"pooled": pooled, "projected": model.visual_projection(pooled)}
     for output, values in expected.items():
-        encoder = ImageEncoder(spec_of(encoder=str(tmp_path / "clip"), output=output).images, device="cpu")
+        encoder = ImageEncoder(**spec_of(encoder=str(tmp_path / "clip"), output=output).images.encoding(), device="cpu")
         torch.testing.assert_close(encoder(pictures), values)
 
 
@@ -148,7 +146,9 @@ def test_local_weights_of_a_timm_name(tmp_path):
     torch.manual_seed(0)
     model = timm.create_model("test_convnext", pretrained=False).eval()
     torch.save(model.state_dict(), tmp_path / "w.pth")
-    encoder = ImageEncoder(spec_of(encoder="test_convnext", weights=str(tmp_path / "w.pth")).images, device="cpu")
+    encoder = ImageEncoder(
+        **spec_of(encoder="test_convnext", weights=str(tmp_path / "w.pth")).images.encoding(), device="cpu"
+    )
     assert torch.equal(encoder._model.stem[0].weight, model.stem[0].weight) and encoder.dim == 64
 
 
@@ -163,7 +163,7 @@ def test_local_weights_of_a_timm_name(tmp_path):
 )
 def test_encoders_that_cannot_be_had(changes, message):
     with pytest.raises(ValueError, match=message):
-        ImageEncoder(spec_of(**changes).images, device="cpu")
+        ImageEncoder(**spec_of(**changes).images.encoding(), device="cpu")
 
 
 @pytest.mark.parametrize(

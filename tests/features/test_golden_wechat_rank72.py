@@ -11,10 +11,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from lab.corpora.twin.random import facts
 from lib.data.resampling import repeats, resample
+from lib.features.fields import both_ends, key_words, prepare, without_runs
 from lib.features.frames import pick
-from lib.features.keywords import both_ends, keywords, prepare, without_runs
 from lib.features.text import SpecialIds, lay_out
-from lib.features.tokens import _columns
+from lib.features.tokens import columns
 from lib.recipes.load import load
 from lib.recipes.specs import DataSpec, FeatureSet
 from tests.golden_rule import load_case
@@ -51,9 +51,10 @@ def test_ids_and_masks(case, tokenizer):
         SimpleNamespace(title=text["title"], asr=text["asr"], ocr=list(enumerate(text["ocr"])))
         for text in case.json("texts")
     ]
-    columns = _columns(videos, load(FeatureSet, "tokens_blocks"), FIELDS)
+    spec = load(FeatureSet, "tokens_blocks")
+    texts = columns(videos, FIELDS, spec.max_characters, spec.rules.model_dump())
     encoded = [
-        [encoding.ids for encoding in tokenizer.encode_batch(columns[field], add_special_tokens=False)]
+        [encoding.ids for encoding in tokenizer.encode_batch(texts[field], add_special_tokens=False)]
         for field in FIELDS
     ]
     ids, mask, types = _laid_out(encoded)
@@ -66,10 +67,10 @@ def test_key_words(case):
     """The recorded strings and the two of the specification; ties go to the larger string, nothing to no word."""
     for text in case.json("texts"):
         joined = text["title"] + ",".join(text["ocr"]) + without_runs(text["asr"], "嗯")
-        assert keywords(joined) == text["keywords"]
-    assert keywords("猫 和 老鼠" + "老鼠,奶酪" + "嗯好的") == "猫 和 老鼠老鼠 奶酪嗯好的 "
-    assert keywords("Hello worldhello 的 world world") == "worldhello world hello "
-    assert keywords("") == keywords("的 是 。") == ""
+        assert key_words(joined) == text["keywords"]
+    assert key_words("猫 和 老鼠" + "老鼠,奶酪" + "嗯好的") == "猫 和 老鼠老鼠 奶酪嗯好的 "
+    assert key_words("Hello worldhello 的 world world") == "worldhello world hello "
+    assert key_words("") == key_words("的 是 。") == ""
 
 
 @given(st.text("猫和老鼠的是。,_aB é\t", max_size=60))
@@ -79,20 +80,20 @@ def test_key_words_are_those_of_scikit_learn(text):
     try:
         weights = vectorizer.fit_transform(text.split()).max(axis=0).toarray()[0]
     except ValueError:
-        assert keywords(text) == ""
+        assert key_words(text) == ""
         return
     ranked = sorted(zip(weights, vectorizer.get_feature_names_out(), strict=True), reverse=True)
-    assert keywords(text) == "".join(f"{word} " for _, word in ranked)
+    assert key_words(text) == "".join(f"{word} " for _, word in ranked)
 
 
 def test_rules_of_fields():
-    rules = load(FeatureSet, "tokens_blocks").rules
+    rules = load(FeatureSet, "tokens_blocks").rules.model_dump()
     fields = {"title": "一", "ocr": "x" * 64 + "y" * 64 + "z" * 64, "asr": "嗯嗯嗯嗯好"}
-    found = {field: prepare(field, fields, rules) for field in FIELDS}
+    found = {field: prepare(field, fields, **rules) for field in FIELDS}
     assert found == {"title": "", "ocr": "x" * 64 + "z" * 64, "asr": "好"}, "R2: a title of one character is dropped"
-    assert prepare("title", fields, rules.model_copy(update={"shortest_title": 0})).startswith("一")
-    assert prepare("title", fields, rules.model_copy(update={"keywords": 0})) == "一", "without key words it stays"
-    assert len(prepare("title", fields | {"title": "t" * 300}, rules)) == 128
+    assert prepare("title", fields, **rules | {"shortest_title": 0}).startswith("一")
+    assert prepare("title", fields, **rules | {"keywords": 0}) == "一", "without key words it stays"
+    assert len(prepare("title", fields | {"title": "t" * 300}, **rules)) == 128
     assert both_ends("a" * 127, 64) == "a" * 127 and both_ends("a" * 130, 64) == "a" * 128
 
 

@@ -19,12 +19,13 @@ from lib.data.rejects import BadRecord
 from lib.data.schema import Video
 from lib.data.store import Store
 from lib.features import images, sets
-from lib.features.frame_sets import FrameSet, choose
 from lib.features.loader import Assembler, Items
+from lib.features.pictures import Pictures, ahead
+from lib.features.sets import FrameSet, choose
 from lib.features.tokens import build as build_tokens
 from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec
-from tests.features.small_pictures import ENCODER, noise, picture, spec_of, store_of
+from lib.recipes.specs import FeatureSet
+from tests.features.small_pictures import ENCODER, arguments, noise, picture, store_of
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ class Mean:
 
     name, dim, device = "mean", 3, torch.device("cpu")
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self) -> None:
         self.sizes: list[int] = []
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,7 @@ class Mean:
 @pytest.fixture
 def mean(monkeypatch) -> Mean:
     encoder = Mean()
-    monkeypatch.setattr(images, "ImageEncoder", lambda *_: encoder)
+    monkeypatch.setattr(images, "ImageEncoder", lambda *_, **__: encoder)
     return encoder
 
 
@@ -59,7 +60,7 @@ def mean(monkeypatch) -> Mean:
 
 def test_values_by_hand(colours, mean, tmp_path):
     """Mean colours: video 5 has pictures 0 to 5, of which bin_centre takes 0, 2, 3 and 5."""
-    found = images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
+    found = images.build(colours, tmp_path / "set", "digest", **arguments())
     assert found.n_frames.tolist() == [1, 2, 3, 4, 4, 4, 1, 2, 3, 4] and found.frame_dim == 3
     assert found.frames(5).tolist() == [[5, k, 7] for k in (0, 2, 3, 5)]
     assert found.frames(9)[:, 0].tolist() == [9] * 4 and found.frames(9).dtype == np.float16
@@ -68,49 +69,48 @@ def test_values_by_hand(colours, mean, tmp_path):
     assert {path.name for path in (tmp_path / "set").iterdir()} == {"features.json", "frames.f16", "offsets.npy"}
     assert not (tmp_path / "set.partial").exists()
     stamp = (tmp_path / "set" / "frames.f16").stat().st_mtime_ns
-    images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
+    images.build(colours, tmp_path / "set", "digest", **arguments())
     assert (tmp_path / "set" / "frames.f16").stat().st_mtime_ns == stamp
-    other = images.build(colours, tmp_path / "set", spec_of(length=1), "mean", "another digest")
+    other = images.build(colours, tmp_path / "set", "another digest", **arguments(length=1))
     assert other.n_frames.tolist() == [1] * 10
 
 
 def test_overlapped_and_serial_give_the_same_bytes(colours, tmp_path):
     for workers in (0, 1, 3):
-        sets_ = images.build(colours, tmp_path / str(workers), spec_of(), ENCODER, "d", workers=workers, device="cpu")
+        sets_ = images.build(colours, tmp_path / str(workers), "d", **arguments(), workers=workers, device="cpu")
         assert np.isfinite(sets_.frames(0)).all() and sets_.frame_dim == 64
     files = [{file.name: file.read_bytes() for file in (tmp_path / str(w)).iterdir()} for w in (0, 1, 3)]
     assert files[0] == files[1] == files[2]
 
 
-def test_decoding_runs_ahead_and_is_bounded(colours, monkeypatch):
+def test_work_ahead_is_bounded_and_in_order():
     started = []
-    monkeypatch.setattr(images, "read", lambda store, spec, row: started.append(row) or row)
-    stream = images.decoded(colours, spec_of().images, range(1000), 2)
-    assert next(stream) == 0
+    stream = ahead(lambda row: started.append(row) or row, range(1000), 2, 6)
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.1)
-    assert 1 < len(started) <= 2 * images.AHEAD + 1
+    assert 3 < len(started) <= 9
     stream.close()
-    assert len(started) <= 2 * images.AHEAD + 1
+    assert len(started) <= 9 and list(ahead(str, range(3), 0, 0)) == ["0", "1", "2"]
 
 
 def build_until(store: Path, folder: Path, log: Path, stop: int) -> None:
     """What a process does that is killed when it comes to video ``stop``; lists the videos that it decodes."""
-    plain = images.read
+    plain = Pictures.of
 
-    def read(store, spec, row):
+    def of(self, row):
         with log.open("a") as file:
             file.write(f"{row}\n")
         if row == stop:
             os.kill(os.getpid(), signal.SIGKILL)
-        return plain(store, spec, row)
+        return plain(self, row)
 
-    images.read = read
-    images.build(Store.open(store), folder, spec_of(), ENCODER, "digest", workers=0, device="cpu")
+    Pictures.of = of
+    images.build(Store.open(store), folder, "digest", **arguments(), workers=0, device="cpu")
 
 
 def test_a_killed_build_goes_on_after_the_last_shard(colours, tmp_path, processes):
     """kill -9 at video 9, in the third shard of 4: videos 0 to 7 are not decoded again, and the bytes are the same."""
-    images.build(colours, tmp_path / "whole", spec_of(), ENCODER, "digest", device="cpu")
+    images.build(colours, tmp_path / "whole", "digest", **arguments(), device="cpu")
 
     def run(stop: int) -> list[int]:
         log = tmp_path / f"log{stop}"
@@ -121,44 +121,37 @@ def test_a_killed_build_goes_on_after_the_last_shard(colours, tmp_path, processe
         return [int(line) for line in log.read_text().split()]
 
     assert run(9) == list(range(10)) and not (tmp_path / "set").exists()
-    partial = tmp_path / "set.partial"
-    with (partial / "frames.f16").open("ab") as file:  # as if the kill had come between features and their line
-        file.write(b"torn")
-    with (partial / "shards.jsonl").open("a") as file:
-        file.write('{"counts": [1, 2')
-    assert run(-1) == [8, 9]
+    shards = tmp_path / "set.partial" / "shards"
+    assert sorted(file.name for file in shards.iterdir()) == ["0.npz", "4.npz", "head.json"]
+    (shards / "4.npz").unlink()  # any shard may be missing
+    assert run(-1) == [4, 5, 6, 7, 8, 9]
     for name in ("frames.f16", "offsets.npy", "features.json"):
         assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_a_build_killed_on_its_way_into_place_is_only_put_there(colours, mean, tmp_path):
-    images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
-    expected = (tmp_path / "set" / "frames.f16").read_bytes()
-    (tmp_path / "set.partial").mkdir()
-    for name in ("offsets.npy", "features.json"):  # frames.f16 is in place already
-        (tmp_path / "set" / name).rename(tmp_path / "set.partial" / name)
+def test_a_build_killed_on_its_way_into_place_is_only_put_there(colours, mean, tmp_path, monkeypatch):
+    expected = images.build(colours, tmp_path / "whole", "digest", **arguments()).frames(5)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sets, "write_json", killed)
+        images.build(colours, tmp_path / "set", "digest", **arguments())
+    with pytest.raises(FileNotFoundError):
+        FrameSet(tmp_path / "set")
     mean.sizes.clear()
-    found = images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
-    assert mean.sizes == [] and (found.folder / "frames.f16").read_bytes() == expected
-    assert found.frames(5).tolist() == [[5, k, 7] for k in (0, 2, 3, 5)] and not (tmp_path / "set.partial").exists()
+    found = images.build(colours, tmp_path / "set", "digest", **arguments())
+    assert mean.sizes == [] and np.array_equal(found.frames(5), expected) and not (tmp_path / "set.partial").exists()
 
 
-def test_shards_whose_bytes_are_missing_are_made_again(colours, mean, tmp_path):
-    """The log says two shards, the file holds one and a half: the machine went down before it was written."""
-    with images.Progress(tmp_path / "set.partial", "digest", 3, 10) as progress:
-        progress.append(np.full((10, 3), 9, "<f2"), [1, 2, 3, 4], [])
-        progress.append(np.full((11, 3), 9, "<f2"), [4, 4, 1, 2], [])
-    os.truncate(tmp_path / "set.partial" / "frames.f16", 15 * 6)
-    found = images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
-    assert found.frames(3).tolist() == [[9, 9, 9]] * 4 and found.frames(4)[0].tolist() == [4, 0, 7]
-
-
-def test_a_partial_set_of_another_digest_is_thrown_away(colours, mean, tmp_path):
-    progress = images.Progress(tmp_path / "set.partial", "old", 3, 10)
-    with progress:
-        progress.append(np.ones((2, 3), "<f2"), [1, 1], [])
-    found = images.build(colours, tmp_path / "set", spec_of(), "mean", "new")
-    assert found.frames(1)[0].tolist() == [1, 0, 7]
+def test_a_partial_set_of_another_digest_is_thrown_away(colours, mean, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(images, "_put_together", lambda *_: exec("raise RuntimeError"))
+        images.build(colours, tmp_path / "set", "old", **arguments())
+    mean.sizes.clear()
+    found = images.build(colours, tmp_path / "set", "new", **arguments())
+    assert found.frames(1)[0].tolist() == [1, 0, 7] and len(mean.sizes) == 7
 
 
 @pytest.fixture
@@ -171,7 +164,7 @@ def damaged(tmp_path) -> Store:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_damaged_picture_stops_the_build_and_is_named(damaged, mean, tmp_path, workers):
     with pytest.raises(BadRecord) as caught:
-        images.build(damaged, tmp_path / "set", spec_of(), "mean", "digest", workers=workers)
+        images.build(damaged, tmp_path / "set", "digest", **arguments(), workers=workers)
     for part in ("images.bin", "video v4", "picture 2 of 2", "1000 bytes", "cannot be decoded", "quarantine"):
         assert part in str(caught.value)
     assert not (tmp_path / "set").exists()
@@ -179,9 +172,9 @@ def test_a_damaged_picture_stops_the_build_and_is_named(damaged, mean, tmp_path,
 
 def test_in_quarantine_it_has_no_frames_and_is_listed(damaged, mean, tmp_path):
     with pytest.raises(BadRecord):
-        images.build(damaged, tmp_path / "set", spec_of(), "mean", "digest")
+        images.build(damaged, tmp_path / "set", "digest", **arguments())
     mean.sizes.clear()
-    found = images.build(damaged, tmp_path / "set", spec_of(), "mean", "digest", quarantine=True)
+    found = images.build(damaged, tmp_path / "set", "digest", **arguments(), quarantine=True)
     assert sum(mean.sizes) == 2  # the first shard was kept; of the second, video 5
     assert found.n_frames.tolist() == [2, 2, 2, 2, 0, 2] and found.frames(4).shape == (0, 3)
     assert found.about["rejected"] == 1
@@ -191,20 +184,22 @@ def test_in_quarantine_it_has_no_frames_and_is_listed(damaged, mean, tmp_path):
 
 def test_rejects_survive_a_kill(damaged, mean, tmp_path, monkeypatch):
     """What was listed before the build stopped is listed after it, though its shard is not read again."""
-    plain, spec = images.read, spec_of(shard=1)
+    spec = arguments(shard=1)
 
-    def stop_at_5(store, images_spec, row):
-        if row == 5:
+    plain, asked = Pictures.of, []
+
+    def stop_at_5(self, row):
+        asked.append(row)
+        if row == 5 and len(asked) == 6:
             raise KeyboardInterrupt
-        return plain(store, images_spec, row)
+        return plain(self, row)
 
-    monkeypatch.setattr(images, "read", stop_at_5)
+    monkeypatch.setattr(Pictures, "of", stop_at_5)
     with pytest.raises(KeyboardInterrupt):
-        images.build(damaged, tmp_path / "set", spec, "mean", "digest", quarantine=True, workers=0)
-    asked = []
-    monkeypatch.setattr(images, "read", lambda store, spec, row: asked.append(row) or plain(store, spec, row))
-    found = images.build(damaged, tmp_path / "set", spec, "mean", "digest", quarantine=True, workers=0)
-    assert asked == [5] and found.about["rejected"] == 1 and found.n_frames.tolist() == [2, 2, 2, 2, 0, 2]
+        images.build(damaged, tmp_path / "set", "digest", **spec, quarantine=True, workers=0)
+    asked[:] = asked[:0] + [None] * 6
+    found = images.build(damaged, tmp_path / "set", "digest", **spec, quarantine=True, workers=0)
+    assert asked[6:] == [5] and found.about["rejected"] == 1 and found.n_frames.tolist() == [2, 2, 2, 2, 0, 2]
 
 
 def test_features_that_do_not_fit_half_precision_are_named(colours, mean, tmp_path, monkeypatch):
@@ -212,7 +207,7 @@ def test_features_that_do_not_fit_half_precision_are_named(colours, mean, tmp_pa
         Mean, "__call__", lambda self, x: x.float().mean(dim=(2, 3)) * (1e5 if x[0, 0, 0, 0] == 6 else 1)
     )
     with pytest.raises(ValueError, match="video v6: a feature does not fit half precision"):
-        images.build(colours, tmp_path / "set", spec_of(batch_size=1), "mean", "digest")
+        images.build(colours, tmp_path / "set", "digest", **arguments(batch_size=1))
 
 
 def test_a_corpus_without_pictures_says_what_to_do(tmp_path):
@@ -220,29 +215,25 @@ def test_a_corpus_without_pictures_says_what_to_do(tmp_path):
         writer.add(Video(id="1", category="a", frames=np.ones((2, 4), np.float16)))
         store = writer.finish(categories=["a"])
     with pytest.raises(ValueError, match="without pictures; import one that has them"):
-        images.build(store, tmp_path / "set", spec_of(), ENCODER, "digest")
+        images.build(store, tmp_path / "set", "digest", **arguments())
 
 
 # ---- in a batch
 
 
 def test_a_batch_takes_its_frames_from_the_set(damaged, mean, tmp_path):
-    frames = images.build(damaged, tmp_path / "set", spec_of(), "mean", "digest", quarantine=True)
-    text = FeatureSet(about="", use="Tokens", tokenizer="corpus")
-    tokens = build_tokens(damaged, tmp_path / "tokens", text, "corpus", "digest")
-    rules = FramesSpec(set="colours", length=3)
-    layout = TextSpec(layout="cls_title", length=8)
-    with pytest.raises(ValueError, match="colours is not open"):
-        Assembler(damaged, tokens, layout, rules)
-    batch = Assembler(damaged, tokens, layout, rules, visual=frames)(Items(np.array([4, 0])), train=False)
+    frames = images.build(damaged, tmp_path / "set", "digest", **arguments(), quarantine=True)
+    tokens = build_tokens(damaged, tmp_path / "tokens", "digest")
+    rules = {"layout": "cls_title", "text_length": 8, "frames_length": 3}
+    batch = Assembler(damaged, tokens, **rules, visual=frames)(Items(np.array([4, 0])), train=False)
     assert batch.frames.shape == (2, 2, 3) and batch.frame_mask.tolist() == [[False, False], [True, True]]
     assert torch.equal(batch.frames[1], torch.from_numpy(frames.frames(0)).float()) and not batch.frames[0].any()
-    alone = Assembler(damaged, tokens, layout, rules, visual=frames)(Items(np.array([4])), train=False)
+    alone = Assembler(damaged, tokens, **rules, visual=frames)(Items(np.array([4])), train=False)
     assert alone.frames.shape == (1, 1, 3) and not alone.frame_mask.any()
 
 
 def test_choose(damaged, colours, mean, tmp_path):
-    made = images.build(colours, tmp_path / "set", spec_of(), "mean", "digest")
+    made = images.build(colours, tmp_path / "set", "digest", **arguments())
     assert isinstance(choose(colours, tmp_path / "set"), FrameSet)
     with pytest.raises(ValueError, match="made from another corpus"):
         choose(damaged, tmp_path / "set")
@@ -259,8 +250,7 @@ def test_twin_through_the_door(tmp_path):
     """The generator's JPEGs through the random encoder: frames of one video are nearer than those of two videos."""
     generate(tmp_path / "raw", track="classes", videos=60, frames="both", progress=False)
     store = import_corpus(tmp_path / "raw", tmp_path / "store")
-    spec = load(FeatureSet, "pixels_small")
-    found = sets.build(store, tmp_path / "set", spec, ENCODER, "digest")
+    found = images.build(store, tmp_path / "set", "digest", **load(FeatureSet, "pixels_small").arguments(ENCODER))
     assert np.array_equal(found.n_frames, np.minimum([len(store.images(row)) for row in range(60)], 8))
     assert len(sets.examples(found, store, 5)) == 5
     several = [found.frames(row).astype(np.float32) for row in range(60) if found.n_frames[row] > 1]

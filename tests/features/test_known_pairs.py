@@ -15,7 +15,6 @@ from lib.features.tokens import build
 from lib.objectives import CosineRegression, NearestLevel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.job import Job
-from lib.recipes.specs import FeatureSet, FramesSpec, TextSpec
 from lib.stages.problem import pose, split_pairs
 from tests.small import outputs
 
@@ -95,13 +94,11 @@ def test_no_label_of_validation_is_in_the_table(store, recipe, arm):
 
 def test_batches_carry_it_where_asked_and_the_loss_reads_it(store, tmp_path):
     """Three training pairs a-b, c-d, b-c: a batch of the first two knows the third."""
-    tokens = build(
-        store, tmp_path / "tokens", FeatureSet(about="", use="Tokens", tokenizer="corpus"), "corpus", "digest"
-    )
-    rules = TextSpec(layout="cls_title", length=24), FramesSpec(length=8)
+    tokens = build(store, tmp_path / "tokens", "digest")
+    rules = {"layout": "cls_title", "text_length": 24, "frames_length": 8}
     rows, score = np.array([[0, 1], [2, 3], [1, 2]]), np.array([0.9, 0.1, 0.3], np.float32)
     items = Items(rows, score=score)
-    asked, plain = (Assembler(store, tokens, *rules, known=known) for known in (KnownPairs(rows, score), None))
+    asked, plain = (Assembler(store, tokens, **rules, known=known) for known in (KnownPairs(rows, score), None))
     two = items.take(np.arange(2))
     batch = asked(two, train=True)
     assert batch.rows.tolist() == [0, 2, 1, 3]

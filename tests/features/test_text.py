@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.features import vocabulary
+from lib.features import tokens
 from lib.features.text import SpecialIds, cut_longest_first, lay_out
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
@@ -83,17 +83,17 @@ def test_a_batch_is_its_videos_padded(titles, layout, length, full):
 
 
 def test_corpus_vocabulary_knows_characters_and_spells_rare_words():
-    tokenizer = vocabulary.from_corpus(["猫 cat cat cat", "狗 zebra", ""])
+    tokenizer = tokens.from_corpus(["猫 cat cat cat", "狗 zebra", ""])
     assert tokenizer.encode("猫狗Cat", add_special_tokens=False).tokens == ["猫", "狗", "cat"]
     assert tokenizer.encode("zebra", add_special_tokens=False).tokens == ["z", "##e", "##b", "##r", "##a"]
     assert tokenizer.encode("鱼", add_special_tokens=False).tokens == ["[UNK]"]
-    assert vocabulary.special_ids(tokenizer) == SpecialIds(0, 1, 2, 3, 4)
+    assert tokens.special_ids(tokenizer) == SpecialIds(0, 1, 2, 3, 4)
 
 
 def test_a_vocabulary_without_special_tokens_is_refused():
     from tokenizers import Tokenizer, models
 
     with pytest.raises(ValueError, match=r"\[CLS\]"):
-        vocabulary.special_ids(
+        tokens.special_ids(
             Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2, "[MASK]": 3}, unk_token="[UNK]"))
         )

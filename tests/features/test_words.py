@@ -9,12 +9,13 @@ import pytest
 
 from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
-from lib.features import sets, words
+from lib.features import words
+from lib.features.sets import TokenSet
 from lib.features.text import lay_out
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet
 
-SPEC = load(FeatureSet, "words")
+ARGUMENTS = load(FeatureSet, "words").arguments("jieba")
 TITLES = ["家常红烧肉", "家常红烧肉的做法", "红烧肉！家常", "健身教程", ""]
 
 
@@ -34,9 +35,9 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def built(store, tmp_path_factory) -> tuple[words.TokenSet, Path]:
+def built(store, tmp_path_factory) -> tuple[TokenSet, Path]:
     folder = tmp_path_factory.mktemp("set") / "words"
-    return sets.build(store, folder, SPEC, "jieba", "digest"), folder
+    return words.build(store, folder, "digest", **ARGUMENTS), folder
 
 
 def test_only_frequent_words_by_descending_count(built):
@@ -57,7 +58,7 @@ def test_layout_has_no_special_tokens_and_keeps_the_first(built):
 def test_vectors_repeat_and_padding_is_zero(store, built, tmp_path):
     tokens, _ = built
     assert tokens.vectors.shape == (3, 300) and not tokens.vectors[0].any() and tokens.vectors[1:].any()
-    again = sets.build(store, tmp_path / "again", SPEC, "jieba", "digest")
+    again = words.build(store, tmp_path / "again", "digest", **ARGUMENTS)
     assert np.array_equal(again.vectors, tokens.vectors)
 
 
@@ -74,5 +75,5 @@ def test_aiac_b1_4_word_tag_profile_by_hand():
 
 def test_no_frequent_word_is_an_error(store, tmp_path):
     with pytest.raises(ValueError, match="lower min_count"):
-        words.build(store, tmp_path / "none", SPEC.model_copy(update={"min_count": 99}), "digest")
+        words.build(store, tmp_path / "none", "digest", **ARGUMENTS | {"min_count": 99})
     assert not (tmp_path / "none").exists()

@@ -16,11 +16,11 @@ from lab.show.agreement import differences, tolerance
 from lab.show.page import render
 from lab.show.plan import Plan
 from lib.data.store import Store
-from lib.features import sets
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs import paths
 from lib.runs.folder import MissingRun
+from lib.stages import feature_sets
 from lib.stages.run import run
 
 COMMITTED = paths.PROJECT / "reports" / "laptop" / "tables" / "leaderboard.csv"
@@ -42,7 +42,7 @@ def test_a_committed_score_comes_out_again() -> None:
     job = Job.load("wechat_baseline", "finetune", "base", 0, "laptop")
     corpus.build(job.corpus.name, "laptop")
     tokens = job.tokens
-    sets.build(Store.open(job.corpus.store), tokens.folder, tokens.spec, tokens.tokenizer, tokens.digest)
+    feature_sets.build(Store.open(job.corpus.store), tokens)
     score = run(job).read_metrics()["scores"]["validation"]["mean_f1"]
     board = pd.read_csv(COMMITTED)
     row = board[(board["recipe"] == job.recipe) & (board["arm"] == "base")].iloc[0]

@@ -7,11 +7,9 @@ import pytest
 from lab.corpora import build as corpus
 from lab.corpora.score import read_embeddings, score_file
 from lib.data.store import Store
-from lib.features.tokens import build
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet
 from lib.stages import frozen
+from lib.stages.feature_sets import build
 from lib.stages.run import run
 
 
@@ -28,13 +26,7 @@ def home(tmp_path_factory):
     jobs._load.cache_clear()
     one = _job("finetune")
     corpus.build(one.corpus.name, "smoke")
-    build(
-        Store.open(one.corpus.store),
-        one.tokens.folder,
-        load(FeatureSet, "tokens"),
-        one.tokens.tokenizer,
-        one.tokens.digest,
-    )
+    build(Store.open(one.corpus.store), one.tokens)
     for arm in ("base", "cross"):
         run(_job("pretrain", arm))
     yield

@@ -10,17 +10,16 @@ import torch
 
 from lab.corpora import build as corpus
 from lib.data.store import Store
-from lib.features import images, tokens
-from lib.features.live_pictures import LivePictures
 from lib.features.loader import Assembler, Items
-from lib.features.tokens import TokenSet
+from lib.features.pictures import Pictures
+from lib.features.sets import TokenSet
 from lib.models import ImageFrames
 from lib.recipes import job as jobs
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, ImagesSpec
-from lib.stages import build
+from lib.stages import build, feature_sets
 from lib.stages.run import frames_of, run
 from lib.training.seed import seed_everything
 
@@ -39,8 +38,8 @@ def home(tmp_path_factory):
     one = job(STORED)
     corpus.build(one.corpus.name, "smoke")
     store = Store.open(one.corpus.store)
-    tokens.build(store, one.tokens.folder, one.tokens.spec, one.tokens.tokenizer, one.tokens.digest)
-    images.build(store, one.frames.folder, one.frames.spec, one.frames.tokenizer, one.frames.digest)
+    for ref in (one.tokens, one.frames):
+        feature_sets.build(store, ref)
     yield store
     patch.undo()
     jobs._load.cache_clear()
@@ -56,7 +55,7 @@ def parts(one: Job, store: Store):
     return (
         model,
         build.build_mix(one, model, sizes),
-        Assembler(store, token_set, features.text, features.frames, visual=visual),
+        Assembler(store, token_set, **features.batches, visual=visual),
     )
 
 
@@ -116,7 +115,7 @@ def test_checkpointing_changes_memory_only(home):
     batch = parts(job(TRAINED), home)[2](Items(np.arange(4)), train=True)
     results = []
     for checkpointing in (False, True):
-        encoder = ImageFrames(spec, checkpointing=checkpointing)
+        encoder = ImageFrames(spec.encoding(), checkpointing=checkpointing)
         vectors = encoder(batch)
         vectors.square().sum().backward()
         results.append((vectors.detach(), next(encoder.parameters()).grad))
@@ -126,7 +125,7 @@ def test_checkpointing_changes_memory_only(home):
 def test_decoding_does_not_depend_on_threads(home):
     spec, rows = job(TRAINED).frames.spec.images, list(range(9))
     chosen = [np.arange(min(int(count), 3)) for count in home.n_images[:9]]
-    first, second = (LivePictures(home, spec, workers).read(rows, chosen, 4) for workers in (1, 4))
+    first, second = (Pictures(home, **spec.pictures, workers=workers).batch(rows, chosen, 4) for workers in (1, 4))
     np.testing.assert_array_equal(first, second)
     blank = np.round(255 * np.array(spec.mean)).astype(np.uint8)
     assert (first[:, 3] == blank[:, None, None]).all(), "padding is zero once it is normalised"
@@ -209,9 +208,9 @@ def test_mistakes_say_what_to_do(home):
         finally:
             del ablation.arms["wrong"]
     with pytest.raises(ValueError, match="drop_path must be at least 0 and below 1"):
-        ImageFrames(ImagesSpec(encoder="random-test_vit", size=32), drop_path=1.0)
+        ImageFrames(ImagesSpec(encoder="random-test_vit", size=32).encoding(), drop_path=1.0)
     with pytest.raises(ValueError, match="leave that option out"):
-        ImageFrames(ImagesSpec(encoder="random-vgg11", size=32), drop_path=0.1)
+        ImageFrames(ImagesSpec(encoder="random-vgg11", size=32).encoding(), drop_path=0.1)
     stored = parts(job(STORED), home)[2](Items(np.arange(2)), train=False)
     with pytest.raises(ValueError, match="the batch holds no pictures"):
         parts(job(TRAINED), home)[0](stored)

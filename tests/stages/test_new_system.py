@@ -10,12 +10,12 @@ import pytest
 
 from lab.corpora import build as corpus
 from lib.data.store import Store
-from lib.features import sets
 from lib.recipes import job as jobs
 from lib.recipes import load as loading
 from lib.recipes import resolve
 from lib.recipes.job import Job
 from lib.runs import paths
+from lib.stages import feature_sets
 from lib.stages.problem import pose, split_pairs
 from lib.stages.run import run
 
@@ -71,7 +71,7 @@ def home(tmp_path_factory):
         first = Job.load("fourth", "pretrain", scale="smoke")
         corpus.build(first.corpus.name, "smoke")
         store = Store.open(first.corpus.store)
-        sets.build(store, first.tokens.folder, first.tokens.spec, first.tokens.tokenizer, first.tokens.digest)
+        feature_sets.build(store, first.tokens)
         yield folder
     forget()
 

@@ -13,10 +13,10 @@ from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways
-from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs import paths
+from lib.stages.feature_sets import build
 from lib.stages.run import run
 
 ROOT = paths.params().parent
@@ -42,7 +42,7 @@ def store(tmp_path_factory):
     one = job("wechat_baseline")
     corpus.build(one.corpus.name, "smoke")
     opened = Store.open(one.corpus.store)
-    build(opened, one.tokens.folder, one.tokens.spec, one.tokens.tokenizer, one.tokens.digest)
+    build(opened, one.tokens)
     yield opened
     patch.undo()
     jobs._load.cache_clear()

@@ -14,13 +14,11 @@ import pytest
 from lab.corpora import build as corpus
 from lab.flow.validate import all_jobs
 from lib.data.store import Store
-from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
+from lib.stages.feature_sets import build
 from lib.stages.run import run
 
 STAGES = [
@@ -40,13 +38,7 @@ def prepare(home: Path) -> None:
     for recipe in ("aiac_rank1", "wechat_baseline"):
         one = job(recipe, "finetune")
         corpus.build(one.corpus.name, "smoke")
-        build(
-            Store.open(one.corpus.store),
-            one.tokens.folder,
-            load(FeatureSet, "tokens"),
-            one.tokens.tokenizer,
-            one.tokens.digest,
-        )
+        build(Store.open(one.corpus.store), one.tokens)
 
 
 def fresh(monkeypatch, home: Path) -> None:

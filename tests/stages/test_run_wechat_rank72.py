@@ -7,11 +7,9 @@ import pytest
 
 from lab.corpora import build as corpus
 from lib.data.store import Store
-from lib.features.tokens import build
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet
 from lib.stages.build import check
+from lib.stages.feature_sets import build
 from lib.stages.problem import pose
 from lib.stages.run import run
 
@@ -32,8 +30,7 @@ def home(tmp_path_factory):
     corpus.build(_job("finetune").corpus.name, "smoke")
     for arm in ("base", "faithful"):
         one = _job("finetune", arm)
-        spec = load(FeatureSet, one.tokens.name)
-        build(Store.open(one.corpus.store), one.tokens.folder, spec, one.tokens.tokenizer, one.tokens.digest)
+        build(Store.open(one.corpus.store), one.tokens)
     yield
     patch.undo()
     jobs._load.cache_clear()

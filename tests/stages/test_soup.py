@@ -7,11 +7,10 @@ from safetensors.torch import load_file
 
 from lab.corpora import build as corpus
 from lib.data.store import Store
-from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet, StageSpec
+from lib.recipes.specs import StageSpec
+from lib.stages.feature_sets import build
 from lib.stages.run import run
 
 
@@ -28,7 +27,7 @@ def home(tmp_path_factory):
         one = _soup("uniform")
         corpus.build(one.corpus.name, "smoke")
         store = Store.open(one.corpus.store)
-        build(store, one.tokens.folder, load(FeatureSet, "tokens"), one.tokens.tokenizer, one.tokens.digest)
+        build(store, one.tokens)
         run(one.ingredients[0].parents["init_from"])
         for ingredient in one.ingredients:
             run(ingredient)

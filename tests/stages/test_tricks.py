@@ -9,12 +9,11 @@ from pydantic import ValidationError
 from lab.corpora import build as corpus
 from lib.data.store import Store
 from lib.evaluation import CountRescaling
-from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import FeatureSet, StageSpec
+from lib.recipes.specs import StageSpec
 from lib.stages.build import check
+from lib.stages.feature_sets import build
 from lib.stages.problem import pose
 from lib.stages.run import run
 from lib.training.averaging import WeightEma, WeightSwa
@@ -34,7 +33,7 @@ def home(tmp_path_factory):
     one = _job()
     corpus.build(one.corpus.name, "smoke")
     store = Store.open(one.corpus.store)
-    build(store, one.tokens.folder, load(FeatureSet, "tokens"), one.tokens.tokenizer, one.tokens.digest)
+    build(store, one.tokens)
     yield
     patch.undo()
     jobs._load.cache_clear()

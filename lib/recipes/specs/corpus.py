@@ -59,6 +59,17 @@ class ImagesSpec(Spec):
     shard: int = Field(64, ge=1)  # videos between two points that a killed build goes on from
     seed: int = 0  # of random encoders
 
+    @property
+    def pictures(self) -> dict[str, Any]:
+        """Arguments of ``lib.features.pictures.Pictures``."""
+        return self.model_dump(include={"length", "sample", "size", "resize", "crop", "interpolation", "draft", "mean"})
+
+    def encoding(self, name: str = "") -> dict[str, Any]:
+        """Arguments of ``lib.features.encoders.ImageEncoder``; under another name, its own weights and pooled output."""
+        names = {"encoder", "weights", "output", "size", "mean", "std", "precision", "seed"}
+        own = {"encoder": name, "weights": None, "output": "pooled"} if name not in ("", self.encoder) else {}
+        return self.model_dump(include=names) | own
+
     @model_validator(mode="after")
     def possible(self) -> ImagesSpec:
         if self.resize is not None and self.crop == "squash":
@@ -71,7 +82,7 @@ class ImagesSpec(Spec):
 
 
 class FieldRules(Spec):
-    """What happens to the fields of a video before they are cut into tokens (``lib.features.keywords``)."""
+    """What happens to the fields of a video before they are cut into tokens (``lib.features.fields``)."""
 
     fillers: str = ""  # runs of three or more of one of these characters leave the ASR
     keywords: int = Field(0, ge=0)  # characters of title and of key words that make the title; 0: the title as it is
@@ -91,6 +102,16 @@ class FeatureSet(Spec):
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
     rules: FieldRules | None = None  # tokens only
+
+    def arguments(self, model: str) -> dict[str, Any]:
+        """Arguments of ``build`` in ``lib.features.tokens``, ``words`` or ``images``, made with that tokenizer or encoder."""
+        if self.images is not None:
+            sizes = {"batch_size": self.images.batch_size, "shard": self.images.shard}
+            return {"pictures": self.images.pictures, "encoder": self.images.encoding(model), **sizes}
+        text = self.model_dump(include={"min_count", "max_characters"})
+        if self.vectors is not None:
+            return text | {"vectors": self.vectors.model_dump()}
+        return text | self.model_dump(include={"fields", "rules"}) | {"tokenizer": model}
 
     @model_validator(mode="after")
     def has_what_it_needs(self) -> FeatureSet:

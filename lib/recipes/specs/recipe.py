@@ -57,6 +57,15 @@ class Features(Spec):
     text: TextSpec
     frames: FramesSpec
 
+    @property
+    def batches(self) -> dict[str, Any]:
+        """Arguments of ``lib.features.loader.Assembler``."""
+        text, frames = self.text, self.frames
+        return {
+            "layout": text.layout, "text_length": text.length, "pad_text": text.pad == "full",
+            "frames_length": frames.length, "sample": frames.sample, "train_sample": frames.train_sample, "pad_frames": frames.pad == "full",
+        }  # fmt: skip
+
 
 class ModelSpec(Spec):
     text: Component

@@ -1,26 +1,35 @@
-"""How WeChat rank 72 prepares its fields, character by character, before they are cut into tokens.
+"""What happens to the text of a field before it is numbered: cut into words (AIAC rank 6), or prepared (WeChat rank 72).
 
-Off by default: the key words mostly repeat the text (quirk R1). Every step is an argument of a feature set
+The preparation is off by default: the key words mostly repeat the text (quirk R1). Every step is an argument of a feature set
 (``params/features``): runs of fillers leave the ASR, long fields keep both ends, and the title carries the key words of
 title, OCR and ASR together.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lib.recipes.specs import FieldRules
 
 STOP_WORDS = frozenset("是的嗯呀")
 WORD = re.compile(r"\b\w+\b")
 
 
-def keywords(text: str) -> str:
+def segment(text: str) -> list[str]:
+    """Words of a text, punctuation and blanks included: jieba's default dictionary, unknown words by its hidden Markov model.
+
+    >>> segment("家常红烧肉")
+    ['家常', '红烧肉']
+    """
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
+    return jieba.lcut(text)
+
+
+def key_words(text: str) -> str:
     """What is between white space and punctuation, sorted by tf-idf, highest first, a space behind each.
 
     The documents of this idf are the parts of this one text between white space, so a word that stands in few of them is
@@ -28,7 +37,7 @@ def keywords(text: str) -> str:
     (smooth idf, rows of unit length) without its preparations, which cost more than the work. The original also cuts the documents with jieba and
     joins them again with nothing in between, which changes nothing.
 
-    >>> keywords("Hello worldhello 的 world world")
+    >>> key_words("Hello worldhello 的 world world")
     'worldhello world hello '
     """
     documents = [
@@ -63,19 +72,30 @@ def without_runs(text: str, fillers: str) -> str:
     return re.sub("|".join(f"{re.escape(filler)}{{3,}}" for filler in fillers), "", text) if fillers else text
 
 
-def prepare(field: str, fields: Mapping[str, str], rules: FieldRules) -> str:
-    """One field of a video under a feature set's rules.
+def prepare(
+    field: str,
+    texts: Mapping[str, str],
+    *,
+    fillers: str = "",
+    keywords: int = 0,
+    shortest_title: int = 0,
+    ends: int = 0,
+) -> str:
+    """One field of a video as WeChat rank 72 prepares it.
 
     Args:
         field: title, ocr or asr.
-        fields: all three, whole.
-        rules: which steps, and how many characters.
+        texts: all three, whole.
+        fillers: characters whose runs of three or more leave the ASR.
+        keywords: characters of title and of key words that make the title; 0: the title as it is.
+        shortest_title: shorter titles are dropped, key words and all (quirk R2).
+        ends: characters kept of either end of a long field; 0: all.
     """
-    text = without_runs(fields["asr"], rules.fillers) if field == "asr" else fields[field]
-    if field == "title" and rules.keywords:
-        if len(text) < rules.shortest_title:
+    text = without_runs(texts["asr"], fillers) if field == "asr" else texts[field]
+    if field == "title" and keywords:
+        if len(text) < shortest_title:
             return ""
-        spoken = without_runs(fields["asr"], rules.fillers)
-        found = keywords(text + fields["ocr"] + spoken)  # no separator: words grow together where fields meet (R1)
-        return text[: rules.keywords] + found[: rules.keywords]
-    return both_ends(text, rules.ends) if rules.ends else text
+        spoken = without_runs(texts["asr"], fillers)
+        found = key_words(text + texts["ocr"] + spoken)  # no separator: words grow together where fields meet (R1)
+        return text[:keywords] + found[:keywords]
+    return both_ends(text, ends) if ends else text
