@@ -1,21 +1,396 @@
-"""Claims name systems, arms and ensembles: whether all of them are there."""
+"""What was claimed, beside what was measured: the ledger, what the code did beside its write-up, quirks and their cost, checks.
+
+Functions that take ``frame`` read the table of comparisons (:mod:`lab.show.comparisons`). A cost has one sign throughout:
+score of the arm that does what the original's code does, minus score of the arm that does not.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lab.show import formats as f
+from lab.show import runs
+from lab.show.comparisons import FILE, LEVEL, compared, paired, read, scores
+from lab.show.plan import Plan
+from lab.show.questions import CLAIMED, DETECTABLE, PAIRED, interval, seen, short
+from lab.show.table import Column, Table, link
+from lib.evaluation.compare import HELPS, HURTS
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import Ablation, Claims, EnsembleSpec
+from lib.recipes.specs import Ablation, Claim, Claims, Contradiction, Contradictions, EnsembleSpec, OtherClaim, Quirk, Recipe
+from lib.runs import paths
+from lib.runs.paths import shown
+
+NOT_HERE = "not asked in this report"
+NONE = float("nan")
+COSTS = {"seeds": 0, "difference": NONE, "low": NONE, "high": NONE, "verdict": ""}
+LONG = 40  # characters of a value
+
+
+# ---- the ledger
+
+LEDGER: dict[str, Any] = {
+    "trick": "", "page": "", "metric": "", "claimed": None, "source": "", "recipe": "", "arm": "", "measured": None, "low": None,
+    "high": None, "holm": None, "detectable": None, "verdict": "", "elsewhere": "", "touched": "", "note": "",
+}  # fmt: skip
 
 
 def check_claims() -> None:
     """Raises RecipeError: a claim names a system, an arm or an ensemble that is not there."""
     for name in names(Ablation):
-        asked = load(Ablation, name)
-        for claim in asked.claimed:
-            if claim.recipe and claim.recipe not in asked.recipes:
-                raise RecipeError(f"ablation {name}: claimed: recipe: {nearest(claim.recipe, list(asked.recipes))}")
-            if claim.arm and claim.arm not in asked.arms:
-                raise RecipeError(f"ablation {name}: claimed: arm: {nearest(claim.arm, list(asked.arms))}")
+        spec = load(Ablation, name)
+        for claim in spec.claimed:
+            _known(claim.recipe or spec.recipes[0], spec.recipes, f"ablation {name}: claimed: recipe")
+            _known(claim.arm or spec.reference, spec.arms, f"ablation {name}: claimed: arm")
     for other in load(Claims, "claims").others:
         if other.ensemble:
             file_of(EnsembleSpec, other.ensemble)
+
+
+def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Path) -> pd.DataFrame:
+    """One row per claim of the contests whose systems the plan holds, in the order of ``params``.
+
+    Args:
+        ensembles: of ``ensembles.of_plan``; a claim of an ensemble is held against the best of its members.
+        reports: folder of all reports; those of the same scale on other corpora fill ``elsewhere``.
+
+    Returns:
+        the columns of ``LEDGER``. ``claimed``, ``measured``, ``low``, ``high`` and ``detectable`` are in units of ``metric`` (a
+        claim in another metric keeps its own). Where nothing is measured, ``note`` says why.
+    """
+    pattern = paths.world(plan.scale, "*")
+    others = {
+        file.parent.parent.name.removeprefix(pattern.removesuffix("*")): read(file)
+        for file in sorted(reports.glob(f"{pattern}/tables/{FILE}"))
+        if file.parent.parent != plan.report_folder
+    }
+    rows = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
+    table = pd.DataFrame([LEDGER | row for row in rows], columns=list(LEDGER))
+    return table[table["metric"].isin({runs.contest_metric(r) for r in plan.systems})].reset_index(drop=True)
+
+
+def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    for name in names(Ablation):
+        spec = load(Ablation, name)
+        for claim in spec.claimed:
+            row = _claimed(claim, spec.question, runs.contest_metric(spec.recipes[0]))
+            elsewhere = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
+            told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in elsewhere.items() if r]
+            found = _against(frame, name, claim)
+            if found is None:
+                row |= _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
+            else:
+                row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
+                row |= {"page": f"question/{name}", "measured": found["difference"]}
+            yield row | {"elsewhere": "; ".join(told)}
+
+
+def _against(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] | None:
+    """The first comparison that a claim is about, if there is one."""
+    rows = frame[frame["ablation"] == name].to_dict("records")
+    return next((dict(row) for row in rows if claim.is_about(row["recipe"], row["arm"])), None)
+
+
+def _of_others(ensembles: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for claim in load(Claims, "claims").others:
+        row = _claimed(claim, claim.trick, claim.metric)
+        if claim.ensemble not in ensembles.index:
+            why = claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it"
+            yield row | _unmeasured(claim, "not tested" if claim.untested else NOT_HERE, why)
+            continue
+        found = ensembles.loc[claim.ensemble]
+        row |= {"page": f"ensemble/{claim.ensemble}", "recipe": found["recipe"], "arm": "against its best member"}
+        row |= {"low": found["difference_low"], "high": found["difference_high"], "verdict": found["verdict"]}
+        yield row | {"measured": found["difference"]}
+
+
+def _claimed(claim: Claim | OtherClaim, trick: str, metric: str) -> dict[str, Any]:
+    """``metric`` is the track's, whatever the claim was made in."""
+    row = {"trick": trick, "metric": metric, "claimed": claim.value, "source": claim.source}
+    return row | {"touched": claim.touched, "note": claim.note}
+
+
+def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, Any]:
+    return {"verdict": verdict, "note": "; ".join(filter(None, (claim.note, why)))}
+
+
+def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
+    """The rows of one metric."""
+    rows = rows[rows["metric"] == metric].reset_index(drop=True)
+
+    def claim(row: dict[str, Any]) -> str:
+        kind, _, name = row["page"].partition("/")
+        return (link(row["trick"], kind, name) if name else row["trick"]) + f"\n{row['source']}"
+
+    def measured(row: dict[str, Any]) -> str:
+        holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
+        where = f"{row['recipe']}, {row['arm']}" if row["recipe"] else ""
+        return _lines(f.difference(row["measured"]), interval(row), holm, where)
+
+    columns = (
+        Column("claim", claim),
+        Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
+        Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
+        Column("measured", measured, "number", f"{PAIRED}; its p-value if all comparisons are judged together; where"),
+        Column("verdict", "verdict", "verdict"),
+        Column("remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"),
+    )
+    held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
+    small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
+    caption = (
+        "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted. "
+        f"Could be seen: {DETECTABLE}; {small or 'none'} of {f.plural(len(held), 'claim')} held against a comparison "
+        f"{'is' if small == 1 else 'are'} smaller."
+    )
+    return Table(rows, columns, caption, name=f"claims_{metric}")
+
+
+def certainty(frame: pd.DataFrame) -> Table:
+    """All comparisons judged together: p-values before and after Holm's correction, and what the seeds could have seen."""
+    rows = compared(frame)[lambda rows: rows["check"] == ""].sort_values("p", kind="stable", ignore_index=True)
+    columns = (
+        Column("question", lambda r: f"{link(f.trick(r['ablation']), 'question', r['ablation'])}\n{r['arm']} on {r['recipe']}"),
+        Column("difference", lambda r: f.difference(r["difference"]), "number"),
+        Column("p", lambda r: f.score(r["p"]), "number", "paired t-test over seeds"),
+        Column("p after Holm", lambda r: f.score(r["holm"]), "number", "over all comparisons of the same track"),
+        Column("could be seen", lambda r: f.score(r["detectable"]), "number", DETECTABLE),
+        Column("verdict alone", "verdict", "verdict"),
+    )
+    fields = ["ablation", "family", "recipe", "arm", "metric", "n", "difference", "low", "high", "verdict", "detectable"]
+    caption = "A verdict looks at one interval alone; the corrected p-value asks for all of them at once."
+    return Table(rows[[*fields, "p", "holm"]], columns, caption, name="certainty")
+
+
+def noise(plan: Plan, board: pd.DataFrame) -> Table:
+    """Where a score's uncertainty comes from: three standard deviations of it, in units of its metric.
+
+    ``seed`` is over runs of other seeds; ``items`` is a bootstrap over validation items within a run, read off its 95 %
+    interval as if that were normal; ``split`` is over runs of the same seed in other folds, where an ensemble of the report
+    trained them; part of the last is the other two again.
+
+    Args:
+        board: rows of ``runs.systems``.
+
+    Raises:
+        MissingRun: a fold has no finished run.
+    """
+    frame = board[["recipe", "arm", "stage", "metric"]].assign(
+        seed=board["sd"].where(board["seeds"] > 1),
+        items=(board["high"] - board["low"]) / (2 * stats.norm.ppf(0.975)),
+        split=[_over_folds(plan, row) for row in board.to_dict("records")],
+    )
+    columns = (
+        Column("system", lambda r: f"{r['recipe']}{'' if r['arm'] == 'base' else ' ' + r['arm']}\n{r['stage']}"),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("seed", lambda r: f.score(r["seed"], 4), "number", "standard deviation over seeds, same data"),
+        Column("split", lambda r: f.score(r["split"], 4), "number", "standard deviation over folds, same seed"),
+        Column("items", lambda r: f.score(r["items"], 4), "number", "bootstrap over the validation items of one run"),
+    )
+    known = frame[frame[["seed", "split"]].notna().any(axis=1)].reset_index(drop=True)
+    caption = "Standard deviations of a score. Arms of a question share seed, split and items, so most of this cancels there."
+    return Table(known, columns, caption, name="noise")
+
+
+def _over_folds(plan: Plan, row: dict[str, Any]) -> float:
+    wanted = (row["recipe"], row["arm"], row["stage"])
+    for name in plan.ensembles:
+        for jobs in plan.ensemble_members(name).values():
+            if len(jobs) > 1 and (jobs[0].recipe, jobs[0].arm.split("@")[0], jobs[0].stage) == wanted:
+                return float(np.std(runs.rows(jobs)["score"].to_numpy(float), ddof=1))
+    return NONE
+
+
+# ---- what the code did
+
+
+def contradictions() -> tuple[Contradiction, ...]:
+    """``params/contradictions.yaml`` in its order; ``coded`` is filled in from the recipe's quirks where it was left out.
+
+    Raises:
+        RecipeError: a row names a recipe, variant, question or arm that is not there, or a switch twice.
+    """
+    return tuple(_checked(row) for row in load(Contradictions, "contradictions").rows)
+
+
+def _checked(row: Contradiction) -> Contradiction:
+    where = f"{shown(file_of(Contradictions, 'contradictions'))}: {row.recipe} {row.id}"
+    _known(row.recipe, names(Recipe), f"{where}: recipe")
+    quirk = quirk_of(row)
+    if row.variant:
+        _known(row.variant, load(Recipe, row.recipe).variants, f"{where}: variant")
+        if quirk is not None and quirk.switch:
+            raise RecipeError(f"{where}: variant: the recipe's quirk has a switch already; leave variant out")
+    if row.measured is not None:
+        _known(row.measured.question, names(Ablation), f"{where}: measured.question")
+        spec = load(Ablation, row.measured.question)
+        _known(row.recipe, spec.recipes, f"{where}: measured.question: {row.measured.question} does not ask of recipe")
+        _known(row.measured.coded, spec.arms, f"{where}: measured.coded")
+        _known(row.measured.said, spec.arms, f"{where}: measured.said")
+    if not row.coded and quirk is None:
+        raise RecipeError(f"{where}: coded: missing, and the recipe lists no quirk of that id to take it from")
+    return row if row.coded or quirk is None else row.model_copy(update={"coded": quirk.says})
+
+
+def _known(name: str, choices: Collection[str], where: str) -> None:
+    if name not in choices:
+        raise RecipeError(f"{where}: {name!r}: {nearest(name, choices)}")
+
+
+def quirk_of(row: Contradiction) -> Quirk | None:
+    """The recipe's own entry of that id."""
+    return next((quirk for quirk in load(Recipe, row.recipe).quirks if quirk.id == row.id), None)
+
+
+def between(frame: pd.DataFrame, question: str, recipe: str, arm: str, other: str) -> dict[str, Any]:
+    """Two arms of a question on one system, paired anew whichever of them is the reference there: ``metric`` and ``COSTS``."""
+    part = frame[frame["ablation"] == question]
+    metric, own = part.loc[part["recipe"] == recipe, "metric"].iloc[0], scores(part, recipe, arm)
+    found = {"seeds": len(own)} | paired(own, scores(part, recipe, other), metric)
+    return {"metric": metric} | {name: found[name] for name in COSTS}
+
+
+def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
+    asked, rows = set(frame["ablation"]), []
+    for found in (row for row in contradictions() if row.recipe in plan.systems):
+        row = {"recipe": found.recipe, "id": found.id, "said": found.said, "coded": found.coded, "switch": _switch(found)}
+        row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS, "unmeasured": found.unmeasured}
+        if (by := found.measured) is not None:
+            row |= {"question": by.question, "arms": f"{by.coded} against {by.said}", "in_report": by.question in asked}
+            if row["in_report"]:
+                row |= between(frame, by.question, found.recipe, by.coded, by.said)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _switch(row: Contradiction) -> str:
+    """What restores the original (a variant, the quirk's paths, or the arm as coded), else what mends it (``not``)."""
+    quirk = quirk_of(row)
+    if row.variant:
+        return f"variant {row.variant}"
+    if quirk is not None and quirk.switch:
+        return _paths(quirk.switch)
+    if row.measured is None:
+        return ""
+    arms = load(Ablation, row.measured.question).arms
+    return _paths(arms[row.measured.coded]) or _paths(arms[row.measured.said], "not ")
+
+
+def _paths(changes: dict[str, Any], before: str = "") -> str:
+    """A line a path; long values (lists of patterns) only begin."""
+    values = {path: f.value(value) for path, value in changes.items()}
+    return "\n".join(f"{before}{p}: {v if len(v) <= LONG else v[:LONG] + '…'}" for p, v in values.items())
+
+
+def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
+    """Said, coded, switch and measured effect of one system; rows of :func:`contradicted`."""
+    rows = rows[rows["recipe"] == recipe].reset_index(drop=True)
+
+    def effect(row: dict[str, Any]) -> str:
+        same = "every score is the same: it never came into play here" if row["low"] == row["high"] == 0 else ""
+        if row["in_report"]:
+            worth, where = f"{f.difference(row['difference'])} {f.metric(row['metric'])}", link(row["arms"], "question", row["question"])
+            return _lines(worth, interval(row), where, same, row["unmeasured"])
+        asks = f"`make ablation NAME={row['question']}` asks" if row["question"] else ""
+        return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
+
+    columns = (
+        Column("said, or taken for granted", lambda r: f"{r['said']}\n`{r['id']}`", hint="below it the number"),
+        Column("the code", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
+        Column("as coded minus as said", effect, hint=PAIRED),
+        Column("verdict", lambda r: r["verdict"] or None, "verdict", "on doing what the code does"),
+    )
+    measured = rows[rows["in_report"]]
+    effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
+    told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no measurable effect anywhere"
+    caption = (
+        f"{len(rows)} listed, {int((rows['question'] != '').sum())} with a question, {len(measured)} of those in this report"
+        f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {PAIRED}. Below the code stands the switch that "
+        "restores it or, after *not*, what the arm as said has instead."
+    )
+    return Table(rows, columns, caption, name=f"contradictions_{recipe}")
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text and text != f.NOTHING) or f.NOTHING
+
+
+def quirks(found: pd.DataFrame, recipe: str) -> Table:
+    """What the original code does beside its description, what that costs, and the switch that restores it.
+
+    Args:
+        found: of :func:`contradicted`, which knows the question that measures a quirk.
+    """
+    spec, measured = load(Recipe, recipe), found[found["in_report"] & (found["recipe"] == recipe)].set_index("id")
+    together = Quirk(id="all", says="all of them at once (variant faithful)", switch=spec.variants.get("faithful", {}))
+    rows = []
+    for quirk in (*spec.quirks, *([together] if spec.quirks and together.switch else [])):
+        switch = "" if quirk is together else "; ".join(f"{path}: {f.value(v)}" for path, v in quirk.switch.items())
+        row = {"id": quirk.id, "says": quirk.says, "switch": switch, "can_be_switched": bool(quirk.switch)}
+        row |= {"question": "", "asked": "", "arms": "", **COSTS}
+        if quirk.switch and quirk.id in measured.index:
+            row |= measured.loc[quirk.id, ["question", "arms", *COSTS]].to_dict()
+            row["asked"] = load(Ablation, row["question"]).question
+        rows.append(row)
+
+    def costs(row: dict[str, Any]) -> str | None:
+        if row["question"]:
+            return _lines(f.difference(row["difference"]), interval(row), link(row["arms"], "question", row["question"]))
+        return "not measured in this report" if row["can_be_switched"] else None
+
+    columns = (
+        Column("id", "id", "code"),
+        Column("the original", "says"),
+        Column("what it costs", costs, hint=f"score with the quirk minus score without it; below it the {PAIRED}"),
+        Column("verdict", lambda r: r["verdict"] or None, "verdict"),
+        Column("switch", lambda r: r["switch"].replace("; ", "\n") or None, "code"),
+    )
+    table = pd.DataFrame(rows, columns=["id", "says", "switch", "can_be_switched", "question", "asked", "arms", *COSTS])
+    caption = f"With the quirk minus without it, all else equal. Interval: {PAIRED}."
+    return Table(table, columns, caption, name=f"quirks_{recipe}" if rows else "")
+
+
+# ---- checks of the laboratory itself: questions whose answer is known
+
+
+def allowed(arms: int) -> int:
+    """Most false verdicts of one kind among so many placebo arms: the 95 % quantile of a binomial. Half of the false
+    verdicts of a 95 % interval are helps, half are harms.
+
+    >>> allowed(20)
+    2
+    """
+    return int(stats.binom.ppf(0.95, arms, LEVEL / 2))
+
+
+def checks(frame: pd.DataFrame) -> Table:
+    """A placebo must not help and a planted effect must be found.
+
+    Placebo: of the arms that change nothing, no more than :func:`allowed` may help, and as many may harm. Planted: every
+    comparison helps.
+    """
+    rows = []
+    for name, part in compared(frame)[lambda rows: rows["check"] != ""].groupby("ablation", sort=False):
+        helps, hurts, most = int((part["verdict"] == HELPS).sum()), int((part["verdict"] == HURTS).sum()), allowed(len(part))
+        placebo = part["check"].iloc[0] == "placebo"
+        passed = max(helps, hurts) <= most if placebo else helps == len(part)
+        found = "" if placebo else "; ".join(f"{row['recipe']}: {short(row)}" for row in part.to_dict("records"))
+        row = {"ablation": name, "question": part["question"].iloc[0], "check": part["check"].iloc[0], "arms": len(part)}
+        rows.append(row | {"helps": helps, "hurts": hurts, "allowed": most if placebo else None, "passed": passed, "found": found})
+    columns = (
+        Column("question", lambda r: link(r["question"], "question", r["ablation"])),
+        Column("arms", lambda r: f.count(r["arms"]), "number"),
+        Column("help", lambda r: f.count(r["helps"]), "number", "arms that came out as a help"),
+        Column("harm", lambda r: f.count(r["hurts"]), "number", "arms that came out as a harm"),
+        Column("no surprise", lambda r: f"up to {f.count(r['allowed'])} of either" if r["check"] == "placebo" else "all help"),
+        Column("passed", lambda r: ("yes" if r["passed"] else "**no**") + (f"\n{r['found']}" if r["found"] else "")),
+    )
+    columns_of = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
+    caption = "Arms of a placebo change nothing: with 95 % intervals a few of them come out as a help or a harm all the same."
+    return Table(pd.DataFrame(rows, columns=columns_of), columns, caption, name="checks" if rows else "")

@@ -168,6 +168,13 @@ def digest_of(part: pd.DataFrame) -> str:
     return digest(numbers.astype(str).to_dict("records"))
 
 
+def read(file: Path) -> pd.DataFrame:
+    """A table that was written; what it lacks is missing, and text that is missing is empty."""
+    text = ("ablation", "question", "family", "check", "recipe", "arm", "reference", "metric", "claimed_source", "verdict", "digest")
+    frame = pd.read_csv(file).reindex(columns=list(COLUMNS)).astype({"seed": "Int64"})
+    return frame.astype(dict.fromkeys(text, object)).fillna(dict.fromkeys(text, ""))
+
+
 def write(part: pd.DataFrame, folder: Path) -> Path:
     """``comparisons.csv`` of one question."""
     return write_text(folder / FILE, part.to_csv(index=False, lineterminator="\n"))
