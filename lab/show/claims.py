@@ -23,7 +23,17 @@ from lab.show.table import Column, Table, link
 from lib.evaluation.compare import HELPS, HURTS
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import Ablation, Claim, Claims, Contradiction, Contradictions, EnsembleSpec, OtherClaim, Quirk, Recipe
+from lib.recipes.specs import (
+    Ablation,
+    Claim,
+    Claims,
+    Contradiction,
+    Contradictions,
+    EnsembleSpec,
+    OtherClaim,
+    Quirk,
+    Recipe,
+)
 from lib.runs import paths
 from lib.runs.paths import shown
 
@@ -139,7 +149,9 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
         Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
         Column("measured", measured, "number", f"{PAIRED}; its p-value if all comparisons are judged together; where"),
         Column("verdict", "verdict", "verdict"),
-        Column("remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"),
+        Column(
+            "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
+        ),
     )
     held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
@@ -155,14 +167,29 @@ def certainty(frame: pd.DataFrame) -> Table:
     """All comparisons judged together: p-values before and after Holm's correction, and what the seeds could have seen."""
     rows = compared(frame)[lambda rows: rows["check"] == ""].sort_values("p", kind="stable", ignore_index=True)
     columns = (
-        Column("question", lambda r: f"{link(f.trick(r['ablation']), 'question', r['ablation'])}\n{r['arm']} on {r['recipe']}"),
+        Column(
+            "question",
+            lambda r: f"{link(f.trick(r['ablation']), 'question', r['ablation'])}\n{r['arm']} on {r['recipe']}",
+        ),
         Column("difference", lambda r: f.difference(r["difference"]), "number"),
         Column("p", lambda r: f.score(r["p"]), "number", "paired t-test over seeds"),
         Column("p after Holm", lambda r: f.score(r["holm"]), "number", "over all comparisons of the same track"),
         Column("could be seen", lambda r: f.score(r["detectable"]), "number", DETECTABLE),
         Column("verdict alone", "verdict", "verdict"),
     )
-    fields = ["ablation", "family", "recipe", "arm", "metric", "n", "difference", "low", "high", "verdict", "detectable"]
+    fields = [
+        "ablation",
+        "family",
+        "recipe",
+        "arm",
+        "metric",
+        "n",
+        "difference",
+        "low",
+        "high",
+        "verdict",
+        "detectable",
+    ]
     caption = "A verdict looks at one interval alone; the corrected p-value asks for all of them at once."
     return Table(rows[[*fields, "p", "holm"]], columns, caption, name="certainty")
 
@@ -193,7 +220,9 @@ def noise(plan: Plan, board: pd.DataFrame) -> Table:
         Column("items", lambda r: f.score(r["items"], 4), "number", "bootstrap over the validation items of one run"),
     )
     known = frame[frame[["seed", "split"]].notna().any(axis=1)].reset_index(drop=True)
-    caption = "Standard deviations of a score. Arms of a question share seed, split and items, so most of this cancels there."
+    caption = (
+        "Standard deviations of a score. Arms of a question share seed, split and items, so most of this cancels there."
+    )
     return Table(known, columns, caption, name="noise")
 
 
@@ -259,7 +288,13 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
     asked, rows = set(frame["ablation"]), []
     for found in (row for row in contradictions() if row.recipe in plan.systems):
-        row = {"recipe": found.recipe, "id": found.id, "said": found.said, "coded": found.coded, "switch": _switch(found)}
+        row = {
+            "recipe": found.recipe,
+            "id": found.id,
+            "said": found.said,
+            "coded": found.coded,
+            "switch": _switch(found),
+        }
         row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS, "unmeasured": found.unmeasured}
         if (by := found.measured) is not None:
             row |= {"question": by.question, "arms": f"{by.coded} against {by.said}", "in_report": by.question in asked}
@@ -295,7 +330,10 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
     def effect(row: dict[str, Any]) -> str:
         same = "every score is the same: it never came into play here" if row["low"] == row["high"] == 0 else ""
         if row["in_report"]:
-            worth, where = f"{f.difference(row['difference'])} {f.metric(row['metric'])}", link(row["arms"], "question", row["question"])
+            worth, where = (
+                f"{f.difference(row['difference'])} {f.metric(row['metric'])}",
+                link(row["arms"], "question", row["question"]),
+            )
             return _lines(worth, interval(row), where, same, row["unmeasured"])
         asks = f"`make ablation NAME={row['question']}` asks" if row["question"] else ""
         return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
@@ -321,41 +359,6 @@ def _lines(*texts: str) -> str:
     return "\n".join(text for text in texts if text and text != f.NOTHING) or f.NOTHING
 
 
-def quirks(found: pd.DataFrame, recipe: str) -> Table:
-    """What the original code does beside its description, what that costs, and the switch that restores it.
-
-    Args:
-        found: of :func:`contradicted`, which knows the question that measures a quirk.
-    """
-    spec, measured = load(Recipe, recipe), found[found["in_report"] & (found["recipe"] == recipe)].set_index("id")
-    together = Quirk(id="all", says="all of them at once (variant faithful)", switch=spec.variants.get("faithful", {}))
-    rows = []
-    for quirk in (*spec.quirks, *([together] if spec.quirks and together.switch else [])):
-        switch = "" if quirk is together else "; ".join(f"{path}: {f.value(v)}" for path, v in quirk.switch.items())
-        row = {"id": quirk.id, "says": quirk.says, "switch": switch, "can_be_switched": bool(quirk.switch)}
-        row |= {"question": "", "asked": "", "arms": "", **COSTS}
-        if quirk.switch and quirk.id in measured.index:
-            row |= measured.loc[quirk.id, ["question", "arms", *COSTS]].to_dict()
-            row["asked"] = load(Ablation, row["question"]).question
-        rows.append(row)
-
-    def costs(row: dict[str, Any]) -> str | None:
-        if row["question"]:
-            return _lines(f.difference(row["difference"]), interval(row), link(row["arms"], "question", row["question"]))
-        return "not measured in this report" if row["can_be_switched"] else None
-
-    columns = (
-        Column("id", "id", "code"),
-        Column("the original", "says"),
-        Column("what it costs", costs, hint=f"score with the quirk minus score without it; below it the {PAIRED}"),
-        Column("verdict", lambda r: r["verdict"] or None, "verdict"),
-        Column("switch", lambda r: r["switch"].replace("; ", "\n") or None, "code"),
-    )
-    table = pd.DataFrame(rows, columns=["id", "says", "switch", "can_be_switched", "question", "asked", "arms", *COSTS])
-    caption = f"With the quirk minus without it, all else equal. Interval: {PAIRED}."
-    return Table(table, columns, caption, name=f"quirks_{recipe}" if rows else "")
-
-
 # ---- checks of the laboratory itself: questions whose answer is known
 
 
@@ -377,20 +380,37 @@ def checks(frame: pd.DataFrame) -> Table:
     """
     rows = []
     for name, part in compared(frame)[lambda rows: rows["check"] != ""].groupby("ablation", sort=False):
-        helps, hurts, most = int((part["verdict"] == HELPS).sum()), int((part["verdict"] == HURTS).sum()), allowed(len(part))
+        helps, hurts, most = (
+            int((part["verdict"] == HELPS).sum()),
+            int((part["verdict"] == HURTS).sum()),
+            allowed(len(part)),
+        )
         placebo = part["check"].iloc[0] == "placebo"
         passed = max(helps, hurts) <= most if placebo else helps == len(part)
         found = "" if placebo else "; ".join(f"{row['recipe']}: {short(row)}" for row in part.to_dict("records"))
-        row = {"ablation": name, "question": part["question"].iloc[0], "check": part["check"].iloc[0], "arms": len(part)}
-        rows.append(row | {"helps": helps, "hurts": hurts, "allowed": most if placebo else None, "passed": passed, "found": found})
+        row = {
+            "ablation": name,
+            "question": part["question"].iloc[0],
+            "check": part["check"].iloc[0],
+            "arms": len(part),
+        }
+        rows.append(
+            row
+            | {"helps": helps, "hurts": hurts, "allowed": most if placebo else None, "passed": passed, "found": found}
+        )
     columns = (
         Column("question", lambda r: link(r["question"], "question", r["ablation"])),
         Column("arms", lambda r: f.count(r["arms"]), "number"),
         Column("help", lambda r: f.count(r["helps"]), "number", "arms that came out as a help"),
         Column("harm", lambda r: f.count(r["hurts"]), "number", "arms that came out as a harm"),
-        Column("no surprise", lambda r: f"up to {f.count(r['allowed'])} of either" if r["check"] == "placebo" else "all help"),
+        Column(
+            "no surprise",
+            lambda r: f"up to {f.count(r['allowed'])} of either" if r["check"] == "placebo" else "all help",
+        ),
         Column("passed", lambda r: ("yes" if r["passed"] else "**no**") + (f"\n{r['found']}" if r["found"] else "")),
     )
     columns_of = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
-    caption = "Arms of a placebo change nothing: with 95 % intervals a few of them come out as a help or a harm all the same."
+    caption = (
+        "Arms of a placebo change nothing: with 95 % intervals a few of them come out as a help or a harm all the same."
+    )
     return Table(pd.DataFrame(rows, columns=columns_of), columns, caption, name="checks" if rows else "")

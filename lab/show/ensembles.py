@@ -1,20 +1,41 @@
-"""The ensembles of a plan: where they lie, what they are made of, and a row of their table."""
+"""The ensembles of a plan: what ``lib.stages.ensemble`` computes of their members, as tables, figures and sentences."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown
+
+from lab.show import formats as f
+from lab.show import runs, style, systems
+from lab.show.picture import Picture
 from lab.show.plan import Plan
+from lab.show.questions import forest_picture
+from lab.show.table import Column, Table, filled, link
+from lib import evaluation
+from lib.evaluation.crossfit import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import EnsembleSpec, Recipe
 from lib.runs.paths import shown
 from lib.stages import ensemble
-from lib.stages.ensemble import UNSEEN, Result
+from lib.stages.ensemble import FEWEST, UNSEEN, Result
 from lib.stages.ensemble import write as write
+
+ITEMS = "95 % interval over validation items (bootstrap)"
+PAIRED = "95 % interval of the difference on the same bootstrap samples of validation items"
+BEST = "The best member was chosen by the same items, which flatters it a little."
+NEW = "score on those validation pairs neither of whose videos occurs in a training pair of any member"
+INSIDE = "the same way of joining, learned from the very pairs it is scored on; not a result, but what one would see without folds"
+NOTES = {"unseen videos": NEW, "in-sample": INSIDE}
 
 
 def folder(plan: Plan, name: str) -> Path:
+    """Where ``06_ensemble`` leaves what it computes."""
     return plan.runs_folder / "ensembles" / name
 
 
@@ -29,33 +50,238 @@ def combine(plan: Plan, name: str) -> Result:
 
 def read(plan: Plan, name: str) -> Result:
     """``lib.stages.ensemble.read`` of what ``06_ensemble`` has written."""
-    remedy = f"Make it with: make ensemble NAME={name} SCALE={plan.scale}" + (
-        f" CORPUS={plan.corpus}" if plan.corpus else ""
-    )
-    return ensemble.read(folder(plan, name), plan.ensembles[name], plan.ensemble_jobs(name), remedy)
+    command = f"make ensemble NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else "")
+    return ensemble.read(folder(plan, name), plan.ensembles[name], plan.ensemble_jobs(name), f"Make it with: {command}")
+
+
+# ---- all ensembles of a plan
+
+
+def of_plan(plan: Plan) -> pd.DataFrame:
+    """One row per ensemble: score, best member's score and difference from it with intervals, all in units of ``metric``.
+
+    Raises:
+        MissingRun: one has not been made, or not from these members; names the command.
+    """
+    rows = [summary(name, spec, read(plan, name)) for name, spec in plan.ensembles.items()]
+    return pd.DataFrame(rows, columns=None if rows else ["name", "metric"])
 
 
 def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
-    """A row of the table of ensembles."""
-    metrics, kind = result.metrics, result.kinds.iloc[0]
-    primary = metrics["primary"]
-    published = [p for p in spec.published if p.metric == primary]
-    return {
-        "name": name,
-        "title": spec.title,
-        "recipe": spec.recipe,
-        "members": len(result.members),
-        "metric": primary,
-        "score": kind["score"],
-        "low": kind["low"],
-        "high": kind["high"],
-        "best": kind["best_score"],
-        "difference": kind["difference"],
-        "difference_low": kind["difference_low"],
-        "difference_high": kind["difference_high"],
-        "verdict": kind["verdict"],
-        UNSEEN: kind.get(UNSEEN),
-        **{f"unseen_{end}": kind.get(f"unseen_{end}") for end in ("difference", "difference_low", "difference_high")},
-        "oracle": metrics["oracle"].get(primary),
-        "published": "; ".join(f"{p.value} ({p.split})" for p in published),
+    """A row of :func:`of_plan`."""
+    kind, metric = result.kinds.iloc[0], result.metrics["primary"]
+    row = {"name": name, "title": spec.title, "recipe": spec.recipe, "members": len(result.members), "metric": metric}
+    row |= {"score": kind["score"], "low": kind["low"], "high": kind["high"], "best": kind["best_score"]}
+    ends = ("difference", "difference_low", "difference_high")
+    row |= {key: kind.get(key) for key in (*ends, "verdict", UNSEEN, *(f"unseen_{end}" for end in ends))}
+    published = "; ".join(f"{p.value} ({p.split})" for p in spec.published if p.metric == metric)
+    return row | {"oracle": result.metrics["oracle"].get(metric), "published": published}
+
+
+def table(frame: pd.DataFrame) -> Table:
+    """Ensembles of a report: rows of :func:`of_plan`."""
+
+    def title(row: dict[str, Any]) -> str:
+        return f"{link(row['title'], 'ensemble', row['name'])}\n{row['recipe']}, {f.plural(row['members'], 'member')}"
+
+    columns = {
+        "title": Column("ensemble", title),
+        "metric": Column("metric", lambda r: f.metric(r["metric"])),
+        "score": Column("score", _score, "number", f"and below it the {ITEMS}"),
+        "best": Column("best member", lambda r: f.score(r["best"], 4), "number"),
+        "difference": Column("gain", _gain, "number", f"to the best member; {PAIRED}"),
+        "verdict": Column("verdict", "verdict", "verdict"),
+        "unseen": Column("unseen videos", _unseen, "number", "score and gain there"),
+        "oracle": Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
+        "published": Column("published", lambda r: r["published"] or None, "number", "on the competition's data"),
     }
+    return _table(frame, columns, f"Below a score: {ITEMS}. Gain: to the best member, {PAIRED}. {BEST}", "ensembles")
+
+
+# ---- one ensemble
+
+
+def members(plan: Plan, name: str) -> Table:
+    """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
+    if name not in plan.ensembles:
+        raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
+    return Table(**(vars(systems.every_run(runs.rows(plan.ensemble_jobs(name)))) | {"name": f"runs_{name}"}))
+
+
+def published(name: str) -> Table:
+    """Scores that the ensemble's authors published."""
+    return systems.scores_of(load(EnsembleSpec, name).published, {}, name)
+
+
+def kinds(result: Result) -> Table:
+    """Ways of joining the same members, as specified first; the best member alone comes last."""
+
+    def kind(row: dict[str, Any]) -> str:
+        first, _, rest = row["kind"].partition(", ")
+        role = {"specified": "as specified", "best member": "best member alone"}.get(row["role"], "")
+        return "\n".join(filter(None, (first, rest, row["note"], role)))
+
+    columns = {
+        "kind": Column("joined by", kind),
+        "score": Column(f.metric(result.metrics["primary"]), _score, "number", f"and below it the {ITEMS}"),
+        "difference": Column("to the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED),
+        "verdict": Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict"),
+        "unseen": Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there"),
+        "width": Column("numbers", lambda r: f.count(r["width"]), "number", "of one video"),
+        "inside": Column(
+            "in-sample", lambda r: f.score(r["inside"], 4), "number", "learned from the pairs it is scored on"
+        ),
+    }
+    ways = result.kinds.loc[result.kinds["role"] != "best member", "kind"].map(lambda way: way.split(", ")[0]).unique()
+    notes = tuple(f"**{way}**: {meaning(way)}" for way in ways)
+    caption = f"The same members, joined in other ways. {_intervals()}"
+    return _table(result.kinds, columns, caption, f"kinds_{result.metrics['ensemble']}", notes)
+
+
+def _joined(row: dict[str, Any]) -> bool:
+    return row["role"] != "best member" and pd.notna(row["score"])
+
+
+def meaning(component: str) -> str:
+    """First sentence of a way of joining.
+
+    >>> meaning("ConcatSvd")
+    'Concatenation, then an un-centred truncated SVD.'
+    """
+    text = " ".join(str(inspect.getdoc(getattr(evaluation, component))).split())
+    return text.split(". ")[0].removesuffix(".") + "."
+
+
+def kinds_forest(result: Result) -> Picture:
+    """Differences of all ways of joining from the best member."""
+    rows = result.kinds[(result.kinds["role"] != "best member") & result.kinds["score"].notna()]
+    frame = rows[["difference", "verdict"]].assign(low=rows["difference_low"], high=rows["difference_high"])
+    frame = frame.assign(label=rows["kind"], claimed=float("nan"), metric=result.metrics["primary"])
+    return forest_picture(
+        frame.reset_index(drop=True), f"forest_{result.metrics['ensemble']}", "the best member", PAIRED
+    )
+
+
+def added(result: Result) -> Table:
+    """Members alone, best first, and what the ensemble loses without each."""
+    metric = f.metric(result.metrics["primary"])
+    columns = {
+        "member": Column("member", "member", "code"),
+        "score": Column(metric, _score, "number", f"of the member alone, and below it the {ITEMS}"),
+        "unseen": Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", "of the member alone"),
+        "without": Column(
+            "without it", lambda r: f.score(r["without"], 4), "number", "score of the ensemble of all others"
+        ),
+        "gain": Column("adds", lambda r: f.difference(r["gain"]), "number", "ensemble minus ensemble without it"),
+    }
+    caption = f"Best member first. Below a score: {ITEMS}."
+    return _table(result.members, columns, caption, f"members_{result.metrics['ensemble']}")
+
+
+def growth(result: Result) -> Picture:
+    """Score of the ensemble of the first n members, best first, beside each member alone."""
+    frame, metric = result.members.assign(n=range(1, len(result.members) + 1)), f.metric(result.metrics["primary"])
+    low, high = frame["growth_low"], frame["growth_high"]
+    figure, axis = style.canvas(height=2.8)
+    axis.vlines(frame["n"], low, high, color=style.SKY, linewidth=2.6, label="95 % interval")
+    axis.plot(frame["n"], frame["score"], "o", color=style.MUTED, markersize=8, label="the n-th member alone")
+    axis.plot(frame["n"], frame["growth"], color=style.BLUE, marker="o", label="ensemble of the first n")
+    axis.set_xticks(frame["n"])
+    axis.margins(y=0.15)
+    axis.set(xlabel="members", ylabel=metric)
+    axis.legend(loc="best")
+    alt = f"{metric} of the first n members: {', '.join(f.score(score, 4) for score in frame['growth'])}"
+    caption = f"Interval: {ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
+    return Picture(figure, frame, f"growth_{result.metrics['ensemble']}", alt, caption)
+
+
+def similarity(result: Result) -> Picture:
+    """How alike the members' predictions are: rank correlations; the less alike, the more there is to gain."""
+    names = list(result.members["member"])
+    matrix = pd.DataFrame(result.similarity, index=pd.Index(names, name="member"), columns=names)
+    size = 1.1 + 0.42 * len(names)
+    figure, axis = style.canvas(width=min(style.WIDTH, size + 2.0), height=min(6.0, size + 0.7))
+    off = result.similarity[~np.eye(len(names), dtype=bool)]
+    low = float(off.min()) if len(off) else 0.0
+    sns.heatmap(
+        matrix, mask=np.eye(len(names), dtype=bool), annot=True, fmt=".3f", cmap=style.HEAT, vmin=low - 0.15 * (1 - low),
+        vmax=1, square=True, ax=axis, cbar_kws={"shrink": 0.7, "label": "rank correlation"}, annot_kws={"fontsize": 8},
+    )  # fmt: skip
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(axis="x", rotation=45)
+    alt = f"Rank correlations of what each two of {f.plural(len(names), 'member')} predict, {f.score(low)} at least"
+    caption = "Rank correlation of what each two members predict. The less alike two good members are, the more they gain together."
+    return Picture(figure, matrix.reset_index(), f"similarity_{result.metrics['ensemble']}", alt, caption)
+
+
+def _table(
+    frame: pd.DataFrame, columns: dict[str, Column], caption: str, name: str, notes: tuple[str, ...] = ()
+) -> Table:
+    kept = filled(frame, columns)
+    notes += tuple(f"**{title}**: {NOTES[title]}." for title in (column.title for column in kept) if title in NOTES)
+    return Table(frame, kept, caption, notes, lambda r: "reference" if r.get("role") == "best member" else "", name)
+
+
+def _score(row: dict[str, Any]) -> str:
+    """A score, and below it its interval over items."""
+    return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
+
+
+def _gain(row: dict[str, Any], prefix: str = "") -> str:
+    """A difference from the best member, and below it its interval."""
+    if pd.isna(row[f"{prefix}difference"]):
+        return f.NOTHING
+    low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
+    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
+
+
+def _unseen(row: dict[str, Any], *, gain: bool = True) -> str:
+    """A score on unseen videos, and below it the difference from the best member there with its interval."""
+    score = f.score(row["unseen"], 4)
+    return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
+
+
+def _intervals() -> str:
+    return (
+        f"Below a score: {ITEMS}; below a difference: {PAIRED}. "
+        f"Another training run of the members may differ by more. {BEST}"
+    )
+
+
+# ---- what may be said
+
+
+def reading(result: Result) -> Markdown:
+    """Does it beat its best member? On all items, on pairs of unseen videos, and how what is learned from pairs was judged."""
+    kind, items, metric = dict(result.kinds.iloc[0]), result.metrics["items"], result.metrics["primary"]
+    what = "pairs" if metric == "spearman" else "videos"
+    told = [_sentence(f"On all {f.count(items['validation'])} validation {what}", kind, "", metric)]
+    if what == "pairs" and items["unseen"] == items["validation"]:
+        told.append(
+            "No member was trained on a pair with one of these videos: the score is free of that leak as it stands."
+        )
+    elif what == "pairs" and items["unseen"] < FEWEST:
+        told.append(
+            f"Only {f.plural(items['unseen'], 'pair')} of {f.count(items['validation'])} have no video that occurs in a "
+            "training pair: too few to say whether the gain holds on new videos."
+        )
+    elif what == "pairs":
+        where = f"On the {f.count(items['unseen'])} pairs whose videos are in no training pair of any member"
+        told.append(_sentence(where, kind, "unseen_", metric))
+    if folds := result.metrics.get("folds_of"):
+        why = ", because one component of videos holds too many of the pairs" if folds == FIRST_VIDEOS else ""
+        told.append(
+            f"What is learned from scored pairs is learned in folds of {folds}{why}, and every pair is judged by a fit that "
+            "did not see it; the members themselves are those of the runs."
+        )
+    return Markdown("\n".join(f"- {sentence}" for sentence in told))
+
+
+def _sentence(where: str, kind: dict[str, Any], prefix: str, metric: str) -> str:
+    between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], 4, signed=True)
+    score = kind["unseen" if prefix else "score"]
+    return (
+        f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score, 4)} {f.metric(metric)}, its best "
+        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'], 4)}: "
+        f"{f.difference(kind[f'{prefix}difference'])} (95 % interval over items {between})."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from lib.data.store import Store
 from lib.features.text import FIELDS
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Component, Recipe, Scale, StageSpec
+from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import CONTEST_METRICS
 
@@ -295,11 +296,20 @@ def on_front(frame: pd.DataFrame) -> np.ndarray:
 
 
 def published(recipe: str) -> Table:
-    """Published scores with their sources; the model beside each where there are several."""
+    """Published scores of a system with their sources."""
     spec = load(Recipe, recipe)
-    rows = [score.model_dump() for score in spec.published]
+    return scores_of(spec.published, spec.members, recipe)
+
+
+def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str) -> Table:
+    """Published scores; the model beside each where there are several.
+
+    Args:
+        members: arm -> title of the further models of a system.
+    """
+    rows = [score.model_dump() for score in scores]
     columns = (
-        Column("model", lambda r: spec.members.get(r["arm"], "the recipe itself")),
+        Column("model", lambda r: members.get(r["arm"], "the recipe itself")),
         Column("stage", "stage"),
         Column("split", "split"),
         Column("metric", lambda r: f.metric(r["metric"])),
@@ -307,10 +317,10 @@ def published(recipe: str) -> Table:
         Column("source", "source"),
         Column("note", lambda r: r["note"] or None),
     )
-    several = any(row["arm"] in spec.members for row in rows)
-    caption = "" if rows else "No score of this system was published."
+    several = any(row["arm"] in members for row in rows)
+    caption = "" if rows else "No score was published."
     frame = pd.DataFrame(rows, columns=["stage", "arm", "split", "metric", "value", "source", "note"])
-    return Table(frame, columns if several else columns[1:], caption, name=f"published_{recipe}" if rows else "")
+    return Table(frame, columns if several else columns[1:], caption, name=f"published_{name}" if rows else "")
 
 
 # ---- errors
