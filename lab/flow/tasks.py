@@ -177,9 +177,8 @@ def _ablation_task(plan: Plan, name: str) -> Task:
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
     inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
     parameters = {"ablation": name, **_of_plan(plan), "missing": "error"}
-    # A discussion is shown by the report alone: written or not, the numbers are the same.
-    asked = plan.ablations[name].model_copy(update={"discussion": "", "discussion_digest": ""})
-    content = digest([asked.model_dump(mode="json"), [job.digest for job in jobs]])
+    asked = plan.ablations[name].model_dump(mode="json")
+    content = digest([asked, [job.digest for job in jobs], code_digest(["lab.show.questions"])])
     folder = plan.runs_folder / "ablations" / name
     return notebook_task(
         "ablation",
@@ -187,7 +186,7 @@ def _ablation_task(plan: Plan, name: str) -> Task:
         "notebooks/05_ablation.ipynb",
         folder,
         inputs,
-        ("comparison.json", "table.csv"),
+        ("comparisons.csv",),
         parameters,
         content,
     )
@@ -226,7 +225,6 @@ def _told_digest(plan: Plan) -> str:
             load(Claims, "claims").model_dump(mode="json"),
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
-            [[name, asked.discussion, asked.discussion_digest] for name, asked in plan.ablations.items()],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
         ]
     )

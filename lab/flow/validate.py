@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from lab.show.claims import check_claims
-from lab.show.contradictions import contradictions
+from lab.show.claims import check_claims, contradictions
 from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job

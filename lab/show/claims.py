@@ -63,12 +63,13 @@ def check_claims() -> None:
             file_of(EnsembleSpec, other.ensemble)
 
 
-def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Path) -> pd.DataFrame:
+def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Path | None = None) -> pd.DataFrame:
     """One row per claim of the contests whose systems the plan holds, in the order of ``params``.
 
     Args:
         ensembles: of ``ensembles.of_plan``; a claim of an ensemble is held against the best of its members.
-        reports: folder of all reports; those of the same scale on other corpora fill ``elsewhere``.
+        reports: folder of all reports, by default where the plan's own lies; those of the same scale on other corpora fill
+            ``elsewhere``.
 
     Returns:
         the columns of ``LEDGER``. ``claimed``, ``measured``, ``low``, ``high`` and ``detectable`` are in units of ``metric`` (a
@@ -77,7 +78,7 @@ def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Pa
     pattern = paths.world(plan.scale, "*")
     others = {
         file.parent.parent.name.removeprefix(pattern.removesuffix("*")): read(file)
-        for file in sorted(reports.glob(f"{pattern}/tables/{FILE}"))
+        for file in sorted((reports or plan.report_folder.parent).glob(f"{pattern}/tables/{FILE}"))
         if file.parent.parent != plan.report_folder
     }
     rows = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]

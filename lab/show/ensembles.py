@@ -101,6 +101,12 @@ def table(frame: pd.DataFrame) -> Table:
 # ---- one ensemble
 
 
+def about(name: str) -> Markdown:
+    """What is joined, and how."""
+    spec = load(EnsembleSpec, name)
+    return Markdown(f"{spec.title}: `{ensemble.label(spec.combine)}`.\n\n{spec.about.strip()}")
+
+
 def members(plan: Plan, name: str) -> Table:
     """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
     if name not in plan.ensembles:

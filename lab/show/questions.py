@@ -360,14 +360,14 @@ def _claim(row: dict[str, Any]) -> str:
     return f"{text}, which lies {place} our interval."
 
 
-def discussion(part: pd.DataFrame) -> Markdown:
+def discussion(part: pd.DataFrame) -> Markdown | None:
     """What the question's file says of the numbers, with a warning if they have changed since."""
     spec = load(Ablation, part["ablation"].iloc[0])
     if not spec.discussion:
-        return Markdown("")
+        return None
     now = digest_of(part)
     warning = (
         f"> This was written for other numbers than those above (`{spec.discussion_digest}`, now `{now}`): "
         "read it with care.\n\n"
     )
-    return Markdown((warning if spec.discussion_digest != now else "") + spec.discussion.strip())
+    return Markdown("## Discussion\n\n" + (warning if spec.discussion_digest != now else "") + spec.discussion.strip())

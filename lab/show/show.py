@@ -13,31 +13,15 @@ from matplotlib.figure import Figure
 
 from lab.show import (
     examples,
-    figures_compare,
     figures_scores,
     figures_space,
     figures_training,
     formats,
     frames,
-    pages_questions,
     predictions,
     tables,
 )
-from lab.show import (
-    runs as gather,
-)
-from lab.show.answers import Answer
-from lab.show.plan import Plan
-from lab.show.reading import sentences
 from lab.show.rows import dicts
-from lab.show.show_ensembles import ensemble_members as ensemble_members
-from lab.show.show_ensembles import ensemble_reading as ensemble_reading
-from lab.show.show_ensembles import growth as growth
-from lab.show.show_ensembles import growth_table as growth_table
-from lab.show.show_ensembles import kinds as kinds
-from lab.show.show_ensembles import kinds_forest as kinds_forest
-from lab.show.show_ensembles import members as members
-from lab.show.show_ensembles import similarity as similarity
 from lab.show.slicing import slice_scores
 from lab.show.table import Column, Table
 from lib.data.store import Store
@@ -206,42 +190,3 @@ def teacher_student(run: RunFolder, teacher: RunFolder) -> Figure:
     if not np.array_equal(student.pairs, master.pairs):
         raise ValueError("teacher and student were validated on different pairs; give both the same split")
     return figures_scores.teacher_student(master.cosine, student.cosine, student.score)
-
-
-def arms(plan: Plan, ablation: str) -> Table:
-    """What each arm of a question switches.
-
-    Raises:
-        KeyError: the plan has no such ablation.
-    """
-    return pages_questions.arms(plan.question(ablation))
-
-
-def question(answer: Answer) -> Table:
-    """Arms with their scores, paired differences, intervals and verdicts; the reference row first."""
-    return tables.question(answer)
-
-
-def forest(answer: Answer) -> Figure:
-    """Paired differences with 95 % intervals, and what was claimed."""
-    return figures_compare.forest(pages_questions.forest_rows(answer), answer.frame["metric"].iloc[0])
-
-
-def arm_curves(answer: Answer) -> Figure:
-    """Validation scores over steps by arm, one panel a system."""
-    return pages_questions.curves(answer)
-
-
-def reading(answer: Answer) -> Table:
-    """What may be said of the numbers, by rule."""
-    return Table(pd.DataFrame({"reading": sentences(answer)}), (Column("", "reading"),))
-
-
-def verdicts(answers: list[Answer]) -> Table:
-    """One line per question and system."""
-    return tables.verdicts(answers)
-
-
-def leaderboard(plan: Plan) -> Table:
-    """Systems and their scored stages, best known numbers beside."""
-    return tables.leaderboard(gather.systems(plan), link=False)
