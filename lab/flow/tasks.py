@@ -226,6 +226,7 @@ def _told_digest(plan: Plan) -> str:
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
+            code_digest(["lab.show.advice", "lab.show.claims", "lab.show.systems"]),
         ]
     )
 

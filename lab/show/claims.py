@@ -302,7 +302,20 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
             if row["in_report"]:
                 row |= between(frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)
-    return pd.DataFrame(rows)
+    columns = [
+        "recipe",
+        "id",
+        "said",
+        "coded",
+        "switch",
+        "question",
+        "in_report",
+        "arms",
+        "metric",
+        *COSTS,
+        "unmeasured",
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _switch(row: Contradiction) -> str:
