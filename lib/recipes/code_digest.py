@@ -57,7 +57,7 @@ def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, r
         hashed.update(f"{file.relative_to(root).as_posix()}\n{_content(file)}\n".encode())
     answer = hashed.hexdigest()[:16]
     with contextlib.suppress(OSError):  # a read-only home only costs time
-        write_text(kept, answer)
+        write_text(kept, answer, durable=False)
     return answer
 
 

@@ -1,7 +1,8 @@
-"""RunFolder: the name of every file a job leaves behind, and the one test for "finished"."""
+"""RunFolder: the name of every file a job leaves behind, the one test for "finished", and whether files are as written."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.runs.files import read_json, write_atomically, write_json
+from lib.runs.files import DamagedFile, as_json, checksum, read_json, write_atomically, write_json, write_text
 from lib.runs.history import History
 from lib.runs.paths import shown
 
@@ -20,6 +21,12 @@ class MissingRun(FileNotFoundError):
 
 @dataclass(frozen=True)
 class RunFolder:
+    """The folder of one job. Which files are there depends on the job: embeddings of videos or predictions of classes.
+
+    ``metrics.json`` (scores) is written last. ``files.json``, just before it, lists every other file of the run, and
+    ``metrics.json`` itself, with size in bytes and SHA-256: a run is finished when all of them are there.
+    """
+
     path: Path
 
     job = property(lambda self: self.path / "job.yaml")
@@ -29,8 +36,8 @@ class RunFolder:
     embeddings = property(lambda self: self.path / "embeddings.npz")
     predictions = property(lambda self: self.path / "predictions.npz")
     metrics = property(lambda self: self.path / "metrics.json")
+    files = property(lambda self: self.path / "files.json")
     timing = property(lambda self: self.path / "timing.json")
-    slices = property(lambda self: self.path / "slices.json")
     state = property(lambda self: self.path / "state")
     notebook = property(lambda self: self.path / "notebook.ipynb")
 
@@ -39,23 +46,62 @@ class RunFolder:
         return History(self.path / "history.jsonl")
 
     def is_done(self, digest: str) -> bool:
-        """metrics.json is written last, so its presence with the right digest means that everything else is there."""
-        return self.metrics.exists() and read_json(self.metrics)["digest"] == digest
+        """Finished with this digest, and every file that the run left is there with its size.
+
+        Scores that were edited since, or a JSON file that was cut, make a run unfinished too, so that it is made again.
+        """
+        try:
+            if not self.metrics.exists() or read_json(self.metrics)["digest"] != digest:
+                return False
+            listed = self._listed()
+            return self._is_as_written(self.metrics) and all(
+                (self.path / name).is_file() and (self.path / name).stat().st_size == entry["bytes"]
+                for name, entry in listed.items()
+            )
+        except (DamagedFile, MissingRun):
+            return False
 
     def read_metrics(self, digest: str | None = None, remedy: str = "") -> dict[str, Any]:
         """metrics.json as a dictionary.
 
         Raises:
             MissingRun: no such run, or one made with other settings or code than ``digest``; the message carries ``remedy``.
+            DamagedFile: the file is cut, or was edited after the run had written it.
         """
         if not self.metrics.exists():
             raise MissingRun(f"{shown(self.path)}: no finished run. {remedy}".strip())
-        metrics = read_json(self.metrics)
+        metrics = read_json(self.checked(self.metrics))
         if digest is not None and metrics["digest"] != digest:
             raise MissingRun(
                 f"{shown(self.path)}: made with other settings or code (digest {metrics['digest']}, wanted {digest}). {remedy}".strip()
             )
         return metrics
+
+    def checked(self, path: Path) -> Path:
+        """The path of a file of this run, once its content is known to be what the run wrote.
+
+        Raises:
+            MissingRun: the run left no such file.
+            DamagedFile: the file has changed since.
+        """
+        if not path.exists() or path.name not in self._listed():
+            raise MissingRun(
+                f"{shown(path)}: the run did not leave this file; remove the folder and make the run again"
+            )
+        if not self._is_as_written(path):
+            raise DamagedFile(
+                f"{shown(path)}: not what the run wrote (SHA-256 differs from that in {self.files.name}); remove the folder "
+                f"{shown(self.path)} and make the run again"
+            )
+        return path
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
+        if not self.files.exists():
+            raise MissingRun(f"{shown(self.files)} is missing, so the run is not whole; make the run again")
+        return read_json(self.files)
+
+    def _is_as_written(self, path: Path) -> bool:
+        return checksum(path) == self._listed().get(path.name, {}).get("sha256")
 
     def read_timing(self) -> dict[str, Any]:
         return read_json(self.timing) if self.timing.exists() else {}
@@ -64,14 +110,17 @@ class RunFolder:
         write_atomically(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
 
     def read_arrays(self, path: Path) -> dict[str, np.ndarray]:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(self.checked(path), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
     def begin(self, digest: str) -> None:
         """Prepare the folder for a job: keep a resumable state of the same digest, drop everything older."""
         self.path.mkdir(parents=True, exist_ok=True)
         marker = self.path / "state" / "digest.json"
-        resumable = marker.exists() and read_json(marker) == digest
+        try:
+            resumable = marker.exists() and read_json(marker) == digest
+        except DamagedFile:
+            resumable = False
         for file in self.path.iterdir():
             if resumable and file.name in ("state", "history.jsonl") or file.name.startswith("notebook"):
                 continue
@@ -79,5 +128,15 @@ class RunFolder:
         write_json(marker, digest)
 
     def finish(self, metrics: dict[str, Any]) -> None:
-        write_json(self.metrics, metrics)
+        """List the files of the run with their checksums, then write the scores: from now on the run is done."""
+        text = as_json(metrics).encode()
+        own = (file for file in self.path.iterdir() if file.is_file() and not file.name.startswith(("notebook", ".")))
+        listed = {
+            file.name: {"bytes": file.stat().st_size, "sha256": checksum(file)}
+            for file in own
+            if file not in (self.files, self.metrics)
+        }
+        listed[self.metrics.name] = {"bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+        write_json(self.files, listed)
+        write_text(self.metrics, text.decode())
         shutil.rmtree(self.state, ignore_errors=True)

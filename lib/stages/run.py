@@ -79,11 +79,11 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
     mix = build.build_mix(job, model, sizes, problem.class_counts)
     if "init_from" in job.parents:
         parent = job.parents["init_from"]
-        load_state(model, load_file(parent.folder.weights))
+        load_state(model, load_file(parent.folder.checked(parent.folder.weights)))
         if (
             parent.stage_spec.objectives.keys() == spec.objectives.keys()
         ):  # a second phase goes on with the heads of the first
-            load_state(mix, load_file(parent.folder.objective_weights))
+            load_state(mix, load_file(parent.folder.checked(parent.folder.objective_weights)))
     build.freeze(job, model)
     on_tags = store.track == "pairs" and spec.data.items == "videos"
     features = job.spec.features

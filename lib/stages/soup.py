@@ -52,5 +52,7 @@ def stir(job: Job, model: nn.Module, mix: nn.Module, judge: Judge, *, higher_is_
 
 
 def _weights(parent: Job) -> dict[str, Tensor]:
-    heads = {MIX + name: value for name, value in load_file(parent.folder.objective_weights).items()}
-    return {**load_file(parent.folder.weights), **heads}
+    heads = {
+        MIX + name: value for name, value in load_file(parent.folder.checked(parent.folder.objective_weights)).items()
+    }
+    return {**load_file(parent.folder.checked(parent.folder.weights)), **heads}

@@ -1,10 +1,12 @@
-"""Run folders: atomic files, digests, resumable state, history."""
+"""Run folders: atomic files, digests, what is missing, cut or edited, resumable state, history."""
 
 import json
+import os
 
+import numpy as np
 import pytest
 
-from lib.runs.files import write_atomically, write_json
+from lib.runs.files import DamagedFile, read_json, write_atomically, write_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.history import History
 
@@ -61,3 +63,81 @@ def test_history_is_cut_at_a_step_and_survives_a_half_line(tmp_path):
     history.truncate(2)
     assert history.frame("loss")["terms.tags"].tolist() == [1, 2]
     assert history.frame("scores").empty
+
+
+@pytest.fixture
+def finished(tmp_path) -> RunFolder:
+    run = RunFolder(tmp_path / "run")
+    run.begin("d1")
+    run.history.append({"step": 1, "loss": 2.0})
+    write_text(run.weights, "weights")
+    write_text(run.objective_weights, "heads")
+    run.write_arrays(run.embeddings, vectors=np.eye(2))
+    write_json(run.provenance, {"commit": "abc"})
+    run.finish({"digest": "d1", "scores": {"spearman": 0.5}})
+    return run
+
+
+def test_a_run_is_done_only_while_every_file_is_there(finished):
+    names = sorted(path.name for path in finished.path.iterdir())
+    assert len(names) == 7 and finished.is_done("d1")
+    for name in names:
+        content = (finished.path / name).read_bytes()
+        (finished.path / name).unlink()
+        assert not finished.is_done("d1"), name
+        (finished.path / name).write_bytes(content[:-2])
+        assert not finished.is_done("d1"), name
+        (finished.path / name).write_bytes(content)
+    (finished.path / "notebook.ipynb").write_text("written later, and none of the run's results")
+    assert finished.is_done("d1")
+
+
+def test_edited_scores_are_noticed(finished):
+    assert finished.read_metrics("d1")["scores"] == {"spearman": 0.5}
+    write_json(finished.metrics, {"digest": "d1", "scores": {"spearman": 0.9}})
+    assert not finished.is_done("d1")
+    with pytest.raises(DamagedFile, match="run/metrics.json: not what the run wrote .*remove the folder .*run again"):
+        finished.read_metrics("d1")
+
+
+def test_a_flipped_byte_is_noticed_when_a_file_is_opened(finished):
+    assert finished.read_arrays(finished.embeddings)["vectors"].tolist() == [[1, 0], [0, 1]]
+    assert finished.checked(finished.weights) == finished.weights
+    for path in (finished.embeddings, finished.weights):
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DamagedFile, match=f"{path.name}: not what the run wrote"):
+            finished.checked(path)
+    with pytest.raises(DamagedFile, match="embeddings.npz"):
+        finished.read_arrays(finished.embeddings)
+    with pytest.raises(MissingRun, match="predictions.npz: the run did not leave this file"):
+        finished.read_arrays(finished.predictions)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"", "the file is empty"), (b'{"a": ', "no JSON"), (b'{"\xff', "not text in UTF-8 .byte 2")]
+)
+def test_a_damaged_json_file_names_itself_and_the_way_out(finished, content, what):
+    finished.files.write_bytes(content)
+    assert not finished.is_done("d1")
+    with pytest.raises(DamagedFile, match=f"files.json: {what}.*; remove it and run the command again"):
+        read_json(finished.files)
+    finished.state.mkdir()
+    (finished.state / "digest.json").write_bytes(content)
+    finished.begin("d1")  # what cannot be told to fit is not gone on from
+    assert not finished.weights.exists()
+
+
+def test_a_write_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch):
+    order = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle):
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("renamed"), replace(a, b)))
+    write_json(tmp_path / "a.json", 1)
+    assert order == [f".a.{os.getpid()}.json", "renamed", tmp_path.name]

@@ -98,6 +98,7 @@ def test_every_stage_leaves_its_run_folder_and_is_the_same_twice(trained, prepar
         assert {
             "job.yaml",
             "metrics.json",
+            "files.json",
             "timing.json",
             "provenance.json",
             "history.jsonl",
