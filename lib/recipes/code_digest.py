@@ -24,7 +24,6 @@ from lib.runs import paths
 from lib.runs.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[2]
-OURS = ("lib", "lab")
 LEFT_OUT = ("lib.recipes",)
 BINDER = "lib.recipes.bind"  # calls the constructors, so it counts
 
@@ -64,8 +63,9 @@ def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, r
 @cache
 def _state(root: Path) -> str:
     """Names, sizes and times of change of everything in ``lib``, as make looks at them."""
+    tops = [door.parent for door in root.glob("*/__init__.py")]
     files = sorted(
-        file for top in OURS for file in (root / top).rglob("*") if file.is_file() and "__pycache__" not in file.parts
+        file for top in tops for file in top.rglob("*") if file.is_file() and "__pycache__" not in file.parts
     )
     seen = [(file.relative_to(root).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((str(root), sys.version_info, seen)).encode()).hexdigest()[:16]
@@ -76,7 +76,7 @@ def closure(
 ) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
     waiting: list[Path] = []
-    for module, name in _imports(ast.parse(source), "notebook"):
+    for module, name in _imports(ast.parse(source), "notebook", root):
         waiting += _lookup(module, name, root, ignore_packages)
     for name in modules:
         waiting += _files_of(name, root)
@@ -92,10 +92,16 @@ def closure(
 
 
 def _files_of(name: str, root: Path) -> list[Path]:
-    """A module's file, or every file of a package."""
+    """A module's file, or every file of a package.
+
+    Raises:
+        ModuleNotFoundError: there is none; a digest of nothing would hide every change.
+    """
     module = _module_file(name, root)
-    if module is None or module.name != "__init__.py":
-        return [module] if module else []
+    if module is None:
+        raise ModuleNotFoundError(f"{name}: no such module, so no digest of its code")
+    if module.name != "__init__.py":
+        return [module]
     files = (file for file in module.parent.rglob("*") if file.is_file())
     return [file for file in files if "__pycache__" not in file.parts and not file.name.startswith(".")]
 
@@ -104,21 +110,21 @@ def _files_of(name: str, root: Path) -> list[Path]:
 def _imported(file: Path, root: Path, ignore_packages: bool) -> tuple[Path, ...]:
     """Files of ``lib`` that one file imports directly."""
     found: set[Path] = set()
-    for module, name in _imports(_tree(file), _dotted(file, root)):
+    for module, name in _imports(_tree(file), _dotted(file, root), root):
         found.update(_lookup(module, name, root, ignore_packages))
     return tuple(sorted(found))
 
 
-def _imports(tree: ast.Module, here: str) -> Iterator[tuple[str, str | None]]:
+def _imports(tree: ast.Module, here: str, root: Path) -> Iterator[tuple[str, str | None]]:
     """(module, name or None) of every import of ``lib``, in functions too, but not those made for type hints only."""
     for node in _run_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names if _ours(alias.name))
+            yield from ((alias.name, None) for alias in node.names if _ours(alias.name, root))
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
                 module = ".".join([*here.split(".")[: -node.level], *filter(None, [node.module])])
-            if _ours(module):
+            if _ours(module, root):
                 yield from ((module, alias.name) for alias in node.names)
 
 
@@ -167,7 +173,7 @@ def _reexports(init: Path, root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
             only = ast.Module(body=[node], type_ignores=[])
-            for (module, name), alias in zip(_imports(only, _dotted(init, root)), node.names, strict=False):
+            for (module, name), alias in zip(_imports(only, _dotted(init, root), root), node.names, strict=False):
                 yield alias.asname or alias.name, (module, name or alias.name)
 
 
@@ -175,8 +181,9 @@ def _left_out(module: str) -> bool:
     return module != BINDER and any(module == out or module.startswith(out + ".") for out in LEFT_OUT)
 
 
-def _ours(module: str) -> bool:
-    return module.split(".")[0] in OURS
+@cache
+def _ours(module: str, root: Path) -> bool:
+    return (root / module.split(".")[0]).is_dir()
 
 
 def _module_file(name: str, root: Path) -> Path | None:

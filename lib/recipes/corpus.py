@@ -73,12 +73,12 @@ class CorpusRef:
         spec = load(CorpusSpec, self.name)
         if spec.source is not None:
             return digest([spec.source, spec.format])
-        return digest([spec.track, self.arguments, code_digest(["lab.corpora.twin", "lab.corpora.importing"])])
+        return digest([spec.track, self.arguments, code_digest(spec.code)])
 
     def _read_manifest(self) -> dict:
         if not self.manifest.exists():
             raise RecipeError(
-                f"corpus {self.name}: no store there (no manifest.json); make one with: python -m lab corpus import <folder> --out {self.name}"
+                f"corpus {self.name}: no store there (no manifest.json); make one with: vidlab corpus import <folder> --out {self.name}"
             )
         return json.loads(self.manifest.read_text(encoding="utf-8"))
 

@@ -18,7 +18,7 @@ def collect(**extra: Any) -> dict[str, Any]:
     """Facts about code and machine, without paths or names of the machine; ``extra`` adds parents, corpus and the like."""
     return {
         "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", "lib", "lab", "params", "notebooks")),
+        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!reports", ":!docs", ":!*.md")),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES},

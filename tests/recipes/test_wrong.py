@@ -23,7 +23,9 @@ def params(tmp_path, monkeypatch):
     (tmp_path / "scales").mkdir()
     (tmp_path / "scales" / "smoke.yaml").write_text("about: a\ncorpora: {aiac2021: twin}\ntokenizer: corpus\n")
     (tmp_path / "corpora").mkdir()
-    (tmp_path / "corpora" / "twin.yaml").write_text("about: a\ntrack: pairs\ngenerate: {smoke: {videos: 10}}\n")
+    (tmp_path / "corpora" / "twin.yaml").write_text(
+        "about: a\ntrack: pairs\ncode: [lab.corpora.twin]\ngenerate: {smoke: {videos: 10}}\n"
+    )
     (tmp_path / "features").mkdir()
     (tmp_path / "features" / "tokens.yaml").write_text("about: a\nuse: Tokens\ntokenizer: corpus\n")
     (tmp_path / "recipes").mkdir()

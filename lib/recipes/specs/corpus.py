@@ -15,8 +15,15 @@ class CorpusSpec(Spec):
     about: str
     track: Literal["pairs", "classes"]
     generate: dict[str, dict[str, Any]] = {}  # scale -> arguments of the twin generator
+    code: tuple[str, ...] = ()  # modules that generate it: a change in them makes another corpus
     source: str | None = None  # folder of official files that the user provides
     format: str | None = None
+
+    @model_validator(mode="after")
+    def generator_is_named(self) -> CorpusSpec:
+        if bool(self.generate) != bool(self.code):
+            raise ValueError("code: names the modules that generate the corpus, and only a generated corpus has them")
+        return self
 
 
 class WordVectorSpec(Spec):

@@ -1,0 +1,47 @@
+"""What a generated corpus depends on: its code and arguments reach the digests of corpus, features and jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from lib.recipes import corpus as module
+from lib.recipes.code_digest import PROJECT, closure, code_digest
+from lib.recipes.corpus import CorpusRef
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job, _load
+from lib.recipes.load import load, names, validate
+from lib.recipes.specs import CorpusSpec
+
+
+def test_every_generated_corpus_names_the_generator_and_the_importer():
+    generated = [spec for spec in (load(CorpusSpec, name) for name in names(CorpusSpec)) if spec.generate]
+    assert len(generated) >= 4
+    wanted = [*(PROJECT / "lab" / "corpora" / "twin").glob("*.py"), PROJECT / "lab" / "corpora" / "importing.py"]
+    for spec in generated:
+        assert len(wanted) > 5 and set(wanted) <= set(closure(spec.code))
+
+
+def test_a_change_of_the_generator_reaches_corpus_features_and_jobs(monkeypatch):
+    def digests() -> list[str]:
+        _load.cache_clear()
+        job = Job.load("aiac_rank1", "finetune", scale="smoke")
+        return [job.corpus.digest, job.tokens.digest, job.parents["init_from"].digest, job.digest]
+
+    before = digests()
+    assert digests() == before
+    monkeypatch.setattr(
+        module, "code_digest", lambda modules: "changed" if "lab.corpora.twin" in modules else code_digest(modules)
+    )
+    assert not set(digests()) & set(before)
+    _load.cache_clear()
+
+
+def test_a_module_that_is_not_there_has_no_digest():
+    with pytest.raises(ModuleNotFoundError, match="lab.corpora.twins: no such module"):
+        code_digest(["lab.corpora.twins"])
+
+
+def test_a_generated_corpus_must_name_its_code():
+    with pytest.raises(RecipeError, match="some.yaml: code: names the modules that generate the corpus"):
+        validate(CorpusSpec, {"about": "a", "track": "pairs", "generate": {"smoke": {"videos": 10}}}, "some.yaml")
+    assert not CorpusRef("twin_pairs", "smoke").is_path
