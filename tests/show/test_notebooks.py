@@ -1,99 +1,72 @@
-"""Notebooks 05 to 07 over the fake world, cell by cell in this process: no kernel, a second each."""
+"""The report of a made-up world: its notebooks executed, their pages made, every page sound and saying what its CSV says."""
 
-import base64
-import io
-import json
 import re
+from pathlib import Path
 
-import nbformat
-import numpy as np
+import pandas as pd
+import papermill
 import pytest
-from PIL import Image
 
-from lab.show import check, ensembles, notebook_pages, pages, style
-from lab.show.site import Site
-from lib.runs.paths import notebooks
-
-PARAMETERS = {
-    "05_ablation": {"ablation": "ema", "systems": "aiac_rank1,aiac_rank17,wechat_baseline"},
-    "06_ensemble": {"ensemble": "aiac_rank1_jobs"},
-    "07_leaderboard": {"systems": "wechat_baseline", "questions": "ema,label_smoothing"},
-}
+from lab.flow.engine import NAME
+from lab.flow.tasks import ON_PAGES, tasks_of
+from lab.show.page import render
+from lab.show.plan import Plan
+from lib.runs import paths
+from tests.pagecheck import problems
 
 
-def run(name: str, **parameters) -> dict:
-    notebook = nbformat.read(notebooks() / f"{name}.ipynb", as_version=4)
-    scope: dict = {"__name__": "__main__"}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, f"{name}:{cell.id}", "exec"), scope)
-            if "parameters" in cell.metadata.get("tags", []):
-                assert set(parameters) <= set(scope)
-                scope |= parameters
-    return scope
+@pytest.fixture(scope="module")
+def report(world) -> Path:
+    plan = Plan.load("laptop", systems=["aiac_rank1", "wechat_baseline"], questions=["ema", "quirks_aiac_rank1"])
+    for task in tasks_of(plan):
+        if task.rule in ON_PAGES:
+            out = paths.home() / task.executed
+            out.parent.mkdir(parents=True, exist_ok=True)
+            notebook, parameters = str(paths.home() / task.notebook), task.parameters
+            papermill.execute_notebook(notebook, str(out), parameters, engine_name=NAME, progress_bar=False)
+    return render(plan).parent
 
 
-def test_ablation_writes_table_and_comparison(world, tmp_path):
-    run("05_ablation", **PARAMETERS["05_ablation"], out=str(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "comparison.json"}
-    assert json.loads((tmp_path / "comparison.json").read_text())["ablation"] == "ema"
+def text(report: Path, name: str) -> str:
+    return (report / name).read_text(encoding="utf-8")
 
 
-def test_ensemble_writes_metrics_members_and_vectors(world, tmp_path):
-    run("06_ensemble", **PARAMETERS["06_ensemble"], out=str(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "metrics.json",
-        "members.csv",
-        "kinds.csv",
-        "similarity.csv",
-        "embeddings.npz",
-    }
+def test_every_page_opens_from_disk(report):
+    assert problems(report) == []
 
 
-def test_leaderboard_renders_the_same_report_as_the_module_bit_for_bit(world, tmp_path):
-    """Narrowed to one system and two questions."""
-    name = "wechat_baseline_mean"
-    ensembles.write(ensembles.combine(world, name), ensembles.folder(world, name))
-    run("07_leaderboard", **PARAMETERS["07_leaderboard"], out=str(tmp_path / "a"))
-    assert len(list((tmp_path / "a").glob("ablation_*.html"))) == 2
-    pages.render("laptop", **PARAMETERS["07_leaderboard"], out=str(tmp_path / "b"))
-    first, second = (
-        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
-        for folder in (tmp_path / "a", tmp_path / "b")
-    )
-    assert first == second and len(first) > 30
+def test_every_page_is_there(report):
+    names = {path.stem for path in report.glob("*.html")}
+    expected = {"index", "claims", "system_aiac_rank1", "system_wechat_baseline", "corpora", "ensembles"}
+    assert names == expected | {"questions_weight_averaging", "questions_quirks"}
 
 
-def test_a_notebook_page_holds_its_figures_with_few_colours_and_no_rules_of_its_own(tmp_path):
-    figure, axis = style.canvas()
-    axis.plot([1, 3, 2])
-    axis.scatter(range(40), range(40), c=range(40), alpha=0.5)
-    png = style._png(figure)
-    cell = nbformat.v4.new_code_cell("x = 1", id="draw")
-    cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A", id="title"), cell])
-    nbformat.write(notebook, tmp_path / "a.ipynb")
-    site = Site(tmp_path / "out", [("home", "index.html")])
-    site.html("index", "<p>x</p>", "home")
-    notebook_pages.convert(site, tmp_path / "a.ipynb", "notebooks/a", "A", "about")
-    out = site.finish()
-    page = (out / "notebooks" / "a.html").read_text(encoding="utf-8")
-    assert check.problems(out) == [] and "<style" not in page and 'alt="Figure: A"' in page
-    assert "pre .c1" in (out / "style.css").read_text(encoding="utf-8")
-    shown = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)", page).group(1))
-    before, after = (np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), int) for data in (png, shown))
-    assert len(shown) < 0.6 * len(png) and np.abs(before - after).max() <= 8
+def test_front_page_shows_score_interval_oracle_and_published(report):
+    row = pd.read_csv(report / "tables" / "leaderboard.csv").iloc[0]
+    front = text(report, "index.html")
+    assert f"<strong>{row['score']:.3f}</strong>" in front and f"{row['low']:.3f} to {row['high']:.3f}" in front
+    assert f">{row['oracle']:.3f}<" in front and "0.886 / 0.836" in front
+    assert front.index("Which trick first?") < front.index('id="scores"') < front.index('id="questions"')
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_spine(name):
-    """Titled, parameters tagged and typed with help, guard next; short cells; stable ids; nothing executed."""
-    notebook = nbformat.read(notebooks() / f"{name}.ipynb", as_version=4)
-    cells = notebook.cells
-    assert [cell.id for cell in cells if cell.cell_type == "code"][:3] == ["params", "guard", "resolve"]
-    assert cells[0].id == "title" and cells[0].source.startswith("# ") and cells[-1].id == "next"
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
-    assert all(len(cell.source.splitlines()) < 15 for cell in cells)
-    for line in code[0].source.splitlines():
-        assert ": " in line.split("=")[0] and "  # " in line, line
+def test_a_question_says_what_its_csv_says(report):
+    rows = pd.read_csv(report / "tables" / "ablation_ema.csv")
+    difference = rows.loc[rows["arm"] == "with", "difference"].iloc[0]
+    for name in ("questions_weight_averaging.md", "questions_weight_averaging.html"):
+        assert f"+{difference:.4f}" in text(report, name) and "helps" in text(report, name)
+
+
+def test_every_number_drawn_is_in_a_table(report):
+    figures = {path.stem for path in (report / "figures").iterdir()}
+    assert len(figures) > 10 and figures <= {path.stem for path in (report / "tables").iterdir()}
+
+
+def test_no_output_is_a_bare_object(report):
+    """Every cell shows a table, a picture or words: no address in memory, no raw frame."""
+    for page in report.glob("*.html"):
+        shown = re.sub(r"<details.*?</details>", "", page.read_text(encoding="utf-8"), flags=re.S)
+        assert " at 0x" not in shown and "dataframe" not in shown and "&lt;Figure" not in shown, page.name
+
+
+def test_the_terminal_gets_a_summary(report):
+    assert text(report, "summary.txt").startswith("Pairs: ")
