@@ -111,7 +111,7 @@ def members(plan: Plan, name: str) -> Table:
     """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
     if name not in plan.ensembles:
         raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
-    return Table(**(vars(systems.every_run(runs.rows(plan.ensemble_jobs(name)))) | {"name": f"runs_{name}"}))
+    return runs.every(runs.rows(plan.ensemble_jobs(name)), f"runs_{name}")
 
 
 def published(name: str) -> Table:

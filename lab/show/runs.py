@@ -159,6 +159,19 @@ def mixed(frame: pd.DataFrame) -> str:
     return f"The runs of this page do not all come from the same state of things: {'; '.join(what)}." if what else ""
 
 
+def every(frame: pd.DataFrame, name: str) -> Table:
+    """Runs one by one. Args: frame: of :func:`rows`. name: of the CSV, which has all columns."""
+    columns = (
+        Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
+        Column("metric", lambda r: f.metric(r["metric"])),
+        Column("score", lambda r: f.score(r["score"], 4), "number"),
+        Column("digest", "digest", "code"),
+        Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
+        Column("time", lambda r: f.seconds(r["seconds"]), "number", "of this stage"),
+    )
+    return Table(frame, columns, name=name)
+
+
 def provenance(plan: Plan, frame: pd.DataFrame) -> Table:
     """What the runs of a report were made with. Args: frame: of :func:`rows`."""
     facts = {
