@@ -20,8 +20,6 @@ from lib.data.rejects import BadRecord, Rejects
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways, spearman
 
-DIM = 256  # of a submitted embedding
-
 
 class Label(Record):
     """What a score needs of an annotation."""
@@ -44,14 +42,14 @@ def score_file(submission: Path, labels: Path) -> dict[str, float]:
         if not file.exists():
             raise BadRecord(file, "file", "path", "missing", "give an existing file")
     if submission.suffix == ".zip":
-        return _score_pairs(read_embeddings(submission, dim=None), submission, labels)
+        return _score_pairs(read_embeddings(submission), submission, labels)
     official = labels.suffix == ".json" or any(name in WECHAT_CATEGORIES for _, _, name in _lines(labels))
     truth = _annotated(labels) if labels.suffix == ".json" else read_classes(labels, official=official)
     return _score_classes(read_classes(submission, official=official), submission, truth, official)
 
 
-def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
-    """id -> float64 [dim]; ``dim`` None accepts any one width.
+def read_embeddings(path: Path) -> dict[str, np.ndarray]:
+    """id -> float64 [E].
 
     Raises:
         BadRecord: not a zip with one JSON object, a vector of another width, or a number that is not finite.
@@ -71,8 +69,8 @@ def read_embeddings(path: Path, dim: int | None = DIM) -> dict[str, np.ndarray]:
         raise BadRecord(path, "archive", "content", kind, remedy)
     result: dict[str, np.ndarray] = {}
     for name, values in content.items():
-        result[name] = _vector(path, name, values, dim)
-        dim = len(result[name])
+        width = len(next(iter(result.values()))) if result else None
+        result[name] = _vector(path, name, values, width)
     return result
 
 

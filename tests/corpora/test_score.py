@@ -50,7 +50,7 @@ def test_embeddings_round_trip(ids, precision, data):
     vectors = data.draw(arrays.arrays(np.float64, (len(ids), 4), elements=FLOATS))
     with tempfile.TemporaryDirectory() as folder:
         write_embeddings(Path(folder) / "s.zip", ids, vectors, SubmissionSpec(precision=precision))
-        read = read_embeddings(Path(folder) / "s.zip", dim=4)
+        read = read_embeddings(Path(folder) / "s.zip")
     expected = vectors if precision == "float64" else vectors.astype(np.float16).astype(np.float64)
     assert list(read) == ids
     for name, row in zip(ids, expected, strict=True):
@@ -70,7 +70,7 @@ def as_team(recipe: str) -> SubmissionSpec:
 def test_rounding_of_the_teams(tmp_path, recipe, value):
     """The float16 nearest to 0.1 is 1638/2^14 = 0.0999755859375; rank 6 wrote float64."""
     write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), as_team(recipe))
-    assert read_embeddings(tmp_path / "s.zip", dim=1)["a"].tolist() == [value]
+    assert read_embeddings(tmp_path / "s.zip")["a"].tolist() == [value]
 
 
 @pytest.mark.parametrize(("recipe", "member"), list(TEAMS.items()))
@@ -100,7 +100,7 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, recipe):
         ({"a.txt": "{}"}, "archive", "members", "a.txt", "exactly one"),
         ({"a.json": "{"}, "archive", "content", "Expecting", "again"),
         ({"a.json": "[1, 2]"}, "archive", "content", "list", "id"),
-        ({"a.json": '{"v": [1.0]}'}, "video v", "embedding", "(1,)", "2 numbers"),
+        ({"a.json": '{"u": [1.0, 2.0], "v": [1.0]}'}, "video v", "embedding", "(1,)", "2 numbers"),
         ({"a.json": '{"v": [1.0, NaN]}'}, "video v", "embedding", "NaN", "finite"),
         ({"a.json": '{"v": [1.0, "x"]}'}, "video v", "embedding", "x", "numbers"),
     ],
@@ -108,7 +108,7 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, recipe):
 def test_wrong_embeddings_are_named(tmp_path, members, record, field, value, remedy):
     path = write_zip(tmp_path / "s.zip", members)
     with pytest.raises(BadRecord) as caught:
-        read_embeddings(path, dim=2)
+        read_embeddings(path)
     names_all(caught.value, path, record, field, value, remedy)
 
 
@@ -292,4 +292,4 @@ def test_damaged_archive_is_named(tmp_path):
     data[60] ^= 0xFF
     path.write_bytes(data)
     with pytest.raises(BadRecord, match="write the submission again"):
-        read_embeddings(path, dim=None)
+        read_embeddings(path)

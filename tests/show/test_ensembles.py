@@ -191,7 +191,7 @@ def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path):
     found.metrics["submission"] = {"member": "submit/result.json", "precision": "float16"}
     found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [4, 2])
     ensemble.write(found, tmp_path)
-    handed_in = read_embeddings(tmp_path / "result.zip", dim=None)
+    handed_in = read_embeddings(tmp_path / "result.zip")
     assert list(handed_in) == judged.ids[[2, 4]].tolist()
     assert handed_in[judged.ids[4]].tolist() == found.arrays["vectors"][4].astype(np.float16).astype(float).tolist()
 

@@ -67,7 +67,7 @@ def test_test_videos_are_handed_in_as_the_team_did(home):
     folder = run(_job("finetune"))
     store = Store.open(_job("finetune").corpus.store)
     test = store.column("id")[store.rows("test_a")].astype(str).tolist()
-    handed_in = read_embeddings(folder.path / "result.zip", dim=None)
+    handed_in = read_embeddings(folder.path / "result.zip")
     assert list(handed_in) == test and len(test) > 2
     arrays = folder.read_arrays(folder.embeddings)
     vectors = dict(zip(arrays["ids"].tolist(), arrays["vectors"], strict=True))

@@ -18,7 +18,7 @@ from lab.corpora.twin import text as texts
 from lab.corpora.twin.classes import ClassTwin
 from lab.corpora.twin.pairs import PairTwin
 from lab.corpora.twin.random import facts, stream, targets
-from lab.corpora.twin.scores import mean_f1
+from lib.evaluation.metrics import mean_f1
 
 FILMED, READ = 300, 10_000  # videos whose frames are looked at, and whose lengths are counted
 
@@ -38,7 +38,7 @@ def of_classes(twin: ClassTwin) -> list[dict[str, Any]]:
     measured = {
         "class curve, total variation": _variation(labels, counts),
         "label noise": (labels != world.cls).mean(),
-        "oracle mean F1": mean_f1(labels, world.cls, world.level1),
+        "oracle mean F1": mean_f1(labels, world.cls, world.level1)["mean_f1"],
         "title length, mean": np.mean([len(title) for title in titles]),
         "asr length, mean": length["asr"].mean(),
         "ocr length, mean": length["ocr"].mean(),
@@ -79,7 +79,7 @@ def _scores(twin: PairTwin) -> dict[str, float]:
     score, again = twin.score, twin.annotation("second annotator")
     return {
         "score histogram, total variation": _variation(np.round(score * 20), facts("aiac2021")["score_counts"]),
-        "intra-class correlation of a query's scores": _intra_class(score[twin.asked], twin.i[twin.asked]),
+        "intra-class correlation of a query's scores": _intra_class(score[twin.by_query], twin.i[twin.by_query]),
         "annotation noise, variance": ((score - again) ** 2).mean() / 2,
         "retest Spearman": _spearman(score, again),
         "oracle Spearman": _spearman(twin.affinity, score),

@@ -15,10 +15,11 @@ from lab.corpora.twin import pixels
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.files import JsonArray, TruthFile, add_member, chunks, make_ids, npy
 from lab.corpora.twin.frames import Camera
+from lab.corpora.twin.labels import confusion, noisy_labels, true_prior
 from lab.corpora.twin.random import facts, normals, stream, uniform, unit
-from lab.corpora.twin.scores import confusion, mean_f1, noisy_labels, true_prior
 from lab.corpora.twin.words import Lexicon
 from lab.corpora.twin.world import CLASSES, World
+from lib.evaluation.metrics import mean_f1
 
 DIM = 768
 PARTS = {"labeled": 0.4, "unlabeled": 0.4, "test_a": 0.2}
@@ -112,7 +113,10 @@ def write(out: Path, twin: ClassTwin, *, parts: dict[str, float], frames: str, p
         shutil.copyfile(out / "annotations" / "test_a.json", out / "annotations" / "test.json")
     rows = np.arange(videos)
     labels = twin.labels(rows)
-    oracle = {"mean_f1": mean_f1(labels, world.cls, world.level1), "accuracy": float((labels == world.cls).mean())}
+    oracle = {
+        "mean_f1": mean_f1(labels, world.cls, world.level1)["mean_f1"],
+        "accuracy": float((labels == world.cls).mean()),
+    }
     sizes = {
         "videos": videos,
         "pairs": 0,

@@ -15,10 +15,9 @@ from lab.corpora.tfrecords import write_records
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.files import TruthFile, chunks, make_ids
 from lab.corpora.twin.frames import Camera
+from lab.corpora.twin.labels import Annotators, Tagger, annotate
 from lab.corpora.twin.random import facts, stream
 from lab.corpora.twin.relations import populate, retrieve
-from lab.corpora.twin.scores import Annotators, annotate
-from lab.corpora.twin.tags import Tagger
 from lab.corpora.twin.words import Lexicon
 from lab.corpora.twin.world import PAIRS, World
 from lab.corpora.writer import write_arrow
@@ -40,7 +39,7 @@ class PairTwin:
 
     Attributes:
         world, tagger, annotators, writer, camera: answer for any rows.
-        i, j: int64 [P], rows of each pair; asked: bool [P], it belongs to a query; affinity, score: float64 [P].
+        i, j: int64 [P], rows of each pair; by_query: bool [P], it belongs to a query; affinity, score: float64 [P].
         ids: int64 [N]; paired: bool [N].
 
     Raises:
@@ -64,7 +63,7 @@ class PairTwin:
             raise ValueError(f"{pairs} pairs need at least {world.n} videos, got {videos}")
         world.crowd(videos - world.n)
         world.close()
-        self.i, self.j, self.asked = retrieve(world, pool)
+        self.i, self.j, self.by_query = retrieve(world, pool)
         self.affinity = world.affinity(self.i, self.j)
         self.score = self.annotation("annotator")
         self.paired = np.zeros(world.n, bool)
@@ -77,7 +76,7 @@ class PairTwin:
 
     def annotation(self, name: str) -> np.ndarray:
         """Scores of another round of annotators."""
-        return annotate(self.affinity, self.asked, stream(self.seed, name))
+        return annotate(self.affinity, self.by_query, stream(self.seed, name))
 
     def parts(self) -> dict[str, np.ndarray]:
         """Rows of each part, shuffled."""

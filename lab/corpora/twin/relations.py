@@ -107,9 +107,9 @@ def retrieve(world: World, pool: Pool) -> tuple[np.ndarray, np.ndarray, np.ndarr
     degree = np.minimum(pool.out_degree, most)
     i = np.concatenate([np.repeat(pool.queries, degree), pool.stars[0]])
     j = np.concatenate([pool.candidates[ranked[k, :d]] for k, d in enumerate(degree)] + [pool.stars[1]])
-    asked = np.arange(len(i)) < degree.sum()
+    by_query = np.arange(len(i)) < degree.sum()
     _, first = np.unique(
         np.stack([i, j], 1), axis=0, return_index=True
     )  # a query among the candidates may meet itself twice
     first = np.sort(first)
-    return i[first], j[first], asked[first]
+    return i[first], j[first], by_query[first]

@@ -45,7 +45,7 @@ def generate(
     ``truth_videos.arrow``. ``classes`` (WeChat 2022): ``annotations/<part>.json``, ``zip_feats/<part>.zip``,
     ``zip_frames/<part>/<last 3 digits>/<id>.zip``; the truth is in ``truth.arrow``, a row per video. Truth per video is
     what ``lab.corpora.twin.files.TruthFile`` lists. ``twin.json`` holds seed, sizes, version of the model, score of an
-    oracle, share of videos with each planted effect, those ``asked`` for, and every published statistic beside what this
+    oracle, share of videos with each planted effect, the ``arguments`` that planted one, and every published statistic beside what this
     twin has.
 
     Args:
@@ -106,7 +106,7 @@ def generate(
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
                 twin = PairTwin(videos, seed, wanted, **plant)
                 about = pair_corpus.write(partial, twin, progress=progress)
-                about |= {"calibration": calibration.of_pairs(twin)} | ({"asked": plant} if plant else {})
+                about |= {"calibration": calibration.of_pairs(twin)} | ({"arguments": plant} if plant else {})
             else:
                 twin = ClassTwin(videos, seed)
                 about = classes.write(partial, twin, parts=parts or classes.PARTS, frames=frames, progress=progress)

@@ -14,7 +14,6 @@ from sklearn.metrics import f1_score
 from lab.corpora.twin import calibration
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.random import facts, targets
-from lab.corpora.twin.scores import mean_f1
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +85,6 @@ def test_flagged_frames_say_nothing_of_their_video(class_twin):
     assert agreement[~blank].mean() > 0.8 and abs(agreement[blank].mean()) < 0.15
 
 
-def test_mean_f1_by_hand():
-    """Truth 0 0 1 2, answers 0 1 1 2, classes 0 and 1 under one parent: level 2 micro 3/4, macro (2/3 + 2/3 + 1)/3 = 7/9;
-    level 1 all right. (3/4 + 7/9 + 1 + 1) / 4 = 127/144."""
-    answer = mean_f1(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), np.array([0, 0, 1]))
-    assert answer == pytest.approx(127 / 144)
-
-
 # ---- the same statistics again, by other means: dictionaries, union-find, scikit-learn
 
 
@@ -140,7 +132,7 @@ def graph(twin) -> dict[str, float]:
     held = [ids[a] % 5 == 0 and ids[b] % 5 == 0 for a, b in zip(i, j, strict=True)]
     seen = {v for a, b, h in zip(i, j, held, strict=True) if not h for v in (a, b)}
     queries: dict[int, list[float]] = {}
-    for k in np.flatnonzero(twin.asked):
+    for k in np.flatnonzero(twin.by_query):
         queries.setdefault(i[k], []).append(score[k])
     touching = [a in seen or b in seen for a, b, h in zip(i, j, held, strict=True) if h]
     levels = Counter(np.round(score * 20).astype(int).tolist())

@@ -63,14 +63,14 @@ def test_saying_aloud_what_is_anyway_changes_no_byte(folders):
     assert truth(ever).column_names[-len(EFFECTS) :] == EFFECTS
     assert truth(aloud).drop_columns("uninformative_start").equals(truth(ever))
     about = [json.loads((folder / "twin.json").read_text()) for folder in (ever, aloud)]
-    assert about[1].pop("asked") == {"blank_start": 0, "blank_titles": Style().uninformative}
+    assert about[1].pop("arguments") == {"blank_start": 0, "blank_titles": Style().uninformative}
     assert about[1]["planted"].pop("uninformative_start") == 0 and about[0] == about[1]
 
 
 def test_what_is_planted_stands_in_the_truth_and_changes_only_what_it_says(folders):
     ever, planted = folders["as ever"], folders["planted"]
     about = json.loads((planted / "twin.json").read_text())
-    assert about["asked"] == {"blank_start": START, "blank_titles": 1.0}
+    assert about["arguments"] == {"blank_start": START, "blank_titles": 1.0}
     assert (about["planted"]["uninformative_start"], about["planted"]["uninformative_title"]) == (1, 1)
     assert all(truth(planted)["uninformative_start"].to_pylist())
     for name in ("pairwise/label.tsv", "truth.arrow", "tag_list.txt"):
@@ -141,7 +141,7 @@ def test_command_line_plants_and_refuses(tmp_path, capsys):
     command = ["corpus", "generate", "--track", "pairs", "--videos", "60", "--out", str(tmp_path / "twin")]
     assert main([*command, "--blank-start", "4", "--blank-titles", "1"]) == 0
     about = json.loads((tmp_path / "twin" / "twin.json").read_text())
-    assert about["asked"] == {"blank_start": 4, "blank_titles": 1} and about["planted"]["uninformative_start"] == 1
+    assert about["arguments"] == {"blank_start": 4, "blank_titles": 1} and about["planted"]["uninformative_start"] == 1
     assert main([*command, "--blank-start", "40"]) == 1
     assert "error: --blank-start: a whole number of frames from 0 to 32, not 40" in capsys.readouterr().err
 

@@ -1,0 +1,180 @@
+"""Labels as people would give them: similarity scores of pairs, noisy classes of videos, tags with copied lists."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lab.corpora.twin.random import facts, from_counts, integers, normals, pick, pick_in_row, stream, uniform, uniforms
+from lab.corpora.twin.world import THEMES, World
+
+# Twenty cut-points on the affinity per kind of pair, estimated on 16 independent worlds so that the 21 levels get the real
+# shares. Frozen, so that a score depends on the two videos and its noise alone, never on the rest of the corpus.
+QUERY_CUTS = np.array([0.1981, 0.2399, 0.2681, 0.2897, 0.3068, 0.3223, 0.3359, 0.3512, 0.3653, 0.3785])
+QUERY_CUTS = np.concatenate(
+    [QUERY_CUTS, [0.4125, 0.4349, 0.4582, 0.4807, 0.5026, 0.5215, 0.5392, 0.5583, 0.5771, 0.596]]
+)
+STAR_CUTS = np.array([0.2214, 0.2423, 0.2625, 0.2836, 0.2897, 0.292, 0.3008, 0.3231, 0.347, 0.3647])
+STAR_CUTS = np.concatenate(
+    [STAR_CUTS, [0.4641, 0.4943, 0.5348, 0.5755, 0.5897, 0.5947, 0.6056, 0.6404, 0.6822, 0.7277]]
+)
+NOISE, MIDDLE, WIDTH, FLOOR, LAPSE = 0.073, 0.42, 0.10, 0.25, 0.006
+WRONG_CLASS, WRONG_SIBLING = 0.085, 0.5  # annotators' category of a pair video differs from the true one
+LABEL_NOISE, SIBLING = 0.15, 0.75  # the same for the class corpus, and how often it is a sibling
+TAG_WEIGHT = {"class": 0.8, "topic": 0.8, "event": 0.4, "theme": -0.6, "noise": -0.7}
+TEMPERATURE = 0.5
+COPY_EVENT, COPY_TOPIC = 0.68, 0.17  # annotators copy lists
+CARELESS = 0.21
+TAGS = 5 + 5 + 2 + 3 + 2  # candidates: class, topic, event, theme, noise
+
+
+def annotate(affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One human score per pair, a multiple of 0.05: people agree on unrelated and identical videos and differ in between.
+
+    Args:
+        affinity: float [P].
+        by_query: bool [P]; pairs of a query and its candidates were graded on a finer scale than the others.
+    """
+    p = 1 / (1 + np.exp(-(affinity - MIDDLE) / WIDTH))
+    felt = affinity + NOISE * (FLOOR + (1 - FLOOR) * 4 * p * (1 - p)) * rng.standard_normal(len(affinity))
+    lapse = rng.random(len(affinity)) < LAPSE
+    felt[lapse] = rng.permutation(affinity)[: lapse.sum()]
+    level = [np.searchsorted(cuts, felt, side="right") for cuts in (STAR_CUTS, QUERY_CUTS)]
+    return np.where(by_query, level[1], level[0]) / 20
+
+
+class Annotators:
+    """Categories of the pair corpus as people chose them."""
+
+    def __init__(self, world: World):
+        self.world = world
+        same = world.level1[:, None] == world.level1
+        weight = np.where(same, world.p_class, 0.0)
+        self._sibling = np.cumsum(weight / weight.sum(1, keepdims=True), axis=1)
+
+    def classes(self, rows: np.ndarray) -> np.ndarray:
+        """Class index per row: the true one, or a sibling, or any other."""
+        world = self.world
+        true, u = world.cls[rows], uniforms(world.seed, "observed class", rows, 3)
+        sibling = pick_in_row(u[:, 2], self._sibling, true)
+        other = np.where(u[:, 1] < WRONG_SIBLING, sibling, pick(u[:, 2], world.p_class))
+        return np.where(u[:, 0] < WRONG_CLASS, other, true)
+
+
+def confusion(frequency: np.ndarray, level1: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Row-stochastic [C, C], true class -> label: a similar class, mostly a sibling and rather a frequent one.
+
+    Args:
+        direction: unit vectors [C, D]; similar classes point alike.
+    """
+    weight = np.sqrt(frequency)[None] * np.exp(4 * direction @ direction.T)
+    np.fill_diagonal(weight, 0)
+    same = level1[:, None] == level1
+
+    def rows(m: np.ndarray) -> np.ndarray:
+        return m / np.maximum(m.sum(1, keepdims=True), 1e-12)
+
+    wrong = SIBLING * rows(weight * same) + (1 - SIBLING) * rows(weight * ~same)
+    return (1 - LABEL_NOISE) * np.eye(len(frequency)) + LABEL_NOISE * rows(wrong)
+
+
+def true_prior(matrix: np.ndarray, frequency: np.ndarray, rounds: int = 200) -> np.ndarray:
+    """Class prior whose noisy labels have the published frequencies (Richardson 1972, Lucy 1974)."""
+    prior = frequency.copy()
+    for _ in range(rounds):
+        prior *= matrix @ (frequency / (prior @ matrix))
+        prior /= prior.sum()
+    return prior
+
+
+def noisy_labels(world: World, matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Class index per row of the class corpus, through the confusion matrix."""
+    return pick_in_row(uniform(world.seed, "label", rows), np.cumsum(matrix, axis=1), world.cls[rows])
+
+
+class Tagger:
+    """Gives tags to videos.
+
+    Five tags per class and topic, eight entity tags per topic of which a story uses two, three per theme, and off-topic
+    noise; a video takes the best of weight plus strength plus Gumbel noise.
+
+    Args:
+        paired: bool [n]; pair videos carry more tags.
+    """
+
+    def __init__(self, world: World, paired: np.ndarray):
+        self.world, self.paired = world, paired
+        rng, classes, topics = stream(world.seed, "tags"), len(world.class_ids), len(world.topic_class)
+        self.offset = np.cumsum([0, 5 * classes, 5 * topics, 8 * topics, 3 * THEMES])
+        self.of_class = 0.6 * rng.standard_normal((classes, 5)) - 0.35 * np.arange(5)
+        self.of_topic = 0.5 * rng.standard_normal((topics, 5)) - 0.5 * np.arange(5)
+        self.of_theme = 0.6 * rng.standard_normal((THEMES, 3)) - 0.4 * np.arange(3)
+        big = np.array([name == "10001" for name in world.class_ids])
+        self.of_class[big, :2] = 9  # two tags cover all of category 10001, as in the real data
+        self.of_class[(world.p_class > 0.05) & ~big] -= 0.9  # the other large categories have no such tag
+
+    @property
+    def count(self) -> int:
+        """Tags are numbered 0 to count - 1."""
+        return int(self.offset[-1])
+
+    def careless(self, rows: np.ndarray) -> np.ndarray:
+        """bool [n]: annotators who left out what is specific."""
+        return uniform(self.world.seed, "careless", rows) < CARELESS
+
+    def tags(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Distinct tags of each row, strongest first."""
+        tags, score = self._candidates(rows)
+        score[self.careless(rows), 5:12] -= 2.5
+        source = uniform(self.world.seed, "tag source", rows)
+        copied = source < COPY_EVENT
+        order = np.argsort(-(score + TEMPERATURE * self._gumbel(rows, source)), axis=1)
+        ranked = np.take_along_axis(tags, order, axis=1)
+        again = (ranked[:, :, None] == ranked[:, None, :]) & np.tri(TAGS, k=-1, dtype=bool)
+        keep = ~again.any(axis=2) & (np.arange(TAGS) < self._length(rows, copied)[:, None])
+        return np.split(ranked[keep], np.cumsum(keep.sum(axis=1))[:-1])
+
+    def _candidates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tag numbers and their scores, [n, TAGS] each."""
+        world, seed, n = self.world, self.world.seed, len(rows)
+        cls, topic, event, theme = world.cls[rows], world.topic[rows], world.event[rows], world.theme[rows]
+        entity = pick(uniforms(seed, "entity", event, 2), 1 / np.arange(1, 9.0))
+        noise = (
+            pick(uniforms(seed, "noise tag", rows, 2), world.p_class) * 5
+            + integers(seed, "noise tag of class", rows, 2) % 5
+        )
+        blocks = (
+            cls[:, None] * 5 + np.arange(5),
+            topic[:, None] * 5 + np.arange(5),
+            topic[:, None] * 8 + entity,
+            theme[:, None] * 3 + np.arange(3),
+        )
+        tags = np.concatenate(
+            [block + start for block, start in zip(blocks, self.offset[:-1], strict=True)] + [noise], axis=1
+        )
+        of_event = 0.4 * normals(seed, "event tag strength", event, 2) - 0.5 * np.arange(2)
+        strength = {
+            "class": self.of_class[cls],
+            "topic": self.of_topic[topic],
+            "event": of_event,
+            "theme": self.of_theme[theme],
+            "noise": np.zeros((n, 2)),
+        }
+        return tags, np.concatenate([TAG_WEIGHT[name] + strength[name] for name in TAG_WEIGHT], axis=1)
+
+    def _gumbel(self, rows: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Noise [n, TAGS]: of the story or of the topic where the list is copied, else of the video."""
+        world = self.world
+        draws = [
+            uniforms(world.seed, f"{name} list", ids, TAGS)
+            for name, ids in (("event", world.event[rows]), ("topic", world.topic[rows]), ("own", rows))
+        ]
+        which = np.digitize(source, [COPY_EVENT, COPY_EVENT + COPY_TOPIC])
+        return -np.log(-np.log(np.choose(which[:, None], draws) + 1e-300))
+
+    def _length(self, rows: np.ndarray, copied: np.ndarray) -> np.ndarray:
+        """A copied list also copies its length, but only pair videos were tagged side by side."""
+        seed, known, paired = self.world.seed, facts("aiac2021")["tags_per_video"], self.paired[rows]
+        u = uniform(seed, "tags per video", rows)
+        own = np.where(paired, from_counts(u, known["twin_pairwise"]), from_counts(u, known["twin_pointwise"]))
+        of_event = from_counts(uniform(seed, "tags per event", self.world.event[rows]), known["twin_pairwise"])
+        return np.where(copied & paired, of_event, own)
