@@ -1,6 +1,6 @@
 """Your own videos into a store: a manifest (JSONL or Parquet) plus .npy features, image folders or video files.
 
-``manifest.jsonl`` (one object a line) or ``manifest.parquet``, with any of
+``manifest.jsonl`` (one object a line) or ``manifest.parquet``, with any of these, where null is as good as left out
 
     id         text or number; default: the number of the record, from 0
     title      text
