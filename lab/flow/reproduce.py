@@ -77,12 +77,7 @@ def reproduce(options: argparse.Namespace, console) -> int:
 
 
 def make(
-    every: list[Task],
-    wanted: list[str],
-    world: Path,
-    seconds: dict[str, float],
-    options: argparse.Namespace,
-    console,
+    every: list[Task], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console
 ) -> int:
     """Bring some steps up to date.
 
@@ -117,17 +112,13 @@ def make(
     )
     jobs = options.jobs or default_jobs()
     progress = screen.Progress(needed, expectations(needed, world, seconds), jobs, console)
-    with progress, closing(workflow.run(jobs, keep_going=options.keep_going, dry_run=options.dry_run)) as events:
-        for event in events:
-            progress.take(event, dry_run=options.dry_run)
+    with closing(workflow.run(jobs, keep_going=options.keep_going, dry_run=options.dry_run)) as events:
+        progress.watch(events, dry_run=options.dry_run)
     if not options.dry_run:
         write_json(world / "durations.json", {**_durations(world), **progress.seconds})
     if progress.stopped and not progress.failed:
         raise UsageError(f"Snakemake stopped: {progress.stopped}\nAll it said is in {paths.shown(workflow.log)}.")
-    return progress.close(KEEP_GOING if not options.keep_going else "")
-
-
-KEEP_GOING = " KEEP_GOING=1 runs what does not depend on a failed step."
+    return progress.close("" if options.keep_going else " KEEP_GOING=1 runs what does not depend on a failed step.")
 
 
 def have_a_home(instead: Path) -> None:

@@ -59,68 +59,51 @@ class Progress:
 
     def __init__(self, steps: Iterable[Task], expected: Mapping[str, float], jobs: int, console: Console) -> None:
         self.tasks = {task.step: task for task in steps}
-        self.expected = expected
-        self.jobs = jobs
-        self.console = console
-        self.pending: dict[str, Task] = {}
+        self.expected, self.jobs, self.console = expected, jobs, console
+        self.pending: set[str] = set()
         self.left: set[str] = set()
         self.started: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self.stopped = ""
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
-    def __enter__(self) -> Progress:
-        if self.live:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.live.stop()
-
-    def take(self, event: Event | None, *, dry_run: bool = False) -> None:
-        """Show one event of the workflow, or only how the time went by."""
-        if event is not None and event.kind == "plan":
-            if self.pending:  # a dry run says it twice
-                return
-            self.pending = {name: task for name, task in self.tasks.items() if name in event.steps}
-            self.left = set(self.pending)
-            forecast(self.tasks.values(), self.pending.values(), self.expected, self.jobs, self.console)
-        elif event is not None and event.kind == "stopped":
-            self.stopped = event.text
-        elif event is not None and dry_run:
-            reason = event.text.split("\n")[0]
-            self._say(f"  {event.step}  ({reason[:300]})" if event.kind == "start" else "")
-        elif event is not None:
-            self._take(event)
-        if self.live:
-            self.live.update(self._picture(), refresh=True)
+    def watch(self, events: Iterable[Event | None], *, dry_run: bool) -> None:
+        """Show events as they come; of a dry run, which steps would run and why."""
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            for event in events:
+                if event is not None and event.kind == "start" and dry_run:
+                    reason = event.text.split("\n")[0][:300]
+                    self._say(f"  {event.step}  ({reason})")
+                elif event is not None:
+                    self._take(event)
+                if self.console.is_terminal:
+                    live.update(self._picture(), refresh=True)
 
     def _take(self, event: Event) -> None:
-        if event.kind == "start":
+        if event.kind == "plan" and not self.pending:  # a dry run says it twice
+            self.pending, self.left = set(event.steps), set(event.steps)
+            pending = [task for task in self.tasks.values() if task.step in self.pending]
+            forecast(self.tasks.values(), pending, self.expected, self.jobs, self.console)
+        elif event.kind == "stopped":
+            self.stopped = event.text
+        elif event.kind == "start":
             self.started[event.step] = time.monotonic()
-            return
-        gone = self._gone(event.step)
-        self.started.pop(event.step, None)
-        if event.kind == "done":
+        elif event.kind == "done":
             self.left.discard(event.step)
-            self.seconds[event.step] = round(gone, 2)
-            self._say(
-                f"[{len(self.pending) - len(self.left):>3} of {len(self.pending)}] {event.step}  {duration(gone)}"
-            )
-        else:
+            gone = self.seconds[event.step] = round(self._gone(event.step), 2)
+            count = f"[{len(self.pending) - len(self.left):>3} of {len(self.pending)}]"
+            self._say(f"{count} {event.step}  {duration(gone)}")
+        elif event.kind == "failed":
             self.failed.append(event.step)
-            log = paths.home() / self.tasks[event.step].log
-            self._say(f"[ failed  ] {event.step}\n{last_words(log)}", style="red")
+            self._say(f"[ failed  ] {event.step}\n{last_words(paths.home() / self.tasks[event.step].log)}", "red")
+        if event.kind in ("done", "failed"):
+            self.started.pop(event.step, None)
 
     def close(self, hint: str) -> int:
         """The last lines; returns the exit status."""
         if self.failed:
             waiting = len(self.left) - len(self.failed)
-            self._say(
-                f"{len(self.failed)} steps failed, {waiting} wait for them or were not started. Logs:", style="red"
-            )
+            self._say(f"{len(self.failed)} steps failed, {waiting} wait for them or were not started. Logs:", "red")
             for name in self.failed:
                 self._say(f"  {self.tasks[name].log}")
             self._say(f"The same command goes on from here.{hint}")
@@ -129,25 +112,19 @@ class Progress:
         return int(bool(self.failed))
 
     def _say(self, text: str, style: str | None = None) -> None:
-        if text:
-            self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _picture(self) -> Group:
         done = len(self.pending) - len(self.left)
         remaining = sum(max(0.0, self.expected[name] - self._gone(name)) for name in self.left) / self.jobs
         head = Table.grid(padding=(0, 1))
-        head.add_row(
-            ProgressBar(total=max(1, len(self.pending)), completed=done, width=30),
-            f"{done} of {len(self.pending)} steps, about {duration(remaining)} left",
-        )
-        lines = [
-            Text(
-                f"  {name}  {duration(self._gone(name))}  {newest_line(paths.home() / self.tasks[name].log)}",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
-            for name in self.started
-        ]
+        bar = ProgressBar(total=max(1, len(self.pending)), completed=done, width=30)
+        head.add_row(bar, f"{done} of {len(self.pending)} steps, about {duration(remaining)} left")
+        lines = []
+        for name in self.started:
+            said = newest_line(paths.home() / self.tasks[name].log)
+            text = f"  {name}  {duration(self._gone(name))}  {said}"
+            lines.append(Text(text, no_wrap=True, overflow="ellipsis"))
         return Group(head, *lines)
 
     def _gone(self, name: str) -> float:
@@ -177,7 +154,7 @@ def _end(log: Path, size: int = 8192) -> str:
         return "\n"
 
 
-COLUMNS = (
+COLUMNS = [
     "title",
     "stage",
     "metric",
@@ -189,7 +166,7 @@ COLUMNS = (
     "total_seconds",
     "samples_per_second",
     "parameters",
-)
+]
 
 
 def scores(file: Path, console: Console) -> None:

@@ -71,36 +71,31 @@ class Workflow:
 
         # Digests in `params` say when values, data or code changed; an edit of the Snakefile changes no result.
         triggers = frozenset({RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS})
+        output = types.OutputSettings(dryrun=dry_run, enable_file_logging=False)
+        graph = types.DAGSettings(
+            targets=frozenset(self.targets),
+            forcerun=frozenset(self.forced),
+            allowed_rules=frozenset(self.only),
+            rerun_triggers=triggers,
+            force_incomplete=True,
+        )
+        execution = types.ExecutionSettings(
+            keep_going=keep_going,
+            lock=False,  # the driver holds a lock that ends with it; Snakemake's would outlive a kill -9
+            keep_incomplete=True,  # a notebook may fail in its last figure, after hours of training that are good
+            use_threads=True,  # a step has a process of its own already
+        )
         try:
-            with (
-                SnakemakeApi(types.OutputSettings(dryrun=dry_run, enable_file_logging=False)) as api,
-                self._told(events),
-            ):
+            with SnakemakeApi(output) as api, self._told(events):
                 workflow = api.workflow(
                     types.ResourceSettings(cores=jobs),
                     types.ConfigSettings(config={"plan": str(self.plan)}),
                     snakefile=paths.PROJECT / "Snakefile",
                     workdir=paths.home(),
                 )
-                graph = workflow.dag(
-                    types.DAGSettings(
-                        targets=frozenset(self.targets),
-                        forcerun=frozenset(self.forced),
-                        allowed_rules=frozenset(self.only),
-                        rerun_triggers=triggers,
-                        force_incomplete=True,
-                    )
-                )
-                graph.execute_workflow(
-                    executor="dryrun" if dry_run else "local",
-                    execution_settings=types.ExecutionSettings(
-                        keep_going=keep_going,
-                        # The driver holds a lock that ends with it; Snakemake's would outlive a kill -9.
-                        lock=False,
-                        # A notebook may fail in its last figure, after hours of training that are finished and good.
-                        keep_incomplete=True,
-                        use_threads=True,  # a step has a process of its own already
-                    ),
+                workflow.dag(graph).execute_workflow(
+                    "dryrun" if dry_run else "local",
+                    execution_settings=execution,
                     scheduling_settings=types.SchedulingSettings(scheduler="greedy"),
                     scheduler_settings=GreedySchedulerSettings(),
                 )

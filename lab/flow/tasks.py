@@ -110,116 +110,60 @@ def tasks_of(plan: Plan) -> list[Task]:
     tasks += [job_task(job) for job in plan.jobs]
     tasks += [_ablation_task(plan, name) for name in plan.ablations]
     tasks += [_ensemble_task(plan, name) for name in plan.ensembles]
-    told = _told_digest(plan)
-    tasks += [_reading_task(plan, tasks, told, "index", "index", "07_leaderboard", "report")]
-    tasks += [_reading_task(plan, tasks, told, "system", name, "08_system", f"systems/{name}") for name in plan.systems]
-    tasks += [_reading_task(plan, tasks, told, "claims", "claims", "09_claims", "claims")]
-    return [*tasks, _report_task(plan, tasks, told)]
+    return [*tasks, *_report_tasks(plan, tasks)]
 
 
 def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
-    log = plan.runs_folder / "corpora" / ref.label / "build.log"
+    log = _here(plan.runs_folder / "corpora" / ref.label / "build.log")
     command = ("lab.corpora.build", ref.name, "--scale", plan.scale)
-    return Task("corpus", ref.label, (), (_here(ref.manifest),), ref.digest, command=command, log=_here(log))
+    return Task("corpus", ref.label, (), (_here(ref.manifest),), ref.digest, command=command, log=log)
 
 
 def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     folder = plan.runs_folder / "corpora" / ref.label
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
-    return notebook_task(
-        "eda",
-        ref.label,
-        "notebooks/00_data_eda.ipynb",
-        folder,
-        (ref.manifest,),
-        ("eda.json",),
-        parameters,
-        ref.digest,
-    )
+    return notebook_task(folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json"], parameters, ref.digest)
 
 
 def feature_task(plan: Plan, ref: FeatureRef) -> Task:
-    parameters = {
-        "corpus": ref.world or ref.corpus.name,
-        "features": ref.name,
-        "scale": plan.scale,
-        "world": ref.world,
-    }
-    inputs = (str(ref.corpus.manifest),)
-    return notebook_task(
-        "features",
-        f"{ref.corpus.label}-{ref.name}",
-        "notebooks/01_features.ipynb",
-        ref.folder,
-        inputs,
-        ("features.json",),
-        parameters,
-        ref.digest,
-    )
+    name, inputs = f"{ref.corpus.label}-{ref.name}", [ref.corpus.manifest]
+    parameters = {"corpus": ref.world or ref.corpus.name, "features": ref.name, "scale": plan.scale, "world": ref.world}
+    outputs = ["features.json"]
+    return notebook_task(ref.folder, "features", name, "01_features", inputs, outputs, parameters, ref.digest)
 
 
 def job_task(job: Job) -> Task:
+    name = f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}"
     inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
     inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
+    outputs, parameters = [job.folder.metrics, job.folder.weights], {**job.parameters, "missing": "error"}
     return notebook_task(
-        job.phase,
-        f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}",
-        job.notebook,
-        job.folder.path,
-        inputs,
-        (job.folder.metrics.name, job.folder.weights.name),
-        {**job.parameters, "missing": "error"},
-        job.digest,
+        job.folder.path, job.phase, name, Path(job.notebook).stem, inputs, outputs, parameters, job.digest
     )
 
 
 def _ablation_task(plan: Plan, name: str) -> Task:
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
-    inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
     parameters = {"ablation": name, **_of_plan(plan), "missing": "error"}
-    asked = plan.ablations[name].model_dump(mode="json")
-    content = digest([asked, [job.digest for job in jobs], code_digest(["lab.show.questions"])])
-    folder = plan.runs_folder / "ablations" / name
-    return notebook_task(
-        "ablation",
-        name,
-        "notebooks/05_ablation.ipynb",
-        folder,
-        inputs,
-        ("comparisons.csv",),
-        parameters,
-        content,
-    )
+    question = plan.ablations[name].model_dump(mode="json")
+    content = digest([question, [job.digest for job in jobs], code_digest(["lab.show.questions"])])
+    folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
+    return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
 
 
 def _ensemble_task(plan: Plan, name: str) -> Task:
     jobs, spec = plan.ensemble_jobs(name), plan.ensembles[name]
-    ways = {module_of("evaluation", way, name) for way in (spec.combine, *spec.also)}
-    inputs = tuple(dict.fromkeys(str(job.folder.metrics) for job in jobs))
+    code = code_digest(["lab.show.ensembles", *{module_of("evaluation", w, name) for w in (spec.combine, *spec.also)}])
     parameters = {"ensemble": name, **_of_plan(plan), "missing": "error"}
+    content = digest([spec.model_dump(mode="json"), [job.digest for job in jobs], code])
+    folder, inputs = plan.runs_folder / "ensembles" / name, [job.folder.metrics for job in jobs]
+    outputs = ["metrics.json", "members.csv", "kinds.csv"]
+    return notebook_task(folder, "ensemble", name, "06_ensemble", inputs, outputs, parameters, content)
+
+
+def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
+    """The notebooks about the whole plan and about each system, which only show what there is, and the pages of all."""
     content = digest(
-        [
-            spec.model_dump(mode="json"),
-            [job.digest for job in jobs],
-            code_digest(["lab.show.ensembles", *ways]),
-        ]
-    )
-    folder = plan.runs_folder / "ensembles" / name
-    return notebook_task(
-        "ensemble",
-        name,
-        "notebooks/06_ensemble.ipynb",
-        folder,
-        inputs,
-        ("metrics.json", "members.csv", "kinds.csv"),
-        parameters,
-        content,
-    )
-
-
-def _told_digest(plan: Plan) -> str:
-    """Of what the notebooks about the whole plan say beside numbers."""
-    return digest(
         [
             load(ReportSpec, "report").model_dump(mode="json"),
             load(Claims, "claims").model_dump(mode="json"),
@@ -229,31 +173,27 @@ def _told_digest(plan: Plan) -> str:
             code_digest(["lab.show.advice", "lab.show.claims", "lab.show.systems"]),
         ]
     )
-
-
-def _reading_task(
-    plan: Plan, tasks: list[Task], content: str, rule: str, name: str, notebook: str, folder: str
-) -> Task:
-    """A notebook about the whole plan, or about one system of it, that only shows what there is."""
+    runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions)}
     read = [task.outputs[0] for task in tasks if task.rule in (*STAGE_NOTEBOOKS, "corpus", "ablation", "ensemble")]
-    parameters = {**_of_plan(plan), "questions": ",".join(plan.questions)}
-    parameters |= {"recipe": name} if rule == "system" else {}
-    path = f"notebooks/{notebook}.ipynb"
-    return notebook_task(rule, name, path, plan.runs_folder / folder, read, (), parameters, content)
-
-
-def _report_task(plan: Plan, tasks: list[Task], told: str) -> Task:
+    made = [notebook_task(runs / "report", "index", "index", "07_leaderboard", read, [], given, content)]
+    made += [
+        notebook_task(
+            runs / "systems" / name, "system", name, "08_system", read, [], {**given, "recipe": name}, content
+        )
+        for name in plan.systems
+    ]
+    made += [notebook_task(runs / "claims", "claims", "claims", "09_claims", read, [], given, content)]
     templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("*")) if file.is_file()]
-    given = {**_of_plan(plan), "questions": ",".join(plan.questions)}
-    return Task(
+    pages = Task(
         "report",
         "report",
-        tuple(task.executed for task in tasks if task.rule in ON_PAGES),
+        tuple(task.executed for task in (*tasks, *made) if task.rule in ON_PAGES),
         (_here(plan.report_folder / "index.html"), _here(plan.report_folder / "summary.txt")),
-        digest([told, code_digest(["lab.show.page"]), templates]),
+        digest([content, code_digest(["lab.show.page"]), templates]),
         command=("lab.show.page", *(f"--{key}={value}" for key, value in given.items())),
-        log=_here(plan.runs_folder / "report" / "pages.log"),
+        log=_here(runs / "report" / "pages.log"),
     )
+    return [*made, pages]
 
 
 def _of_plan(plan: Plan) -> dict[str, Any]:
@@ -263,32 +203,21 @@ def _of_plan(plan: Plan) -> dict[str, Any]:
 
 
 def notebook_task(
+    folder: Path,
     rule: str,
     name: str,
     notebook: str,
-    folder: Path,
     inputs: Iterable[str | Path],
     outputs: Iterable[str | Path],
     parameters: dict[str, Any],
     content: str,
 ) -> Task:
-    """A task that executes a notebook.
-
-    Args:
-        folder: where the executed notebook and its log go; ``outputs`` are relative to it.
-    """
-    executed, notebook = folder / "notebook.ipynb", _here(paths.PROJECT / notebook)
-    return Task(
-        rule,
-        name,
-        (*dict.fromkeys(_here(file) for file in inputs), notebook),
-        tuple(_here(folder / file) for file in (*outputs, executed)),
-        content,
-        notebook,
-        parameters,
-        executed=_here(executed),
-        log=_here(executed.with_suffix(".log")),
-    )
+    """A task that executes ``notebooks/<notebook>.ipynb``; it, its log and relative ``outputs`` go to ``folder``."""
+    executed, source = folder / "notebook.ipynb", _here(paths.notebooks() / f"{notebook}.ipynb")
+    files = tuple(_here(folder / file) for file in (*outputs, executed))
+    inputs = (*dict.fromkeys(_here(file) for file in inputs), source)
+    logs = {"executed": _here(executed), "log": _here(executed.with_suffix(".log"))}
+    return Task(rule, name, inputs, files, content, source, parameters, **logs)
 
 
 def _here(file: str | Path) -> str:

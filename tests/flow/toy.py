@@ -97,14 +97,14 @@ class Toy:
         folder = self.home / "runs" / name
         parameters = {"out": f"runs/{name}", "digest": content, "value": self.values[name], "seconds": self.seconds}
         inputs = [self.home / parent.outputs[0] for parent in parents]
-        notebook = str(self.home / "notebooks/train.ipynb")
-        return notebook_task(rule, name, notebook, folder, inputs, ("metrics.json",), parameters, content)
+        notebook = str(self.home / "notebooks/train")
+        return notebook_task(folder, rule, name, notebook, inputs, ["metrics.json"], parameters, content)
 
     def _collect(self, rule: str, out: str, parents: list[Task], content: str) -> Task:
         inputs = [parent.outputs[0] for parent in parents]
-        notebook, folder = str(self.home / "notebooks/collect.ipynb"), self.home / "runs" / rule
+        notebook, folder = str(self.home / "notebooks/collect"), self.home / "runs" / rule
         parameters = {"out": out, "inputs": inputs}
-        return notebook_task(rule, rule, notebook, folder, inputs, (self.home / out,), parameters, content)
+        return notebook_task(folder, rule, rule, notebook, inputs, [self.home / out], parameters, content)
 
     def drive(self, target: str = "report/report", **options: object) -> SimpleNamespace:
         """Make the report (or another step) as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
