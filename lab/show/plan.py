@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.job import Job
+from lib.recipes.job import Job, for_track
 from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, ReportSpec, Scale
 from lib.runs import paths
@@ -55,7 +55,8 @@ class Plan:
             fitting = tuple(name for name in chosen if load(Recipe, name).track == track)
             if systems and fitting != chosen:
                 raise RecipeError(
-                    f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}"
+                    f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}; "
+                    f"these are: {', '.join(for_track(track))}"
                 )
             chosen = fitting
         for name in questions:

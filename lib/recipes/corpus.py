@@ -52,6 +52,21 @@ class CorpusRef:
         return spec.source is not None or self.arguments.get("frames", "features") != "features"
 
     @property
+    def has_features(self) -> bool:
+        """Whether videos have frame features of their own; files that a user provides are believed to."""
+        if self.is_path:
+            return bool(self._read_manifest().get("frame_dim"))
+        spec = load(CorpusSpec, self.name)
+        return spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
+
+    @property
+    def frames(self) -> str:
+        """Where frames must come from: ``given`` without pictures, the scale's set of pictures without features; "" for either."""
+        if not self.has_pictures:
+            return "given"
+        return "" if self.has_features else load(Scale, self.scale).pictures
+
+    @property
     def arguments(self) -> dict:
         """Arguments of the twin generator at this scale.
 

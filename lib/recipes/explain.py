@@ -46,7 +46,7 @@ def explain(
         RecipeError: the job or the key does not exist; names the nearest.
     """
     job = Job.load(recipe, stage, arm, 0, scale, corpus)
-    found = list(layers(recipe, arm, scale, bool(corpus) and not CorpusRef(corpus, scale).has_pictures))
+    found = list(layers(recipe, arm, scale, CorpusRef(corpus, scale).frames if corpus else ""))
     kept = {name: value for name, value in found[-1].tree.items() if name not in ("variants", "members")}
     every, stage_key = set(every_path(kept)), f"stages.{stage}.{key}"
     full = next((path for path in (key, stage_key) if path in every), None)

@@ -16,7 +16,7 @@ from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import file_of, load
+from lib.recipes.load import file_of, load, names
 from lib.recipes.resolve import arms_of_question, resolved
 from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import paths
@@ -240,6 +240,7 @@ class Job:
         return {
             **{key: value for key, value in self.parameters.items() if value != ""},
             "corpus": self.corpus.label,
+            "frames": self.spec.features.frames.set,
             "digest": self.digest,
             "folder": paths.shown(self.folder.path),
             "starts from": ", ".join(
@@ -293,10 +294,14 @@ def _check_objectives(job: Job, where: str) -> None:
         )
 
 
+def for_track(track: str) -> list[str]:
+    """Names of the recipes for corpora of pairs or of classes."""
+    return [name for name in names(Recipe) if load(Recipe, name).track == track]
+
+
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
-    given = bool(corpus) and not CorpusRef(corpus, scale).has_pictures
-    spec, where = resolved(recipe, arm, scale, given)
+    spec, where = resolved(recipe, arm, scale, CorpusRef(corpus, scale).frames if corpus else "")
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
@@ -318,6 +323,7 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     wanted = spec.track
     if job.corpus.track != wanted:
         raise RecipeError(
-            f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}"
+            f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}; "
+            f"recipes for it: {', '.join(for_track(job.corpus.track))}"
         )
     return job

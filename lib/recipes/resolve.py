@@ -31,18 +31,18 @@ class Layer:
 
 
 @cache
-def resolved(recipe: str, arm: str, scale: str, given: bool) -> tuple[Recipe, str]:
+def resolved(recipe: str, arm: str, scale: str, frames: str = "") -> tuple[Recipe, str]:
     """The recipe under an arm, and the place to name in errors; resolved once for all stages and seeds of a plan.
 
     Args:
         arm: ``base``, a variant or member of the recipe, or ``<ablation>.<arm>``; ``@2`` behind it is fold 2.
-        given: frames come with the corpus, unless the arm says otherwise: what the scale's own corpora have says nothing
-            of a user's.
+        frames: what a user's corpus allows (``CorpusRef.frames``), as the scale's own corpora say nothing of it: ``given``,
+            unless the arm says otherwise, or a set of pictures in place of ``given``.
 
     Raises:
         RecipeError: an unknown name or path, or values that do not go together; names file and key.
     """
-    last = list(layers(recipe, arm, scale, given))[-1]
+    last = list(layers(recipe, arm, scale, frames))[-1]
     return validate(Recipe, last.tree, last.where), last.where
 
 
@@ -56,7 +56,7 @@ def resolve(
     return validate(Recipe, overlay(tree, changes or {}, where), where)
 
 
-def layers(recipe: str, arm: str, scale: str, given: bool = False) -> Iterator[Layer]:
+def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Layer]:
     """What is laid over a recipe, the recipe itself first; :func:`resolved` says what each argument means."""
     name, _, fold = arm.partition("@")
     changes, where, member = arm_changes(recipe, name)
@@ -64,12 +64,16 @@ def layers(recipe: str, arm: str, scale: str, given: bool = False) -> Iterator[L
         tree = layer.tree
         yield layer
     over: list[tuple[str, dict[str, Any]]] = []
-    if given and "features.frames.set" not in changes:
-        over.append(("the corpus, which has no pictures", {"features.frames.set": "given"}))
+    if frames == "given" and "features.frames.set" not in changes:
+        over.append(("the corpus, which has no pictures", {"features.frames.set": frames}))
     over.append((where, changes))
     for place, values in over:
         tree = overlay(tree, values, place)
         yield Layer(place, {path: (path, value) for path, value in values.items()}, tree)
+    if frames not in ("", "given") and tree["features"]["frames"]["set"] == "given":
+        tree = overlay(tree, {"features.frames.set": frames}, where)
+        place = "the corpus, which has pictures and no frame features"
+        yield Layer(place, {"features.frames.set": ("features.frames.set", frames)}, tree)
     if fold:
         values = _fold_changes(validate(Recipe, tree, where), fold, where)
         yield Layer(

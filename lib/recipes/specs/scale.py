@@ -17,6 +17,7 @@ class Scale(Spec):
     backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
     encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's
+    pictures: str = "pixels_small"  # set of images for a user's corpus that has pictures and no frame features
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
     headline_seeds: tuple[int, ...] = ()  # of the report's headline questions; empty for ``seeds``
