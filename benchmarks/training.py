@@ -30,8 +30,7 @@ from lib.training.divergence import Rewind
 from lib.training.param_groups import adamw
 from lib.training.schedule import WarmupCosine
 from lib.training.seed import generator_for
-from lib.training.task import Task
-from lib.training.trainer import Trainer
+from lib.training.trainer import Settings, Task, Trainer
 
 TARGET = 3.0
 VOCABULARY = 21128  # of the published backbone; a generated corpus uses a part of it
@@ -68,13 +67,12 @@ def unibert(
 def trainer_of(task: Task, accelerator: Accelerator, *, rewind: bool = True) -> Trainer:
     """The trainer as a recipe would get it."""
     return Trainer(
-        mix=task.mix,
-        model=task.model,
-        accelerator=accelerator,
-        optimizer=adamw(task.named_parameters(), lr=RATES),
-        schedule=WarmupCosine(total_steps=100_000),
+        task,
+        accelerator,
+        adamw(task.named_parameters(), lr=RATES),
+        WarmupCosine(total_steps=100_000),
+        Settings(progress="off"),
         rewind=Rewind() if rewind else None,
-        progress="off",
     )
 
 

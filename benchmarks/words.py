@@ -31,8 +31,7 @@ from lib.objectives import TagFocal
 from lib.objectives.mix import ObjectiveMix
 from lib.training.divergence import Rewind
 from lib.training.schedule import Constant
-from lib.training.task import Task
-from lib.training.trainer import Trainer
+from lib.training.trainer import Settings, Task, Trainer
 
 TARGET = 3.0
 SLOTS = 32  # words and frames, as published
@@ -122,15 +121,14 @@ class Ours:
         model = model_of(kind, width, words, store.frame_dim, masks=True)
         task = Task(model, focal(TagFocal, len(store.manifest["tags"])))
         self.trainer = Trainer(
-            mix=task.mix, model=task.model, accelerator=Accelerator(cpu=True),
-            optimizer=torch.optim.Adam(task.parameters(), lr=1e-4, fused=True), schedule=Constant(),
-            rewind=Rewind(), progress="off",
+            task, Accelerator(cpu=True), torch.optim.Adam(task.parameters(), lr=1e-4, fused=True), Constant(),
+            Settings(progress="off"), rewind=Rewind(),
         )  # fmt: skip
 
     def __call__(self, steps: int) -> int:
-        before = self.trainer.samples
-        self.trainer.fit(self.loader, self.trainer.step + steps)
-        return self.trainer.samples - before
+        before = self.trainer.state.samples
+        self.trainer.fit(self.loader, self.trainer.state.step + steps)
+        return self.trainer.state.samples - before
 
 
 class Naive:

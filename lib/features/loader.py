@@ -7,7 +7,7 @@ uninterrupted one would have seen.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,7 @@ class Assembler:
         seed: int = 0,
         visual: Frames | Pictures | None = None,
         known: KnownPairs | None = None,
+        without: Collection[str] = (),
     ):
         """Make an assembler.
 
@@ -78,6 +79,7 @@ class Assembler:
                 features if None.
             known: attach to training batches of pairs what is known of any two of their videos (only where an
                 objective asks for it).
+            without: "text", "frames": not read, empty in the batch.
         """
         self.visual: Frames | Pictures = store if visual is None else visual
         self.store, self.tokens, self.seed = store, tokens, seed
@@ -88,7 +90,7 @@ class Assembler:
         self._category = store.categories()
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
-        self.without: frozenset[str] = frozenset()  # "text", "frames": not read, empty in the batch
+        self.without = frozenset(without)
         self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[layout]) + 3, text_length)
         self.frame_lengths = np.minimum(self.visual.n_frames, frames_length)
 

@@ -8,7 +8,8 @@ image encoder that turns pictures into the frame features which are otherwise st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -110,7 +111,7 @@ class VideoModel(nn.Module):
         self.head = head
         self.images = images
         self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
-        self.precomputed: dict[str, Callable[[Batch], States]] = {}  # slot -> what stands in for its frozen encoder
+        self._precomputed: Mapping[str, Callable[[Batch], States]] = {}
 
     def freeze(self, names: Sequence[str], mode: Literal["eval", "train"] = "eval") -> None:
         """Exclude parts of the model from training: their parameters need no gradient any more.
@@ -137,6 +138,12 @@ class VideoModel(nn.Module):
         self._still = tuple(names) if mode == "eval" else ()
         self.train(self.training)
 
+    def with_precomputed(self, precomputed: Mapping[str, Callable[[Batch], States]]) -> VideoModel:
+        """The same parts and weights, but what frozen encoders would say comes from a table: slot -> its stand-in."""
+        model = copy.copy(self)
+        model._precomputed = dict(precomputed)
+        return model
+
     def train(self, mode: bool = True) -> VideoModel:
         super().train(mode)
         for own, module in self.named_modules():
@@ -147,8 +154,8 @@ class VideoModel(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         if self.images is not None:
             batch = batch.replace(frames=self.images(batch))
-        text = self.precomputed.get("text", self.text)(batch)
-        frames = self.precomputed.get("frames", self.frames)(batch)
+        text = self._precomputed.get("text", self.text)(batch)
+        frames = self._precomputed.get("frames", self.frames)(batch)
         joint: Joint = self.fusion(text, frames)
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)

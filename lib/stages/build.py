@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 
 from lib.data.store import Store
 from lib.features.pictures import Pictures
@@ -19,7 +20,15 @@ from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale
+from lib.recipes.specs import Scale, StageSpec
+from lib.runs.folder import RunFolder
+from lib.runs.kinds import HIGHER_IS_BETTER
+from lib.training.averaging import Averaging, WeightEma, WeightSwa
+from lib.training.checkpoint import Checkpointer
+from lib.training.divergence import Rewind
+from lib.training.optimizers import build_optimizer
+from lib.training.schedule import ConstantTail, Schedule
+from lib.training.trainer import Settings, Task, Trainer
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,67 @@ def build_postprocess(job: Job, class_counts: Sequence[int] | None) -> list[Call
         bind("evaluation", step, {"class_counts": class_counts}, f"stages.{job.stage}.evaluation.postprocess")
         for step in job.stage_spec.evaluation.postprocess
     ]
+
+
+def build_trainer(
+    spec: StageSpec,
+    task: Task,
+    accelerator: Accelerator,
+    *,
+    steps: int,
+    steps_per_epoch: int,
+    seed: int,
+    folder: RunFolder,
+    score: Callable[[torch.nn.Module], dict[str, float]],
+) -> Trainer:
+    """The trainer of one stage: optimizer, schedule and tricks as its spec says.
+
+    Args:
+        task: the model, frozen where the stage freezes it, and its objectives.
+        steps: what the schedule is laid out for.
+        folder: takes checkpoints and the history.
+    """
+    evaluation = spec.evaluation
+    settings = Settings(
+        primary=evaluation.select,
+        higher_is_better=HIGHER_IS_BETTER[evaluation.select],
+        seed=seed,
+        max_grad_norm=spec.max_grad_norm,
+        eval_every=evaluation.every,
+        keep_best=evaluation.keep == "best",
+        reload_best_each_epoch=spec.reload_best_each_epoch,
+    )
+    return Trainer(
+        task,
+        accelerator,
+        build_optimizer(task.named_parameters(), **spec.optimizer.model_dump()),
+        build_schedule(spec, max(1, steps), steps_per_epoch),
+        settings,
+        averaging=build_averaging(spec, steps_per_epoch),
+        adversarial=None if spec.adversarial is None else bind("training", spec.adversarial, {}, "adversarial"),
+        rewind=None if spec.rewind is None else Rewind(**spec.rewind.model_dump()),
+        score=score,
+        checkpoint=Checkpointer(folder.state, writes=accelerator.is_main_process),
+        history=folder.history,
+    )
+
+
+def build_schedule(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> Schedule:
+    """The stage's schedule, with SWA's constant tail if it asks for one."""
+    sizes = {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
+    schedule = bind("training", spec.schedule, sizes, "schedule")
+    if spec.swa is None or spec.swa.lr_factor is None:
+        return schedule
+    return ConstantTail(schedule, total_steps=total_steps, start=spec.swa.start, factor=spec.swa.lr_factor)
+
+
+def build_averaging(spec: StageSpec, steps_per_epoch: int) -> Averaging | None:
+    """The stage's average of weights; a stage has at most one."""
+    if spec.ema is not None:
+        return WeightEma(decay=spec.ema.decay)
+    if spec.swa is None:
+        return None
+    return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)
 
 
 def check(job: Job, sizes: Sizes | None = None) -> int:

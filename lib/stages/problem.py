@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,28 +23,67 @@ from lib.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Problem:
+    """What a stage trains on and is judged on; ``rows`` int64 [V] are the videos to predict for validation."""
+
+    kind: ClassVar[str]  # of ``lib.runs.kinds``
     train: Items
-    rows: np.ndarray  # int64 [V], videos to predict for validation
-    pairs: np.ndarray | None = None  # int64 [P, 2] validation pairs, store rows
-    score: np.ndarray | None = None  # float64 [P] human scores
-    target: np.ndarray | None = None  # float64 [P] the same as training targets
-    seen: np.ndarray | None = None  # bool [P]: the pair has a video that also occurs in a training pair
-    select: tuple[np.ndarray, np.ndarray, np.ndarray] | None = (
-        None  # pairs, scores, targets a checkpoint is selected by, if others
-    )
-    truth: np.ndarray | None = None  # int64 [V] classes
-    class_counts: np.ndarray | None = (
-        None  # int64 [C], videos of each category in the training part, repeats not counted
-    )
-    oracle: np.ndarray | None = None  # what the twin knows: affinity [P] or true class [V]
-
-    def known_pairs(self) -> KnownPairs | None:
-        """The label table of what trains, so that no label of validation or selection can be looked up; None without pairs."""
-        items = self.train
-        return KnownPairs(items.rows, items.score) if items.are_pairs and items.score is not None else None
+    rows: np.ndarray
 
 
-def pose(job: Job, store: Store) -> Problem:
+@dataclass(frozen=True)
+class PairProblem(Problem):
+    """Scored pairs of videos, as store rows."""
+
+    kind = "pairs"
+    pairs: np.ndarray  # int64 [P, 2] validation pairs
+    score: np.ndarray  # float64 [P] human scores
+    target: np.ndarray  # float64 [P] the same as training targets
+    seen: np.ndarray  # bool [P]: the pair has a video that also occurs in a training pair
+    select: tuple[np.ndarray, np.ndarray, np.ndarray]  # pairs, scores, targets that a checkpoint is selected by
+    oracle: np.ndarray | None  # float64 [P], the affinity that a generated corpus knows
+
+    def known_pairs(self) -> KnownPairs:
+        """The label table of what trains, so that no label of validation or selection can be looked up."""
+        assert self.train.score is not None
+        return KnownPairs(self.train.rows, self.train.score)
+
+
+@dataclass(frozen=True)
+class ClassProblem(Problem):
+    """Videos with a category each."""
+
+    kind = "classes"
+    truth: np.ndarray  # int64 [V] classes
+    class_counts: np.ndarray  # int64 [C], videos of each category in the training part, repeats not counted
+    oracle: np.ndarray | None  # int [V], the true class that a generated corpus knows
+
+
+@dataclass(frozen=True)
+class TagProblem(Problem):
+    """Videos with tags; judged by the loss of the objectives on tags."""
+
+    kind = "tags"
+
+
+@dataclass(frozen=True)
+class LossProblem(Problem):
+    """Videos without labels; judged by the loss of all objectives."""
+
+    kind = "loss"
+
+
+@dataclass(frozen=True)
+class PairSplit:
+    """All scored pairs of a corpus and what each is for; without ``hold`` selection and validation are the same pairs."""
+
+    pairs: np.ndarray  # int64 [M, 2] store rows
+    score: np.ndarray  # float64 [M]
+    train: np.ndarray  # bool [M]
+    select: np.ndarray  # bool [M]: a checkpoint is selected by them
+    val: np.ndarray  # bool [M]: the run is scored on them
+
+
+def make_problem(job: Job, store: Store) -> Problem:
     """Split, transform and, for distillation, look up the teacher.
 
     Raises:
@@ -72,51 +112,44 @@ def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
     return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)
 
 
-def split_pairs(
-    job: Job, store: Store, stage: str | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs int64 [M, 2], scores [M], and which train, which a checkpoint is selected by, and which it is scored on.
-
-    Without ``hold`` the last two are the same pairs.
-    """
+def split_pairs(job: Job, store: Store, stage: str | None = None) -> PairSplit:
+    """The pairs of a corpus as the job's stage, or another one of its recipe, cuts them."""
     data = job.spec.stages[stage or job.stage].data
     table = store.pairs()
-    rows = table[["row1", "row2"]].to_numpy(np.int64)
+    rows, score = table[["row1", "row2"]].to_numpy(np.int64), table["score"].to_numpy(np.float64)
     ids = store.column("id")
     id1, id2 = ids[rows[:, 0]], ids[rows[:, 1]]
     if data.hold is None:
         train, val = divide(data.split, id1, id2)
-        return rows, table["score"].to_numpy(np.float64), train, val, val
+        return PairSplit(rows, score, train, val, val)
     rest, held = divide(data.hold, id1, id2)
     inner = divide(data.split, id1[rest], id2[rest])
     train, select = np.zeros_like(rest), np.zeros_like(rest)
     train[rest], select[rest] = inner
-    return rows, table["score"].to_numpy(np.float64), train, select, held
+    return PairSplit(rows, score, train, select, held)
 
 
-def _pairs(job: Job, store: Store) -> Problem:
-    data = job.stage_spec.data
-    rows, score, train, select, val = split_pairs(job, store)
-    for what, mask, split in (("validation", val, data.hold or data.split), ("selection", select, data.split)):
+def _pairs(job: Job, store: Store) -> PairProblem:
+    data, split = job.stage_spec.data, split_pairs(job, store)
+    rows, score, train, val = split.pairs, split.score, split.train, split.val
+    for what, mask, rule in (("validation", val, data.hold or data.split), ("selection", split.select, data.split)):
         if not mask.any():
             raise RecipeError(
-                f"{job.recipe} {job.stage}: the split {split.use} (k={split.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
+                f"{job.recipe} {job.stage}: the split {rule.use} (k={rule.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
             )
-    train_target, other_target = transform(data.target, score[train], score[~train])
     target = np.empty(len(rows))
-    target[train], target[~train] = train_target, other_target
+    target[train], target[~train] = transform(data.target, score[train], score[~train])
     soft = _teacher_cosines(job, store, rows, train)
-    items = Items(rows[train], score=train_target.astype(np.float32), soft=soft)
-    items = items.take(np.arange(len(items))[: data.limit])
+    items = Items(rows[train], score=target[train].astype(np.float32), soft=soft)
     truth = store.truth()
-    return Problem(
-        train=items,
+    return PairProblem(
+        train=items.take(np.arange(len(items))[: data.limit]),
         rows=np.unique(rows),
         pairs=rows[val],
         score=score[val],
         target=target[val],
         seen=np.isin(rows[val], rows[train]).any(axis=1),
-        select=None if data.hold is None else (rows[select], score[select], target[select]),
+        select=(rows[split.select], score[split.select], target[split.select]),
         oracle=None if truth is None else truth["oracle"].to_numpy()[val],
     )
 
@@ -140,7 +173,7 @@ def _teacher_cosines(job: Job, store: Store, rows: np.ndarray, train: np.ndarray
         return pair_products(rows, mean, pairs).astype(np.float32)  # the mean is not scaled again, as published
     soft = np.zeros(len(pairs), np.float32)
     for teacher, (known, vectors) in zip(teachers, found, strict=True):
-        unseen = split_pairs(teacher, store)[3][train]
+        unseen = split_pairs(teacher, store).select[train]
         soft[unseen] = pair_cosines(known, vectors, pairs[unseen])
     return soft
 
@@ -158,36 +191,35 @@ def _vectors(job: Job, teacher: Job, pairs: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _videos(job: Job, store: Store) -> Problem:
-    data, labels = job.stage_spec.data, store.categories().astype(np.int64)
+    data, limit = job.stage_spec.data, job.stage_spec.evaluation.limit
     rows = store.rows(*[part for part in data.parts if part in set(store.parts)]) if data.parts else store.rows()
-    order = {part: number for number, part in enumerate(data.parts)}
+    unlabelled = LossProblem if job.stage_spec.evaluation.select == "loss" else TagProblem
     if store.track == "pairs":  # tags are the labels; the published system validates on videos that it trains on
         known = store.tags_csr()[2]
         train = rows if data.unlabeled else rows[known[rows]]
         held = store.rows("pairwise") if "pairwise" in set(store.parts) else train
-        held = held[known[held]][: job.stage_spec.evaluation.limit]
         group = None
         if data.order == "parts":
-            part = store.column("part")
-            group = np.array([order[part[row]] for row in train])
-        return Problem(
-            train=Items(train[: data.limit], group=None if group is None else group[: data.limit]), rows=held
-        )
+            part, order = store.column("part"), {part: number for number, part in enumerate(data.parts)}
+            group = np.array([order[part[row]] for row in train])[: data.limit]
+        return unlabelled(Items(train[: data.limit], group=group), held[known[held]][:limit])
     if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
-        size = 1 / data.split.k
+        labels, size = store.categories().astype(np.int64), 1 / data.split.k
         train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
-        held = rows[val][: job.stage_spec.evaluation.limit]
-        return Problem(train=Items(rows[train][: data.limit]), rows=held)
+        return unlabelled(Items(rows[train][: data.limit]), rows[val][:limit])
+    return _classes(job, store)
+
+
+def _classes(job: Job, store: Store) -> ClassProblem:
+    data, labels = job.stage_spec.data, store.categories().astype(np.int64)
     split = data.split
-    trained, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
+    train, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
+    counted = labels[train if data.resample_counts == "train" else np.concatenate([train, held])]
     truth = store.truth()
-    counts = class_counts(store, trained)
-    counted = labels[trained if data.resample_counts == "train" else np.concatenate([trained, held])]
-    trained = trained[resample(labels[trained], counted, data.resample)]
-    return Problem(
-        train=Items(trained[: data.limit]),
+    return ClassProblem(
+        train=Items(train[resample(labels[train], counted, data.resample)][: data.limit]),
         rows=held,
         truth=labels[held],
-        class_counts=counts,
+        class_counts=class_counts(store, train),
         oracle=None if truth is None else truth["true_category"].to_numpy()[held],
     )

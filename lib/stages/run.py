@@ -8,36 +8,37 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from lib.data.store import Store
 from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
-from lib.evaluation.submission import write_embeddings
-from lib.evaluation.vectors import unit
 from lib.features.loader import Assembler, TrainLoader
-from lib.features.pictures import Pictures
-from lib.features.sets import Frames, TokenSet, choose
 from lib.models.pretrained import load_state
+from lib.models.video_model import VideoModel
+from lib.objectives.mix import ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale, SubmissionSpec
+from lib.recipes.specs import Scale
 from lib.runs import provenance
-from lib.runs.files import write_atomically, write_json, write_text
-from lib.runs.folder import MissingRun, RunFolder
-from lib.runs.kinds import HIGHER_IS_BETTER, KINDS
+from lib.runs.files import write_json, write_text
+from lib.runs.folder import RunFolder
+from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
-from lib.stages import build, frozen, result_files, soup
-from lib.stages.problem import pose
-from lib.stages.scoring import Judge
-from lib.training import loop_from
+from lib.stages import build, frozen, result_files
+from lib.stages.inputs import Inputs, require_inputs
+from lib.stages.problem import ClassProblem, LossProblem, PairProblem, Problem, TagProblem, make_problem
+from lib.stages.scoring import ClassJudge, Judge, LossJudge, PairJudge, TagJudge
+from lib.stages.soup import load_soup
 from lib.training.seed import seed_everything
+from lib.training.trainer import Task, TrainResult
 
 
 def run(job: Job, *, again: bool = False) -> RunFolder:
@@ -53,183 +54,191 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
         MissingRun: corpus, feature set or a parent's run is absent; the message names the command that makes it.
         DivergenceError: the loss ran away more often than the recipe allows.
     """
-    folder = job.folder
-    if folder.is_done(job.digest) and not again:
-        return folder
+    if job.folder.is_done(job.digest) and not again:
+        return job.folder
     require_inputs(job)
+    accelerator = begin(job, again=again)
+    started = time.perf_counter()
+    inputs = Inputs.open(job)
+    parts = build_parts(job, inputs, accelerator)
+    result = train(job, parts, accelerator)
+    judge_and_save(job, inputs, parts, result, accelerator, started)
+    accelerator.wait_for_everyone()
+    return job.folder
+
+
+def begin(job: Job, *, again: bool) -> Accelerator:
+    """Set up threads and devices, and the run folder by one of the processes."""
+    folder = job.folder
     if again:
         folder.metrics.unlink(missing_ok=True)
-    torch.set_num_threads(load(Scale, job.scale).threads)
-    accelerator = Accelerator(
-        mixed_precision="bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    )
+    cuda = torch.cuda.is_available()
+    # without ``cpu`` several processes on a machine without a GPU would not know of each other, and each train the whole job
+    accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+    torch.set_num_threads(
+        load(Scale, job.scale).threads
+    )  # after the accelerator, which may set it for several processes
     if accelerator.is_main_process:
         folder.begin(job.digest)
         write_text(folder.job, yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True))
     accelerator.wait_for_everyone()
-    seed_everything(job.seed)
-    started = time.perf_counter()
+    return accelerator
 
-    spec = job.stage_spec
-    store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
-    visual = frames_of(job, store)
-    sizes = build.Sizes.of(store, tokens, visual)
-    model = build.build_model(job, sizes)
-    problem = pose(job, store)
-    mix = build.build_mix(job, model, sizes, problem.class_counts)
-    if "init_from" in job.parents:
-        parent = job.parents["init_from"]
-        load_state(model, load_file(parent.folder.checked(parent.folder.weights)))
-        if (
-            parent.stage_spec.objectives.keys() == spec.objectives.keys()
-        ):  # a second phase goes on with the heads of the first
-            load_state(mix, load_file(parent.folder.checked(parent.folder.objective_weights)))
+
+@dataclass(frozen=True)
+class Parts:
+    """What a job trains and how it is judged."""
+
+    problem: Problem
+    model: VideoModel
+    mix: ObjectiveMix
+    judge: Judge
+    loader: TrainLoader
+    test: np.ndarray  # int64 [T], store rows of test videos, which are predicted too
+    soup_seeds: list[int]  # of the runs whose mean weights the stage starts from; empty without a soup
+
+
+def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
+    """Model, objectives, data and judge. The order of these lines is part of the results."""
+    spec, store = job.stage_spec, inputs.store
+    seed_everything(job.seed)  # before anything draws initial weights: the model's come first, then the objectives'
+    model = build.build_model(job, inputs.sizes)
+    problem = make_problem(job, store)
+    class_counts = problem.class_counts if isinstance(problem, ClassProblem) else None
+    mix = build.build_mix(job, model, inputs.sizes, class_counts)
+    load_parent(job, model, mix)  # weights before freezing: what is frozen is the parent's
     build.freeze(job, model)
-    on_tags = store.track == "pairs" and spec.data.items == "videos"
-    features = job.spec.features
-    known = problem.known_pairs() if mix.needs_known else None
-    assembler = Assembler(store, tokens, **features.batches, tags=on_tags, seed=job.seed, visual=visual, known=known)
-    test = (
-        rows_of_test(store, spec.data.parts) if problem.truth is not None or problem.pairs is not None else np.arange(0)
-    )
-    predicted = np.union1d(problem.rows, test).astype(np.int64)
-    frozen.remember(job, model, mix, assembler, np.union1d(problem.train.rows, predicted), accelerator)
+    assembler = make_assembler(job, inputs, problem, mix)
+    test = np.arange(0)
+    if isinstance(problem, PairProblem | ClassProblem):
+        test = rows_of_test(store, spec.data.parts)
+    # frozen encoders run once over all videos that the job will see, before a loader asks for batches without their inputs
+    rows = np.union1d(problem.train.rows, np.union1d(problem.rows, test).astype(np.int64))
+    if precomputed := frozen.precompute(job, model, mix, assembler, rows, accelerator):
+        model = model.with_precomputed(precomputed)
+        assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
-    tree = CategoryTree(store.manifest["categories"]) if store.track == "classes" else None
-    tag_terms = [term for _, term in mix.active() if term.judged == "tags"]
-    without_labels = mix if spec.evaluation.select == "loss" else None
-    postprocess = build.build_postprocess(job, problem.class_counts)
-    judge = Judge(problem, assembler, accelerator, tree, tag_terms, postprocess, without_labels)
-    better = HIGHER_IS_BETTER[spec.evaluation.select]
-    soup_of = soup.stir(job, model.to(accelerator.device), mix, judge, higher_is_better=better) if spec.soup else []
-    steps = max(spec.data.min_steps, round(spec.data.epochs * loader.steps_per_epoch), 1 if spec.data.epochs else 0)
+    judge = make_judge(job, problem, assembler, mix, accelerator, store)
+    soup_seeds = load_soup(job, model.to(accelerator.device), mix, judge) if spec.soup else []
+    return Parts(problem, model, mix, judge, loader, test, soup_seeds)
 
-    trainer = loop_from(
-        spec, model=model, mix=mix, accelerator=accelerator, loader=loader, steps=steps, seed=job.seed, state=folder.state,
-        history=folder.history, score=judge, higher_is_better=better,
-    )  # fmt: skip
-    result = trainer.fit(loader, steps)
-    model, mix = trainer.unwrapped()
 
-    rows, values = judge.predict(model, predicted if judge.kind == "pairs" else None)
-    answers = result_files.answers(judge, model, store, spec.data.parts) if judge.kind == "classes" else []
-    metrics: dict[str, Any] = {
-        "schema": 1, "job": {**job.parameters, "corpus": job.corpus.label}, "digest": job.digest,
-        "primary": KINDS[judge.kind].metric,
-        "best_step": result.best_step, "steps": result.steps, "selected_by": spec.evaluation.select,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    } | ({"soup_of_seeds": soup_of} if soup_of else {})  # fmt: skip
-    metrics |= (
-        judge.report(rows, values)
-        if judge.kind not in ("tags", "loss")
-        else {
-            "scores": {"validation": judge(model)},
-            "intervals": {},
-            "oracle": {},
-            "items": {"train": len(problem.train), "validation": len(rows)},
-        }
+def load_parent(job: Job, model: VideoModel, mix: ObjectiveMix) -> None:
+    """Weights of the stage that this one starts from; a second phase with the same objectives goes on with their heads."""
+    if (parent := job.parents.get("init_from")) is None:
+        return
+    load_state(model, load_file(parent.folder.checked(parent.folder.weights)))
+    if parent.stage_spec.objectives.keys() == job.stage_spec.objectives.keys():
+        load_state(mix, load_file(parent.folder.checked(parent.folder.objective_weights)))
+
+
+def make_assembler(
+    job: Job, inputs: Inputs, problem: Problem, mix: ObjectiveMix, without: tuple[str, ...] = ()
+) -> Assembler:
+    features = job.spec.features
+    return Assembler(
+        inputs.store,
+        inputs.tokens,
+        **features.batches,
+        tags=inputs.store.track == "pairs" and job.stage_spec.data.items == "videos",
+        seed=job.seed,
+        visual=inputs.visual,
+        known=problem.known_pairs() if isinstance(problem, PairProblem) and mix.needs_known else None,
+        without=without,
     )
-    if accelerator.is_main_process:
-        save(folder, model, mix, judge, store, rows, values, test, job.spec.submission)
-        for answer in answers:
-            answer.write(folder.path)
-        seconds = time.perf_counter() - started
-        timing = {
-            "seconds": round(seconds, 2),
-            "training_seconds": round(result.seconds, 2),
-            "samples_per_second": round(result.samples / max(result.seconds, 1e-9), 1),
-            "peak_rss_mb": provenance.peak_rss_mb(),
-        }
-        write_json(folder.timing, timing)
-        parents = {
-            role: {"folder": shown(parent.folder.path), "digest": parent.digest} for role, parent in job.parents.items()
-        }
-        facts = provenance.collect(
-            digest=job.digest,
-            parents=parents,
-            corpus={"name": job.corpus.label, "fingerprint": store.fingerprint},
-            device=str(accelerator.device.type),
-            processes=accelerator.num_processes,
-            threads=torch.get_num_threads(),
+
+
+def make_judge(
+    job: Job, problem: Problem, assembler: Assembler, mix: ObjectiveMix, accelerator: Accelerator, store: Store
+) -> Judge:
+    if isinstance(problem, PairProblem):
+        return PairJudge(problem, assembler, accelerator)
+    if isinstance(problem, ClassProblem):
+        tree, postprocess = (
+            CategoryTree(store.manifest["categories"]),
+            build.build_postprocess(job, problem.class_counts),
         )
-        write_json(folder.provenance, facts)
-        folder.finish(metrics)
-    accelerator.wait_for_everyone()
-    return folder
+        return ClassJudge(problem, assembler, accelerator, tree=tree, postprocess=postprocess)
+    if isinstance(problem, LossProblem):
+        return LossJudge(problem, assembler, accelerator, mix=mix)
+    tags = [term for _, term in mix.active() if term.judged == "tags"]
+    assert isinstance(problem, TagProblem)
+    return TagJudge(problem, assembler, accelerator, objectives=tags)
 
 
-def save(
-    folder: RunFolder,
-    model,
-    mix,
-    judge: Judge,
-    store: Store,
-    rows,
-    values,
-    test: np.ndarray,
-    submission: SubmissionSpec,
+def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
+    """Leaves the chosen weights in the parts' model and objectives."""
+    data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
+    steps = max(data.min_steps, round(data.epochs * per_epoch), 1 if data.epochs else 0)
+    trainer = build.build_trainer(
+        job.stage_spec,
+        Task(parts.model, parts.mix),
+        accelerator,
+        steps=steps,
+        steps_per_epoch=per_epoch,
+        seed=job.seed,
+        folder=job.folder,
+        score=parts.judge,
+    )
+    return trainer.fit(parts.loader, steps)
+
+
+def judge_and_save(
+    job: Job, inputs: Inputs, parts: Parts, result: TrainResult, accelerator: Accelerator, started: float
 ) -> None:
-    """Weights apart for the model and for the objectives' heads; predictions by video id; embeddings of the rows in
-    ``test`` as they are handed in."""
-    for path, module in ((folder.weights, model), (folder.objective_weights, mix)):
-        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-        write_atomically(path, lambda temporary, state=state: save_file(state, temporary))
-    ids = store.column("id")[rows].astype(str)
-    if judge.kind == "classes":
-        folder.write_arrays(
-            folder.predictions,
-            ids=ids,
-            rows=rows,
-            logits=values,
-            truth=judge.problem.truth[judge.problem.rows.argsort()],
-        )
-    else:
-        folder.write_arrays(folder.embeddings, ids=ids, rows=rows, vectors=values)
-    if judge.kind == "pairs":
-        problem, test = judge.problem, np.isin(rows, test)
-        if test.any():
-            # all teams of the pair track scaled a model's vectors to length one before they rounded them
-            write_embeddings(folder.path / "result.zip", ids[test].tolist(), unit(values[test]), submission)
-        folder.write_arrays(
-            folder.path / "pairs.npz",
-            pairs=problem.pairs,
-            score=problem.score,
-            target=problem.target,
-            seen=problem.seen,
-        )
+    """Predict on all processes; one writes the files of the run folder, ``metrics.json`` last."""
+    problem, model, judge, folder = parts.problem, parts.model, parts.judge, job.folder
+    everything = np.union1d(problem.rows, parts.test).astype(np.int64) if isinstance(problem, PairProblem) else None
+    rows, values = judge.predict(model, everything)
+    answers = result_files.answers(judge, model, inputs.store, job.stage_spec.data.parts)
+    metrics: dict[str, Any] = {
+        "schema": 1,
+        "job": {**job.parameters, "corpus": job.corpus.label},
+        "digest": job.digest,
+        "primary": KINDS[problem.kind].metric,
+        "best_step": result.best_step,
+        "steps": result.steps,
+        "selected_by": job.stage_spec.evaluation.select,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    if parts.soup_seeds:
+        metrics["soup_of_seeds"] = parts.soup_seeds
+    metrics |= judge.report(model, rows, values)
+    if not accelerator.is_main_process:
+        return
+    result_files.save(folder, model, parts.mix, problem, inputs.store, rows, values)
+    if isinstance(problem, PairProblem):
+        result_files.hand_in(folder, inputs.store, rows, values, parts.test, job.spec.submission)
+    for answer in answers:
+        answer.write(folder.path)
+    write_timing(folder, result, time.perf_counter() - started)
+    write_provenance(job, inputs.store, accelerator)
+    folder.finish(metrics)
 
 
-def frames_of(job: Job, store: Store) -> Frames | Pictures:
-    """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode.
+def write_timing(folder: RunFolder, result: TrainResult, seconds: float) -> None:
+    timing = {
+        "seconds": round(seconds, 2),
+        "training_seconds": round(result.seconds, 2),
+        "samples_per_second": round(result.samples / max(result.seconds, 1e-9), 1),
+        "peak_rss_mb": provenance.peak_rss_mb(),
+    }
+    write_json(folder.timing, timing)
 
-    Raises:
-        ValueError: the corpus has nothing of that kind, or the set is another corpus'.
-    """
-    if job.spec.model.images is not None and job.frames is not None:
-        return Pictures(store, **job.frames.spec.images.pictures)
-    return choose(store, None if job.frames is None else job.frames.folder)
 
-
-def require_inputs(job: Job) -> None:
-    """Raises MissingRun naming the first missing input and the command that makes it."""
-    corpus = job.corpus
-    if not corpus.manifest.exists():
-        raise MissingRun(
-            f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lab.corpora.build {corpus.name} --scale {job.scale}"
-        )
-    for ref in job.feature_sets:
-        if not (ref.folder / "features.json").exists():
-            given = f" -p world {job.corpus_given}" if job.corpus_given else ""
-            raise MissingRun(
-                f"feature set {ref.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p features {ref.name} -p scale {job.scale}{given}"
-            )
-    for role, parent in job.parents.items():
-        parent.folder.read_metrics(
-            parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
-        )
+def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
+    facts = provenance.collect(
+        digest=job.digest,
+        parents={role: {"folder": shown(p.folder.path), "digest": p.digest} for role, p in job.parents.items()},
+        corpus={"name": job.corpus.label, "fingerprint": store.fingerprint},
+        device=str(accelerator.device.type),
+        processes=accelerator.num_processes,
+        threads=torch.get_num_threads(),
+    )
+    write_json(job.folder.provenance, facts)
 
 
 def main() -> None:

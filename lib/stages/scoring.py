@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from scipy.stats import spearmanr
+from torch import nn
 
+from lib.data.batch import Batch
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
 from lib.evaluation.metrics import mean_f1, spearman
@@ -18,133 +20,154 @@ from lib.evaluation.predict import predict
 from lib.evaluation.vectors import pair_cosines
 from lib.features.loader import Assembler, EvalLoader
 from lib.objectives.mix import ObjectiveMix
-from lib.stages.problem import Problem
+from lib.stages.problem import ClassProblem, PairProblem, Problem
 
 EVAL_BATCH = 256  # videos at a time; no gradients are kept, so memory is no concern
+FEWEST = 10  # pairs that a rank correlation is computed of
 
 
 @dataclass
 class Judge:
-    """Knows the problem; given a model it says how good it is."""
+    """Knows the problem; given a model it says how good it is. There is one for each kind of problem."""
 
     problem: Problem
     assembler: Assembler
     accelerator: Accelerator
-    tree: CategoryTree | None = None  # classes only
-    tag_objectives: Sequence[torch.nn.Module] = ()  # pretraining on tags: the losses it is judged by, as a plain sum
-    postprocess: Sequence[Callable[[np.ndarray], np.ndarray]] = ()  # classes only: what is done to logits, in order
-    objectives: ObjectiveMix | None = None  # pretraining without labels: all losses, as a plain sum
+    predicts: Literal["embedding", "logits", "pooled"] = "embedding"
 
-    @property
-    def kind(self) -> str:
-        if self.problem.pairs is not None:
-            return "pairs"
-        if self.problem.truth is not None:
-            return "classes"
-        return "tags" if self.objectives is None else "loss"
-
-    def predict(self, model: torch.nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Store rows int64 [N], ascending, and what the model says of each, float32 [N, E]; the validation videos by default."""
         loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
-        what = {"classes": "logits", "loss": "pooled"}.get(self.kind, "embedding")
-        found, values = predict(model, loader, self.accelerator, what)
+        return predict(model, loader, self.accelerator, self.predicts)
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        """Scores that select a checkpoint; what the trainer calls every so often."""
+        raise NotImplementedError
+
+    def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        """What ``metrics.json`` says of the final model and its predictions: scores, 95 % intervals over items, oracle."""
+        items = {"train": len(self.problem.train), "validation": len(rows)}
+        return {"scores": {"validation": self(model)}, "intervals": {}, "oracle": {}, "items": items}
+
+
+@dataclass
+class PairJudge(Judge):
+    """By the rank correlation of cosines with the scores that people gave."""
+
+    problem: PairProblem
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        pairs, score, target = self.problem.select
+        return self._scores(pair_cosines(*self.predict(model, np.unique(pairs)), pairs), score, target)
+
+    @staticmethod
+    def _scores(cosine: np.ndarray, score: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        return {"spearman": spearman(cosine, score), "mse": float(np.mean((cosine - target) ** 2))}
+
+    def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        problem = self.problem
+        cosine = pair_cosines(rows, values, problem.pairs)
+        scores = {"validation": self._scores(cosine, problem.score, problem.target)}
+        for name, mask in (("seen", problem.seen), ("unseen", ~problem.seen)):
+            if mask.sum() >= FEWEST:
+                scores[name] = {"spearman": spearman(cosine[mask], problem.score[mask])}
+        oracle = {}
+        if problem.oracle is not None:
+            oracle["spearman"] = float(spearmanr(problem.oracle, problem.score).statistic)
+        return {
+            "scores": scores,
+            "intervals": {"spearman": list(interval_of_spearman(cosine, problem.score, problem.pairs))},
+            "oracle": oracle,
+            "items": {
+                "train": len(problem.train),
+                "validation": len(problem.pairs),
+                "seen_share": float(problem.seen.mean()),
+            },
+        }
+
+
+@dataclass
+class ClassJudge(Judge):
+    """By the mean F1 of the categories; ``postprocess`` is what is done to logits before they are judged, in order."""
+
+    problem: ClassProblem
+    predicts: Literal["embedding", "logits", "pooled"] = "logits"
+    tree: CategoryTree | None = None
+    postprocess: Sequence[Callable[[np.ndarray], np.ndarray]] = ()
+
+    def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        found, values = super().predict(model, rows)
         for step in self.postprocess:
             values = step(values)
         return found, values
 
-    def __call__(self, model: torch.nn.Module) -> dict[str, float]:
-        """Scores on the validation part; what the trainer calls every so often."""
-        if self.kind == "tags":
-            return {"tag_loss": self._tag_loss(model)}
-        if self.kind == "loss":
-            return {"loss": self._loss(model)}
-        if self.kind == "classes":
-            return self.scores(*self.predict(model))
-        select = self.problem.select or (self.problem.pairs, self.problem.score, self.problem.target)
-        return self._pair_scores(*self.predict(model, np.unique(select[0])), *select)
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        return self._scores(self._classes(*self.predict(model)))
 
-    def scores(self, rows: np.ndarray, values: np.ndarray) -> dict[str, float]:
-        if self.kind == "pairs":
-            return self._pair_scores(rows, values, self.problem.pairs, self.problem.score, self.problem.target)
-        predicted = values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
+    def _classes(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
+
+    def _scores(self, predicted: np.ndarray) -> dict[str, float]:
+        assert self.tree is not None
         return mean_f1(self.problem.truth, predicted, self.tree.level1_of_level2)
 
-    @staticmethod
-    def _pair_scores(rows, values, pairs, score, target) -> dict[str, float]:
-        cosine = pair_cosines(rows, values, pairs)
-        return {"spearman": spearman(cosine, score), "mse": float(np.mean((cosine - target) ** 2))}
+    def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        problem, predicted = self.problem, self._classes(rows, values)
+        assert self.tree is not None
+        interval = interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2)
+        return {
+            "scores": {"validation": self._scores(predicted)},
+            "intervals": {"mean_f1": list(interval)},
+            "oracle": {} if problem.oracle is None else {"mean_f1": self._scores(problem.oracle)["mean_f1"]},
+            "items": {"train": len(problem.train), "validation": len(problem.truth)},
+        }
 
-    def report(self, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-        """Everything ``metrics.json`` says of the final predictions: scores, 95 % intervals over items, oracle, leak."""
-        problem, result = (
-            self.problem,
-            {"scores": {"validation": self.scores(rows, values)}, "intervals": {}, "oracle": {}, "items": {}},
-        )
-        if self.kind == "pairs":
-            cosine = pair_cosines(rows, values, problem.pairs)
-            result["items"] = {
-                "train": len(problem.train),
-                "validation": len(problem.pairs),
-                "seen_share": float(problem.seen.mean()),
-            }
-            result["intervals"]["spearman"] = list(interval_of_spearman(cosine, problem.score, problem.pairs))
-            for name, mask in (("seen", problem.seen), ("unseen", ~problem.seen)):
-                if mask.sum() >= 10:
-                    result["scores"][name] = {"spearman": spearman(cosine[mask], problem.score[mask])}
-            if problem.oracle is not None:
-                result["oracle"]["spearman"] = float(spearmanr(problem.oracle, problem.score).statistic)
-        else:
-            predicted = values.argmax(axis=1)[np.searchsorted(rows, problem.rows)]
-            result["items"] = {"train": len(problem.train), "validation": len(problem.truth)}
-            result["intervals"]["mean_f1"] = list(
-                interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2)
-            )
-            if problem.oracle is not None:
-                result["oracle"]["mean_f1"] = mean_f1(problem.truth, problem.oracle, self.tree.level1_of_level2)[
-                    "mean_f1"
-                ]
-        return result
 
-    @torch.inference_mode()
-    def _loss(self, model: torch.nn.Module) -> float:
-        """Mean over the videos of all objectives' losses, unweighted; what is hidden is the same at every call."""
-        mix = self.objectives
-        assert mix is not None
-        training, mixed, total, count = model.training, mix.training, 0.0, 0
-        model.eval()
-        mix.eval()
-        generator = torch.Generator().manual_seed(2022)
-        for batch in EvalLoader(self.assembler, self.problem.rows, EVAL_BATCH):
-            batch = mix.corrupt(batch, generator).to(self.accelerator.device)
-            with self.accelerator.autocast():
-                _, terms = mix(model, batch)
-            total += sum(float(value) for value in terms.values()) * len(batch)
-            count += len(batch)
-        model.train(training)
-        mix.train(mixed)
-        return total / max(count, 1)
+@dataclass
+class TagJudge(Judge):
+    """By the tag loss per video on uncorrupted input; of several objectives on tags by their sum, unweighted."""
 
-    @torch.inference_mode()
-    def _tag_loss(self, model: torch.nn.Module) -> float:
-        """Mean tag loss per video, on uncorrupted input; of several tag objectives their sum.
+    objectives: Sequence[nn.Module] = ()
 
-        Raises:
-            ValueError: the stage has none.
-        """
-        if not self.tag_objectives:
-            raise ValueError(
-                "select: tag_loss needs an objective on tags; name one tags, or several tags_text, tags_frames, ..."
-            )
-        training, total, count = model.training, 0.0, 0
-        model.eval()
-        for objective in self.tag_objectives:
-            objective.eval()
-        for batch in EvalLoader(self.assembler, self.problem.rows, EVAL_BATCH):
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        def loss(batch: Batch) -> float:
             batch = batch.to(self.accelerator.device)
             with self.accelerator.autocast():
                 outputs = model(batch)
-                total += sum(float(objective(outputs, batch)) for objective in self.tag_objectives) * len(batch)
-            count += len(batch)
-        model.train(training)
-        for objective in self.tag_objectives:
-            objective.train(training)
-        return total / max(count, 1)
+                return sum(float(objective(outputs, batch)) for objective in self.objectives)
+
+        return {"tag_loss": mean_loss(self, [model, *self.objectives], loss)}
+
+
+@dataclass
+class LossJudge(Judge):
+    """By all objectives' losses per video, unweighted; what is hidden is the same at every call."""
+
+    predicts: Literal["embedding", "logits", "pooled"] = "pooled"
+    mix: ObjectiveMix | None = None
+
+    def __call__(self, model: nn.Module) -> dict[str, float]:
+        mix, generator = self.mix, torch.Generator().manual_seed(2022)
+        assert mix is not None
+
+        def loss(batch: Batch) -> float:
+            batch = mix.corrupt(batch, generator).to(self.accelerator.device)
+            with self.accelerator.autocast():
+                _, terms = mix(model, batch)
+            return sum(float(value) for value in terms.values())
+
+        return {"loss": mean_loss(self, [model, mix], loss)}
+
+
+@torch.inference_mode()
+def mean_loss(judge: Judge, modules: Sequence[nn.Module], loss: Callable[[Batch], float]) -> float:
+    """Mean of a loss over the validation videos, with the modules in evaluation mode for the time of the call."""
+    modes, total, count = [module.training for module in modules], 0.0, 0
+    for module in modules:
+        module.eval()
+    for batch in EvalLoader(judge.assembler, judge.problem.rows, EVAL_BATCH):
+        total += loss(batch) * len(batch)
+        count += len(batch)
+    for module, mode in zip(modules, modes, strict=True):
+        module.train(mode)
+    return total / max(count, 1)

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from lib.models.pretrained import load_state
 from lib.recipes.job import Job
+from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.stages.scoring import Judge
 from lib.training.averaging import greedy_soup, soup
 
 MIX = "objectives."  # before the names of the objectives' heads, which are averaged with the model
 
 
-def stir(job: Job, model: nn.Module, mix: nn.Module, judge: Judge, *, higher_is_better: bool) -> list[int]:
+def load_soup(job: Job, model: nn.Module, mix: nn.Module, judge: Judge) -> list[int]:
     """Load the soup of the job's parents into the model and the objectives.
 
     Args:
@@ -32,6 +33,7 @@ def stir(job: Job, model: nn.Module, mix: nn.Module, judge: Judge, *, higher_is_
         MissingRun: a parent is not finished.
     """
     parents, select = job.ingredients, job.stage_spec.evaluation.select
+    better = HIGHER_IS_BETTER[select]
     members = [_weights(parent) for parent in parents]
 
     def load(weights: Mapping[str, Tensor]) -> None:
@@ -44,7 +46,7 @@ def stir(job: Job, model: nn.Module, mix: nn.Module, judge: Judge, *, higher_is_
         return judge(model)[select]
 
     if job.stage_spec.soup is not None and job.stage_spec.soup.kind == "greedy":
-        mixed, kept = greedy_soup(members, [score(m) for m in members], score, higher_is_better=higher_is_better)
+        mixed, kept = greedy_soup(members, [score(m) for m in members], score, higher_is_better=better)
     else:
         mixed, kept = soup(members), list(range(len(members)))
     load(mixed)

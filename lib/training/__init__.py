@@ -1,7 +1,6 @@
 """Floor 5: one training loop and its parts (schedules, optimizer groups, averages, adversaries, checkpoints, rewind)."""
 
 from lib.training.adversarial import Awp, Fgm, Pgd
-from lib.training.loop import loop_from as loop_from
 from lib.training.schedule import Constant, Plateau, WarmupCosine, WarmupLinear
 
 __all__ = ["Awp", "Constant", "Fgm", "Pgd", "Plateau", "WarmupCosine", "WarmupLinear"]

@@ -6,12 +6,13 @@ by reloading the best weights at the end of the epoch (A4.1, quirk A7-4).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
 from statistics import median
 from typing import Any
 
-from lib.training.learned import Learned
+from lib.training.state import TrainState
 
 
 class DivergenceError(RuntimeError):
@@ -51,12 +52,8 @@ class Rewind:
         max_rewinds: int = 3,
         snapshot_every: int = 100,
     ) -> None:
-        self.factor, self.patience, self.max_rewinds, self.snapshot_every = (
-            factor,
-            patience,
-            max_rewinds,
-            snapshot_every,
-        )
+        self.factor, self.patience = factor, patience
+        self.max_rewinds, self.snapshot_every = max_rewinds, snapshot_every
         self.losses: deque[float] = deque(maxlen=window)
         self.first: float | None = None  # median of the first full window
         self.best: float | None = None  # lowest running median
@@ -91,37 +88,30 @@ class Rewind:
         """Whether a copy of the state after ``step`` updates is wanted."""
         return self.snapshot is None or step - self.snapshot["step"] >= self.snapshot_every
 
-    def keep(self, step: int, loss: float, learned: Learned) -> None:
-        """Copy the state after ``step`` updates if the loss it gives on the next batch is within the limit."""
+    def keep(self, step: int, loss: float, state: TrainState) -> None:
+        """Copy what ``step`` updates have taught if the loss it gives on the next batch is within the limit."""
         if math.isfinite(loss) and loss <= self.limit and self.streak == 0:
-            self.snapshot = {"step": step, "known": self.state_dict(), "learned": learned.copy()}
+            learned = copy.deepcopy(state.learned())
+            self.snapshot = {"step": step, "known": self.state_dict(), "learned": learned}
 
-    def go_back(self, learned: Learned, *, step: int, loss: float, lr: float, reason: str) -> dict[str, Any]:
+    def go_back(self, state: TrainState, *, loss: float, lr: float, reason: str) -> dict[str, Any]:
         """Restore the copy; returns the row for the history.
 
         Raises:
             DivergenceError: no copy, or as many rewinds as allowed have been made.
         """
+        step = state.step
         if self.rewinds >= self.max_rewinds or self.snapshot is None:
             raise DivergenceError(step=step, loss=loss, lr=lr, reason=reason, rewinds=self.rewinds)
-        learned.load_state_dict(self.snapshot["learned"])
+        state.load_learned(self.snapshot["learned"])
         self.load_state_dict(self.snapshot["known"] | {"rewinds": self.rewinds + 1, "streak": 0})
         return {"step": step, "event": "rewind", "to": self.snapshot["step"], "reason": reason, "lr": lr}
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "losses": list(self.losses),
-            "first": self.first,
-            "best": self.best,
-            "streak": self.streak,
-            "rewinds": self.rewinds,
-        }
+        counts = {name: getattr(self, name) for name in ("first", "best", "streak", "rewinds")}
+        return {"losses": list(self.losses), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.losses = deque(state["losses"], maxlen=self.losses.maxlen)
-        self.first, self.best, self.streak, self.rewinds = (
-            state["first"],
-            state["best"],
-            state["streak"],
-            state["rewinds"],
-        )
+        self.first, self.best = state["first"], state["best"]
+        self.streak, self.rewinds = state["streak"], state["rewinds"]

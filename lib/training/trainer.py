@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +18,68 @@ from lib.training.averaging import Averaging
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
 from lib.training.feed import Feed
-from lib.training.learned import Best, Learned
-from lib.training.meter import Meter, finite
-from lib.training.progress import Progress, Style
-from lib.training.resume import Resume
+from lib.training.progress import Style, progress
 from lib.training.schedule import Schedule
 from lib.training.seed import generator_for, seed_step
-from lib.training.task import Task
+from lib.training.state import Best, Resume, TrainState
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from lib.data.batch import Batch
+
+
+class Task(nn.Module):
+    """A model and the objectives it is trained on, behind one ``forward``: what is wrapped for several devices and saved as
+    a whole. Its parameters are ``model.*`` and ``mix.*``; ``mix`` is an ``ObjectiveMix``."""
+
+    model: nn.Module
+    mix: Any
+
+    def __init__(self, model: nn.Module, mix: nn.Module) -> None:
+        super().__init__()
+        self.model, self.mix = model, mix
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted total and each named term, scalars."""
+        return self.mix(self.model, batch)
+
+
+class History(Protocol):
+    """Takes each row of a run's history: ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row),
+    ``{step, epoch, scores}``, ``{step, event, ...}``. Numbers that are not finite are None."""
+
+    def append(self, row: dict[str, Any]) -> None: ...
+
+    def truncate(self, step: int) -> None:
+        """Drop rows after the step a run starts from, which a killed run has left."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers and switches of a run.
+
+    ``primary`` is the score that selects, ``higher_is_better`` its direction; ties go to the later step, as published.
+    ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``accumulate`` batches make one
+    update; gradients are averaged over them. ``eval_every`` steps between evaluations; 0: once an epoch; the last step is
+    always evaluated. ``save_every`` steps between checkpoints, besides those at evaluations; 0: by time, so that saving
+    costs about 5 %. ``keep_best``: end with the best weights, else with the last. ``reload_best_each_epoch``: put the best
+    weights back at every epoch's end, and train on (quirk A7-5). ``ahead``: batches that a thread prepares in advance;
+    None: two for a GPU, none on a CPU.
+    """
+
+    primary: str = ""
+    higher_is_better: bool = True
+    seed: int = 0
+    max_grad_norm: float | None = 1.0
+    accumulate: int = 1
+    eval_every: int = 0
+    save_every: int = 0
+    log_every: int = 10
+    keep_best: bool = True
+    reload_best_each_epoch: bool = False
+    ahead: int | None = None
+    progress: Style = "auto"
 
 
 @dataclass(frozen=True)
@@ -48,80 +99,48 @@ class Trainer:
     fetched from the device every ``log_every`` steps only, so that a GPU never waits for the loop.
 
     Args:
-        mix, model: an ``ObjectiveMix`` and what it calls; both are trained.
-        optimizer: over the parameters of ``Task(model, mix)``.
+        task: the model and its ``ObjectiveMix``; both are trained.
+        optimizer: over the parameters of the task.
         schedule: factor of the optimizer's rates for each update.
-        max_grad_norm: limit of the gradient's global L2 norm; None: no clipping (quirk A7-4).
-        accumulate: batches per update; gradients are averaged over them.
         averaging: weights that are evaluated and kept instead of the live ones.
         adversarial: second pass on disturbed word embeddings.
-        checkpoint: where to keep the state for a resume; None: a killed run starts again.
-        log: takes each row of the history: ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row),
-            ``{step, epoch, scores}``, ``{step, event, ...}``. Numbers that are not finite become None.
-        truncate: called with the step the run starts from, to drop rows after it that a killed run has left.
-        score: evaluates the model it is given; called on all processes, every one returns the same.
-        primary: the score that selects; ``higher_is_better`` is its direction. Ties go to the later step, as published.
-        eval_every: steps between evaluations; 0: once an epoch. The last step is always evaluated.
-        save_every: steps between checkpoints, besides those at evaluations; 0: by time, so that saving costs about 5 %.
-        keep_best: end with the best weights, else with the last.
-        reload_best_each_epoch: put the best weights back at every epoch's end, and train on (quirk A7-5).
         rewind: what to do about divergence; None: nothing.
-        ahead: batches prepared in advance by a thread; None: two for a GPU, none on a CPU.
+        score: evaluates the model it is given; called on all processes, every one returns the same.
+        checkpoint: where to keep the state for a resume; None: a killed run starts again.
+        history: takes the rows.
     """
 
     def __init__(
         self,
-        *,
-        mix: nn.Module,
-        model: nn.Module,
+        task: Task,
         accelerator: Accelerator,
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
-        max_grad_norm: float | None = 1.0,
-        accumulate: int = 1,
+        settings: Settings,
+        *,
         averaging: Averaging | None = None,
         adversarial: Adversary | None = None,
-        checkpoint: Checkpointer | None = None,
-        log: Callable[[dict[str, Any]], None] = lambda row: None,
-        truncate: Callable[[int], None] = lambda step: None,
-        score: Callable[[nn.Module], dict[str, float]] | None = None,
-        primary: str = "",
-        higher_is_better: bool = True,
-        eval_every: int = 0,
-        save_every: int = 0,
-        log_every: int = 10,
-        keep_best: bool = True,
-        reload_best_each_epoch: bool = False,
         rewind: Rewind | None = None,
-        seed: int = 0,
-        ahead: int | None = None,
-        progress: Style = "auto",
+        score: Callable[[nn.Module], dict[str, float]] | None = None,
+        checkpoint: Checkpointer | None = None,
+        history: History | None = None,
     ) -> None:
-        self.accelerator, self.schedule = accelerator, schedule
-        self.averaging, self.adversarial = averaging, adversarial
-        self.max_grad_norm, self.accumulate, self.seed = max_grad_norm, accumulate, seed
-        self.score, self.primary, self.eval_every, self.log_every = score, primary, eval_every, log_every
-        self.resume = Resume(checkpoint, save_every)
-        self.keep_best, self.reload_best_each_epoch, self.rewind = keep_best, reload_best_each_epoch, rewind
-        self.log = log if accelerator.is_main_process else lambda row: None
-        self.truncate = truncate if accelerator.is_main_process else lambda step: None
-        self.ahead = ahead if ahead is not None else (2 if accelerator.device.type == "cuda" else 0)
-        self.progress: Style = progress if accelerator.is_main_process else "off"
+        self.task, self.accelerator, self.schedule, self.settings = task, accelerator, schedule, settings
+        self.adversarial, self.rewind, self.averaging, self.score = adversarial, rewind, averaging, score
+        self.history = history if accelerator.is_main_process else None
         if accelerator.num_processes > 1 and accelerator.ddp_handler is None:
             from accelerate import DistributedDataParallelKwargs
 
             # a head that this stage's objectives do not use gets no gradient
             accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)  # pyright: ignore
-        self.task = Task(model, mix)
         self.rates = [group["lr"] for group in optimizer.param_groups]
-        self.wrapped, self.optimizer = accelerator.prepare(self.task, optimizer)
-        schedule.start(higher_is_better)
+        self.wrapped, self.optimizer = accelerator.prepare(task, optimizer)
+        schedule.start(settings.higher_is_better)
         if averaging is not None:
-            averaging.start(self.task)
-        self.step, self.samples, self.seconds = 0, 0, 0.0
-        self.learned = Learned(self.task, self.optimizer, averaging)
-        self.best = Best(higher_is_better, keep_weights=keep_best or reload_best_each_epoch)
-        self.meter = Meter()
+            averaging.start(task)
+        best = Best(settings.higher_is_better, keep_weights=settings.keep_best or settings.reload_best_each_epoch)
+        self.state = TrainState(task, self.optimizer, schedule, best, averaging, rewind)
+        self.resume = Resume(checkpoint, settings.save_every)
 
     def fit(self, loader: Iterable[Batch], steps: int) -> TrainResult:
         """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only scored.
@@ -134,62 +153,66 @@ class Trainer:
             DivergenceError: the loss ran away more often than ``rewind`` allows.
             KeyError: ``score`` returns no ``primary``.
         """
-        self.resume.restore(self, loader)
-        self.truncate(self.step)
-        epoch = max(1, getattr(loader, "steps_per_epoch", steps) // self.accumulate)
+        state, settings, accelerator = self.state, self.settings, self.accelerator
+        self.resume.restore(state, loader, accelerator.device)
+        if self.history is not None:
+            self.history.truncate(state.step)
+        epoch = max(1, getattr(loader, "steps_per_epoch", steps) // settings.accumulate)
+        ahead = settings.ahead if settings.ahead is not None else (2 if accelerator.device.type == "cuda" else 0)
+        style: Style = settings.progress if accelerator.is_main_process else "off"
         self.task.train()
-        prepare = partial(self._prepared, done=self.step)
-        with Feed(loader, prepare, self.ahead) as feed, Progress(steps, self.step, self.progress) as bar:
+        with (
+            Feed(loader, partial(self._prepared, done=state.step), ahead) as feed,
+            progress(steps, state.step, style) as bar,
+        ):
             started = time.monotonic()
-            if self.step == steps == 0 and self.score is not None:
-                self._evaluate(self.score, 0.0)
-            while self.step < steps:
-                self.step = step = self.step + 1
-                seed_step(self.seed, step, self.accelerator.process_index)
-                batches = [feed.next().to(self.accelerator.device) for _ in range(self.accumulate)]
-                for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-                    group["lr"] = rate * self.schedule.multiplier(step - 1)
-                loss, terms = self._gradients(batches)
-                if self.adversarial is not None:
-                    self.adversarial(self.task, lambda batches=batches: self._gradients(batches))
-                self._keep_snapshot(loss)
-                grad_norm = self._clip()
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-                if self.averaging is not None:
-                    self.averaging.update(step, steps)
-                self.task.mix.after_step(self.task.model)
-                self.meter.add(lr=self.optimizer.param_groups[0]["lr"], loss=loss, terms=terms, grad_norm=grad_norm)
-                seen = sum(batch.samples for batch in batches) * self.accelerator.num_processes
-                self.samples += seen
-                bar.advance(seen)
-
-                evaluate = step == steps or step % (self.eval_every or epoch) == 0
-                if evaluate or step % self.log_every == 0:
-                    bar.show(self._look(step / epoch))
-                self.seconds += time.monotonic() - started
-                if evaluate and self.score is not None:
-                    self._evaluate(self.score, step / epoch)
-                if step % epoch == 0 and step < steps and self.reload_best_each_epoch and self.best.weights is not None:
-                    self.learned.load_weights(self.best.weights)
-                    self.log({"step": step, "event": "reload_best", "from": self.best.step})
+            if state.step == steps == 0:
+                self._evaluate(0.0)
+            while state.step < steps:
+                state.step = step = state.step + 1
+                seed_step(settings.seed, step, accelerator.process_index)
+                self._update([feed.next().to(accelerator.device) for _ in range(settings.accumulate)], steps)
+                bar.update()
+                evaluate = step == steps or step % (settings.eval_every or epoch) == 0
+                if evaluate or step % settings.log_every == 0:
+                    bar.set_postfix_str(f"loss {self._look(step / epoch):.4g}", refresh=False)
+                state.seconds += time.monotonic() - started
+                if evaluate:
+                    self._evaluate(step / epoch)
+                if step % epoch == 0 and step < steps and settings.reload_best_each_epoch:
+                    self._reload_best()
                 if self.resume.due(step, last=step == steps, evaluated=evaluate):
-                    self.resume.save(self, feed.position)
+                    self.resume.save(state, feed.position)
                 started = time.monotonic()
         return self._finish()
-
-    def unwrapped(self) -> tuple[nn.Module, nn.Module]:
-        """The model and the mix, without what several devices or mixed precision have put around them."""
-        return self.task.model, self.task.mix
 
     # One step
 
     def _prepared(self, batch: Batch, number: int, done: int) -> Batch:
         """Corrupted on the CPU by a generator of the very step it is for; ``number`` batches after ``done`` steps."""
-        step, part = divmod(number, self.accumulate)
-        generator = generator_for(self.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
+        step, part = divmod(number, self.settings.accumulate)
+        generator = generator_for(self.settings.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
         batch = self.task.mix.corrupt(batch, generator)
         return batch.pin_memory() if self.accelerator.device.type == "cuda" else batch
+
+    def _update(self, batches: list[Batch], steps: int) -> None:
+        """Update number ``state.step`` of ``steps``."""
+        state = self.state
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * self.schedule.multiplier(state.step - 1)
+        loss, terms = self._gradients(batches)
+        if self.adversarial is not None:
+            self.adversarial(self.task, lambda: self._gradients(batches))
+        self._keep_snapshot(loss)  # of the state that gave this loss, so before its update
+        grad_norm = self._clip()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.averaging is not None:
+            self.averaging.update(state.step, steps)
+        self.task.mix.after_step(self.task.model)
+        rate = self.optimizer.param_groups[0]["lr"]
+        state.unlogged.append({"lr": rate, "loss": loss, "terms": terms, "grad_norm": grad_norm})
+        state.samples += sum(batch.samples for batch in batches) * self.accelerator.num_processes
 
     def _gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
         """Forward and backward over the batches of one update, added to the gradients; loss and terms as means over them."""
@@ -205,55 +228,92 @@ class Trainer:
 
     def _clip(self) -> Tensor:
         """Global gradient norm before clipping."""
-        if self.max_grad_norm is not None:
-            norm: Any = self.accelerator.clip_grad_norm_(self.task.parameters(), self.max_grad_norm)
+        if self.settings.max_grad_norm is not None:
+            norm: Any = self.accelerator.clip_grad_norm_(self.task.parameters(), self.settings.max_grad_norm)
             return norm
         return nn.utils.get_total_norm([p.grad for p in self.task.parameters() if p.grad is not None])
 
     # Every so often
 
+    def _log(self, row: dict[str, Any]) -> None:
+        if self.history is not None:
+            self.history.append(row)
+
     def _look(self, epoch: float) -> float:
         """Log the steps since the last look and judge their losses; returns the newest one."""
-        row, losses = self.meter.take(self.accelerator)
-        self.log({"step": self.step, "epoch": epoch, **row})
-        if self.rewind is not None:
-            for loss in losses:
-                reason = self.rewind.observe(loss)
-                if reason is not None:
-                    self.log(self.rewind.go_back(self.learned, step=self.step, loss=loss, lr=row["lr"], reason=reason))
-                    break
+        row, losses = history_row(self.state.unlogged, self.accelerator)
+        self.state.unlogged = []
+        self._log({"step": self.state.step, "epoch": epoch, **row})
+        for loss in losses if self.rewind is not None else ():
+            if (reason := self.rewind.observe(loss)) is not None:
+                self._log(self.rewind.go_back(self.state, loss=loss, lr=row["lr"], reason=reason))
+                break
         return losses[-1]
 
-    def _evaluate(self, score: Callable[[nn.Module], dict[str, float]], epoch: float) -> None:
+    def _evaluate(self, epoch: float) -> None:
         """Score the averaged weights; remember them if none were better. Leaves torch's random stream alone."""
+        if self.score is None:
+            return
+        state, primary = self.state, self.settings.primary
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self.learned.averaged():
+        with torch.random.fork_rng(devices), state.averaged():
             self.task.eval()
-            scores = {name: float(value) for name, value in score(self.task.model).items()}
+            scores = {name: float(value) for name, value in self.score(self.task.model).items()}
             if self.accelerator.num_processes > 1:  # the same decision everywhere, whatever rounding does
                 from accelerate.utils import broadcast_object_list
 
                 scores = broadcast_object_list([scores])[0]
             self.task.train()
-            self.best.offer(self.step, scores[self.primary], self.learned.weights)
-        row = {name: finite(value) for name, value in scores.items()}
-        self.log({"step": self.step, "epoch": epoch, "scores": row})
-        self.schedule.observe(scores[self.primary])
+            state.best.offer(state.step, scores[primary], state.weights)
+        row = {name: _finite(value) for name, value in scores.items()}
+        self._log({"step": state.step, "epoch": epoch, "scores": row})
+        self.schedule.observe(scores[primary])
+
+    def _reload_best(self) -> None:
+        best = self.state.best
+        if best.weights is not None:
+            self.task.load_state_dict(best.weights)
+            self._log({"step": self.state.step, "event": "reload_best", "from": best.step})
 
     def _keep_snapshot(self, loss: Tensor) -> None:
-        """Copy the state that gave this loss, before its update, when a copy is due."""
-        if self.rewind is not None and self.rewind.due(self.step - 1):
+        """Copy the state that gave this loss, when a copy is due."""
+        if self.rewind is not None and self.rewind.due(self.state.step - 1):
             shared: Any = self.accelerator.reduce(loss, "mean")
-            self.rewind.keep(self.step - 1, float(shared), self.learned)
+            self.rewind.keep(self.state.step - 1, float(shared), self.state)
 
     def _finish(self) -> TrainResult:
         """Leave the chosen weights in the model."""
-        step = self.step
-        if self.keep_best and self.best.weights is not None:
-            self.learned.load_weights(self.best.weights)
-            step = self.best.step
+        state, best = self.state, self.state.best
+        step = state.step
+        if self.settings.keep_best and best.weights is not None:
+            self.task.load_state_dict(best.weights)
+            step = best.step
         elif self.averaging is not None:
-            with self.learned.averaged():
-                weights = self.learned.weights()
-            self.learned.load_weights(weights)
-        return TrainResult(step, self.best.score, self.step, self.samples, self.seconds)
+            with state.averaged():
+                weights = state.weights()
+            self.task.load_state_dict(weights)
+        return TrainResult(step, best.score, state.step, state.samples, state.seconds)
+
+
+def history_row(steps: list[dict[str, Any]], accelerator: Accelerator) -> tuple[dict[str, Any], list[float]]:
+    """Numbers of some steps, which stay on the device until here: one transfer, one mean over the processes.
+
+    Args:
+        steps: each with ``lr``, and tensors ``loss``, ``grad_norm`` and ``terms`` by name.
+
+    Returns:
+        the row for the history (means over the steps, the rate of the last one; None where not finite), and the loss
+        of each step.
+    """
+    names = list(steps[0]["terms"])
+    table = [torch.stack([s["loss"], s["grad_norm"], *(s["terms"][name] for name in names)]) for s in steps]
+    shared: Any = accelerator.reduce(torch.stack(table), "mean")
+    values: list[list[float]] = shared.tolist()
+    loss, norm, *terms = (_finite(math.fsum(column) / len(values)) for column in zip(*values, strict=True))
+    row = {"lr": steps[-1]["lr"], "loss": loss, "terms": dict(zip(names, terms, strict=True)), "grad_norm": norm}
+    return row, [step[0] for step in values]
+
+
+def _finite(value: float) -> float | None:
+    """NaN and infinity are not JSON."""
+    return value if math.isfinite(value) else None

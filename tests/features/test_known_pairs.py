@@ -15,7 +15,7 @@ from lib.features.tokens import build
 from lib.objectives import CosineRegression, NearestLevel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.job import Job
-from lib.stages.problem import pose, split_pairs
+from lib.stages.problem import make_problem, split_pairs
 from tests.small import outputs
 
 NAN = float("nan")
@@ -78,8 +78,9 @@ def test_only_an_objective_that_reads_it_asks():
 )
 def test_no_label_of_validation_is_in_the_table(store, recipe, arm):
     job = Job.load(recipe, "finetune", arm, 0, "laptop")
-    problem = pose(job, store)
-    rows, score, train, select, val = split_pairs(job, store)
+    problem = make_problem(job, store)
+    split = split_pairs(job, store)
+    rows, score, train, select, val = split.pairs, split.score, split.train, split.select, split.val
     everything = np.unique(rows)
     table = problem.known_pairs().among(everything)
     trained = {frozenset(pair) for pair in rows[train].tolist()}

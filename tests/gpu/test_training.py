@@ -6,7 +6,7 @@ from accelerate import Accelerator
 
 from benchmarks.published import SPECIAL, TARGETS, FullVideos, build, run
 from benchmarks.training import unibert
-from lib.training.task import Task
+from lib.training.trainer import Task
 
 pytestmark = pytest.mark.gpu  # skipped, with the reason, where there is no CUDA device
 

@@ -20,7 +20,8 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, ImagesSpec
 from lib.stages import build, feature_sets
-from lib.stages.run import frames_of, run
+from lib.stages.inputs import frames_of
+from lib.stages.run import run
 from lib.training.seed import seed_everything
 
 STORED, TRAINED = "frame_encoder_trained.frozen", "frame_encoder_trained.trained"
@@ -143,7 +144,7 @@ def test_a_trained_encoder_learns_and_resumes_exactly(home, monkeypatch):
     assert any(not torch.equal(state[f"images.encoder.{name}"], value) for name, value in encoder.items())
     assert json.loads(metrics)["parameters"] > json.loads(run(job(STORED)).metrics.read_bytes())["parameters"]
 
-    from lib.training.resume import Resume
+    from lib.training.state import Resume
 
     class Stop(Exception):
         pass
@@ -162,9 +163,9 @@ def test_a_trained_encoder_learns_and_resumes_exactly(home, monkeypatch):
     assert folder.state.exists() and not folder.metrics.exists()
     restore = Resume.restore
 
-    def restore_and_note(self, trainer, loader):
-        restore(self, trainer, loader)
-        steps.append(trainer.step)
+    def restore_and_note(self, state, loader, device):
+        restore(self, state, loader, device)
+        steps.append(state.step)
 
     monkeypatch.setattr(Resume, "restore", restore_and_note)
     run(one)

@@ -16,7 +16,7 @@ from lib.recipes import resolve
 from lib.recipes.job import Job
 from lib.runs import paths
 from lib.stages import feature_sets
-from lib.stages.problem import pose, split_pairs
+from lib.stages.problem import make_problem, split_pairs
 from lib.stages.run import run
 
 NEW = """
@@ -93,10 +93,11 @@ def rank6(stage: str, arm: str = "base") -> Job:
 def test_folds_cut_what_is_not_held_out(home):
     store = Store.open(rank6("finetune").corpus.store)
     every = [split_pairs(one, store) for one in rank6("finetune").in_folds()]
-    held = every[0][4]
+    held = every[0].val
     assert held.any()
-    for _, _, train, select, other in every:
-        assert np.array_equal(other, held)
+    for split in every:
+        train, select = split.train, split.select
+        assert np.array_equal(split.val, held)
         assert not (train & select).any() and not (held & (train | select)).any()
         assert np.array_equal(train | select, ~held)
     assert np.array_equal(np.sum([select for _, _, _, select, _ in every], axis=0), (~held).astype(int))
@@ -115,12 +116,12 @@ def test_b7_6_an_out_of_fold_teacher_has_not_seen_the_pair(home):
         run(fold)
     student = rank6("distill")
     store = Store.open(student.corpus.store)
-    problem = pose(student, store)
+    problem = make_problem(student, store)
     assert len(student.teachers) == 3 and problem.train.soft is not None
     for teacher in student.teachers:
         arrays = teacher.folder.read_arrays(teacher.folder.embeddings)
         place = {row: number for number, row in enumerate(arrays["rows"].tolist())}
-        kept_from = {tuple(pair) for pair in pose(teacher, store).select[0].tolist()}
+        kept_from = {tuple(pair) for pair in make_problem(teacher, store).select[0].tolist()}
         unit = arrays["vectors"] / np.linalg.norm(arrays["vectors"], axis=1, keepdims=True)
         found = [number for number, pair in enumerate(problem.train.rows.tolist()) if tuple(pair) in kept_from]
         cosines = [float(unit[place[a]] @ unit[place[b]]) for a, b in problem.train.rows[found].tolist()]

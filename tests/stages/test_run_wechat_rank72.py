@@ -10,7 +10,7 @@ from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.stages.build import check
 from lib.stages.feature_sets import build
-from lib.stages.problem import pose
+from lib.stages.problem import LossProblem, make_problem
 from lib.stages.run import run
 
 SWIN, HEAD = 27_519_354, 768 * 200 + 200
@@ -53,10 +53,12 @@ def test_both_stages(home, arm):
 def test_what_is_trained_on(home):
     store = Store.open(_job("finetune").corpus.store)
     labels = store.categories()
-    problem = pose(_job("pretrain"), store)
+    problem = make_problem(_job("pretrain"), store)
     assert set(store.column("part")[problem.train.rows]) == {"unlabeled"} and (labels[problem.train.rows] < 0).all()
-    assert not np.isin(problem.rows, problem.train.rows).any() and len(problem.rows) and problem.truth is None
-    problem = pose(_job("finetune"), store)
+    assert (
+        not np.isin(problem.rows, problem.train.rows).any() and len(problem.rows) and isinstance(problem, LossProblem)
+    )
+    problem = make_problem(_job("finetune"), store)
     seen = np.unique(problem.train.rows, return_counts=True)
     assert seen[1].max() > 1, "rare categories come more often"
     assert not np.isin(problem.rows, seen[0]).any(), "resampled after the split"

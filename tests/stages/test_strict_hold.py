@@ -25,8 +25,8 @@ def pairs() -> SimpleNamespace:
 
 
 def parts(arm, pairs, stage="finetune"):
-    rows, _, train, select, val = split_pairs(Job.load("aiac_rank6", stage, arm, 0, "laptop"), pairs)
-    return rows, train, select, val
+    split = split_pairs(Job.load("aiac_rank6", stage, arm, 0, "laptop"), pairs)
+    return split.pairs, split.train, split.select, split.val
 
 
 @pytest.mark.parametrize("arm", ["strict_hold.strict", "strict_split"])

@@ -12,12 +12,11 @@ from lib.evaluation import CountRescaling
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.specs import StageSpec
-from lib.stages.build import check
+from lib.stages.build import build_averaging, build_schedule, check
 from lib.stages.feature_sets import build
-from lib.stages.problem import pose
+from lib.stages.problem import LossProblem, make_problem
 from lib.stages.run import run
 from lib.training.averaging import WeightEma, WeightSwa
-from lib.training.loop import averaging_from, schedule_from
 from lib.training.schedule import ConstantTail, WarmupLinear
 
 
@@ -56,7 +55,7 @@ def test_an_arm_trains_and_is_the_same_twice(home, arm):
 def test_corrections_act_on_what_is_kept_and_judged(home):
     """Same weights at the last step, other logits: those of the plain run with 1 + 10 / n."""
     plain, rescaled = run(_job()), run(_job("rescaling.with"))
-    problem = pose(_job(), Store.open(_job().corpus.store))
+    problem = make_problem(_job(), Store.open(_job().corpus.store))
     metrics = json.loads(rescaled.metrics.read_text())
     assert json.loads(plain.metrics.read_text())["best_step"] == metrics["best_step"]  # one evaluation at this scale
     expected = CountRescaling(problem.class_counts)(plain.read_arrays(plain.predictions)["logits"])
@@ -70,12 +69,12 @@ def test_corrections_act_on_what_is_kept_and_judged(home):
 def test_counts_are_those_of_the_training_part_before_repeats(home, recipe):
     one = _job(recipe=recipe)
     store = Store.open(one.corpus.store)
-    problem, labels = pose(one, store), store.categories().astype(int)
+    problem, labels = make_problem(one, store), store.categories().astype(int)
     seen = np.unique(problem.train.rows)
     assert len(problem.class_counts) == len(store.manifest["categories"])
     np.testing.assert_array_equal(problem.class_counts, np.bincount(labels[seen], minlength=len(problem.class_counts)))
     assert not np.isin(problem.rows, seen).any()
-    assert pose(_job(recipe="wechat_rank72", stage="pretrain"), store).class_counts is None
+    assert isinstance(make_problem(_job(recipe="wechat_rank72", stage="pretrain"), store), LossProblem)
 
 
 def _stage(**changes):
@@ -85,12 +84,11 @@ def _stage(**changes):
 
 
 def test_what_a_stage_asks_for():
-    sizes = {"total_steps": 40, "steps_per_epoch": 10}
-    assert averaging_from(_stage(), 10) is None and isinstance(schedule_from(_stage(), sizes), WarmupLinear)
-    assert isinstance(averaging_from(_stage(ema={"decay": 0.9}), 10), WeightEma)
-    swa = averaging_from(_stage(swa={"start": 0.5}), 10)
+    assert build_averaging(_stage(), 10) is None and isinstance(build_schedule(_stage(), 40, 10), WarmupLinear)
+    assert isinstance(build_averaging(_stage(ema={"decay": 0.9}), 10), WeightEma)
+    swa = build_averaging(_stage(swa={"start": 0.5}), 10)
     assert isinstance(swa, WeightSwa) and (swa.begin, swa.every, swa.buffers) == (0.5, 10, False)
-    tail = schedule_from(_stage(swa={"start": 0.5, "lr_factor": 0.1}), sizes)
+    tail = build_schedule(_stage(swa={"start": 0.5, "lr_factor": 0.1}), 40, 10)
     assert isinstance(tail, ConstantTail) and tail.multiplier(19) > 0.1 == tail.multiplier(20)
 
 

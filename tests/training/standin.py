@@ -14,8 +14,7 @@ from lib.objectives.mix import Objective, ObjectiveMix
 from lib.runs.history import History
 from lib.training.checkpoint import Checkpointer
 from lib.training.schedule import WarmupCosine
-from lib.training.task import Task
-from lib.training.trainer import Trainer
+from lib.training.trainer import Settings, Task, Trainer
 
 WIDTH = 6
 
@@ -100,6 +99,19 @@ class Noisy(Objective):
         self.steps += 1
 
 
+class Rows:
+    """A history in a list."""
+
+    def __init__(self, rows: list) -> None:
+        self.append = rows.append
+
+    def truncate(self, step: int) -> None:
+        pass
+
+
+PARTS = ("averaging", "adversarial", "rewind", "score")  # of a trainer; everything else are its settings
+
+
 def accelerator() -> Accelerator:
     return Accelerator(cpu=True)
 
@@ -125,23 +137,17 @@ def trainer(
     if noisy:
         terms["noisy"] = (Noisy(), 0.1)
     mix = ObjectiveMix(terms)
+    parts: dict[str, Any] = {name: settings.pop(name) for name in PARTS if name in settings}
     if folder is not None:
-        history = History(folder / "history.jsonl")
-        settings = {
-            "checkpoint": Checkpointer(folder / "state", writes=device.is_main_process),
-            "log": history.append,
-            "truncate": history.truncate,
-        } | settings
+        parts["checkpoint"] = Checkpointer(folder / "state", writes=device.is_main_process)
+        parts["history"] = History(folder / "history.jsonl")
     if rows is not None:
-        settings["log"] = rows.append
-    settings = {
-        "schedule": WarmupCosine(total_steps=steps, warmup=0.1),
-        "primary": "error",
-        "higher_is_better": False,
-        "progress": "off",
-    } | settings
-    optimizer = torch.optim.AdamW(Task(model, mix).parameters(), lr=lr, fused=True)
-    return Trainer(mix=mix, model=model, accelerator=device, optimizer=optimizer, **settings)
+        parts["history"] = Rows(rows)
+    schedule = settings.pop("schedule", None) or WarmupCosine(total_steps=steps, warmup=0.1)
+    settings = {"primary": "error", "higher_is_better": False, "progress": "off"} | settings
+    task = Task(model, mix)
+    optimizer = torch.optim.AdamW(task.parameters(), lr=lr, fused=True)
+    return Trainer(task, device, optimizer, schedule, Settings(**settings), **parts)
 
 
 def error(model: nn.Module) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 
 from lib.recipes.specs import OptimizerSpec
 from lib.training.bert_adam import BertAdam
-from lib.training.optimizers import optimizer_from
+from lib.training.optimizers import build_optimizer
 from lib.training.schedule import Constant, WarmupLinear, warmup_linear
 from tests.golden_rule import fill, load_case
 
@@ -108,9 +108,15 @@ def test_published_rates_of_the_double_schedule():
 def test_a_recipe_can_switch_clipping_off():
     spec = {"use": "BertAdam", "lr": 1e-3, "tensor_norm": None}
     given = {"model.head.weight": torch.zeros(2, 2).requires_grad_()}
-    assert optimizer_from(OptimizerSpec.model_validate(spec), given.items()).defaults["max_grad_norm"] is None
+    assert (
+        build_optimizer(given.items(), **OptimizerSpec.model_validate(spec).model_dump()).defaults["max_grad_norm"]
+        is None
+    )
     spec.pop("tensor_norm")
-    assert optimizer_from(OptimizerSpec.model_validate(spec), given.items()).defaults["max_grad_norm"] == 1.0
+    assert (
+        build_optimizer(given.items(), **OptimizerSpec.model_validate(spec).model_dump()).defaults["max_grad_norm"]
+        == 1.0
+    )
 
 
 def test_golden_schedule():
@@ -178,7 +184,7 @@ def test_a_recipe_names_the_optimizer(use, cls):
     named = [("model.text.a", torch.zeros(2, 2)), ("model.head.LayerNorm.weight", torch.zeros(2))]
     named = [(name, tensor.requires_grad_()) for name, tensor in named]
     spec = OptimizerSpec(use=use, lr={"backbone": 0.1, "rest": 0.2}, weight_decay=0.03, eps=1e-5, betas=(0.8, 0.9))
-    optimizer = optimizer_from(spec, named)
+    optimizer = build_optimizer(named, **spec.model_dump())
     assert type(optimizer).__name__ == cls
     kept = [(g["lr"], g["weight_decay"], g["eps"], tuple(g["betas"])) for g in optimizer.param_groups]
     assert kept == [(0.1, 0.03, 1e-5, (0.8, 0.9)), (0.2, 0.0, 1e-5, (0.8, 0.9))]

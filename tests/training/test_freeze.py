@@ -1,5 +1,7 @@
 """Parts that do not train: no gradient, no place in the optimizer, no dropout unless asked for."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -7,10 +9,10 @@ from lib.models import BertText, FirstPooled, GatedSum, Identity, VideoTransform
 from lib.models.video_model import VideoModel
 from lib.objectives import CosineRegression, NearestLevel
 from lib.objectives.mix import ObjectiveMix
-from lib.recipes.specs import OptimizerSpec, StageSpec
-from lib.training import loop_from
-from lib.training.optimizers import optimizer_from
-from lib.training.task import Task
+from lib.recipes.specs import StageSpec
+from lib.stages.build import build_trainer
+from lib.training.optimizers import build_optimizer
+from lib.training.trainer import Task
 from tests.small import FRAME_DIM, VOCABULARY, batch
 from tests.training.standin import accelerator
 
@@ -67,10 +69,10 @@ def _trained(tmp_path, freeze, mode, modes):
         modes.append((given.training, given.text.training, given.frames.training))
         return {"mse": 0.0}
 
-    trainer = loop_from(
-        spec, model=model, mix=mix, accelerator=accelerator(), loader=_Loader(), steps=4, seed=0,
-        state=tmp_path, history=History(), score=score, higher_is_better=False,
-    )  # fmt: skip
+    folder = SimpleNamespace(state=tmp_path, history=History())
+    trainer = build_trainer(
+        spec, Task(model, mix), accelerator(), steps=4, steps_per_epoch=2, seed=0, folder=folder, score=score
+    )
     trainer.fit(_Loader(), 4)
     return trainer, before, model
 
@@ -124,4 +126,4 @@ def test_errors():
     model.freeze(("text", "frames", "fusion"))
     mix = ObjectiveMix({"similarity": (CosineRegression(), 1.0)})
     with pytest.raises(ValueError, match="every parameter of the stage is frozen"):
-        optimizer_from(OptimizerSpec(lr=0.1), Task(model, mix).named_parameters())
+        build_optimizer(Task(model, mix).named_parameters(), lr={"backbone": 0.1, "rest": 0.1})

@@ -13,7 +13,7 @@ from lib.training.adversarial import Adversary, Awp, Fgm, Pgd
 from lib.training.averaging import WeightEma, WeightSwa, soup
 from lib.training.param_groups import adamw, param_groups
 from lib.training.schedule import ConstantTail, WarmupCosine
-from lib.training.task import Task
+from lib.training.trainer import Task
 from tests.training.standin import Loader, Model, error, trainer
 
 STEPS = 20

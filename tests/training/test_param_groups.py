@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lib.training.param_groups import adamw, param_groups
-from lib.training.task import Task
+from lib.training.trainer import Task
 from tests.golden_models import aiac_rank1, wechat_baseline
 from tests.golden_names import WECHAT_BASELINE
 from tests.golden_rule import load_case, load_renamed

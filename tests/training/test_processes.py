@@ -31,7 +31,7 @@ def train(name: str, folder: Path, rank: int = 0, world: int = 1) -> dict[str, t
     poison = (7,) if name == "everything" else ()
     ours = trainer(folder, dropout=0.0, noisy=False, unused=True, log_every=1, save_every=5, **CASES[name]())
     result = ours.fit(Loader(rank=rank, world=world, poison=poison), STEPS)
-    assert result.samples == 8 * STEPS * ours.accumulate
+    assert result.samples == 8 * STEPS * ours.settings.accumulate
     return ours.task.state_dict()
 
 

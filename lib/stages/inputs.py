@@ -1,0 +1,57 @@
+"""What a job reads: its corpus, tokens and frames, and whether they and the runs it starts from are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lib.data.store import Store
+from lib.features.pictures import Pictures
+from lib.features.sets import Frames, TokenSet, choose
+from lib.recipes.job import Job
+from lib.runs.folder import MissingRun
+from lib.runs.paths import shown
+from lib.stages.build import Sizes
+
+
+@dataclass(frozen=True)
+class Inputs:
+    store: Store
+    tokens: TokenSet
+    visual: Frames | Pictures
+    sizes: Sizes
+
+    @classmethod
+    def open(cls, job: Job) -> Inputs:
+        store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
+        visual = frames_of(job, store)
+        return cls(store, tokens, visual, Sizes.of(store, tokens, visual))
+
+
+def frames_of(job: Job, store: Store) -> Frames | Pictures:
+    """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode.
+
+    Raises:
+        ValueError: the corpus has nothing of that kind, or the set is another corpus'.
+    """
+    if job.spec.model.images is not None and job.frames is not None:
+        return Pictures(store, **job.frames.spec.images.pictures)
+    return choose(store, None if job.frames is None else job.frames.folder)
+
+
+def require_inputs(job: Job) -> None:
+    """Raises MissingRun naming the first missing input and the command that makes it."""
+    corpus = job.corpus
+    if not corpus.manifest.exists():
+        raise MissingRun(
+            f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lab.corpora.build {corpus.name} --scale {job.scale}"
+        )
+    for ref in job.feature_sets:
+        if not (ref.folder / "features.json").exists():
+            given = f" -p world {job.corpus_given}" if job.corpus_given else ""
+            raise MissingRun(
+                f"feature set {ref.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p features {ref.name} -p scale {job.scale}{given}"
+            )
+    for role, parent in job.parents.items():
+        parent.folder.read_metrics(
+            parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
+        )

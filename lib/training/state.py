@@ -1,0 +1,156 @@
+"""What a run has got to: everything that steps change, as one thing to save, to put back and to go on from."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.training.averaging import Averaging
+from lib.training.checkpoint import Checkpointer
+from lib.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lib.training.divergence import Rewind
+
+
+@dataclass
+class Best:
+    """The best score so far and the weights that earned it. Ties go to the later step, as published (AIAC rank 1, A4)."""
+
+    higher_is_better: bool
+    keep_weights: bool
+    step: int = 0
+    score: float | None = None
+    weights: dict[str, Tensor] | None = None  # in main memory
+
+    def offer(self, step: int, score: float, weights: Callable[[], dict[str, Tensor]]) -> None:
+        """Take the weights if the score is at least as good as any before; a score that is not finite never is."""
+        if not math.isfinite(score):
+            return
+        if self.score is None or (score >= self.score if self.higher_is_better else score <= self.score):
+            self.step, self.score = step, score
+            self.weights = weights() if self.keep_weights else None
+
+
+@dataclass
+class TrainState:
+    """Everything that a step changes. Random draws are no part of it: they depend on the seed and the step's number alone.
+
+    ``seconds`` are those spent training, without evaluation and checkpoints, over all restarts; ``samples`` those seen by
+    all processes; ``unlogged`` holds the numbers of each step since the last row of the history.
+    """
+
+    task: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    best: Best
+    averaging: Averaging | None = None
+    rewind: Rewind | None = None
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    unlogged: list[dict[str, Any]] = field(default_factory=list)
+
+    def learned(self) -> dict[str, Any]:
+        """What an update changes: weights of model and objectives, optimizer moments, the running average. Live tensors."""
+        averaging = None if self.averaging is None else self.averaging.state_dict()
+        return {"task": self.task.state_dict(), "optimizer": self.optimizer.state_dict(), "averaging": averaging}
+
+    def load_learned(self, learned: Mapping[str, Any]) -> None:
+        self.task.load_state_dict(learned["task"])
+        # an optimizer takes the tensors it is given and writes into them, which would spoil a copy that is kept
+        self.optimizer.load_state_dict(copy.deepcopy(learned["optimizer"]))
+        if self.averaging is not None:
+            self.averaging.load_state_dict(learned["averaging"])
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Inside, the task holds the weights that are evaluated and exported: the average where there is one."""
+        return nullcontext() if self.averaging is None else self.averaging.applied()
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy, in main memory, of what the task holds now."""
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.task.state_dict().items()}
+
+    def parts(self) -> dict[str, Any]:
+        """For a checkpoint. The best weights and the rewind's snapshot are parts of their own: heavy, and seldom new."""
+        rewind = self.rewind
+        live = {
+            "step": self.step,
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "learned": self.learned(),
+            "schedule": self.schedule.state_dict(),
+            "rewind": None if rewind is None else rewind.state_dict(),
+            "unlogged": self.unlogged,
+            "best": {"step": self.best.step, "score": self.best.score},
+        }
+        return {"live": live, "best": self.best.weights, "snapshot": None if rewind is None else rewind.snapshot}
+
+    def load_parts(self, live: Mapping[str, Any], best: dict[str, Tensor] | None, snapshot: dict | None) -> None:
+        self.step, self.samples, self.seconds = live["step"], live["samples"], live["seconds"]
+        self.unlogged = live["unlogged"]
+        self.load_learned(live["learned"])
+        self.schedule.load_state_dict(live["schedule"])
+        if self.rewind is not None:
+            self.rewind.load_state_dict(live["rewind"])
+            self.rewind.snapshot = snapshot
+        self.best.step, self.best.score, self.best.weights = live["best"]["step"], live["best"]["score"], best
+
+    def made_at(self) -> dict[str, int | None]:
+        """Steps at which the heavy parts were made: equal steps, equal parts."""
+        snapshot = None if self.rewind is None else self.rewind.snapshot
+        return {"best": self.best.step, "snapshot": None if snapshot is None else snapshot["step"]}
+
+
+class Resume:
+    """When and what a run saves, and how it takes up its work again: bit for bit where it was.
+
+    Args:
+        checkpoint: None saves nothing.
+        every: steps between checkpoints, besides those at evaluations; 0: by time, so that saving costs about 5 %.
+    """
+
+    def __init__(self, checkpoint: Checkpointer | None, every: int) -> None:
+        self.checkpoint, self.every = checkpoint, every
+        self._made_at: dict[str, int | None] = {}  # of the parts in the newest checkpoint
+        self._cost = 0.0  # seconds that the newest checkpoint took
+        self._saved = time.monotonic()
+
+    def due(self, step: int, *, last: bool, evaluated: bool) -> bool:
+        if self.checkpoint is None:
+            return False
+        if self.every:
+            return last or evaluated or step % self.every == 0
+        return last or time.monotonic() - self._saved > max(5.0, 20 * self._cost)
+
+    def save(self, state: TrainState, position: dict[str, Any]) -> None:
+        """``position``: the loader's, behind the batches of the newest step."""
+        if self.checkpoint is None:
+            return
+        began = time.monotonic()
+        parts, made_at = state.parts(), state.made_at()
+        parts["live"]["loader"] = position
+        unchanged = [name for name, step in made_at.items() if step == self._made_at.get(name, -1)]
+        self.checkpoint.save(
+            state.step, {name: part for name, part in parts.items() if name not in unchanged}, unchanged
+        )
+        self._made_at, self._saved = made_at, time.monotonic()
+        self._cost = self._saved - began
+
+    def restore(self, state: TrainState, loader: Any, device: torch.device) -> None:
+        """Put state and loader where the newest checkpoint was made; nothing if there is none."""
+        if self.checkpoint is None or self.checkpoint.step() is None:
+            return
+        where = "cpu" if device.type == "cpu" else device  # one of several processes on a CPU calls it cpu:0
+        live, snapshot = self.checkpoint.load("live", where), self.checkpoint.load("snapshot", where)
+        state.load_parts(live, self.checkpoint.load("best"), snapshot)
+        loader.load_state_dict(live["loader"])
+        self._made_at = state.made_at()
