@@ -27,7 +27,7 @@ from lib.models.video_model import VideoModel
 from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
 from lib.objectives.mix import ObjectiveMix
 from lib.training.divergence import Rewind
-from lib.training.param_groups import adamw
+from lib.training.optimizers import build_optimizer
 from lib.training.schedule import WarmupCosine
 from lib.training.seed import generator_for
 from lib.training.trainer import Settings, Task, Trainer
@@ -69,7 +69,7 @@ def trainer_of(task: Task, accelerator: Accelerator, *, rewind: bool = True) -> 
     return Trainer(
         task,
         accelerator,
-        adamw(task.named_parameters(), lr=RATES),
+        build_optimizer(task.named_parameters(), lr=RATES),
         WarmupCosine(total_steps=100_000),
         Settings(progress="off"),
         rewind=Rewind() if rewind else None,

@@ -16,7 +16,7 @@ class CountRescaling:
     """Multiplies the probability of category c by 1 + strength / n_c; in logits, the log of that is added.
 
     Top 1 changes only toward rarer categories. A category that training never saw counts as seen once. Specification:
-    section 10.6 of the WeChat 2022 systems. Used by: WeChat rank 6.
+    section 10.6 of the WeChat 2022 systems.
 
     Args:
         strength: 0 changes nothing.

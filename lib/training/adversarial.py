@@ -7,7 +7,8 @@ adversarial pass together. Specification: section 2.3 of the WeChat 2022 systems
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,16 @@ class Adversary:
             raise ValueError(f"adversarial.parameters: no trainable parameter has {self.parameters!r} in its name")
         return [parameter for parameter in named if parameter.grad is not None]
 
+    @contextmanager
+    def disturbed(self, module: nn.Module) -> Iterator[list[tuple[nn.Parameter, Tensor]]]:
+        """Each target and a copy of it; afterwards it is bit for bit what it was, also after an error."""
+        targets = [(parameter, parameter.data.clone()) for parameter in self.targets(module)]
+        try:
+            yield targets
+        finally:
+            for parameter, own in targets:
+                parameter.data.copy_(own)
+
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         raise NotImplementedError
 
@@ -43,7 +54,7 @@ class Fgm(Adversary):
         epsilon: L2 norm of the disturbance over the whole table.
         parameters: which parameters, by a part of their name.
 
-    Used by: WeChat rank 1, 3, 5, 72 (every step of finetuning).
+    Used by: WeChat rank 72 (every step of finetuning).
     """
 
     def __init__(self, *, epsilon: float = 1.0, parameters: str = "word_embeddings") -> None:
@@ -51,15 +62,10 @@ class Fgm(Adversary):
         self.epsilon, self.parameters = epsilon, parameters
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        targets = self.targets(module)
-        own = [parameter.data.clone() for parameter in targets]
-        try:
-            for parameter in targets:
+        with self.disturbed(module) as targets:
+            for parameter, _ in targets:
                 parameter.data.add_(_along(parameter.grad, self.epsilon))
             again()
-        finally:
-            for parameter, data in zip(targets, own, strict=True):
-                parameter.data.copy_(data)
 
 
 class Pgd(Adversary):
@@ -72,8 +78,6 @@ class Pgd(Adversary):
         alpha: length of a step.
         steps: number of steps.
         parameters: which parameters, by a part of their name.
-
-    Used by: WeChat rank 8 and 12 instead of FGM.
     """
 
     def __init__(
@@ -87,21 +91,16 @@ class Pgd(Adversary):
         self.epsilon, self.alpha, self.steps, self.parameters = epsilon, alpha, steps, parameters
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        targets = self.targets(module)
-        own = [parameter.data.clone() for parameter in targets]
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         clean = [(gradient, gradient.clone()) for gradient in gradients]
-        try:
+        with self.disturbed(module) as targets:
             for step in range(1, self.steps + 1):
-                for parameter, start in zip(targets, own, strict=True):
+                for parameter, start in targets:
                     parameter.data.add_(_along(parameter.grad, self.alpha))
                     parameter.data.copy_(start + _within(parameter.data - start, self.epsilon))
                 for gradient, saved in clean:  # in place: under DDP gradients are views of its buckets
                     gradient.copy_(saved) if step == self.steps else gradient.zero_()
                 again()
-        finally:
-            for parameter, data in zip(targets, own, strict=True):
-                parameter.data.copy_(data)
 
 
 class Awp(Adversary):
@@ -115,8 +114,6 @@ class Awp(Adversary):
         epsilon: largest change of a number, as a share of it.
         lr: length of the step before the clip, as a share of the tensor's norm.
         parameters: which parameters, by a part of their name; ``weight`` are all matrices and the scales of norms.
-
-    Used by: WeChat rank 12 of the preliminary stage.
     """
 
     def __init__(self, *, epsilon: float = 0.001, lr: float = 1.0, parameters: str = "weight") -> None:
@@ -124,17 +121,12 @@ class Awp(Adversary):
         self.epsilon, self.lr, self.parameters = epsilon, lr, parameters
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        targets = self.targets(module)
-        own = [parameter.data.clone() for parameter in targets]
-        try:
-            for parameter, start in zip(targets, own, strict=True):
+        with self.disturbed(module) as targets:
+            for parameter, start in targets:
                 reach = self.epsilon * start.abs()
                 moved = start + _along(parameter.grad, self.lr * _norm(start))
                 parameter.data.copy_(torch.clamp(moved, start - reach, start + reach))
             again()
-        finally:
-            for parameter, data in zip(targets, own, strict=True):
-                parameter.data.copy_(data)
 
 
 def _check(**lengths: float) -> None:

@@ -74,7 +74,7 @@ class WeightEma(Averaging):
     Args:
         decay: 0 gives the live model; the published systems use 0.999 for tens of thousands of updates.
 
-    Used by: WeChat rank 1, 2, 3, 72.
+    Used by: WeChat rank 72.
     """
 
     def __init__(self, *, decay: float = 0.999) -> None:
@@ -91,7 +91,7 @@ class WeightSwa(Averaging):
     """Arithmetic mean of the weights every ``every`` updates over the last part of the run (stochastic weight averaging).
 
     The last update is always a member, so a run whose tail holds no other ends with its live weights. After Izmailov et
-    al. 2018 (arXiv:1803.05407). Used by: WeChat rank 9 and 12.
+    al. 2018 (arXiv:1803.05407).
 
     Args:
         start: share of the run after which averaging begins; before that the average is the live model.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -25,33 +24,28 @@ class Feed:
 
     def __init__(self, loader: Any, prepare: Callable[[Batch, int], Batch], ahead: int = 0) -> None:
         self.loader, self.ahead = loader, ahead
-        self._prepared = self._prepare(prepare)
         self.position: dict[str, Any] = _position(loader)
-        self._stop = threading.Event()
-        if ahead:
-            self._ready: queue.Queue = queue.Queue(maxsize=ahead)
-            self._thread = threading.Thread(target=self._work, daemon=True)
-            self._thread.start()
+        self._prepared = self._prepare(prepare)
+        self._thread = ThreadPoolExecutor(1) if ahead else None
+        self._coming: deque[Future] = deque()
 
     def next(self) -> Batch:
         """
         Raises:
             ValueError: the loader holds no batch; or whatever loader and preparation raise.
         """
-        item = self._ready.get() if self.ahead else next(self._prepared)
-        if isinstance(item, BaseException):
-            raise item
-        batch, self.position = item
+        if self._thread is None:
+            batch, self.position = next(self._prepared)
+            return batch
+        while len(self._coming) <= self.ahead:
+            self._coming.append(self._thread.submit(next, self._prepared))
+        batch, self.position = self._coming.popleft().result()
         return batch
 
     def close(self) -> None:
         """Stop preparing and put the loader where the loop is."""
-        self._stop.set()
-        if self.ahead:
-            while self._thread.is_alive():
-                with contextlib.suppress(queue.Empty):
-                    self._ready.get_nowait()  # it may wait for room
-                self._thread.join(0.001)
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
             self.loader.load_state_dict(self.position)
 
     def __enter__(self) -> Self:
@@ -63,15 +57,6 @@ class Feed:
     def _prepare(self, prepare: Callable[[Batch, int], Batch]) -> Iterator[tuple[Batch, dict[str, Any]]]:
         for number, batch in enumerate(_endless(self.loader)):
             yield prepare(batch, number), _position(self.loader)
-
-    def _work(self) -> None:
-        try:
-            for item in self._prepared:
-                self._ready.put(item)
-                if self._stop.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001  raised again where the batch is asked for
-            self._ready.put(error)
 
 
 def _position(loader: Any) -> dict[str, Any]:

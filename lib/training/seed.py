@@ -33,9 +33,3 @@ def seed_step(seed: int, step: int, process: int) -> None:
     Nothing needs to be saved for a bit-exact resume, and how often a run is evaluated cannot change what it learns.
     """
     torch.manual_seed(seed_for(seed, "step", step, process))
-
-
-def deterministic(enabled: bool = True) -> None:
-    """Ask torch for deterministic kernels on CUDA (slower); the CPU's are deterministic for a fixed number of threads."""
-    torch.use_deterministic_algorithms(enabled, warn_only=True)
-    torch.backends.cudnn.benchmark = False

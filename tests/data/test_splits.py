@@ -218,6 +218,28 @@ def test_group_kfold_keeps_groups_whole(groups: list[int], fold: int):
     assert not set(np.array(groups)[split.train]) & set(np.array(groups)[split.val])
 
 
+def test_group_kfold_balances_by_size_by_hand():
+    """Sizes 8, 5, 4, 3, 2 into two folds: 8 | 5, 5+4, 8+3, 9+2: both hold 11. By number of groups they would be 14 and 8."""
+    groups = np.repeat(np.arange(5), [8, 5, 4, 3, 2])
+    folds = [splits.group_kfold(groups, k=2, fold=fold).val for fold in (0, 1)]
+    assert [sorted(set(groups[val].tolist())) for val in folds] == [[0, 3], [1, 2, 4]]
+    assert [int(val.sum()) for val in folds] == [11, 11]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(2, 6))
+@settings(deadline=None)
+def test_group_kfold_differs_by_at_most_one_group(sizes: list[int], k: int):
+    """Largest first, each to the smallest fold: two folds differ by no more than the last group the fuller one got, so by
+    no more than the largest group; folds count from the smallest, and each item is held out once."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    held = np.array([splits.group_kfold(groups, k=k, fold=fold).val for fold in range(k)])
+    loads = held.sum(axis=1)
+    assert (held.sum(axis=0) == 1).all() and (np.diff(loads) >= 0).all()
+    for number, val in enumerate(held):
+        if len(got := [size for group, size in enumerate(sizes) if val[groups == group].any()]):
+            assert loads[number] - min(got) <= loads.min()
+
+
 def test_holdout_keeps_near_duplicates_together():
     labels, groups = np.tile([0, 1], 50), np.repeat(np.arange(50), 2)
     split = splits.holdout(labels, groups=groups).prove_disjoint()

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib.training.param_groups import param_groups
+from lib.training.optimizers import param_groups
 from tests.golden_models import aiac_batch, aiac_rank1, similarity_mix, worst
 from tests.golden_rule import gradient_norms, load_case, without_dropout
 

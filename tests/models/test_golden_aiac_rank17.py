@@ -11,7 +11,7 @@ from lib.models.video_transformer import VideoTransformer
 from lib.objectives.nearest_level import within_side
 from lib.objectives.tags import focal_with_logits
 from lib.training.bert_adam import BertAdam
-from lib.training.param_groups import param_groups
+from lib.training.optimizers import param_groups
 from tests.golden_models import worst
 from tests.golden_models_aiac_rank17 import (
     cross,

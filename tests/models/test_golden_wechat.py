@@ -10,7 +10,7 @@ from lib.models.gating import ConcatSE, SqueezeExcite
 from lib.models.video_model import States
 from lib.objectives import CategoryCE
 from lib.objectives.mix import ObjectiveMix
-from lib.training.param_groups import param_groups
+from lib.training.optimizers import param_groups
 from tests.golden_models import wechat_baseline, wechat_batch, worst
 from tests.golden_names import CONCAT_SE, NEXTVLAD, SQUEEZE_EXCITE
 from tests.golden_rule import gradient_norms, load_case, load_renamed, without_dropout

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.training.adversarial import Fgm
-from lib.training.param_groups import param_groups
+from lib.training.optimizers import param_groups
 from tests.golden_models import worst
 from tests.golden_models_wechat_rank72 import batch, corrupted, finetuned, pretrained
 from tests.golden_names_wechat_rank72 import SWIN

@@ -11,7 +11,7 @@ import torch
 from lib.data.resampling import repeats, resample
 from lib.training.adversarial import Adversary, Awp, Fgm, Pgd
 from lib.training.averaging import WeightEma, WeightSwa, soup
-from lib.training.param_groups import adamw, param_groups
+from lib.training.optimizers import build_optimizer, param_groups
 from lib.training.schedule import ConstantTail, WarmupCosine
 from lib.training.trainer import Task
 from tests.training.standin import Loader, Model, error, trainer
@@ -87,7 +87,7 @@ def test_layer_decay_of_one_makes_one_group_per_decay():
     assert {(group["lr"], group["weight_decay"]) for group in one} == {(1e-3, 0.0)}
     updated = []
     for make in (
-        lambda model: adamw(
+        lambda model: build_optimizer(
             Task(model, torch.nn.Identity()).named_parameters(), lr=1e-2, layer_decay=1.0, weight_decay=0
         ),
         lambda model: torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0, eps=1e-6, fused=True),

@@ -27,7 +27,8 @@ CASES = {
 
 
 def train(name: str, folder: Path, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
-    """The tiny problem without dropout and noise, whose draws depend on how the batch is shared out."""
+    """The tiny problem without dropout and noise, whose draws depend on how the batch is shared out; in a folder that it
+    has been trained in, from the checkpoint."""
     poison = (7,) if name == "everything" else ()
     ours = trainer(folder, dropout=0.0, noisy=False, unused=True, log_every=1, save_every=5, **CASES[name]())
     result = ours.fit(Loader(rank=rank, world=world, poison=poison), STEPS)
@@ -41,6 +42,8 @@ def main() -> None:
     for name in CASES:
         state = train(name, folder / name, rank, int(os.environ["WORLD_SIZE"]))
         torch.save(state, folder / name / f"rank{rank}.pt")
+        again = train(name, folder / name, rank, int(os.environ["WORLD_SIZE"]))
+        assert all(torch.equal(state[parameter], again[parameter]) for parameter in state), "resumed, it is the same"
 
 
 @pytest.fixture(scope="module")

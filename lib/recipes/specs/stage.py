@@ -81,7 +81,7 @@ class OptimizerSpec(Spec):
     layer_groups: tuple[
         str, ...
     ] = ()  # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
-    no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.param_groups``)
+    no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.optimizers``)
     tensor_norm: float | None = Field(1.0, gt=0)  # BertAdam only: limit of each tensor's gradient; null: no clipping
 
     @field_validator("lr", mode="before")

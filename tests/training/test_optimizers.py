@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.training.param_groups import adamw, param_groups
+from lib.training.optimizers import build_optimizer, param_groups
 from lib.training.trainer import Task
 from tests.golden_models import aiac_rank1, wechat_baseline
 from tests.golden_names import WECHAT_BASELINE
@@ -118,7 +118,7 @@ def test_adamw_step_by_hand():
     """One step from zero moments: p (1 - lr wd) - lr g / (|g| + eps), with the bias corrections cancelling."""
     parameter = nn.Parameter(torch.tensor([[1.0, -2.0]]))
     parameter.grad = torch.tensor([[0.5, -0.25]])
-    adamw([("model.head.weight", parameter)], lr=0.1, weight_decay=0.01, eps=1e-6).step()
+    build_optimizer([("model.head.weight", parameter)], lr=0.1, weight_decay=0.01, eps=1e-6).step()
     expected = [1.0 * 0.999 - 0.1 * 0.5 / (0.5 + 1e-6), -2.0 * 0.999 + 0.1 * 0.25 / (0.25 + 1e-6)]
     torch.testing.assert_close(parameter.detach(), torch.tensor([expected]), rtol=0, atol=1e-6)
 

@@ -1,0 +1,34 @@
+"""A job of two processes on a machine without a GPU, launched as a notebook launches it: they share one run."""
+
+import pytest
+
+from lab.corpora import build as corpus
+from lib.data.store import Store
+from lib.features.tokens import build
+from lib.recipes import job as jobs
+from lib.recipes.job import Job
+from lib.runs.files import read_json
+from lib.stages.launch import launch
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> Job:
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    jobs._load.cache_clear()
+    one = Job.load("wechat_baseline", "finetune", "base", 0, "smoke")
+    corpus.build(one.corpus.name, "smoke")
+    build(Store.open(one.corpus.store), one.tokens.folder, one.tokens.spec, one.tokens.tokenizer, one.tokens.digest)
+    yield one
+    jobs._load.cache_clear()
+
+
+def test_two_processes_train_one_run(job):
+    """Each would train the whole job into the one folder if they did not know of each other."""
+    folder = launch(job, processes=2)
+    assert read_json(folder.provenance)["processes"] == 2
+    rows = folder.history.rows()
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == sorted(set(steps)) and steps[-1] == folder.read_metrics(job.digest)["steps"], "written once"
+    assert folder.predictions.exists() and folder.weights.exists()
