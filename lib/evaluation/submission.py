@@ -9,29 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.recipes.specs import SubmissionSpec
 from lib.runs.files import write_atomically
 
 
-def write_embeddings(path: Path, ids: Sequence[str], vectors: np.ndarray, spec: SubmissionSpec) -> None:
+def write_embeddings(
+    path: Path, ids: Sequence[str], vectors: np.ndarray, *, member: str = "result.json", precision: str = "float16"
+) -> None:
     """``{"<id>": [numbers]}`` in a deflated zip, which appears whole or not at all (AIAC 2021, specification 0.5).
 
     Args:
         vectors: float [N, E].
-        spec: name of the file in the zip and precision of its numbers, as the team wrote them.
+        member, precision: name of the file in the zip and type of its numbers, as the team wrote them.
 
     Raises:
         ValueError: a number that is not finite, or too large for the precision.
     """
     with np.errstate(over="ignore"):  # what overflows is refused
-        rounded = vectors.astype(spec.precision)
+        rounded = vectors.astype(precision)
     if not np.isfinite(rounded).all():
         raise ValueError(f"embeddings hold NaN, Inf or numbers beyond {rounded.dtype}; nothing was written")
     content = json.dumps({str(name): [float(value) for value in row] for name, row in zip(ids, rounded, strict=True)})
 
     def write(temporary: Path) -> None:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo(spec.member, (2021, 11, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(member, (2021, 11, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
 
     write_atomically(path, write)
 

@@ -334,8 +334,8 @@ def write(result: Result, folder: Path) -> Path:
         write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     run.write_arrays(run.embeddings if "vectors" in arrays else run.predictions, **arrays)
     if "test" in arrays and arrays["test"].any():
-        spec, test = SubmissionSpec(**result.metrics["submission"]), arrays["test"]
-        write_embeddings(folder / "result.zip", arrays["ids"][test].tolist(), arrays["vectors"][test], spec)
+        ids, vectors = arrays["ids"][arrays["test"]].tolist(), arrays["vectors"][arrays["test"]]
+        write_embeddings(folder / "result.zip", ids, vectors, **result.metrics["submission"])
     return write_json(run.metrics, result.metrics)
 
 

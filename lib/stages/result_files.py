@@ -103,4 +103,4 @@ def hand_in(
     chosen = np.isin(rows, test)
     if chosen.any():
         ids = store.column("id")[rows][chosen].astype(str).tolist()
-        write_embeddings(folder.path / "result.zip", ids, unit(vectors[chosen]), spec)
+        write_embeddings(folder.path / "result.zip", ids, unit(vectors[chosen]), **spec.model_dump())

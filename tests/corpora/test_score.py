@@ -19,7 +19,7 @@ from lib.data.rejects import BadRecord
 from lib.data.vocabulary import WECHAT_CATEGORIES
 from lib.evaluation.submission import write_classes, write_embeddings
 from lib.recipes.load import load
-from lib.recipes.specs import Recipe, SubmissionSpec
+from lib.recipes.specs import Recipe
 from lib.runs.paths import PROJECT
 
 FLOATS = st.floats(-100, 100, allow_subnormal=False)
@@ -49,7 +49,7 @@ def names_all(error: BadRecord, file: Path, record: str, field: str, value: str,
 def test_embeddings_round_trip(ids, precision, data):
     vectors = data.draw(arrays.arrays(np.float64, (len(ids), 4), elements=FLOATS))
     with tempfile.TemporaryDirectory() as folder:
-        write_embeddings(Path(folder) / "s.zip", ids, vectors, SubmissionSpec(precision=precision))
+        write_embeddings(Path(folder) / "s.zip", ids, vectors, precision=precision)
         read = read_embeddings(Path(folder) / "s.zip")
     expected = vectors if precision == "float64" else vectors.astype(np.float16).astype(np.float64)
     assert list(read) == ids
@@ -60,8 +60,8 @@ def test_embeddings_round_trip(ids, precision, data):
 TEAMS = {"aiac_rank1": "submit/result.json", "aiac_rank6": "result.json", "aiac_rank17": "result/result.json"}
 
 
-def as_team(recipe: str) -> SubmissionSpec:
-    return load(Recipe, recipe).submission
+def as_team(recipe: str) -> dict[str, str]:
+    return load(Recipe, recipe).submission.model_dump()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def as_team(recipe: str) -> SubmissionSpec:
 )
 def test_rounding_of_the_teams(tmp_path, recipe, value):
     """The float16 nearest to 0.1 is 1638/2^14 = 0.0999755859375; rank 6 wrote float64."""
-    write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), as_team(recipe))
+    write_embeddings(tmp_path / "s.zip", ["a"], np.array([[0.1]]), **as_team(recipe))
     assert read_embeddings(tmp_path / "s.zip")["a"].tolist() == [value]
 
 
@@ -77,7 +77,7 @@ def test_rounding_of_the_teams(tmp_path, recipe, value):
 def test_member_names_of_the_teams(tmp_path, recipe, member):
     """Specification of the AIAC 2021 systems, section 0.5; equal content gives equal bytes."""
     for name in ("a.zip", "b.zip"):
-        write_embeddings(tmp_path / name, ["a"], np.ones((1, 2)), as_team(recipe))
+        write_embeddings(tmp_path / name, ["a"], np.ones((1, 2)), **as_team(recipe))
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.namelist() == [member]
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
@@ -89,7 +89,7 @@ def test_member_names_of_the_teams(tmp_path, recipe, member):
 def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, recipe):
     """1e6 is finite, but beyond float16 (65504): the file would hold Infinity."""
     with pytest.raises(ValueError, match="nothing was written"):
-        write_embeddings(tmp_path / "s.zip", ["a"], np.array([[value]]), as_team(recipe))
+        write_embeddings(tmp_path / "s.zip", ["a"], np.array([[value]]), **as_team(recipe))
     assert not list(tmp_path.iterdir())
 
 
