@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,10 +60,13 @@ def living_in(home: Path):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> tuple[Path, Plan]:
-    """Stores and finished runs of three systems at `laptop`, made once."""
-    home = tmp_path_factory.mktemp("home")
+    """Stores and finished runs of three systems at `laptop`, made once; `tests/mutants.py` keeps them for many sessions."""
+    kept = os.environ.get("VIDLAB_MUTANTS_HOME")
+    home = Path(kept) if kept else tmp_path_factory.mktemp("home")
     with living_in(home):
         plan = Plan.load("laptop", systems=["aiac_rank1", "aiac_rank17", "wechat_baseline"])
+        if (home / "runs").exists():
+            return home, plan
         for ref in plan.corpora:
             fake_store(ref.store, ref.track)
             fake_eda(home / "runs" / "laptop" / "corpora" / ref.label, Store.open(ref.store))
