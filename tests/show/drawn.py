@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 
 def bars(axis: Axes, which: int = 0) -> np.ndarray:
-    """float [n, 2, 2]: both ends (x, y) of each bar drawn by ``hlines`` or ``vlines``."""
-    return np.array([c for c in axis.collections if isinstance(c, LineCollection)][which].get_segments())
+    """float [n, 2, 2]: both ends (x, y) of each bar drawn by ``hlines`` or ``vlines``; NaN where nothing is drawn."""
+    found = [collection for collection in axis.collections if isinstance(collection, LineCollection)][which]
+    return np.array([path.vertices for path in found.get_paths()])
 
 
 def dots(axis: Axes, which: int = 0) -> np.ndarray:
