@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lab.show import predictions, slices, systems
 from lib.data.store import Store
@@ -89,3 +90,18 @@ def test_missing_parts_are_those_of_the_store(jobs):
         for v, a, b in (("mean_f1", "low", "high"), ("accuracy", "accuracy_low", "accuracy_high"))
     ]
     assert f"| without speech | {silent.sum()} | {cells[0]} | {cells[1]} |" in table.markdown()
+
+
+def test_thirds_by_hand():
+    def found(values):
+        return [(name, int(mask.sum())) for _, name, mask in slices._thirds("x", np.array(values), "frames")]
+
+    assert found([1] * 12 + [5] * 12 + [9] * 12) == [("1 frames", 12), ("5 frames", 12), ("9 frames", 12)]
+    assert found(range(60)) == [("0 to 19 frames", 20), ("20 to 39 frames", 20), ("40 to 59 frames", 20)]
+    assert found([3] * 40) == [("3 frames", 40)]
+    assert found([3] * 30 + [4] * 5) == [("3 frames", 30)]  # five videos say nothing
+
+
+def test_wilson_interval_against_scipy():
+    expected = stats.binomtest(7, 20).proportion_ci(method="wilson")
+    assert slices._share(np.arange(20) < 7)[1:] == pytest.approx((0.35, expected.low, expected.high), abs=1e-6)
