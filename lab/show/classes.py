@@ -33,7 +33,7 @@ from lab.show.predictions import ClassPredictions
 from lab.show.slices import BOOTSTRAP, WILSON
 from lab.show.space import described
 from lab.show.table import Column, Table, with_interval
-from lib.data.labelled import class_counts, split_rows
+from lib.data.items import class_counts, split_rows
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1

@@ -12,7 +12,7 @@ from lab.show import formats as f
 from lab.show import style
 from lab.show.picture import Picture
 from lab.show.table import Column, Table
-from lib.data.labelled import split_rows
+from lib.data.items import split_rows
 from lib.data.splits import Split
 from lib.data.store import Store
 from lib.recipes.job import Job

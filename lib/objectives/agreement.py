@@ -18,7 +18,7 @@ class RDrop(Objective):
     batch twice, and all other terms become means over both passes, so with a cross entropy beside it the loss is
     (CE1 + CE2) / 2 + weight * (KL(p1 | p2) + KL(p2 | p1)) / 2 (Liang et al. 2021, arXiv:2106.14448, up to a factor of two;
     section 2.2 of the WeChat 2022 systems). Its weight is the paper's alpha. Without dropout it is 0 and so is its
-    gradient. Used by: WeChat rank 2 and 3.
+    gradient. Used by: the WeChat baseline, as a question.
 
     Args:
         num_classes: of the corpus.

@@ -16,7 +16,7 @@ from lib.objectives.mix import Objective, needed
 class CategoryCE(Objective):
     """Cross entropy of the model's logits, mean over the videos whose category is known; 0 if none is.
 
-    Used by: WeChat baseline (plain), ranks 72, 2, 5 (label smoothing 0.1), rank 2 (class-balanced).
+    Used by: the WeChat baseline (plain) and rank 72 (label smoothing).
 
     Args:
         label_smoothing: share of the target spread evenly over all categories.

@@ -29,13 +29,11 @@ class NearestLevel(Objective):
         levels: typical scores.
 
     Raises:
-        ValueError: unknown scope or no level.
+        ValueError: no level.
     """
 
     def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)) -> None:
         super().__init__()
-        if scope not in ("all", "within_side"):
-            raise ValueError(f"NearestLevel: scope must be all or within_side, got {scope!r}")
         if not levels:
             raise ValueError("NearestLevel: give at least one level, for example 0.0, 0.5 and 1.0")
         self.scope, self.levels = scope, tuple(float(level) for level in levels)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lib.data.items import rows_of_test
 from lib.data.store import Store
-from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.crossfit import crossfit, pair_folds
 from lib.evaluation.metrics import mean_f1, spearman

@@ -8,10 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from lib.data import splits
-from lib.data.labelled import class_counts, split_rows
-from lib.data.resampling import resample
+from lib.data.items import class_counts, resample, split_rows, transform
 from lib.data.store import Store
-from lib.data.targets import transform
 from lib.evaluation.vectors import pair_cosines, pair_products, unit
 from lib.features.known_pairs import KnownPairs
 from lib.features.loader import Items

@@ -16,8 +16,8 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import nn
 
+from lib.data.items import parts_of_test
 from lib.data.store import Store
-from lib.data.test_parts import parts_of_test
 from lib.evaluation.submission import write_classes, write_embeddings
 from lib.evaluation.vectors import unit
 from lib.recipes.specs import SubmissionSpec

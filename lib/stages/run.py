@@ -17,8 +17,8 @@ import yaml
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from lib.data.items import rows_of_test
 from lib.data.store import Store
-from lib.data.test_parts import rows_of_test
 from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, TrainLoader
 from lib.models.pretrained import load_state

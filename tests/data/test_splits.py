@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.data import splits
-from lib.data.labelled import class_counts, split_rows
-from lib.data.targets import RankTarget, transform
+from lib.data.items import RankTarget, class_counts, split_rows, transform
 
 
 def ids(*pairs: tuple[object, object]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from lab.corpora.twin.random import facts
-from lib.data.resampling import repeats, resample
+from lib.data.items import repeats, resample
 from lib.features.fields import both_ends, key_words, prepare, without_runs
 from lib.features.frames import pick
 from lib.features.text import SpecialIds, lay_out

@@ -276,5 +276,3 @@ def test_bad_settings(rate):
     for make in (_tokens, _frames):
         with pytest.raises(ValueError, match="rate must lie between 0 and 1"):
             make(rate=rate)
-    with pytest.raises(ValueError, match="similarity must be dot or cosine"):
-        _frames(similarity="euclid")

@@ -76,8 +76,6 @@ def test_bfloat16_is_compared_in_float32_and_levels_are_free():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="scope must be all or within_side"):
-        NearestLevel(scope="both")
     with pytest.raises(ValueError, match="at least one level"):
         NearestLevel(levels=())
     with pytest.raises(ValueError, match="NearestLevel needs batch.pair"):

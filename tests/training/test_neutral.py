@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.data.resampling import repeats, resample
+from lib.data.items import repeats, resample
 from lib.training.adversarial import Adversary, Awp, Fgm, Pgd
 from lib.training.averaging import WeightEma, WeightSwa, soup
 from lib.training.optimizers import build_optimizer, param_groups

@@ -1,0 +1,119 @@
+"""What of a corpus trains, what is held out and what is handed in; scores as targets, rare categories more often.
+
+The rules that divide items are in ``splits``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from lib.data import splits
+from lib.data.store import Store
+
+
+def split_rows(
+    store: Store, parts: Sequence[str] = (), *, use: str = "stratified", k: int = 10, fold: int = 0, seed: int = 2022
+) -> tuple[np.ndarray, np.ndarray]:
+    """Store rows of the labelled videos of some parts: int64 those that train, int64 those held out.
+
+    Args:
+        parts: names the corpus lacks are passed over; none means all videos.
+        use: ``random`` (the official baseline's) or ``stratified``: the folds of scikit-learn's StratifiedKFold.
+        k, fold, seed: fold ``fold`` of ``k`` is held out.
+
+    Raises:
+        ValueError: fewer labelled videos than folds.
+    """
+    labels = store.categories()
+    rows = store.rows(*[part for part in parts if part in set(store.parts)]) if parts else store.rows()
+    labelled = rows[labels[rows] >= 0]
+    rule = splits.random_split if use == "random" else splits.holdout
+    train, held = rule(labels[labelled], fraction=1 / k, seed=seed, fold=fold)
+    return labelled[train], labelled[held]
+
+
+def class_counts(store: Store, rows: np.ndarray) -> np.ndarray:
+    """int64 [C]: videos of each of the corpus' categories among labelled rows."""
+    return np.bincount(store.categories()[rows], minlength=len(store.manifest["categories"]))
+
+
+def parts_of_test(store: Store, used: Sequence[str] = ()) -> list[str]:
+    """Parts whose names begin with ``test`` and that the job does not learn from."""
+    return [part for part in store.parts if part.startswith("test") and part not in used]
+
+
+def rows_of_test(store: Store, used: Sequence[str] = ()) -> np.ndarray:
+    """int64 rows of all test videos, ascending."""
+    parts = parts_of_test(store, used)
+    return store.rows(*parts) if parts else np.arange(0)
+
+
+class RankTarget:
+    """``r = rankdata(y, "average")``, then min-max to [0, 1]; other values by interpolation between the fitted ones.
+
+    Fitted on the training pairs; the published code fits on all pairs, validation labels included (quirk A7-8).
+
+    >>> RankTarget(np.array([0.2, 0.2, 0.5, 1.0]))(np.array([0.2, 0.5, 1.0])).tolist()
+    [0.0, 0.6, 1.0]
+    """
+
+    def __init__(self, scores: np.ndarray):
+        """Raises ValueError without scores."""
+        if len(scores) == 0:
+            raise ValueError("rank targets need at least one training pair")
+        ranks = rankdata(scores, method="average")
+        spread = ranks.max() - ranks.min()
+        scaled = (ranks - ranks.min()) / spread if spread > 0 else np.zeros_like(ranks)
+        self._values, first = np.unique(scores, return_index=True)
+        self._targets = scaled[first]
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """float64, same shape as ``scores``; values beyond the fitted range get 0 or 1."""
+        return np.interp(scores, self._values, self._targets)
+
+
+def transform(kind: str, train: np.ndarray, validation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation scores as targets.
+
+    Args:
+        kind: ``raw``, ``rank`` (fitted on the training pairs) or ``rank_all`` (on both).
+    """
+    if kind == "raw":
+        return train, validation
+    fitted = RankTarget(np.concatenate([train, validation]) if kind == "rank_all" else train)
+    return fitted(train), fitted(validation)
+
+
+def repeats(counts: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:
+    """How often a video of each category is seen in an epoch.
+
+    Args:
+        counts: int [C], videos per category.
+        table: (size, times), sizes ascending: a category below the first size that exceeds it is repeated that often.
+
+    >>> repeats(np.array([99, 100, 999, 1000]), [(100, 5), (500, 3), (1000, 2)]).tolist()
+    [5, 3, 2, 1]
+    """
+    sizes = np.array([size for size, _ in table], np.int64)
+    times = np.array([*(often for _, often in table), 1], np.int64)
+    return times[np.searchsorted(sizes, counts, side="right")]
+
+
+def resample(labels: np.ndarray, counted: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Positions of the videos to train on, each as often as its category's size says.
+
+    Args:
+        labels: int [M], categories of the training videos.
+        counted: int, categories of the videos that make up the sizes: the training videos, or, as WeChat rank 72 does,
+            the validation videos too (quirk R15).
+
+    Returns:
+        int64 positions into ``labels``, ascending.
+    """
+    if not table:
+        return np.arange(len(labels))
+    often = repeats(np.bincount(counted, minlength=int(labels.max(initial=0)) + 1), table)
+    return np.repeat(np.arange(len(labels)), often[labels])
