@@ -26,7 +26,7 @@ from lib.recipes.bind import arguments, bind, context_names
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.specs import Component, EnsembleSpec, SubmissionSpec
-from lib.runs.files import read_json, write_json, write_text
+from lib.runs.files import read_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
@@ -336,7 +336,8 @@ def write(result: Result, folder: Path) -> Path:
     if "test" in arrays and arrays["test"].any():
         ids, vectors = arrays["ids"][arrays["test"]].tolist(), arrays["vectors"][arrays["test"]]
         write_embeddings(folder / "result.zip", ids, vectors, **result.metrics["submission"])
-    return write_json(run.metrics, result.metrics)
+    run.finish(result.metrics)
+    return run.metrics
 
 
 def read(folder: Path, spec: EnsembleSpec, members: Sequence[Job], remedy: str) -> Result:
