@@ -9,13 +9,14 @@ from typing import Any
 
 from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
+from lab.show.specs import Claims, Contradictions, ReportSpec
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.digests import digest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Claims, Contradictions, Recipe, ReportSpec
+from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 
 from lab.show.claims import check_claims, contradictions
+from lab.show.specs import ReportSpec
 from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
 from lib.recipes.resolve import check_overrides
-from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Recipe, Scale
 from lib.runs.paths import shown
 from lib.stages.build import check
 

@@ -19,21 +19,12 @@ from lab.show import runs
 from lab.show.comparisons import FILE, LEVEL, compared, paired, read, scores
 from lab.show.plan import Plan
 from lab.show.questions import CLAIMED, DETECTABLE, PAIRED, interval, seen, short
+from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
 from lab.show.table import Column, Table, link
 from lib.evaluation.compare import HELPS, HURTS
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import (
-    Ablation,
-    Claim,
-    Claims,
-    Contradiction,
-    Contradictions,
-    EnsembleSpec,
-    OtherClaim,
-    Quirk,
-    Recipe,
-)
+from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
 from lib.runs import paths
 from lib.runs.paths import shown
 

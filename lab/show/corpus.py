@@ -11,13 +11,14 @@ from lab.corpora import describe
 from lab.show import formats as f
 from lab.show import style
 from lab.show.picture import Picture
+from lab.show.specs import ReportSpec
 from lab.show.table import Column, Table
 from lib.data.items import split_rows
 from lib.data.splits import Split
 from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Recipe, ReportSpec, SplitSpec
+from lib.recipes.specs import Recipe, SplitSpec
 from lib.stages.problem import divide
 
 FIELDS = ("title", "asr", "ocr", "frames")

@@ -27,9 +27,10 @@ from nbformat.v4 import new_markdown_cell
 
 from lab.show import formats, questions
 from lab.show.plan import Plan
+from lab.show.specs import ReportSpec
 from lab.show.table import NUMBERS, inline, link, scroll_box
 from lib.recipes.load import load, split_names
-from lib.recipes.specs import Recipe, ReportSpec, Scale
+from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
 from lib.runs.files import read_json, replace_folder, write_text
 from lib.runs.folder import MissingRun

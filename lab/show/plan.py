@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job, for_track
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, ReportSpec, Scale
+from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
 from lib.runs import paths
 
 

@@ -30,6 +30,12 @@ SPINE = ("lib.stages.run", "lib.stages.build", "lib.training.trainer")
 
 @dataclass(frozen=True)
 class Job:
+    """What is trained once: made by :meth:`load`, which checks it, and named by ``digest`` and ``folder``.
+
+    ``arm`` may carry a fold (``base@2``); ``seed`` is the stage's own where it fixes one; ``spec`` is the recipe with member,
+    scale and arm laid over.
+    """
+
     recipe: str
     stage: str
     arm: str

@@ -10,29 +10,14 @@ import yaml
 from pydantic import ValidationError
 
 from lib.recipes.errors import RecipeError, from_validation, nearest
-from lib.recipes.specs import (
-    Ablation,
-    Claims,
-    Contradictions,
-    CorpusSpec,
-    EnsembleSpec,
-    FeatureSet,
-    Recipe,
-    ReportSpec,
-    Scale,
-    Spec,
-)
+from lib.recipes.specs import Spec
 from lib.runs import paths
 
 Kind = TypeVar("Kind", bound=Spec)
-FOLDERS: dict[type[Spec], str] = {
-    Recipe: "recipes", Scale: "scales", CorpusSpec: "corpora", Ablation: "ablations", EnsembleSpec: "ensembles",
-    FeatureSet: "features", ReportSpec: ".", Claims: ".", Contradictions: ".",
-}  # fmt: skip
 
 
 def names(kind: type[Spec]) -> list[str]:
-    return sorted(path.stem for path in (paths.params() / FOLDERS[kind]).glob("*.yaml"))
+    return sorted(path.stem for path in (paths.params() / kind.folder).glob("*.yaml"))
 
 
 def split_names(text: str) -> list[str]:
@@ -46,9 +31,9 @@ def file_of(kind: type[Spec], name: str) -> Path:
     Raises:
         RecipeError: there is none of that name.
     """
-    path = paths.params() / FOLDERS[kind] / f"{name}.yaml"
+    path = paths.params() / kind.folder / f"{name}.yaml"
     if not path.exists():
-        what = FOLDERS[kind].rstrip("s")
+        what = kind.folder.rstrip("s")
         raise RecipeError(f"no {what} named {name!r} in {paths.shown(path.parent)}/; {nearest(name, names(kind))}")
     return path
 

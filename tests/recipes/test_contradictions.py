@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from lab.show import contradictions as module
-from lab.show.contradictions import contradictions, quirk_of
+from lab.show import claims as module
+from lab.show.claims import contradictions, quirk_of
+from lab.show.specs import Contradiction, Contradictions
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load, names, validate
-from lib.recipes.specs import Contradiction, Contradictions, Recipe
+from lib.recipes.specs import Recipe
 
 
 def row(**more) -> Contradiction:

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from lab.show.ledger import NOT_HERE, ledger
 
 from lab.show import advice, certainty
 from lab.show import runs as gather
-from lab.show.ledger import NOT_HERE, ledger
 from lab.show.plan import Plan
+from lab.show.specs import Claims
 from lib.evaluation.compare import compare
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, Claims
+from lib.recipes.specs import Ablation
 from lib.runs import paths
 
 ARM, REFERENCE = np.array([0.52, 0.55, 0.50]), np.array([0.50, 0.51, 0.47])

@@ -1,13 +1,12 @@
 """Tables by hand: what a cell shows, what the CSV holds."""
 
 import pandas as pd
+from lab.show.answers import Answer
 
 from lab.show import formats, reading, tables
-from lab.show.answers import Answer
 from lab.show.table import Column, Table, chip, inline
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation
-from lib.recipes.specs.questions import Claim
+from lib.recipes.specs import Ablation, Claim
 
 FRAME = pd.DataFrame({"name": ["a|b", "<i>"], "score": [0.12345, None], "verdict": ["helps", ""]})
 TABLE = Table(

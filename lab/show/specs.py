@@ -1,0 +1,87 @@
+"""Files that only the report reads: its contents, claims that no question asks after, and contradictions."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from lib.recipes.specs import Spec
+
+
+class OtherClaim(Spec):
+    """A claimed gain that no question asks after: an ensemble shows it, or ``untested`` says why nothing does."""
+
+    trick: str
+    value: float | None = None
+    metric: str
+    source: str
+    note: str = ""
+    touched: str = ""
+    ensemble: str = ""
+    untested: str = ""
+
+    @model_validator(mode="after")
+    def has_an_answer(self) -> OtherClaim:
+        if bool(self.ensemble) == bool(self.untested):
+            raise ValueError("give either ensemble (that shows it) or untested (why nothing does)")
+        return self
+
+
+class Claims(Spec):
+    """``params/claims.yaml``: what the ledger holds beside the claims of the questions."""
+
+    others: tuple[OtherClaim, ...]
+
+
+class Comparison(Spec):
+    """Two arms of a question: one does what the original's code does, the other what is said of it or what mends it."""
+
+    question: str
+    coded: str
+    said: str
+
+
+class Contradiction(Spec):
+    """Where a write-up, or a name in the code, and what the code does part.
+
+    ``id`` is the quirk's number in the recipe's list, or a word of its own. What the recipe's list says already is not
+    repeated: without ``coded`` the row takes the quirk's sentence, and its switch is the quirk's.
+    """
+
+    recipe: str
+    id: str
+    said: str
+    coded: str = ""
+    variant: str = ""  # of the recipe, where no quirk has the switch
+    measured: Comparison | None = None
+    unmeasured: str = ""  # what no comparison shows, and why
+
+    @model_validator(mode="after")
+    def says_what_measures_it(self) -> Contradiction:
+        if self.measured is None and not self.unmeasured:
+            raise ValueError(
+                f"{self.recipe} {self.id}: give measured (two arms of a question) or unmeasured (why none)"
+            )
+        return self
+
+
+class Contradictions(Spec):
+    """``params/contradictions.yaml``: what the page of that name holds."""
+
+    rows: tuple[Contradiction, ...]
+
+    @model_validator(mode="after")
+    def every_row_is_there_once(self) -> Contradictions:
+        seen: set[tuple[str, str]] = set()
+        for row in self.rows:
+            if (row.recipe, row.id) in seen:
+                raise ValueError(f"rows: {row.recipe} {row.id} is there twice; keep one of them")
+            seen.add((row.recipe, row.id))
+        return self
+
+
+class ReportSpec(Spec):
+    title: str
+    recipes: tuple[str, ...]
+    ablations: tuple[str, ...]
+    headline: tuple[str, ...] = ()  # those of the ablations that get the scale's headline seeds
+    ensembles: tuple[str, ...]
