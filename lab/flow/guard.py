@@ -13,14 +13,7 @@ from typing import Any
 
 # First line of the cell that papermill injects (its default ``comment``).
 INJECTED = "# Parameters"
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "int": int,
-    "float": (float, int),
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-}
+TYPES: dict[str, Any] = {"str": str, "int": int, "float": (float, int), "bool": bool, "list": list, "dict": dict}
 
 
 class ParameterError(ValueError):
@@ -41,7 +34,8 @@ def check_parameters() -> None:
     cells = [] if shell is None else [cell for cell in shell.history_manager.input_hist_raw if cell.strip()]
     injected = next((i for i in reversed(range(len(cells))) if cells[i].startswith(INJECTED)), None)
     if injected is not None:
-        check(assignments(cells[injected]), declarations("\n".join(cells[:injected])), "this notebook")
+        given = {name: shell.user_ns[name] for name in declarations(cells[injected])}
+        check(given, declarations("\n".join(cells[:injected])), "this notebook")
 
 
 def check(given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> None:
@@ -66,32 +60,11 @@ def declarations(source: str) -> dict[str, str]:
     >>> declarations("seed: int = 0  # of everything random")
     {'seed': 'int'}
     """
+    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())  # IPython's own
     names: dict[str, str] = {}
-    for node in _body(source):
+    for node in ast.parse("\n".join(lines)).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names[node.target.id] = ast.unparse(node.annotation)
         elif isinstance(node, ast.Assign):
             names.update((target.id, "") for target in node.targets if isinstance(target, ast.Name))
     return names
-
-
-def assignments(source: str) -> dict[str, Any]:
-    """Values assigned in an injected cell; papermill writes literals (``float('nan')`` and the like come as text)."""
-    values: dict[str, Any] = {}
-    for node in _body(source):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            values[node.targets[0].id] = _literal(node.value)
-    return values
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return float(node.args[0].value) if isinstance(node, ast.Call) and node.args else ast.unparse(node)  # type: ignore[attr-defined]
-
-
-def _body(source: str) -> list[ast.stmt]:
-    """Statements of a cell; lines that only IPython understands are left out."""
-    lines = ("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-    return ast.parse("\n".join(lines)).body

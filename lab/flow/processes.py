@@ -127,19 +127,15 @@ def _begin(work: Callable[..., int | None], arguments: tuple[Any, ...], log: str
 
 
 def die_with_parent() -> None:
-    """End this process and all that it started when its parent is gone, however that ended."""
+    """End this process and all that it started when its parent is gone; polling works on Linux and macOS alike."""
     parent = os.getppid()
-
-    def gone() -> None:
-        while os.getppid() == parent:  # polling is what works on Linux and macOS alike
-            time.sleep(0.5)
-
-    _leave_when(gone)
+    _leave_when(lambda: os.getppid() != parent or time.sleep(0.5))
 
 
 def _leave_when(gone: Callable[[], object]) -> None:
     def look() -> None:
-        gone()
+        while not gone():
+            pass
         kill_descendants()
         os._exit(130)
 

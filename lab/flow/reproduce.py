@@ -21,6 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+import psutil
+
 from lab.flow import processes, screen, tasks
 from lab.flow.snake import Workflow
 from lab.flow.tasks import Task, feature_task, job_task, tasks_of
@@ -155,10 +157,7 @@ def only_one(folder: Path):
 
 def default_jobs() -> int:
     """Cores that may be used, but no more than memory allows at 1.5 GB a job; with GPUs, one job for each."""
-    import psutil
-
-    by_memory = int(psutil.virtual_memory().available / 1.5e9)
-    return max(1, min(processes.gpus_visible() or cores(), by_memory))
+    return max(1, min(processes.gpus_visible() or cores(), int(psutil.virtual_memory().available / 1.5e9)))
 
 
 def expectations(every: list[Task], world: Path, by_kind: dict[str, float]) -> dict[str, float]:
@@ -189,18 +188,14 @@ def require_existing(every: list[Task]) -> None:
 
 def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
     """The plan's tasks; with a job, also that job and its parents where no question of the report asks for them."""
-    tasks = tasks_of(plan)
-    if job:
-        recipe, stage, arm, seed = job
-        there = {task.outputs: task for task in tasks}
-        waiting = [plan.job(recipe, stage, arm, int(seed))]
-        while waiting:
-            one = waiting.pop()
-            for task in (*(feature_task(plan, ref) for ref in one.feature_sets), job_task(one)):
-                there.setdefault(task.outputs, task)
-            waiting += one.parents.values()
-        tasks = list(there.values())
-    return tasks
+    found = {task.step: task for task in tasks_of(plan)}
+    waiting = [plan.job(*job[:3], int(job[3]))] if job else []
+    while waiting:
+        one = waiting.pop()
+        for task in (*(feature_task(plan, ref) for ref in one.feature_sets), job_task(one)):
+            found.setdefault(task.step, task)
+        waiting += one.parents.values()
+    return list(found.values())
 
 
 def _targets(every: list[Task], options: argparse.Namespace) -> list[str]:
@@ -210,15 +205,17 @@ def _targets(every: list[Task], options: argparse.Namespace) -> list[str]:
         UsageError: a target that is neither a kind of step nor a step.
     """
     if options.job:
-        recipe, stage, arm, seed = options.job
-        return [job_task(Plan(options.scale, options.corpus or "").job(recipe, stage, arm, int(seed))).step]
-    known = [task.step for task in every] + [f"ablation/{name}" for name in names(Ablation)]
-    kinds = list(dict.fromkeys(task.rule for task in every))
+        return [job_task(Plan(options.scale, options.corpus).job(*options.job[:3], int(options.job[3]))).step]
+    known = [
+        *(task.rule for task in every),
+        *(task.step for task in every),
+        *(f"ablation/{n}" for n in names(Ablation)),
+    ]
     chosen: list[str] = []
     for target in options.targets or ["report"]:
         found = [task.step for task in every if target in (task.rule, task.step)]
         if not found:
-            raise UsageError(f"no step {target!r}; {nearest(target, [*kinds, *known])}")
+            raise UsageError(f"no step {target!r}; {nearest(target, list(dict.fromkeys(known)))}")
         chosen += found
     return chosen
 

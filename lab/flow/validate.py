@@ -21,25 +21,12 @@ def all_jobs(scales: list[str] | None = None) -> Iterator[Job]:
     """Every stage of every recipe under base, each variant and each ablation arm."""
     for scale in scales or names(Scale):
         for recipe in names(Recipe):
+            asked = [(name, load(Ablation, name)) for name in names(Ablation)]
             arms = ["base", *load(Recipe, recipe).variants]
-            arms += [
-                f"{name}.{arm}"
-                for name in names(Ablation)
-                if recipe in load(Ablation, name).recipes
-                for arm in load(Ablation, name).arms
-            ]
+            arms += [f"{name}.{arm}" for name, question in asked if recipe in question.recipes for arm in question.arms]
             for arm in arms:
                 for stage in load(Recipe, recipe).stages:
                     yield Job.load(recipe, stage, arm, 0, scale)
-
-
-def check_ensemble(name: str) -> None:
-    """Raises RecipeError: an unknown way of joining, or an argument it does not take."""
-    spec = load(EnsembleSpec, name)
-    where = shown(file_of(EnsembleSpec, name))
-    arguments("evaluation", spec.combine, f"{where}: combine")
-    for number, way in enumerate(spec.also):
-        arguments("evaluation", way, f"{where}: also[{number}]")
 
 
 def main() -> int:
@@ -53,7 +40,9 @@ def main() -> int:
         check_claims()
         contradictions()
         for name in names(EnsembleSpec):
-            check_ensemble(name)
+            spec, where = load(EnsembleSpec, name), shown(file_of(EnsembleSpec, name))
+            for key, way in (("combine", spec.combine), *((f"also[{n}]", way) for n, way in enumerate(spec.also))):
+                arguments("evaluation", way, f"{where}: {key}")
         checked = {job.digest: check(job) for job in all_jobs()}
     except (RecipeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from lab.flow import processes, screen
-from lab.flow.guard import ParameterError, assignments, check, declarations
+from lab.flow.guard import ParameterError, check, declarations
 from lab.flow.notebook import by_hand, run_module, run_notebook
 from tests.flow.toy import write_notebook
 
@@ -264,7 +264,6 @@ def test_the_command_by_hand_gives_the_same_values():
 
 def test_guard_reads_cells():
     assert declarations("%matplotlib inline\na: int = 1  # help\nb = 'x'\n") == {"a": "int", "b": ""}
-    assert assignments("# Parameters\na = 1\nb = None\nc = float('nan')\nd = [1, 'x']")["d"] == [1, "x"]
     check({"a": 1, "b": None}, {"a": "float", "b": ""}, "here")
 
 
