@@ -220,21 +220,6 @@ def class_table(answers: Answers) -> pd.DataFrame:
 # ---- mistakes
 
 
-def mistakes(answers: Answers) -> Table:
-    """How many answers are wrong, and how many of these at least stay under the right upper class."""
-    found = wrong_answers(*answers.both, answers.level1)
-    of = len(answers.result.truth)
-    rows = {
-        "wrong answers": f"{f.count(found['wrong'])} of {f.count(of)} ({f.share(found['wrong'] / of)})",
-        "of these under the right upper class": f"{f.count(found['siblings'])} ({f.share(found['share'])})",
-        "the same, 95 % interval over validation videos": f"{f.share(found['low'])} to {f.share(found['high'])}",
-        "the same, if answers were spread evenly over all other classes": f.share(found["chance"]),
-    }
-    return Table(
-        pd.DataFrame({"what": list(rows), "value": list(rows.values())}), (Column("", "what"), Column("", "value"))
-    )
-
-
 def confusion(answers: Answers) -> Picture:
     """Share of each true upper class (row) that was given each upper class (column); the diagonal is what was right."""
     level1, names = answers.level1, answers.tree.level1_names
@@ -292,9 +277,22 @@ def siblings(answers: Answers, count: int = 15) -> Table:
         Column("second as first", lambda r: f.count(r["b_as_a"]), "number", "videos"),
         Column("of all of the two", lambda r: f.share(r["both"] / r["of"] if r["of"] else None), "number"),
     )
-    caption = "Siblings that are taken for each other most often." if len(frame) else "No sibling is taken for another."
+    caption = f"{_mistakes(answers)} Classes of one upper class that are taken for each other most often."
     frame = frame.assign(a=ids[frame["a"]], b=ids[frame["b"]])
     return Table(frame, columns, caption, name=f"siblings_{answers.name}")
+
+
+def _mistakes(answers: Answers) -> str:
+    """How many answers are wrong, and how many of these at least stay under the right upper class."""
+    found, of = wrong_answers(*answers.both, answers.level1), len(answers.result.truth)
+    if not found["wrong"]:
+        return "No answer is wrong."
+    return (
+        f"{f.count(found['wrong'])} of {f.plural(of, 'answer')} are wrong ({f.share(found['wrong'] / of)}). Of these "
+        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over validation videos "
+        f"{f.share(found['low'])} to {f.share(found['high'])}), where answers spread evenly over all other classes would "
+        f"reach {f.share(found['chance'])}."
+    )
 
 
 def worst(run: RunFolder, store: Store, count: int = 10) -> Table:

@@ -31,7 +31,7 @@ UNKNOWN = "unknown"
 def embedding_map(run: RunFolder, store: Store, name: str) -> Picture:
     """Videos of the run seen from above (PCA, then t-SNE), coloured by upper-level category."""
     rows, vectors = predictions.vectors(run)
-    chosen = sample(rows)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:MAX_POINTS])
     points = layout(vectors[chosen])
     groups = upper_categories(store, rows[chosen])
     common = pd.Series(groups).value_counts().sort_index().sort_values(ascending=False, kind="stable").index[:GROUPS]
@@ -105,14 +105,9 @@ def nearest(run: RunFolder, queries: int, count: int) -> tuple[np.ndarray, np.nd
         the query. Fewer where the run saw fewer videos.
     """
     rows, vectors = predictions.vectors(run)
-    chosen, cosines = _far_apart(vectors, queries), []
-    found = np.empty((len(chosen), 1 + min(count, len(rows) - 1)), np.int64)
-    for place, query in enumerate(chosen):
-        alike = vectors @ vectors[query]
-        alike[query] = np.inf  # first, even where another has the same vector
-        found[place] = np.argsort(-alike, kind="stable")[: found.shape[1]]
-        cosines.append([1.0, *alike[found[place, 1:]]])
-    return rows[found], np.array(cosines)
+    chosen = _far_apart(vectors, queries)
+    found = np.column_stack([chosen, _neighbours(vectors, count)[chosen]])
+    return rows[found], np.einsum("qe,qne->qn", vectors[chosen], vectors[found])
 
 
 def agreement(run: RunFolder, store: Store, count: int = COUNT) -> dict[str, Any]:
@@ -127,22 +122,10 @@ def agreement(run: RunFolder, store: Store, count: int = COUNT) -> dict[str, Any
     vectors, groups = vectors[groups != UNKNOWN], groups[groups != UNKNOWN]
     if len(groups) < 2:
         return {"videos": len(groups), "share": float("nan"), "chance": float("nan")}
-    same = []
-    for start in range(0, len(groups), 512):  # a square of all videos need not fit
-        alike = vectors[start : start + 512] @ vectors.T
-        alike[np.arange(len(alike)), start + np.arange(len(alike))] = -np.inf
-        near = np.argsort(-alike, axis=1, kind="stable")[:, : min(count, len(groups) - 1)]
-        same.append(groups[near] == groups[start : start + 512, None])
+    same = groups[_neighbours(vectors, count)] == groups[:, None]
     sizes = np.unique(groups, return_counts=True)[1]
     chance = (sizes * (sizes - 1)).sum() / (len(groups) * (len(groups) - 1))
-    return {"videos": len(groups), "share": float(np.concatenate(same).mean()), "chance": float(chance)}
-
-
-def sample(ids: np.ndarray, limit: int = MAX_POINTS) -> np.ndarray:
-    """int64 [n], ascending: positions of at most ``limit`` videos, the same for every run over the same ids."""
-    if len(ids) <= limit:
-        return np.arange(len(ids))
-    return np.sort(np.random.default_rng(0).choice(len(ids), limit, replace=False))
+    return {"videos": len(groups), "share": float(same.mean()), "chance": float(chance)}
 
 
 def layout(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -162,6 +145,13 @@ def layout(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     return TSNE(
         2, init="pca", perplexity=perplexity, random_state=seed, max_iter=500, method="barnes_hut", n_jobs=1
     ).fit_transform(reduced)
+
+
+def _neighbours(vectors: np.ndarray, count: int) -> np.ndarray:
+    """int64 [N, count]: the nearest others of each unit vector, nearest first."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=min(count, len(vectors) - 1)).fit(vectors).kneighbors(return_distance=False)
 
 
 def _far_apart(vectors: np.ndarray, count: int) -> list[int]:

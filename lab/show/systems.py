@@ -339,7 +339,7 @@ def errors(plan: Plan, recipe: str) -> list[Picture | Table]:
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     return [
         classes.confusion(answers), sliced, classes.both_ways(answers), classes.long_tail(answers),
-        classes.thirds(answers, seeds), classes.mistakes(answers), classes.confused(answers), classes.siblings(answers),
+        classes.thirds(answers, seeds), classes.confused(answers), classes.siblings(answers),
         slices.missing(answers.result, store, answers.level1, recipe), classes.reliability(answers, corrected),
         classes.calibration_table(answers), classes.every_class(answers),
     ]  # fmt: skip

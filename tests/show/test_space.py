@@ -77,11 +77,12 @@ def test_layout_is_deterministic_and_keeps_clusters_apart():
     assert (group[distance.argmin(axis=1)] == group).all()
 
 
-def test_sample_depends_on_nothing_but_the_number():
-    assert space.sample(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
-    chosen = space.sample(np.arange(5000), 100)
-    assert len(set(chosen)) == 100 and (np.diff(chosen) > 0).all()
-    assert np.array_equal(chosen, space.sample(np.arange(5000) + 7, 100))
+def test_a_large_map_shows_some_videos_the_same_each_time(job, monkeypatch):
+    monkeypatch.setattr(space, "layout", lambda vectors: vectors[:, :2])
+    monkeypatch.setattr(space, "MAX_POINTS", 30)
+    store = Store.open(job.corpus.store)
+    first, second = (space.embedding_map(job.folder, store, "x").frame for _ in range(2))
+    assert len(first) == first["row"].nunique() == 30 and first["row"].is_monotonic_increasing and first.equals(second)
 
 
 def test_a_video_without_a_title_is_known_by_its_speech_or_id(job):
