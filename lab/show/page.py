@@ -40,14 +40,8 @@ FOLDERS = {  # kind of page -> where its executed notebooks lie among the runs
     "index": "report", "claims": "claims", "system": "systems",
     "question": "ablations", "ensemble": "ensembles", "corpus": "corpora",
 }  # fmt: skip
-HIDDEN = {
-    "guard",
-    "params",
-    "params-about",
-    "next",
-    "summary",
-    "summary-about",
-}  # ids of cells for those who run a notebook
+# Cells for those who run a notebook; of 07_leaderboard also what the terminal shows.
+HIDDEN = {"guard", "params", "params-about", "check", "check-about", "next", "summary", "summary-about"}
 
 
 @dataclass(frozen=True)
@@ -354,7 +348,9 @@ def _portable(text: str) -> str:
 
 def _command(about: dict[str, Any]) -> str:
     """The papermill line of an executed notebook, from what papermill has noted in it."""
-    given = {name: value for name, value in about.get("parameters", {}).items() if value and name != "out"}
+    given = {
+        key: value for key, value in about.get("parameters", {}).items() if value and key not in ("out", "missing")
+    }
     words = " ".join(f"-p {name} {value}" for name, value in given.items())
     return f"papermill notebooks/{Path(about.get('input_path') or 'this.ipynb').name} out.ipynb {words}".strip()
 
