@@ -42,6 +42,8 @@ FOLDERS = {  # kind of page -> where its executed notebooks lie among the runs
 }  # fmt: skip
 # Cells for those who run a notebook; of 07_leaderboard also what the terminal shows.
 HIDDEN = {"guard", "params", "params-about", "check", "check-about", "next", "summary", "summary-about"}
+HTML_LINK = r'<a href="page:(?P<target>[^"#]*)(?:#(?P<anchor>[^"]*))?">(?P<text>.*?)</a>'
+MARKDOWN_LINK = r"\[(?P<text>(?:\\.|[^\]\\])*)\]\(page:(?P<target>[^)#]*)(?:#(?P<anchor>[^)]*))?\)"
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,6 @@ class Section:
     kind: str
     name: str
     title: str
-
-    @property
-    def target(self) -> str:
-        """What a link to it says after ``page:``."""
-        return "/".join(filter(None, (self.kind, self.name)))
 
 
 @dataclass(frozen=True)
@@ -133,8 +130,8 @@ class Report:
         cells = list(self._cells(page))
         if page.twin:
             text = "\n\n".join(filter(None, map(_markdown, cells)))
-            write_text(self.folder / f"{page.name}.md", self._resolve_markdown(_portable(text)) + "\n")
-        write_text(self.folder / f"{page.name}.html", self._resolve_html(_portable(self._html(page, cells))))
+            write_text(self.folder / f"{page.name}.md", self._resolve(_portable(text), twin=True) + "\n")
+        write_text(self.folder / f"{page.name}.html", self._resolve(_portable(self._html(page, cells)), twin=False))
 
     # ---- from notebooks to cells
 
@@ -260,29 +257,25 @@ class Report:
 
     # ---- links between pages
 
-    def _resolve_html(self, text: str) -> str:
+    def _resolve(self, text: str, *, twin: bool) -> str:
+        """Links to ``page:kind/name`` as links to files; without the page that one leads to, its text alone."""
+
         def one(found: re.Match) -> str:
-            address = self._address(found[1], found[2], twin=False)
-            return f'<a href="{address}">{found[3]}</a>' if address else found[3]
+            address = self._address(found["target"], found["anchor"] or "", twin=twin)
+            link = f"[{found['text']}]({address})" if twin else f'<a href="{address}">{found["text"]}</a>'
+            return link if address else found["text"]
 
-        return re.sub(r'<a href="page:([^"#]*)(?:#([^"]*))?">(.*?)</a>', one, text, flags=re.S)
+        return re.sub(MARKDOWN_LINK if twin else HTML_LINK, one, text, flags=re.S)
 
-    def _resolve_markdown(self, text: str) -> str:
-        def one(found: re.Match) -> str:
-            address = self._address(found[2], found[3], twin=True)
-            return f"[{found[1]}]({address})" if address else found[1]
-
-        return re.sub(r"\[((?:\\.|[^\]\\])*)\]\(page:([^)#]*)(?:#([^)]*))?\)", one, text)
-
-    def _address(self, target: str, anchor: str | None, *, twin: bool) -> str:
+    def _address(self, target: str, anchor: str, *, twin: bool) -> str:
         """The file, and the place in it, of ``kind/name``; empty if the report has no such page."""
-        if target.partition("/")[0] not in FOLDERS:
+        kind, _, name = target.partition("/")
+        if kind not in FOLDERS:
             raise ValueError(f"link to page:{target}: no such kind of page; there are {', '.join(FOLDERS)}")
         for page in self.pages:
-            for section in page.sections:
-                if section.target == target:
-                    place = "-".join(filter(None, (section.name if page.joined else "", anchor)))
-                    return f"{page.name}.{'md' if twin and page.twin else 'html'}{'#' if place else ''}{place}"
+            if (kind, name) in [(section.kind, section.name) for section in page.sections]:
+                place = "-".join(filter(None, (name if page.joined else "", anchor)))
+                return f"{page.name}.{'md' if twin and page.twin else 'html'}" + (f"#{place}" if place else "")
         return ""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import mistune
@@ -17,7 +16,6 @@ import pandas as pd
 
 from lab.show.formats import NOTHING, interval, score
 from lab.show.rows import Row, dicts
-from lib.runs.files import write_text
 
 NUMBERS = "application/vnd.vidlab.csv+json"  # type of the output that holds a thing's file name and its CSV
 
@@ -87,9 +85,6 @@ class Table:
 
     def _rows(self) -> list[Row]:
         return dicts(self.frame)
-
-    def write_csv(self, path: Path) -> Path:
-        return write_text(path, csv(self.frame))
 
     def markdown(self) -> str:
         """A pipe table; ``|`` inside a cell is escaped."""

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.pagecheck import problems
+
 ROOT = Path(__file__).parents[2]
 SYSTEMS = "aiac_rank1,wechat_baseline"  # every kind of step; the other systems' parts have tests of their own
 
@@ -92,7 +94,8 @@ def test_reproduce_makes_everything_then_nothing(home):
     assert first.returncode == 0, first.stdout[-3000:] + first.stderr[-3000:]
     assert "Report: " in first.stdout and "Scores" in first.stdout
     report = home / "reports" / "smoke"
-    assert (report / "index.html").stat().st_size > 10_000
+    assert (report / "index.html").stat().st_size > 10_000 and len(list(report.glob("*.html"))) <= 40
+    assert problems(report) == []
     runs = list((home / "runs/smoke/recipes").rglob("metrics.json"))
     assert len(runs) > 10
     for metrics in runs:
