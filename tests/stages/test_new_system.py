@@ -37,8 +37,8 @@ stages:
   pretrain:
     data: {items: videos, parts: [pointwise, pairwise], batch_size: 16, epochs: 1}
     objectives:
-      tags_text: {use: TagBCE, input: text}
-      tags_frames: {use: TagBCE, input: frames}
+      from_words: {use: TagBCE, input: text}
+      seen: {use: TagBCE, input: frames}
     optimizer: {lr: 1.0e-3}
     schedule: {use: Constant}
     evaluation: {select: tag_loss}
