@@ -1,0 +1,291 @@
+"""Ledger, contradictions, noise and checks, from comparisons made by hand or from fake runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.show import claims, comparisons, runs
+from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledger_table, quirk_of
+from lab.show.plan import Plan
+from lib.evaluation.compare import HELPS, HURTS, NOTHING, compare
+from lib.recipes import job as jobs
+from lib.recipes.arms import arm_changes
+from lib.recipes.load import load, names, resolve
+from lib.recipes.specs import Ablation, Claims, Recipe
+from lib.runs import paths
+from tests.show import made
+from tests.show.test_questions import cells
+
+NO_ENSEMBLES = pd.DataFrame(columns=["name", "metric"])
+
+
+# ---- the ledger
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return made.frame(
+        made.arm("masked_frames"),
+        made.arm("masked_tokens", difference=0.05, low=0.045, high=0.055),
+        made.arm("focal_tags", arm="gamma1", difference=0.5),
+        made.arm("focal_tags", difference=0.001, low=-0.002, high=0.004, verdict=NOTHING, detectable=0.02),
+    )
+
+
+def plan(*systems: str) -> Plan:
+    return Plan.load("smoke", systems=list(systems or ["aiac_rank1"]))
+
+
+def test_every_claim_has_one_row(frame, tmp_path: Path) -> None:
+    rows = ledger(plan("aiac_rank1", "wechat_baseline"), frame, NO_ENSEMBLES, tmp_path)
+    asked = sum(len(load(Ablation, name).claimed) for name in names(Ablation))
+    assert len(rows) == asked + len(load(Claims, "claims").others) >= 40
+    assert (rows["note"].astype(bool) | rows["verdict"].isin([HELPS, HURTS, NOTHING])).all()
+
+
+def test_a_claim_is_held_against_the_arm_it_names(frame, tmp_path: Path) -> None:
+    rows = ledger(plan(), frame, NO_ENSEMBLES, tmp_path).set_index("source")
+    focal = rows.loc["AIAC rank 6, write-up: more than +1 %"]
+    assert (focal["arm"], focal["measured"], focal["claimed"], focal["detectable"]) == ("with", 0.001, 0.01, 0.02)
+    assert (focal["low"], focal["high"], focal["holm"], focal["verdict"]) == (-0.002, 0.004, 0.2, NOTHING)
+    assert focal["page"] == "question/focal_tags"
+    assert rows.loc["AIAC rank 6, write-up: +0.01 %", "verdict"] == NOT_HERE
+
+
+def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
+    row = {"name": "aiac_rank1_jobs", "recipe": "aiac_rank1", "metric": "spearman", "score": 0.5, "low": 0.4, "high": 0.6}
+    row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": NOTHING}
+    found = ledger(plan(), frame, pd.DataFrame([row]), tmp_path).set_index("trick").loc["six models instead of one"]
+    assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, NOTHING)
+    assert found["page"] == "ensemble/aiac_rank1_jobs"
+    missing = ledger(plan(), frame, NO_ENSEMBLES, tmp_path).set_index("trick").loc["six models instead of one"]
+    assert missing["verdict"] == NOT_HERE and "`make ensemble NAME=aiac_rank1_jobs` shows it" in missing["note"]
+
+
+def test_other_corpora_fill_their_column(frame, tmp_path: Path) -> None:
+    (tmp_path / "smoke-emoji" / "tables").mkdir(parents=True)
+    comparisons.write(frame, tmp_path / "smoke-emoji" / "tables")
+    rows = ledger(plan(), frame, NO_ENSEMBLES, tmp_path)
+    elsewhere = rows.loc[rows["source"].str.contains("tag \\+ MLM over tag only"), "elsewhere"].item()
+    assert elsewhere == "emoji: +0.0500, helps"
+
+
+def test_a_recipe_of_the_users_own_belongs_to_the_track_of_its_corpus(frame, tmp_path: Path, monkeypatch) -> None:
+    """Whatever it is called: here a system of the class track with a name of the other."""
+    shutil.copytree(paths.params(), tmp_path / "params")
+    recipes = tmp_path / "params" / "recipes"
+    (recipes / "my_aiac_copy.yaml").write_text((recipes / "wechat_baseline.yaml").read_text(encoding="utf-8"))
+    monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
+    rows = ledger(plan("my_aiac_copy"), frame, NO_ENSEMBLES, tmp_path)
+    assert len(rows) and set(rows["metric"]) == {"mean_f1"}
+
+
+def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
+    table = ledger_table(ledger(plan(), frame, NO_ENSEMBLES, tmp_path), "spearman")
+    question = load(Ablation, "focal_tags").question
+    row = cells(table)[f"[{question}](page:question/focal_tags)<br>AIAC rank 6, write-up: more than +1 %"]
+    assert row["claimed"] == "+0.0100" and row["could be seen"] == "0.0200" and row["verdict"] == f"**{NOTHING}**"
+    assert row["measured"] == "+0.0010<br>−0.0020 to +0.0040<br>p 0.200 after Holm<br>aiac_rank1, with"
+    assert table.name == "claims_spearman" and list(table.frame.columns) == list(claims.LEDGER)
+    assert "3 of 3 claims held against a comparison are smaller" in table.caption  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
+
+
+def test_certainty_is_sorted_by_p_and_leaves_checks_out() -> None:
+    table = claims.certainty(
+        made.frame(made.arm("a", p=0.04, holm=0.08, detectable=0.5), made.arm("b", p=0.02), made.arm("c", check="placebo"))
+    )
+    assert table.frame["ablation"].tolist() == ["b", "a"] and table.frame["p"].tolist() == [0.02, 0.04]
+    row = cells(table)["[a](page:question/a)<br>with on aiac_rank1"]
+    assert (row["p"], row["p after Holm"], row["could be seen"], row["difference"]) == ("0.040", "0.080", "0.500", "+0.0300")
+
+
+def test_noise_by_hand(world) -> None:
+    """A 95 % interval of a normal is 3.92 standard deviations wide; that of the fake runs is 0.1."""
+    board = runs.systems(world)
+    frame = claims.noise(world, board).frame.set_index(["recipe", "arm", "stage"])
+    row = frame.loc[("aiac_rank1", "base", "finetune")]
+    scores = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)["score"]
+    assert row["seed"] == pytest.approx(np.std(scores, ddof=1)) and row["items"] == pytest.approx(0.1 / 3.919928, rel=1e-6)
+    assert np.isnan(row["split"]) and ("aiac_rank1", "job2", "finetune") not in frame.index
+
+
+def test_noise_of_the_split_is_over_the_folds_of_an_ensemble(world, monkeypatch) -> None:
+    folds = [world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds]
+    monkeypatch.setattr(Plan, "ensemble_members", lambda self, name: {"m": folds})
+    frame = claims.noise(world, runs.systems(world)).frame.set_index(["recipe", "arm", "stage"])
+    assert frame.loc[("aiac_rank1", "base", "finetune"), "split"] == pytest.approx(np.std(runs.rows(folds)["score"], ddof=1))
+    assert np.isnan(frame.loc[("aiac_rank1", "base", "distill"), "split"])
+
+
+# ---- what the code did
+
+
+@pytest.fixture(scope="module")
+def found(world) -> pd.DataFrame:
+    return comparisons.of_plan(world)
+
+
+def rows_of(plan: Plan, frame: pd.DataFrame) -> dict[tuple[str, str], dict]:
+    return {(row["recipe"], row["id"]): row for row in contradicted(plan, frame).to_dict("records")}
+
+
+def test_only_the_plans_systems_and_all_of_theirs(world, found):
+    listed = rows_of(world, found)
+    assert set(listed) == {(row.recipe, row.id) for row in contradictions() if row.recipe in world.systems}
+    assert len({recipe for recipe, _ in listed}) == len(world.systems)
+
+
+def test_difference_is_as_coded_minus_as_said_whichever_is_the_reference(world, found):
+    listed, rows = rows_of(world, found), comparisons.compared(found).set_index(["ablation", "recipe", "arm"])
+    padding = listed["aiac_rank1", "A7-1"]
+    by_hand = rows.loc[("pool_padding", "aiac_rank1", "padding")]
+    for name in ("difference", "low", "high", "verdict"):
+        assert padding[name] == by_hand[name]
+    assert (padding["seeds"], padding["arms"], padding["metric"]) == (3, "padding against masked", "spearman")
+    strict, leak = rows.loc[("strict_split", "aiac_rank1", "strict")], listed["aiac_rank1", "A7-7"]
+    assert leak["difference"] == pytest.approx(-strict["difference"]) and leak["low"] == pytest.approx(-strict["high"])
+
+
+def test_two_arms_neither_of_which_is_the_reference_are_paired_anew(world, found):
+    """C7-1 lies between coded and described; the question compares both with training without the loss."""
+    part = found[found["ablation"] == "nearest_level"]
+    coded, described = (comparisons.scores(part, "aiac_rank17", arm) for arm in ("coded", "described"))
+    row = rows_of(world, found)["aiac_rank17", "C7-1"]
+    assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(compare(coded, described)[:3])
+
+
+def test_contradictions_cell_by_cell(world, found):
+    rows = contradicted(world, found)
+    table = claims.contradiction_table(rows, "aiac_rank1")
+    row = cells(table)["mean of the sequence<br>`A7-1`"]
+    numbers = rows.set_index(["recipe", "id"]).loc[("aiac_rank1", "A7-1")]
+    effect = f"{numbers['difference']:+.4f} Spearman<br>{numbers['low']:+.4f} to {numbers['high']:+.4f}<br>".replace("-", "−")
+    assert row["as coded minus as said"] == effect + "[padding against masked](page:question/pool_padding)"
+    assert row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["the code"]
+    assert table.name == "contradictions_aiac_rank1" and table.caption.startswith(f"{len(table.frame)} listed, ")
+    shown = rows.assign(difference=0.0, low=0.0, high=0.0)
+    told = "every score is the same: it never came into play here"
+    assert told in claims.contradiction_table(shown, "aiac_rank1").markdown() and told not in table.markdown()
+
+
+def test_a_question_that_is_not_asked_names_its_command(world, found):
+    few = found[found["ablation"] != "pool_padding"]
+    text = claims.contradiction_table(contradicted(world, few), "aiac_rank1").markdown()
+    assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>padding against masked" in text
+    nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
+    assert "0 of those in this report. Interval" in nothing.caption
+
+
+def test_captions_count_effects():
+    rows = pd.DataFrame(
+        [{"recipe": "r", "question": q, "in_report": bool(q), "verdict": v, "id": "x"} for q, v in
+         (("a", "hurts"), ("b", "hurts"), ("c", "helps"), ("d", NOTHING), ("", ""))]
+    )  # fmt: skip
+    caption = claims.contradiction_table(rows, "r").caption
+    assert caption.startswith("5 listed, 4 with a question, 4 of those in this report; verdicts as coded: 2 hurts, 1 helps.")
+
+
+def test_switches_come_from_the_quirk_the_variant_or_the_arms(world, found):
+    switches = {key: row["switch"] for key, row in rows_of(world, found).items()}
+    assert switches["aiac_rank1", "A7-5"] == "stages.pretrain.reload_best_each_epoch: true"
+    assert switches["aiac_rank1", "all"] == "variant faithful"
+    assert switches["aiac_rank1", "A7-2"].startswith("not stages.pretrain.objectives.frames.similarity: cosine\nnot ")
+    assert switches["aiac_rank1", "A7-3"] == ""
+
+
+def depends_on(recipe: str, arm: str, stage: str, switch: dict) -> dict:
+    """All that a run of a stage depends on: features, model, and the stages it comes from, without terms of weight 0."""
+    changes, where, member = arm_changes(recipe, arm)
+    tree = resolve(recipe, "laptop", {**changes, **switch}, where, member).model_dump(mode="json")
+    waiting, stages = [stage], {}
+    while waiting:
+        name = waiting.pop()
+        own = stages[name] = tree["stages"][name]
+        own["objectives"] = {key: value for key, value in own["objectives"].items() if value["weight"] > 0}
+        waiting += [own[role] for role in ("init_from", "teacher") if own[role] and own[role] not in stages]
+    return {"features": tree["features"], "model": tree["model"], "stages": stages}
+
+
+MEASURED = [row for row in contradictions() if row.measured and (quirk := quirk_of(row)) and quirk.switch]
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: f"{row.recipe}-{row.id}")
+def test_just_the_quirks_switch_lies_between_the_arms_that_measure_it(row):
+    spec = load(Ablation, row.measured.question)
+    coded, said = (f"{row.measured.question}.{arm}" for arm in (row.measured.coded, row.measured.said))
+    stage = spec.stages.get(row.measured.coded, spec.stage)
+    with_it = depends_on(row.recipe, coded, stage, {})
+    assert with_it == depends_on(row.recipe, said, stage, quirk_of(row).switch) != depends_on(row.recipe, said, stage, {})
+
+
+def test_most_quirks_that_can_be_switched_are_measured():
+    assert len(MEASURED) >= 14
+
+
+@pytest.mark.parametrize("recipe", ["aiac_rank1", "aiac_rank6", "aiac_rank17"])
+def test_every_arm_of_the_quirk_questions_is_a_quirk(recipe):
+    """Arms carry the quirk's number and nothing but its switch; ``all`` is the recipe's faithful variant."""
+    spec, question = load(Recipe, recipe), load(Ablation, f"quirks_{recipe}")
+    switches = {quirk.id.lower().replace("-", "_"): dict(quirk.switch) for quirk in spec.quirks}
+    switches |= {"fixed": {}, "all": dict(spec.variants["faithful"])}
+    assert {arm: switches[arm] for arm in question.arms} == question.arms and len(question.arms) <= 6
+
+
+# ---- checks
+
+
+def test_how_many_false_verdicts_are_allowed():
+    """Of 20 at 2.5 % each way: none with 60 %, at most one with 91 %, at most two with 99 %."""
+    assert [claims.allowed(arms) for arms in (1, 2, 20, 200)] == [0, 0, 2, 9]
+
+
+@pytest.mark.parametrize(("helps", "hurts", "passed"), [(0, 0, True), (2, 2, True), (3, 0, False), (0, 3, False)])
+def test_a_placebo_may_be_lucky_twice(helps, hurts, passed):
+    verdicts = [HELPS] * helps + [HURTS] * hurts + [NOTHING] * (20 - helps - hurts)
+    arms = [made.arm("placebo", arm=f"a{k}", check="placebo", verdict=verdict) for k, verdict in enumerate(verdicts)]
+    table = claims.checks(made.frame(made.arm("ema"), *arms))
+    row = table.frame.iloc[0]
+    assert (row["arms"], row["helps"], row["hurts"], row["allowed"], row["passed"]) == (20, helps, hurts, 2, passed)
+    shown = cells(table)["[Does placebo help?](page:question/placebo)"]
+    assert (shown["help"], shown["harm"], shown["no surprise"]) == (str(helps), str(hurts), "up to 2 of either")
+    assert shown["passed"] == ("yes" if passed else "**no**")
+
+
+@pytest.mark.parametrize(("verdict", "passed"), [(HELPS, True), (NOTHING, False), (HURTS, False)])
+def test_a_planted_effect_must_be_found(verdict, passed):
+    table = claims.checks(made.frame(made.arm("planted", check="planted", verdict=verdict)))
+    assert table.frame["passed"].tolist() == [passed]
+    told = "aiac_rank1: +0.0300 (95 % interval +0.0200 to +0.0400)"
+    assert cells(table)["[Does planted help?](page:question/planted)"]["passed"] == f"{'yes' if passed else '**no**'}<br>{told}"
+
+
+def test_the_planted_effect_is_one_of_the_generator():
+    """All arms on a corpus that was asked to hide something, with the same training but for what is read of a title."""
+    groups = Plan.load("laptop").ablation_jobs("planted")
+    jobs = [job for arm in groups.values() for job in arm]
+    assert {arm for _, arm in groups} == {"without", "with"} and len({job.seed for job in jobs}) * 2 == len(jobs)
+    assert {"blank_start", "blank_titles"} <= set.intersection(*(set(job.corpus.arguments) for job in jobs))
+    assert {tuple(job.parents) for job in jobs} == {()} and len({job.stage_spec.model_dump_json() for job in jobs}) == 1
+    assert len({job.spec.features.text.length for job in jobs}) == 2
+
+
+@pytest.mark.slow
+def test_this_laboratory_passes_its_checks(monkeypatch):
+    """Trains what is missing in this clone's ``runs/``: some ten minutes on two cores, nothing after `make reproduce`."""
+    for name in ("VIDLAB_HOME", "MAKEFLAGS", "MAKELEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    command = [sys.executable, "-m", "lab", "reproduce", "ablation/placebo", "ablation/planted"]
+    done = subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True, timeout=7200, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    jobs._load.cache_clear()
+    parts = [comparisons.of_question(Plan.load("laptop"), name) for name in ("placebo", "planted")]
+    table = claims.checks(pd.concat(parts, ignore_index=True)).frame
+    assert table["passed"].all(), json.dumps(table.to_dict("records"))

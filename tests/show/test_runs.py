@@ -1,0 +1,87 @@
+"""Rows of runs and of systems from run folders, against values worked out here."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.show import runs
+from lib.runs.folder import MissingRun
+
+
+def test_a_row_holds_what_the_run_left(world):
+    job = world.job("aiac_rank1", "finetune", "base", 1)
+    metrics = json.loads(job.folder.metrics.read_text())
+    row = runs.rows([job]).iloc[0]
+    value = metrics["scores"]["validation"]["spearman"]
+    assert (row["recipe"], row["stage"], row["arm"], row["seed"]) == ("aiac_rank1", "finetune", "base", 1)
+    assert (row["metric"], row["score"], row["unseen"]) == ("spearman", value, metrics["scores"]["unseen"]["spearman"])
+    assert [row["low"], row["high"]] == metrics["intervals"]["spearman"]
+    assert (row["train_items"], row["validation_items"], row["steps"], row["best_step"]) == (200, 120, 80, 60)
+    assert (row["seconds"], row["samples_per_second"], row["peak_rss_mb"]) == (12.5, 640.0, 512.0)
+    assert (row["digest"], row["commit"], row["torch"], row["dirty"]) == (job.digest, "abcdef123456", "2.6.0", False)
+
+
+def test_stale_run_is_an_error(world):
+    job = world.job("wechat_baseline", "finetune")
+    before = job.folder.metrics.read_text()
+    job.folder.metrics.write_text(json.dumps(json.loads(before) | {"digest": "0" * 16}))
+    try:
+        with pytest.raises(MissingRun, match="other settings or code"):
+            runs.systems(world)
+    finally:
+        job.folder.metrics.write_text(before)
+
+
+def test_means_over_seeds_by_hand(world):
+    everything = runs.systems(world)
+    members = everything[everything["arm"] != "base"]
+    assert members.groupby("recipe").size().to_dict() == {"aiac_rank1": 10, "aiac_rank17": 1}
+    assert set(members["seeds"]) == {1}
+    board = everything[everything["arm"] == "base"].set_index(["recipe", "stage"])
+    assert list(board.index) == [
+        ("aiac_rank1", "finetune"), ("aiac_rank1", "distill"), ("aiac_rank17", "finetune"), ("wechat_baseline", "finetune"),
+    ]  # fmt: skip
+    frame = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)
+    row = board.loc["aiac_rank1", "finetune"]
+    assert row["score"] == pytest.approx(frame["score"].mean()) and row["sd"] == pytest.approx(np.std(frame["score"], ddof=1))
+    for name in ("low", "high", "unseen"):
+        assert row[name] == pytest.approx(frame[name].astype(float).mean())
+    assert row["scores"].split() == [str(score) for score in frame["score"]]
+    assert row["published"] == "0.886031 (validation); 0.836 (test)"
+
+
+def test_cost_of_a_system_is_the_sum_of_its_stages_in_the_mean_of_its_seeds(world):
+    """Stages of one seed are added up, seeds are averaged: 12.5 s each, one pretraining took longer."""
+    job = world.job("aiac_rank1", "pretrain", "base", 1)
+    before = job.folder.timing.read_text()
+    job.folder.timing.write_text(json.dumps(json.loads(before) | {"seconds": 42.5}))
+    try:
+        board = runs.systems(world).set_index(["recipe", "stage", "arm"])
+    finally:
+        job.folder.timing.write_text(before)
+    assert board.loc[("aiac_rank1", "finetune", "base"), "total_seconds"] == pytest.approx(25.0 + 30 / len(world.seeds))
+    assert board.loc[("aiac_rank1", "distill", "base"), "total_seconds"] == pytest.approx(37.5 + 30 / len(world.seeds))
+    assert board.loc[("aiac_rank1", "finetune", "base"), "seconds"] == 12.5
+
+
+def test_leak_free_score_is_that_of_the_arm_that_a_question_names(world):
+    board = runs.systems(world).set_index(["recipe", "stage", "arm"])
+    strict = runs.rows(world.ablation_jobs("strict_split")["aiac_rank1", "strict"])["score"].mean()
+    assert board.loc[("aiac_rank1", "finetune", "base"), "leak_free"] == pytest.approx(strict)
+    others = board.drop(index=[("aiac_rank1", "finetune", "base"), ("aiac_rank17", "finetune", "base")])
+    assert others["leak_free"].isna().all()
+
+
+def test_lineage_names_ancestors_first_and_each_once(world):
+    job = world.job("aiac_rank1", "distill")
+    assert [parent.stage for parent in runs.lineage(job)] == ["pretrain", "finetune", "distill"]
+
+
+def test_mixed_commits_are_told():
+    frame = pd.DataFrame({"commit": ["a", "b"], "device": ["cpu", "cpu"], "torch": ["2", "2"]})
+    assert "commits a, b" in runs.mixed(frame)
+    assert runs.mixed(frame.head(1)) == ""
