@@ -34,7 +34,15 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture
 def ensembles() -> pd.DataFrame:
-    row = {"name": "six", "title": "Six jobs", "recipe": "aiac_rank1", "members": 6, "metric": "spearman", "score": 0.5, "low": 0.4}
+    row = {
+        "name": "six",
+        "title": "Six jobs",
+        "recipe": "aiac_rank1",
+        "members": 6,
+        "metric": "spearman",
+        "score": 0.5,
+        "low": 0.4,
+    }
     row |= {"high": 0.6, "difference": 0.06, "difference_low": 0.035, "difference_high": 0.08, "verdict": "helps"}
     return pd.DataFrame([row])
 
@@ -68,7 +76,8 @@ def test_nothing_helps_is_said(frame) -> None:
 
 def test_what_depends_on_the_corpus_is_told_apart() -> None:
     found = advice.tricks(
-        made.frame(arm("bags", 0.05, metric="mean_f1", family="simple models"), arm("fgm", 0.04, metric="mean_f1")), NO_ENSEMBLES
+        made.frame(arm("bags", 0.05, metric="mean_f1", family="simple models"), arm("fgm", 0.04, metric="mean_f1")),
+        NO_ENSEMBLES,
     )
     text = advice.advice(found, "mean_f1")
     assert text.startswith("**Classes** (mean F1): first [FGM](page:question/fgm)") and "1 of 1 comparison" not in text

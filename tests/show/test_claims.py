@@ -17,8 +17,8 @@ from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledg
 from lab.show.plan import Plan
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, compare
 from lib.recipes import job as jobs
-from lib.recipes.arms import arm_changes
-from lib.recipes.load import load, names, resolve
+from lib.recipes.load import load, names
+from lib.recipes.resolve import arm_changes, resolve
 from lib.recipes.specs import Ablation, Claims, Recipe
 from lib.runs import paths
 from tests.show import made
@@ -61,7 +61,14 @@ def test_a_claim_is_held_against_the_arm_it_names(frame, tmp_path: Path) -> None
 
 
 def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
-    row = {"name": "aiac_rank1_jobs", "recipe": "aiac_rank1", "metric": "spearman", "score": 0.5, "low": 0.4, "high": 0.6}
+    row = {
+        "name": "aiac_rank1_jobs",
+        "recipe": "aiac_rank1",
+        "metric": "spearman",
+        "score": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+    }
     row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": NOTHING}
     found = ledger(plan(), frame, pd.DataFrame([row]), tmp_path).set_index("trick").loc["six models instead of one"]
     assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, NOTHING)
@@ -95,16 +102,25 @@ def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     assert row["claimed"] == "+0.0100" and row["could be seen"] == "0.0200" and row["verdict"] == f"**{NOTHING}**"
     assert row["measured"] == "+0.0010<br>−0.0020 to +0.0040<br>p 0.200 after Holm<br>aiac_rank1, with"
     assert table.name == "claims_spearman" and list(table.frame.columns) == list(claims.LEDGER)
-    assert "3 of 3 claims held against a comparison are smaller" in table.caption  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
+    assert (
+        "3 of 3 claims held against a comparison are smaller" in table.caption
+    )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
 
 
 def test_certainty_is_sorted_by_p_and_leaves_checks_out() -> None:
     table = claims.certainty(
-        made.frame(made.arm("a", p=0.04, holm=0.08, detectable=0.5), made.arm("b", p=0.02), made.arm("c", check="placebo"))
+        made.frame(
+            made.arm("a", p=0.04, holm=0.08, detectable=0.5), made.arm("b", p=0.02), made.arm("c", check="placebo")
+        )
     )
     assert table.frame["ablation"].tolist() == ["b", "a"] and table.frame["p"].tolist() == [0.02, 0.04]
     row = cells(table)["[a](page:question/a)<br>with on aiac_rank1"]
-    assert (row["p"], row["p after Holm"], row["could be seen"], row["difference"]) == ("0.040", "0.080", "0.500", "+0.0300")
+    assert (row["p"], row["p after Holm"], row["could be seen"], row["difference"]) == (
+        "0.040",
+        "0.080",
+        "0.500",
+        "+0.0300",
+    )
 
 
 def test_noise_by_hand(world) -> None:
@@ -113,7 +129,9 @@ def test_noise_by_hand(world) -> None:
     frame = claims.noise(world, board).frame.set_index(["recipe", "arm", "stage"])
     row = frame.loc[("aiac_rank1", "base", "finetune")]
     scores = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)["score"]
-    assert row["seed"] == pytest.approx(np.std(scores, ddof=1)) and row["items"] == pytest.approx(0.1 / 3.919928, rel=1e-6)
+    assert row["seed"] == pytest.approx(np.std(scores, ddof=1)) and row["items"] == pytest.approx(
+        0.1 / 3.919928, rel=1e-6
+    )
     assert np.isnan(row["split"]) and ("aiac_rank1", "job2", "finetune") not in frame.index
 
 
@@ -121,7 +139,9 @@ def test_noise_of_the_split_is_over_the_folds_of_an_ensemble(world, monkeypatch)
     folds = [world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds]
     monkeypatch.setattr(Plan, "ensemble_members", lambda self, name: {"m": folds})
     frame = claims.noise(world, runs.systems(world)).frame.set_index(["recipe", "arm", "stage"])
-    assert frame.loc[("aiac_rank1", "base", "finetune"), "split"] == pytest.approx(np.std(runs.rows(folds)["score"], ddof=1))
+    assert frame.loc[("aiac_rank1", "base", "finetune"), "split"] == pytest.approx(
+        np.std(runs.rows(folds)["score"], ddof=1)
+    )
     assert np.isnan(frame.loc[("aiac_rank1", "base", "distill"), "split"])
 
 
@@ -167,7 +187,9 @@ def test_contradictions_cell_by_cell(world, found):
     table = claims.contradiction_table(rows, "aiac_rank1")
     row = cells(table)["mean of the sequence<br>`A7-1`"]
     numbers = rows.set_index(["recipe", "id"]).loc[("aiac_rank1", "A7-1")]
-    effect = f"{numbers['difference']:+.4f} Spearman<br>{numbers['low']:+.4f} to {numbers['high']:+.4f}<br>".replace("-", "−")
+    effect = f"{numbers['difference']:+.4f} Spearman<br>{numbers['low']:+.4f} to {numbers['high']:+.4f}<br>".replace(
+        "-", "−"
+    )
     assert row["as coded minus as said"] == effect + "[padding against masked](page:question/pool_padding)"
     assert row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["the code"]
     assert table.name == "contradictions_aiac_rank1" and table.caption.startswith(f"{len(table.frame)} listed, ")
@@ -190,7 +212,9 @@ def test_captions_count_effects():
          (("a", "hurts"), ("b", "hurts"), ("c", "helps"), ("d", NOTHING), ("", ""))]
     )  # fmt: skip
     caption = claims.contradiction_table(rows, "r").caption
-    assert caption.startswith("5 listed, 4 with a question, 4 of those in this report; verdicts as coded: 2 hurts, 1 helps.")
+    assert caption.startswith(
+        "5 listed, 4 with a question, 4 of those in this report; verdicts as coded: 2 hurts, 1 helps."
+    )
 
 
 def test_switches_come_from_the_quirk_the_variant_or_the_arms(world, found):
@@ -223,7 +247,9 @@ def test_just_the_quirks_switch_lies_between_the_arms_that_measure_it(row):
     coded, said = (f"{row.measured.question}.{arm}" for arm in (row.measured.coded, row.measured.said))
     stage = spec.stages.get(row.measured.coded, spec.stage)
     with_it = depends_on(row.recipe, coded, stage, {})
-    assert with_it == depends_on(row.recipe, said, stage, quirk_of(row).switch) != depends_on(row.recipe, said, stage, {})
+    assert (
+        with_it == depends_on(row.recipe, said, stage, quirk_of(row).switch) != depends_on(row.recipe, said, stage, {})
+    )
 
 
 def test_most_quirks_that_can_be_switched_are_measured():
@@ -264,7 +290,10 @@ def test_a_planted_effect_must_be_found(verdict, passed):
     table = claims.checks(made.frame(made.arm("planted", check="planted", verdict=verdict)))
     assert table.frame["passed"].tolist() == [passed]
     told = "aiac_rank1: +0.0300 (95 % interval +0.0200 to +0.0400)"
-    assert cells(table)["[Does planted help?](page:question/planted)"]["passed"] == f"{'yes' if passed else '**no**'}<br>{told}"
+    assert (
+        cells(table)["[Does planted help?](page:question/planted)"]["passed"]
+        == f"{'yes' if passed else '**no**'}<br>{told}"
+    )
 
 
 def test_the_planted_effect_is_one_of_the_generator():

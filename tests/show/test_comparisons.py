@@ -13,6 +13,7 @@ from scipy import stats
 from lab.show import comparisons
 from lab.show.comparisons import arms, compared, of_question, p_value, paired, scores, together
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, UNKNOWN, compare, detectable
+from lib.recipes.digests import digest
 from lib.runs.folder import MissingRun
 from tests.show import made
 
@@ -35,7 +36,9 @@ def test_row_of_an_arm_by_hand(world):
     row = compared(of_question(world, "ema")).set_index("recipe").loc["aiac_rank1"]
     assert (row["n"], row["reference"], row["family"]) == (5, "without", "weight averaging")
     assert row["score"] == pytest.approx(arm.mean()) and row["sd"] == pytest.approx(arm.std(ddof=1))
-    assert row["unseen"] == pytest.approx(np.mean([metrics(j)["unseen"]["spearman"] for j in jobs["aiac_rank1", "with"]]))
+    assert row["unseen"] == pytest.approx(
+        np.mean([metrics(j)["unseen"]["spearman"] for j in jobs["aiac_rank1", "with"]])
+    )
     assert row["difference"] == pytest.approx(differences.mean())
     assert (row["low"], row["high"]) == pytest.approx((differences.mean() - half, differences.mean() + half))
     assert row["p"] == pytest.approx(stats.ttest_rel(arm, reference).pvalue)
@@ -141,13 +144,11 @@ def test_digest_changes_with_the_numbers_only():
     assert comparisons.digest_of(part) != before
 
 
-def test_digest_is_the_one_that_discussions_were_accepted_with(world):
+def test_digest_is_the_one_that_discussions_were_accepted_with():
     """Of numbers rounded to six places, in the order of recipes and arms."""
-    rows = [{"recipe": "r", "arm": "with", "score": "0.123457", "difference": "nan", "low": "nan", "high": "nan", "verdict": ""}]
-    part = made.frame(made.reference(recipe="r", scores=(0.1234567,))).assign(arm="with")
-    from lib.recipes.digests import digest
-
-    assert comparisons.digest_of(part) == digest(rows)
+    nothing = dict.fromkeys(("difference", "low", "high"), float("nan"))
+    rows = [{"recipe": "r", "arm": "without", "score": "0.123457", **nothing, "verdict": ""}]
+    assert comparisons.digest_of(made.frame(made.reference(recipe="r", scores=(0.1234567,)))) == digest(rows)
 
 
 def test_unknown_question_names_those_there_are(world):

@@ -1,207 +1,180 @@
-"""Ensembles without runs, by hand: who beats whom on which pairs, what is cross-fitted, what cannot be joined."""
+"""Ensembles as they are shown: numbers read back from figures, cells and sentences."""
+
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lab.corpora.score import read_embeddings
-from lab.flow.validate import check_ensemble
-from lab.show import reading_ensembles, tables_ensembles
-from lib.evaluation import intervals
-from lib.evaluation.compare import HELPS, HURTS, NOTHING
-from lib.evaluation.crossfit import pair_folds
-from lib.evaluation.metrics import spearman
-from lib.recipes.errors import RecipeError
-from lib.recipes.load import load, names
-from lib.recipes.specs import Component, EnsembleSpec
-from lib.stages import ensemble
-from lib.stages.ensemble import Judged, joiner, label
+from lab.show import ensembles, style
+from lib.recipes.load import load
+from lib.recipes.specs import EnsembleSpec
+from lib.stages.ensemble import Result
+from tests.show import drawn
+from tests.show.test_questions import cells
 
-PAIRS = 120
+NAN, NOTHING = float("nan"), "no measurable effect"
 
 
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    """Intervals are not what these tests are about."""
-    monkeypatch.setattr(intervals, "DRAWS", 200)
-
-
-EASY = {"use": "Concat"}
-
-
-def world(seen: int = 60, noise: float = 1.0, width: int = 2) -> tuple[Judged, list[np.ndarray]]:
-    """Pairs of plane vectors whose cosine is the truth plus a member's own noise; the first ``seen`` pairs are seen."""
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(-0.5, 0.5, PAIRS)
-
-    def member(size: float) -> np.ndarray:
-        cosine = np.clip(truth + size * rng.normal(size=PAIRS), -0.99, 0.99)
-        vectors = np.zeros((2 * PAIRS, width))
-        vectors[::2, 0] = 1
-        vectors[1::2, 0], vectors[1::2, 1] = cosine, np.sqrt(1 - cosine**2)
-        return vectors
-
-    rows = np.arange(2 * PAIRS)
-    judged = Judged("pairs", rows, rows.astype(str), truth, rows.reshape(-1, 2), np.arange(PAIRS) < seen)
-    return judged, [member(0.25 * noise) for _ in range(5)]
-
-
-def spec(combine=EASY, also=()) -> EnsembleSpec:
-    return EnsembleSpec(title="t", recipe="r", combine=combine, also=also)
-
-
-def judge(judged, members, **given):
-    return ensemble.judge(spec(**given), judged, [f"m{number}" for number in range(len(members))], members)
-
-
-def test_concatenation_of_independent_members_helps_on_all_and_on_unseen_videos():
-    """Cosines of a concatenation are means of cosines, so everything can be computed without vectors."""
-    judged, members = world()
-    found = judge(judged, members)
-    cosine = np.stack([judged.predicted(member) for member in members])
-    first = found.kinds.iloc[0]
-    for part, mask in (("", slice(None)), ("unseen", slice(60, None))):
-        alone = [spearman(row[mask], judged.truth[mask]) for row in cosine]
-        mean = spearman(cosine.mean(axis=0)[mask], judged.truth[mask])
-        assert first[part or "score"] == pytest.approx(mean)
-        assert first[f"{part}_difference" if part else "difference"] == pytest.approx(mean - max(alone))
-        assert first[f"{part}_best" if part else "best"] == f"m{int(np.argmax(alone))}"
-        assert first[f"{part}_verdict" if part else "verdict"] == HELPS
-    assert found.metrics["items"] == {"validation": 120, "unseen": 60} and "folds_of" not in found.metrics
-    told = reading_ensembles.sentences(found)
-    assert told[0].startswith("On all 120 validation pairs: **helps**. The ensemble reaches")
-    assert told[1].startswith("On the 60 pairs whose videos are in no training pair of any member: **helps**.")
-    assert f"{first['difference']:+.4f} (95 % interval over items +" in told[0] and len(told) == 2
-
-
-def test_clones_have_no_measurable_effect_and_noise_hurts():
-    judged, members = world()
-    assert judge(judged, [members[0]] * 3).kinds.iloc[0][["verdict", "difference"]].tolist() == [NOTHING, 0.0]
-    _, noise = world(noise=40)
-    assert judge(judged, [members[0], *noise[1:]]).kinds.iloc[0]["verdict"] == HURTS
-
-
-def test_growth_and_members_by_hand():
-    judged, members = world()
-    rows = judge(judged, members).members
-    cosine = {f"m{number}": judged.predicted(member) for number, member in enumerate(members)}
-    assert rows["score"].is_monotonic_decreasing and (rows["low"] < rows["score"]).all()
-    for number in range(len(rows)):
-        first = np.mean([cosine[name] for name in rows["member"][: number + 1]], axis=0)
-        assert rows["growth"][number] == pytest.approx(spearman(first, judged.truth))
-        assert rows["growth_low"][number] < rows["growth"][number] < rows["growth_high"][number]
-        others = np.mean([cosine[name] for name in rows["member"].drop(number)], axis=0)
-        assert rows["without"][number] == pytest.approx(spearman(others, judged.truth))
-    assert rows["growth_difference"][0] == 0 and rows["growth_verdict"].iloc[-1] == HELPS
-    table = tables_ensembles.growth(rows, "spearman").markdown()
-    assert [line.split(" | ")[0] for line in table.splitlines()[2:7]] == [f"| {n}" for n in range(1, 6)]
-
-
-def test_too_few_unseen_pairs_and_none_seen():
-    judged, members = world(seen=115)
-    found = judge(judged, members)
-    assert "unseen" not in found.kinds and "Only 5 pairs of 120" in reading_ensembles.sentences(found)[1]
-    assert "unseen videos" not in tables_ensembles.kinds(found.kinds, "spearman").markdown()
-    judged, members = world(seen=0)
-    assert "free of that leak as it stands" in reading_ensembles.sentences(judge(judged, members))[1]
-
-
-def test_what_is_learned_from_pairs_is_cross_fitted_and_its_in_sample_score_is_labelled():
-    judged, members = world()
-    also = ({"use": "CosineWeights"}, {"use": "LinearBlend", "layout": "stack", "batch_size": 16, "folds": 2})
-    found = judge(judged, members, also=also)
-    learned = found.kinds[found.kinds["role"] == "also"]
-    assert learned["inside"].notna().all() and found.kinds["inside"].notna().sum() == 2
-    assert found.metrics["folds_of"] == "components of videos"
-    assert (
-        "did not see it (folds of components of videos: nor any pair of its videos)"
-        in reading_ensembles.sentences(found)[-1]
-    )
-    table = tables_ensembles.kinds(found.kinds, "spearman").markdown()
-    assert "learned from the very pairs it is scored on; not a result" in table
-    assert "**CosineWeights**: Concatenation with weights learned from scored pairs" in table
-
-
-def test_a_fit_never_sees_the_scores_it_is_judged_by():
-    """Scores of one fold are changed: the weights its pairs are judged with stay the same, all others change."""
-    judged, members = world()
-    join = joiner(Component(use="CosineWeights"), judged, "here")
-    fold = pair_folds(judged.pairs).of == 0
-    truth = np.where(fold, -judged.truth, judged.truth)
-    other = joiner(
-        Component(use="CosineWeights"), Judged("pairs", judged.rows, judged.ids, truth, judged.pairs), "here"
-    )
-    before, after = join(members).predicted, other(members).predicted
-    assert before[fold] == pytest.approx(after[fold], abs=1e-12)
-    assert (np.abs(before[~fold] - after[~fold]) > 1e-6).mean() > 0.9
-
-
-def test_kinds_that_members_do_not_allow_say_why_and_the_specified_one_stops():
-    judged, members = world()
-    wide = [*members[:2], np.pad(members[2], ((0, 0), (0, 3)))]
-    found = judge(judged, wide, also=({"use": "MeanEmbedding"}, {"use": "LinearBlend"}))
-    refused = found.kinds[found.kinds["role"] == "also"]
-    assert refused["score"].isna().all() and refused["note"].str.contains("one width").all()
-    assert "members of one width" in tables_ensembles.kinds(found.kinds, "spearman").html()
-    with pytest.raises(ValueError, match="one width"):
-        judge(judged, wide, combine={"use": "MeanEmbedding"})
-
-
-def test_classes_have_no_pairs_to_learn_from_and_no_unseen_videos():
-    rng = np.random.default_rng(0)
-    truth, level1 = rng.integers(0, 6, 90), np.array([0, 0, 0, 1, 1, 1])
-    members = [2 * np.eye(6)[truth] + rng.normal(size=(90, 6)) for _ in range(3)]
-    judged = Judged("classes", np.arange(90), np.arange(90).astype(str), truth, level1=level1)
-    ways = {"combine": {"use": "WeightedLogits"}, "also": ({"use": "WeightedLogits", "of": "logs"},)}
-    found = judge(judged, members, **ways)
-    assert found.metrics["primary"] == "mean_f1" and "unseen" not in found.kinds and len(found.kinds) == 3
-    assert len(reading_ensembles.sentences(found)) == 1
-    with pytest.raises(RecipeError, match="learns from scored pairs"):
-        judge(judged, members, combine={"use": "CosineWeights"})
-
-
-def test_raw_sums_differ_from_sums_of_unit_vectors():
-    """Ten times as long, one member outweighs the other."""
-    judged, members = world()
-    found = judge(judged, [10 * members[0], members[1]], also=({"use": "MeanEmbedding", "normalise": False},))
-    raw = found.kinds[found.kinds["role"] == "also"]["score"].iloc[0]
-    total = 10 * members[0] + members[1]
-    assert raw == pytest.approx(spearman(judged.predicted(total), judged.truth))
-    assert label(Component(use="MeanEmbedding", normalise=False)) == "MeanEmbedding, normalise no"
-
-
-def test_written_and_read_tables_are_the_same(tmp_path):
-    judged, members = world()
-    found = judge(judged, members, also=({"use": "CosineWeights"},))
-    ensemble.write(found, tmp_path)
-    again = pd.read_csv(tmp_path / "kinds.csv", float_precision="round_trip").fillna({"note": ""})
-    pd.testing.assert_frame_equal(again, found.kinds, check_dtype=False)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "metrics.json",
-        "members.csv",
-        "kinds.csv",
-        "similarity.csv",
-        "embeddings.npz",
+def compared(score: float, prefix: str = "", **more) -> dict:
+    row = {
+        "score": score,
+        "low": score - 0.1,
+        "high": score + 0.1,
+        "best": "b",
+        "best_score": 0.4,
+        "difference": score - 0.4,
     }
+    row |= {
+        "difference_low": -0.01,
+        "difference_high": 0.2,
+        "verdict": NOTHING,
+        "unseen": score - 0.05,
+        "unseen_best": "a",
+    }
+    row |= {
+        "unseen_best_score": 0.3,
+        "unseen_difference": 0.02,
+        "unseen_difference_low": 0.01,
+        "unseen_difference_high": 0.03,
+    }
+    row |= {"unseen_verdict": "helps"}
+    return {
+        (prefix if key == "score" else f"{prefix}_{key}") if prefix else key: value for key, value in row.items()
+    } | more
 
 
-def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path):
-    judged, members = world()
-    found = judge(judged, members)
-    found.metrics["submission"] = {"member": "submit/result.json", "precision": "float16"}
-    found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [4, 2])
-    ensemble.write(found, tmp_path)
-    handed_in = read_embeddings(tmp_path / "result.zip")
-    assert list(handed_in) == judged.ids[[2, 4]].tolist()
-    assert handed_in[judged.ids[4]].tolist() == found.arrays["vectors"][4].astype(np.float16).astype(float).tolist()
+def result(**metrics) -> Result:
+    members = pd.DataFrame(
+        [
+            {"member": "b", "score": 0.4, "low": 0.3, "high": 0.5, "unseen": 0.31, "without": 0.35, "gain": 0.11, **compared(0.4, "growth")},
+            {"member": "a", "score": 0.38, "low": 0.28, "high": 0.48, "unseen": 0.3, "without": NAN, "gain": NAN, **compared(0.46, "growth")},
+        ]
+    )  # fmt: skip
+    kinds = pd.DataFrame(
+        [
+            {"kind": "ConcatSvd, dim 64, fit transductive", "role": "specified", "note": "", **compared(0.46, inside=NAN, width=64)},
+            {"kind": "CosineWeights", "role": "also", "note": "", **compared(0.5, verdict="helps", inside=0.61, width=384)},
+            {"kind": "MeanEmbedding", "role": "also", "note": "members of one width", "score": NAN, "difference": NAN, "width": NAN},
+            {"kind": "b", "role": "best member", "note": "", **compared(0.4, inside=NAN, width=64)},
+        ]
+    )  # fmt: skip
+    about = {
+        "ensemble": "e",
+        "primary": "spearman",
+        "items": {"validation": 300, "unseen": 60},
+        "oracle": {"spearman": 0.9},
+    }
+    return Result(about | metrics, members, kinds, np.array([[1.0, 0.7], [0.7, 1.0]]), {})
 
 
-@pytest.mark.parametrize("name", names(EnsembleSpec))
-def test_every_file_binds(name):
-    check_ensemble(name)
-    assert load(EnsembleSpec, name).also, "an ensemble shows other ways of joining its members"
+def test_growth_draws_the_ensemble_its_intervals_and_each_member():
+    picture = ensembles.growth(result())
+    (axis,) = picture.figure.axes
+    assert drawn.line(axis, "ensemble of the first n").tolist() == [[1, 0.4], [2, 0.46]]
+    assert drawn.line(axis, "the n-th member alone").tolist() == [[1, 0.4], [2, 0.38]]
+    assert drawn.bars(axis) == pytest.approx(np.array([[[1, 0.3], [1, 0.5]], [[2, 0.36], [2, 0.56]]]))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("members", "Spearman") and axis.get_xticks().tolist() == [1, 2]
+    looks = {line.get_label(): line.get_color() for line in axis.lines}
+    assert looks == {"ensemble of the first n": style.BLUE, "the n-th member alone": style.MUTED}
+    assert picture.name == "growth_e" and picture.frame["n"].tolist() == [1, 2] and "0.4000, 0.4600" in picture.alt
 
 
-def test_rank_6_compares_what_its_authors_did_with_what_was_meant_and_what_is_better():
-    ways = [(way.use, way.arguments.get("layout")) for way in load(EnsembleSpec, "aiac_rank6_folds").also]
-    assert {("LinearBlend", "reshape"), ("LinearBlend", "stack"), ("CosineWeights", None)} <= set(ways)
+def test_similarity_shows_each_two_members_once_a_side():
+    picture = ensembles.similarity(result())
+    axis = picture.figure.axes[0]
+    shown = {(round(t.get_position()[0] - 0.5), round(t.get_position()[1] - 0.5)): t.get_text() for t in axis.texts}
+    assert shown == {(0, 1): "0.700", (1, 0): "0.700"}  # nothing on the diagonal
+    assert drawn.ticks(axis) == ["b", "a"] and [t.get_text() for t in axis.get_xticklabels()] == ["b", "a"]
+    assert picture.frame.to_dict("list") == {"member": ["b", "a"], "b": [1.0, 0.7], "a": [0.7, 1.0]}
+    alone = Result(result().metrics, result().members.head(1), result().kinds, np.ones((1, 1)), {})
+    assert ensembles.similarity(alone).figure.axes[0].texts == []
+
+
+def test_forest_of_kinds_leaves_out_the_best_member_and_what_cannot_be_joined():
+    picture = ensembles.kinds_forest(result())
+    (axis,) = picture.figure.axes
+    assert drawn.ticks(axis) == ["ConcatSvd, dim 64, fit transductive", "CosineWeights"]
+    assert drawn.line(axis, "helps") == pytest.approx(np.array([[0.1, 1]])) and drawn.line(axis, NOTHING)[
+        0, 0
+    ] == pytest.approx(0.06)
+    assert drawn.bars(axis)[0].tolist() == [[-0.01, 1], [0.2, 1]]
+    assert axis.get_xlabel() == "difference in Spearman to the best member"
+
+
+def test_kinds_cell_by_cell():
+    table = ensembles.kinds(result())
+    rows = cells(table)
+    assert rows["CosineWeights"] == {
+        "joined by": "CosineWeights", "Spearman": "0.5000<br>0.400 to 0.600", "to the best member": "+0.1000<br>−0.0100 to +0.2000",
+        "verdict": "**helps**", "unseen videos": "0.4500<br>+0.0200<br>+0.0100 to +0.0300", "numbers": "384", "in-sample": "0.6100",
+    }  # fmt: skip
+    assert rows["ConcatSvd<br>dim 64, fit transductive<br>as specified"]["in-sample"] == "–"
+    assert rows["MeanEmbedding<br>members of one width"]["Spearman"] == "–"
+    best = rows["b<br>best member alone"]
+    assert (best["to the best member"], best["verdict"], best["unseen videos"]) == ("–", "–", "0.3500")
+    assert [table.emphasis(row) for row in table.frame.to_dict("records")] == ["", "", "", "reference"]
+    assert "**ConcatSvd**: Concatenation, then an un-centred truncated SVD." in table.notes
+    assert any("learned from the very pairs it is scored on; not a result" in note for note in table.notes)
+
+
+def test_members_cell_by_cell():
+    rows = cells(ensembles.added(result()))
+    assert rows["`b`"] == {
+        "member": "`b`", "Spearman": "0.4000<br>0.300 to 0.500", "unseen videos": "0.3100", "without it": "0.3500", "adds": "+0.1100",
+    }  # fmt: skip
+
+
+def test_a_column_that_nothing_is_known_of_is_left_out():
+    found = result()
+    known = Result(found.metrics, found.members.drop(columns="unseen"), found.kinds, found.similarity, {})
+    table = ensembles.added(known)
+    assert "unseen videos" not in [column.title for column in table.columns] and not table.notes
+
+
+def test_table_of_all_ensembles_cell_by_cell():
+    spec = load(EnsembleSpec, "aiac_rank1_jobs")
+    row = ensembles.summary("aiac_rank1_jobs", spec, result())
+    assert (row["score"], row["best"], row["difference"], row["oracle"], row["members"]) == (
+        0.46,
+        0.4,
+        pytest.approx(0.06),
+        0.9,
+        2,
+    )
+    assert (row["unseen"], row["unseen_difference"], row["published"]) == (pytest.approx(0.41), 0.02, "0.852 (test)")
+    shown = cells(ensembles.table(pd.DataFrame([row])))
+    cell = shown[f"[{spec.title}](page:ensemble/aiac_rank1_jobs)<br>aiac_rank1, 2 members"]
+    assert (cell["score"], cell["best member"]) == ("0.4600<br>0.360 to 0.560", "0.4000")
+    assert (cell["gain"], cell["verdict"]) == ("+0.0600<br>−0.0100 to +0.2000", f"**{NOTHING}**")
+    assert (cell["unseen videos"], cell["oracle"]) == ("0.4100<br>+0.0200<br>+0.0100 to +0.0300", "0.900")
+
+
+def test_reading_tells_all_items_and_unseen_videos_apart():
+    first, second = ensembles.reading(result()).data.splitlines()
+    assert first == (
+        f"- On all 300 validation pairs: **{NOTHING}**. The ensemble reaches 0.4600 Spearman, its best member there, `b`, 0.4000: "
+        "+0.0600 (95 % interval over items −0.0100 to +0.2000)."
+    )
+    assert second == (
+        "- On the 60 pairs whose videos are in no training pair of any member: **helps**. The ensemble reaches 0.4100 Spearman, "
+        "its best member there, `a`, 0.3000: +0.0200 (95 % interval over items +0.0100 to +0.0300)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("unseen", "told"), [(300, "free of that leak as it stands"), (9, "Only 9 pairs of 300"), (10, "On the 10 pairs")]
+)
+def test_reading_with_few_unseen_pairs_or_none_seen(unseen, told):
+    text = ensembles.reading(result(items={"validation": 300, "unseen": unseen})).data
+    assert told in text.splitlines()[1]
+
+
+def test_reading_says_how_what_is_learned_was_judged():
+    text = ensembles.reading(result(folds_of="components of videos")).data.splitlines()[2]
+    assert "learned in folds of components of videos, and every pair is judged by a fit that did not see it" in text
+
+
+def test_unknown_ensemble_names_those_there_are(world):
+    with pytest.raises(KeyError, match=r"no ensemble 'jobs'.*aiac_rank1_jobs"):
+        ensembles.combine(world, "jobs")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from lib.recipes.specs.questions import Claim
 
 from lab.show import questions, style
 from lab.show.comparisons import digest_of, of_question
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
-from lib.recipes.specs.questions import Claim
 from tests.show import drawn, made
 
 NOTHING = "no measurable effect"
@@ -65,7 +65,10 @@ def test_forest_has_zero_in_sight():
 
 def test_forest_has_a_panel_for_each_metric():
     two = made.frame(
-        made.reference(), made.arm(), made.reference(recipe="w", metric="mean_f1"), made.arm(recipe="w", metric="mean_f1", low=-1)
+        made.reference(),
+        made.arm(),
+        made.reference(recipe="w", metric="mean_f1"),
+        made.arm(recipe="w", metric="mean_f1", low=-1),
     )
     picture = questions.forest(two, "forest_ema")
     assert [axis.get_xlabel() for axis in picture.figure.axes] == [
@@ -77,7 +80,9 @@ def test_forest_has_a_panel_for_each_metric():
 
 def test_forest_of_many_questions_names_them_and_one_seed_has_no_interval():
     nothing = dict.fromkeys(("low", "high"), float("nan"))
-    many = made.frame(made.reference(), made.arm(), made.reference("fgm"), made.arm("fgm", verdict="one seed: no interval", **nothing))
+    many = made.frame(
+        made.reference(), made.arm(), made.reference("fgm"), made.arm("fgm", verdict="one seed: no interval", **nothing)
+    )
     picture = questions.forest(many, "forest_spearman")
     (axis,) = picture.figure.axes
     assert drawn.ticks(axis) == ["EMA: with", "FGM: with"]
@@ -104,7 +109,14 @@ def test_where_arms_are_compared_with_each_other_the_axis_says_so():
 
 def history() -> pd.DataFrame:
     rows = [
-        {"recipe": recipe, "metric": metric, "arm": arm, "seed": seed, "step": step, "score": 0.1 * step + seed + (arm == "with")}
+        {
+            "recipe": recipe,
+            "metric": metric,
+            "arm": arm,
+            "seed": seed,
+            "step": step,
+            "score": 0.1 * step + seed + (arm == "with"),
+        }
         for recipe, metric in (("a", "spearman"), ("w", "mean_f1"))
         for arm in ("with", "without")
         for seed in (0, 1)
@@ -144,7 +156,8 @@ def test_curves_of_a_question_come_from_the_histories_of_its_runs(world):
 
 def test_table_of_a_question_cell_by_cell():
     part = made.frame(
-        made.reference(unseen=0.31), made.arm(claimed=0.012, claimed_source="slides", unseen=0.42, sd=0.0123, detectable=0.0456)
+        made.reference(unseen=0.31),
+        made.arm(claimed=0.012, claimed_source="slides", unseen=0.42, sd=0.0123, detectable=0.0456),
     )
     table = questions.table(part)
     rows = cells(table)
@@ -168,13 +181,17 @@ def test_columns_that_nothing_is_known_of_are_left_out():
 
 
 def test_verdicts_cell_by_cell():
-    frame = made.frame(made.reference(), made.arm(claimed=0.5, n=5), made.reference("fgm"), made.arm("fgm", verdict="hurts"))
+    frame = made.frame(
+        made.reference(), made.arm(claimed=0.5, n=5), made.reference("fgm"), made.arm("fgm", verdict="hurts")
+    )
     table = questions.verdicts(frame, "verdicts_spearman")
     rows = cells(table)
     first = rows["[Does ema help?](page:question/ema)<br>`with` on aiac_rank1"]
     assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.0300", "+0.5000")
     assert (first["95 % interval"], first["could be seen"]) == ("+0.0200 to +0.0400", "0.0500")
-    assert list(table.frame["ablation"]) == ["ema", "fgm"] and table.caption.startswith("Arm minus reference, 3 to 5 paired seeds.")
+    assert list(table.frame["ablation"]) == ["ema", "fgm"] and table.caption.startswith(
+        "Arm minus reference, 3 to 5 paired seeds."
+    )
 
 
 def test_arms_say_what_they_switch():
@@ -188,7 +205,10 @@ def test_sizes_of_the_runs_behind_a_question(world):
     rows = cells(table)
     assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with"
     assert rows["aiac_rank1<br>finetune"]["training items"] == "200" and rows["aiac_rank1<br>finetune"]["steps"] == "80"
-    assert (rows["aiac_rank1<br>finetune"]["validation items"], rows["aiac_rank1<br>finetune"]["a run"]) == ("120", "12 s")
+    assert (rows["aiac_rank1<br>finetune"]["validation items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
+        "120",
+        "12 s",
+    )
     assert table.notes[0] == "5 seeds an arm: 0, 1, 2, 3, 4." and len(table.notes) == 1
     placebo = questions.sizes(world, "placebo").notes
     assert placebo[1] == "Arms with other luck have other seeds."

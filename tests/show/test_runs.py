@@ -47,7 +47,9 @@ def test_means_over_seeds_by_hand(world):
     ]  # fmt: skip
     frame = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)
     row = board.loc["aiac_rank1", "finetune"]
-    assert row["score"] == pytest.approx(frame["score"].mean()) and row["sd"] == pytest.approx(np.std(frame["score"], ddof=1))
+    assert row["score"] == pytest.approx(frame["score"].mean()) and row["sd"] == pytest.approx(
+        np.std(frame["score"], ddof=1)
+    )
     for name in ("low", "high", "unseen"):
         assert row[name] == pytest.approx(frame[name].astype(float).mean())
     assert row["scores"].split() == [str(score) for score in frame["score"]]
