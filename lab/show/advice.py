@@ -38,12 +38,12 @@ def tricks(frame: pd.DataFrame, ensembles: pd.DataFrame) -> pd.DataFrame:
     asked = compared(frame)[lambda rows: rows["check"] == ""]
     arms = asked["arm"].map(lambda arm: "" if arm == "with" else f": {arm}")
     asked = asked.assign(name=asked["ablation"].map(f.trick) + arms, page="question/" + asked["ablation"])
-    joined = ensembles.rename(columns={"difference_low": "low_", "difference_high": "high_"}).drop(
-        columns=["low", "high"]
-    )
-    joined = joined.rename(columns={"low_": "low", "high_": "high"}).assign(
-        page="ensemble/" + joined["name"], name="ensemble " + joined["title"], n=0, family="ensembles"
-    )
+    joined = pd.DataFrame(
+        [
+            {**row, "page": f"ensemble/{row['name']}", "name": f"ensemble {row['title']}", "n": 0, "family": "ensembles",
+             "low": row["difference_low"], "high": row["difference_high"]} for row in ensembles.to_dict("records")
+        ]
+    )  # fmt: skip
     columns = [
         "name",
         "page",

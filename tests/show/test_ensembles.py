@@ -88,7 +88,7 @@ def test_similarity_shows_each_two_members_once_a_side():
     assert drawn.ticks(axis) == ["b", "a"] and [t.get_text() for t in axis.get_xticklabels()] == ["b", "a"]
     assert picture.frame.to_dict("list") == {"member": ["b", "a"], "b": [1.0, 0.7], "a": [0.7, 1.0]}
     alone = Result(result().metrics, result().members.head(1), result().kinds, np.ones((1, 1)), {})
-    assert ensembles.similarity(alone).figure.axes[0].texts == []
+    assert not list(ensembles.similarity(alone).figure.axes[0].texts)
 
 
 def test_forest_of_kinds_leaves_out_the_best_member_and_what_cannot_be_joined():
