@@ -15,11 +15,12 @@ import pytest
 from lab.show import claims, comparisons, runs
 from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledger_table, quirk_of
 from lab.show.plan import Plan
+from lab.show.specs import Claims
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, compare
 from lib.recipes import job as jobs
 from lib.recipes.load import load, names
 from lib.recipes.resolve import arm_changes, resolve
-from lib.recipes.specs import Ablation, Claims, Recipe
+from lib.recipes.specs import Ablation, Recipe
 from lib.runs import paths
 from tests.show import made
 from tests.show.test_questions import cells

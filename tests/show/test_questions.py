@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from lib.recipes.specs.questions import Claim
 
 from lab.show import questions, style
 from lab.show.comparisons import digest_of, of_question
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation
+from lib.recipes.specs import Ablation, Claim
 from tests.show import drawn, made
 
 NOTHING = "no measurable effect"
