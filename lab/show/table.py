@@ -17,6 +17,7 @@ import pandas as pd
 from lab.show.formats import NOTHING, interval, score
 from lab.show.rows import Row, dicts
 
+LONG = 40  # rows that a page shows unasked
 NUMBERS = "application/vnd.vidlab.csv+json"  # type of the output that holds a thing's file name and its CSV
 
 _inline = mistune.create_markdown(renderer=mistune.HTMLRenderer(escape=True, allow_harmful_protocols=["page:"]))
@@ -105,7 +106,7 @@ class Table:
         return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
 
     def html(self) -> str:
-        """A table in a box of its own that scrolls sideways on narrow screens."""
+        """A table in a box of its own that scrolls sideways on narrow screens; a long one is folded."""
         head = "".join(
             f'<th scope="col" class="{column.kind}"{_title(column.hint)}>{html.escape(column.title)}</th>'
             for column in self.columns
@@ -121,6 +122,8 @@ class Table:
         titled = any(column.title for column in self.columns)
         thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
         table = scroll_box(f"<table>{thead}<tbody>{body}</tbody></table>") if self.columns else ""
+        if self.columns and len(self.frame) > LONG:
+            table = f"<details><summary>{len(self.frame)} rows</summary>{table}</details>"
         return f'<figure class="{kind}">{table}{caption}{notes}</figure>'
 
     def _html_cell(self, column: Column, row: Row) -> str:

@@ -43,6 +43,12 @@ def test_a_table_without_headings_has_no_head():
     assert "<thead>" not in facts.html() and 'class="table facts"' in facts.html()
 
 
+def test_a_long_table_is_folded():
+    rows = pd.DataFrame({"n": range(41)})
+    assert "<details><summary>41 rows</summary><div" in Table.plain(rows).html()
+    assert "<details" not in Table.plain(rows[:40]).html()
+
+
 def test_verdict_words_decide_the_colour():
     assert 'class="chip hurts"' in chip("hurts")
     assert 'class="chip none"' in chip("no measurable effect")
