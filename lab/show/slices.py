@@ -45,7 +45,9 @@ def slices(run: RunFolder, store: Store, name: str) -> Picture:
     if parts.empty:
         axis.set_title("too few validation items to slice", fontweight="normal")
     alt = "; ".join(f"{row['by']} {row['slice']} {f.score(row['score'])}" for row in dicts(frame))
-    caption = f"{metric} by kind of video, with 95 % intervals; the dotted line is over everything."
+    caption = (
+        f"{metric[0].upper()}{metric[1:]} by kind of video, with 95 % intervals; the dotted line is over everything."
+    )
     return Picture(figure, frame, f"slices_{name}", f"{metric} of {name} by kind of video: {alt}", caption)
 
 

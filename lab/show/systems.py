@@ -326,23 +326,30 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
 # ---- errors
 
 
-def errors(plan: Plan, recipe: str) -> list[Picture | Table]:
-    """Where the first seed of a system is right and where it is wrong, as its track allows."""
+def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
+    """Where the first seed of a system is right and where it is wrong, as its track allows: heading -> what stands below."""
     job = scored_job(plan, recipe)
-    store, sliced = Store.open(job.corpus.store), slices.slices(job.folder, Store.open(job.corpus.store), recipe)
+    store = Store.open(job.corpus.store)
+    sliced = slices.slices(job.folder, store, recipe)
     if predictions.kind(job.folder) == "pairs":
         found = predictions.of_pairs(job.folder)
-        tags = pairs.by_tags(job, found, store, recipe)
-        return [pairs.predicted(found, recipe), sliced, pairs.calibration(found, recipe), tags]
+        return {
+            "Cosines against labels": [pairs.predicted(found, recipe)],
+            "By kind of video": [sliced],
+            "What a cosine is worth": [pairs.calibration(found, recipe)],
+            "Rare and frequent tags": [pairs.by_tags(job, found, store, recipe)],
+        }
     answers = classes.Answers.of(job, store)
     seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
-    return [
-        classes.confusion(answers), sliced, classes.both_ways(answers), classes.long_tail(answers),
-        classes.thirds(answers, seeds), classes.confused(answers), classes.siblings(answers),
-        slices.missing(answers.result, store, answers.level1, recipe), classes.reliability(answers, corrected),
-        classes.calibration_table(answers), classes.every_class(answers),
-    ]  # fmt: skip
+    return {
+        "What is taken for what": [classes.confusion(answers), classes.confused(answers), classes.siblings(answers)],
+        "By kind of video": [sliced, slices.missing(answers.result, store, answers.level1, recipe)],
+        "Two ways of counting": [classes.both_ways(answers)],
+        "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
+        "How sure it may be": [classes.reliability(answers, corrected), classes.calibration_table(answers)],
+        "Every class": [classes.every_class(answers)],
+    }
 
 
 def videos(run: RunFolder, store: Store, name: str) -> list[Picture | Table]:
