@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lab.show.agreement import processor
+from lib.runs.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
 

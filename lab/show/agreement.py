@@ -6,9 +6,7 @@ processors differ in last bits, which training then carries on. Times and memory
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +14,9 @@ import pandas as pd
 from lib.runs.machine import processor
 from lib.runs.paths import shown
 
-MEASURED = (
-    "seconds",
-    "total_seconds",
-    "samples_per_second",
-    "peak_rss_mb",
-)  # columns: of the machine, not of the method
+MEASURED = ["seconds", "total_seconds", "samples_per_second", "peak_rss_mb", "digest"]  # columns: not of the method
 RECORDS = ("runs.csv", "provenance.csv")  # tables of digests, commits and times
 ELSEWHERE = 1e-3  # largest difference of a score between processors
-COLUMNS = ["table", "row", "column", "made", "committed"]
 
 
 def tolerance(committed: Path) -> float:
@@ -35,69 +27,52 @@ def tolerance(committed: Path) -> float:
 
 
 def differences(made: Path, committed: Path, largest: float = 0.0) -> pd.DataFrame:
-    """Cells of two reports' tables that differ; a table, row or column that only one has is one difference.
+    """Cells of two reports' tables that differ; a table, column or number of rows that only one has is one difference.
 
     Args:
-        made, committed: folders of reports.
-        largest: difference of two numbers that is none.
-
-    Returns:
-        columns ``COLUMNS``, all text.
+        made, committed: folders of reports; largest: difference of two numbers that is none.
 
     Raises:
         FileNotFoundError: a folder without tables.
     """
-    names = []
+    tables = []
     for folder in (made, committed):
-        names.append({file.name for file in (folder / "tables").glob("*.csv")} - set(RECORDS))
-        if not names[-1]:
+        files = [file for file in sorted((folder / "tables").glob("*.csv")) if file.name not in RECORDS]
+        tables.append({file.name: pd.read_csv(file, dtype=str, keep_default_na=False) for file in files})
+        if not files:
             raise FileNotFoundError(f"{shown(folder)}: no tables; give the folder of a report, such as reports/laptop")
-    rows = [
-        (name, "", "", *(("there", "missing") if name in names[0] else ("missing", "there")))
-        for name in sorted(names[0] ^ names[1])
-    ]
-    for name in sorted(names[0] & names[1]):
-        rows += [(name, *cell) for cell in _cells(*(folder / "tables" / name for folder in (made, committed)), largest)]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _cells(made: Path, committed: Path, largest: float) -> Iterator[tuple[str, str, str, str]]:
-    ours, theirs = (pd.read_csv(file, dtype=str, keep_default_na=False) for file in (made, committed))
-    if list(ours.columns) != list(theirs.columns):
-        yield "", "all", " ".join(ours.columns), " ".join(theirs.columns)
-    elif len(ours) != len(theirs):
-        yield "all", "", f"{len(ours)} rows", f"{len(theirs)} rows"
-    else:
-        for column in ours.columns.drop(list(MEASURED), errors="ignore"):
-            for number, (one, other) in enumerate(zip(ours[column], theirs[column], strict=True)):
-                if one != other and not _near(one, other, largest):
-                    yield str(number), column, one, other
+    here, there = tables
+    rows = [(name, "", "", name in here, name in there) for name in sorted(here.keys() ^ there.keys())]
+    for name in sorted(here.keys() & there.keys()):
+        ours, theirs = (table[name].drop(columns=MEASURED, errors="ignore") for table in tables)
+        only = ours.columns.symmetric_difference(theirs.columns, sort=False)
+        rows += [(name, "", column, column in ours, column in theirs) for column in only]
+        if len(ours) != len(theirs):
+            rows.append((name, "all", "", f"{len(ours)} rows", f"{len(theirs)} rows"))
+            continue
+        for column in ours.columns.intersection(theirs.columns, sort=False):
+            cells = zip(ours[column], theirs[column], strict=True)
+            rows += [(name, row, column, *cell) for row, cell in enumerate(cells) if not _near(*cell, largest)]
+    return pd.DataFrame(rows, columns=["table", "row", "column", "made", "committed"])
 
 
 def _near(one: str, other: str, largest: float) -> bool:
-    """Two cells of one number, or of several with spaces between."""
+    """Two cells of one text, one number, or several numbers with spaces between."""
     try:
         pairs = list(zip(map(float, one.split()), map(float, other.split()), strict=True))
     except ValueError:
-        return False
-    return bool(pairs) and all(abs(a - b) <= largest for a, b in pairs)
+        return one == other
+    return one == other or (bool(pairs) and all(abs(a - b) <= largest for a, b in pairs))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("made", type=Path)
-    parser.add_argument("committed", type=Path)
-    folders = parser.parse_args()
-    largest = tolerance(folders.committed)
-    found = differences(folders.made, folders.committed, largest)
+def main(made: str, committed: str) -> int:
+    largest = tolerance(Path(committed))
+    found = differences(Path(made), Path(committed), largest)
     exactly = "to the last bit" if largest == 0 else f"to {largest:g}"
-    if found.empty:
-        print(f"All tables say the same, {exactly}.")
-        return 0
-    print(found.to_string(index=False, max_colwidth=40))
-    print(f"{len(found)} cells differ, compared {exactly}.")
-    return 1
+    told = f"{len(found)} cells differ, compared {exactly}." if len(found) else f"All tables say the same, {exactly}."
+    print(f"{found.to_string(index=False, max_colwidth=40)}\n{told}" if len(found) else told)
+    return int(len(found) > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -27,13 +27,13 @@ def test_a_row_holds_what_the_run_left(world):
 
 def test_stale_run_is_an_error(world):
     job = world.job("wechat_baseline", "finetune")
-    before = job.folder.metrics.read_text()
-    job.folder.metrics.write_text(json.dumps(json.loads(before) | {"digest": "0" * 16}))
+    before = json.loads(job.folder.metrics.read_text())
+    job.folder.finish(before | {"digest": "0" * 16})
     try:
         with pytest.raises(MissingRun, match="other settings or code"):
             runs.systems(world)
     finally:
-        job.folder.metrics.write_text(before)
+        job.folder.finish(before)
 
 
 def test_means_over_seeds_by_hand(world):
