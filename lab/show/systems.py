@@ -14,8 +14,9 @@ from lab.show import classes, pairs, predictions, runs, slices, space, style
 from lab.show import formats as f
 from lab.show.picture import Picture
 from lab.show.plan import Plan
+from lab.show.questions import UNSEEN
 from lab.show.rows import Row, dicts
-from lab.show.table import Column, Table, link
+from lab.show.table import Column, Table, filled, link
 from lib.data.store import Store
 from lib.features.text import FIELDS
 from lib.recipes.job import Job
@@ -25,7 +26,7 @@ from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import CONTEST_METRICS
 
 ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
-UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"
+NEW = "unseen videos"
 LEAK_FREE = "score on the same validation pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
@@ -165,26 +166,36 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     Args:
         board: rows of ``runs.systems``, all or some.
     """
-    columns = [
-        Column("system", _system),
-        Column(f.metric(board["metric"].iloc[0]), _score, "number", "mean over seeds ± standard deviation over seeds"),
-        Column("seeds", lambda r: f.count(r["seeds"]), "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
-        Column("unseen videos", lambda r: f.score(r["unseen"]), "number", UNSEEN),
-        Column("leak-free", lambda r: f.score(r["leak_free"]), "number", LEAK_FREE),
-        Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
-        Column("published", _published, "number", "on the competition's data, not on this corpus"),
-        Column("training", lambda r: f.seconds(r["total_seconds"]), "number", "all stages, mean over seeds"),
-        Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number", "training samples of this stage"),
-        Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
-    ]
-    columns = known(columns, board, {"unseen videos": "unseen", "leak-free": "leak_free"})
+    over = "mean over seeds ± standard deviation over seeds"
+    columns = {
+        "title": Column("system", _system),
+        "score": Column(f.metric(board["metric"].iloc[0]), _score, "number", over),
+        "seeds": Column("seeds", lambda r: f.count(r["seeds"]), "number"),
+        "low": Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
+        "unseen": Column(NEW, lambda r: f.score(r["unseen"]), "number", UNSEEN),
+        "leak_free": Column("leak-free", lambda r: f.score(r["leak_free"]), "number", LEAK_FREE),
+        "oracle": Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
+        "published": Column("published", _published, "number", "on the competition's data, not on this corpus"),
+        "total_seconds": Column(
+            "training", lambda r: f.seconds(r["total_seconds"]), "number", "all stages, mean over seeds"
+        ),
+        "samples_per_second": Column(
+            "samples/s", lambda r: f.count(r["samples_per_second"]), "number", "of this stage"
+        ),
+        "parameters": Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
+    }
+    shown = filled(board, columns)
     corpora = ", ".join(dict.fromkeys(board["corpus"]))
     caption = (
         f"Validation part of {corpora}. Interval: {ITEMS}. Published scores belong to the competition's data and are not "
         "comparable."
     )
-    return Table(board, columns, caption, explained(columns), name=name)
+    return Table(board, shown, caption, _notes(shown), name=name)
+
+
+def _notes(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """What the short names among the columns mean."""
+    return tuple(f"**{column.title}**: {column.hint}." for column in columns if column.hint in (UNSEEN, LEAK_FREE))
 
 
 def _system(row: Row) -> str:
@@ -201,19 +212,6 @@ def _published(row: Row) -> str:
     pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
     values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
     return f"{values}\n{splits}" if pairs else f.NOTHING
-
-
-def known(columns: list[Column], frame: pd.DataFrame, sources: dict[str, str]) -> tuple[Column, ...]:
-    """Without the columns (by title) of whose source the frame knows nothing."""
-    empty = {title for title, name in sources.items() if name not in frame or frame[name].isna().all()}
-    return tuple(column for column in columns if column.title not in empty)
-
-
-def explained(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """Notes under a table on the short names among its columns."""
-    meanings = {"unseen videos": UNSEEN, "leak-free": LEAK_FREE}
-    titles = [column.title for column in columns]
-    return tuple(f"**{name}**: {meaning}." for name, meaning in meanings.items() if name in titles)
 
 
 def scoreboard(board: pd.DataFrame, name: str) -> Picture:
@@ -381,20 +379,20 @@ def cost(plan: Plan, recipe: str) -> Table:
         ]
         means = frame[numbers].apply(pd.to_numeric, errors="coerce").mean()
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
-    columns = [
-        Column("stage", "stage"),
-        Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
-        Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
-        Column("steps", lambda r: f.count(r["steps"]), "number"),
-        Column("training items", lambda r: f.count(r["train_items"]), "number"),
-        Column("time", lambda r: f.seconds(r["seconds"]), "number"),
-        Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
-        Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
-        Column("peak memory", _memory, "number"),
-    ]
-    table = pd.DataFrame(rows)
-    columns = known(columns, table, {"unseen videos": "unseen"})
-    return Table(table, columns, "Means over seeds.", explained(columns), name=f"cost_{recipe}")
+    columns = {
+        "stage": Column("stage", "stage"),
+        "score": Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
+        "unseen": Column(NEW, lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
+        "steps": Column("steps", lambda r: f.count(r["steps"]), "number"),
+        "train_items": Column("training items", lambda r: f.count(r["train_items"]), "number"),
+        "seconds": Column("time", lambda r: f.seconds(r["seconds"]), "number"),
+        "samples_per_second": Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
+        "parameters": Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
+        "peak_rss_mb": Column("peak memory", _memory, "number"),
+    }
+    frame = pd.DataFrame(rows)
+    shown = filled(frame, columns)
+    return Table(frame, shown, "Means over seeds.", _notes(shown), name=f"cost_{recipe}")
 
 
 def _memory(row: Row) -> Any:

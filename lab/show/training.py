@@ -7,13 +7,13 @@ import pandas as pd
 from lab.show import formats as f
 from lab.show import style
 from lab.show.picture import Picture
+from lab.show.questions import UNSEEN
 from lab.show.rows import dicts
 from lab.show.table import Column, Table
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 PARTS = {"unseen": "unseen videos", "seen": "seen videos"}
-UNSEEN = "**unseen videos**: score on those validation pairs neither of whose videos occurs in a training pair."
 GRADIENT, RATE, SUM, REWIND = "gradient norm", "learning rate", "weighted sum", "rewind"
 
 
@@ -44,7 +44,12 @@ def scores(run: RunFolder) -> Table:
     )
     items = ", ".join(f"{key.replace('_', ' ')}: {f.significant(value)}" for key, value in metrics["items"].items())
     kept = f"{items}. Kept: step {f.count(metrics['best_step'])} of {f.count(metrics['steps'])}."
-    return Table(pd.DataFrame(rows), columns, kept, (UNSEEN,) if "unseen" in metrics["scores"] else ())
+    return Table(
+        pd.DataFrame(rows),
+        columns,
+        kept,
+        (f"**{PARTS['unseen']}**: {UNSEEN}.",) if "unseen" in metrics["scores"] else (),
+    )
 
 
 def curves(run: RunFolder) -> Picture:

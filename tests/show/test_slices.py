@@ -45,7 +45,11 @@ def test_slices_of_pairs_are_those_of_the_store(jobs):
     assert rows.loc[("speech", "in both"), "n"] == spoken.sum()
     assert frame["n"].iloc[0] == len(found.score) and (frame["n"] >= slices.LEAST).all()
     shorter = [min(len(videos[int(row)].title) for row in pair) for pair in found.pairs]
-    assert rows.loc["shorter title", "n"].sum() >= len(shorter) - 2 * slices.LEAST
+    expected = slices._thirds("shorter title", np.array(shorter), "characters")
+    assert rows.loc["shorter title", "n"].to_dict() == {which: mask.sum() for _, which, mask in expected}
+    frames = [store.n_frames[pair].min() for pair in found.pairs]
+    expected = slices._thirds("fewer frames", np.array(frames), "frames")
+    assert rows.loc["fewer frames", "n"].to_dict() == {which: mask.sum() for _, which, mask in expected}
 
 
 def test_slices_of_classes_are_shares_of_right_answers(jobs):

@@ -1,9 +1,11 @@
 """Videos one by one: categories, neighbours, the map."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lab.show import predictions, space, style, systems
 from lib.data.store import Store
@@ -95,3 +97,32 @@ def test_a_video_without_a_title_is_known_by_its_speech_or_id(job):
 def test_a_corpus_without_pictures_has_no_gallery(job):
     with pytest.raises(ValueError, match="no pictures"):
         space.gallery(job.folder, Store.open(job.corpus.store), "x")
+
+
+def test_a_gallery_shows_the_middle_frame_of_each_video_beside_its_neighbours(monkeypatch):
+    """Four videos of one colour each; the third has no picture."""
+    vectors = np.array([[1.0, 0.0], [0.98, 0.199], [0.0, 1.0], [0.1, 0.995]])
+    monkeypatch.setattr(space.predictions, "vectors", lambda run: (np.arange(4), vectors))
+    monkeypatch.setattr(space, "QUERIES", 2)
+    monkeypatch.setattr(space, "COUNT", 1)
+
+    def frames(row: int) -> list[bytes]:
+        found = []
+        for shade in (0, 60 * (row + 1), 255):  # the middle one counts
+            buffer = io.BytesIO()
+            Image.new("RGB", (8, 12), (shade, 0, 0)).save(buffer, "png")
+            found.append(buffer.getvalue())
+        return found
+
+    store = SimpleNamespace(
+        manifest={"images": True}, n_images=np.array([3, 3, 0, 3]), images=frames, column=lambda name: np.array(list("abcd")),
+        video=lambda row, frames: SimpleNamespace(title=f"title {row}", asr="", id=str(row), category=None, tags=None),
+    )  # fmt: skip
+    picture = space.gallery(None, store, "x")
+    rows, cosines = space.nearest(None, 2, 1)
+    assert picture.photo and picture.frame["video"].tolist() == [list("abcd")[row] for row in rows.ravel()]
+    assert picture.frame["cosine"].tolist() == pytest.approx(cosines.ravel().tolist())
+    for row, axis in zip(rows.ravel(), picture.figure.axes, strict=True):
+        shown = [np.asarray(image.get_array())[0, 0].tolist() for image in axis.get_images()]
+        assert shown == ([] if row == 2 else [[60 * (row + 1), 0, 0]])
+        assert axis.get_xlabel().startswith(f"title {row}")
