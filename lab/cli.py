@@ -1,4 +1,4 @@
-"""The command line: ``vidlab corpus generate|import|check|show``, ``vidlab score``, ``vidlab reproduce``."""
+"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab score|explain|reproduce``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="vidlab", description="vidlab's command line; training runs through make and papermill."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    corpus = commands.add_parser("corpus", help="generate, import, check or show a corpus").add_subparsers(
+    corpus = commands.add_parser("corpus", help="generate, import, build, check or show a corpus").add_subparsers(
         required=True, metavar="action"
     )
 
@@ -97,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     bring.add_argument("--track", choices=("pairs", "classes"), help="of a custom corpus that could be either")
     bring.set_defaults(run=_import)
+
+    build = corpus.add_parser("build", help="make the store of a corpus of params/corpora at a scale")
+    build.add_argument("name")
+    build.add_argument("--scale", default="laptop")
+    build.set_defaults(run=_build)
 
     for name, run, text in (
         ("check", _check, "verify checksums, offsets and values of a store"),
@@ -168,6 +173,12 @@ def _import(options: argparse.Namespace) -> None:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
 
 
+def _build(options: argparse.Namespace) -> None:
+    from lab.corpora.importing import build
+
+    print(f"store: {shown(build(options.name, options.scale).path)}")
+
+
 def _check(options: argparse.Namespace) -> int:
     from lab.corpora.checking import problems
     from lib.data.store import Store
@@ -191,7 +202,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    from lib.recipes.explain import explain
+    from lab.explain import explain
 
     for found in explain(options.recipe, options.stage, options.key, options.arm, options.scale, options.corpus):
         print(found)

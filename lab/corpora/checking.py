@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lab.corpora.writer import sha256_of
 from lib.data.store import Store
+from lib.runs.files import checksum
 
 WINDOW = 4096  # frames looked at together
 
@@ -29,11 +29,11 @@ def problems(store: Store) -> Iterator[str]:
 
 
 def _files(store: Store) -> Iterator[str]:
-    for name, checksum in store.manifest["checksums"].items():
+    for name, expected in store.manifest["checksums"].items():
         file = store.path / name
         if not file.exists():
             yield f"{name} is missing"
-        elif sha256_of(file) != checksum:
+        elif checksum(file) != expected:
             yield f"{name}: its checksum differs from the manifest's; the file has changed since the import"
 
 

@@ -1,7 +1,8 @@
-"""import_corpus: any supported folder into a store; the format is told from the layout."""
+"""import_corpus: any supported folder into a store; the format is told from the layout. build: a corpus of ``params`` by name."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES
 from lib.data.store import Store, StoreError
+from lib.recipes.corpus import CorpusRef
+from lib.recipes.errors import RecipeError
+from lib.recipes.load import load
+from lib.recipes.specs import CorpusSpec
+from lib.runs import paths
 from lib.runs.paths import shown
 
 PAIR_TRUTH, CLASS_TRUTH = ("id1", "id2", "affinity"), ("id", "true_category")  # columns of truth.arrow
@@ -61,6 +67,30 @@ def import_corpus(
         twin = read_json(src / "twin.json") if (src / "twin.json").exists() else None
         truth = _truth(src / "truth.arrow", writer, about["categories"])
         return writer.finish(tags=about["tags"], categories=about["categories"], twin=twin, truth=truth)
+
+
+def build(name: str, scale: str) -> Store:
+    """Make the store of a corpus of ``params/corpora``: its official files are generated first, or lie where it says.
+
+    Raises:
+        RecipeError: unknown corpus or scale, or the official files are not where the corpus file says.
+    """
+    from lab.corpora.twin import generate
+
+    ref, spec = CorpusRef(name, scale), load(CorpusSpec, name)
+    if spec.source is not None:
+        source = paths.home() / spec.source
+        if not source.exists():
+            raise RecipeError(
+                f"corpus {name}: no files in {spec.source}; put the competition's files there or choose another corpus with CORPUS=<store>"
+            )
+        return import_corpus(source, ref.store, spec.format, overwrite=True)
+    source = paths.raw(scale, name)
+    shutil.rmtree(source, ignore_errors=True)
+    generate(source, track=spec.track, **ref.arguments)
+    store = import_corpus(source, ref.store, overwrite=True)
+    shutil.rmtree(source)  # the store holds everything; the official files are one command away
+    return store
 
 
 def _reader(src: Path, format: str | None):

@@ -19,12 +19,13 @@ from tqdm.auto import tqdm
 
 from lab.corpora.reading import is_litter, json_array, listed, member, open_zip
 from lab.corpora.records import Ocr, Record, Text, checked, named, screen_texts
-from lab.corpora.writer import StoreWriter, sha256_of
+from lab.corpora.writer import StoreWriter
 from lib.data import checks
 from lib.data.checks import Wrong
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import Video
 from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.runs.files import checksum
 
 FRAME_DIM = 768
 LABELLED = "labeled"
@@ -79,7 +80,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     """
     files = {file.stem: file for file in _annotations(folder)}
     names = {part: (part,) for part in files}
-    if "test" in files and "test_a" in files and sha256_of(files["test"]) == sha256_of(files["test_a"]):
+    if "test" in files and "test_a" in files and checksum(files["test"]) == checksum(files["test_a"]):
         names["test_a"] = ("test_a", names.pop("test")[0])
     for part, aliases in names.items():
         try:

@@ -19,7 +19,7 @@ from lib.data import checks
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES, PAIRS, SCHEMA_VERSION, VIDEOS, Video
 from lib.data.store import Store, StoreError
-from lib.runs.files import replace_folder, write_json
+from lib.runs.files import checksum, replace_folder, write_json
 from lib.runs.paths import shown
 
 CHUNK = 1024  # videos per Arrow record batch: what a reader holds at a time
@@ -212,7 +212,7 @@ class StoreWriter:
         if len(self.rejects) or self.rejects.quarantine:
             self.rejects.write(self.partial / "rejects.parquet")
         known = {name: content[name] for name in ("frames.f16", "images.bin")}
-        checksums = {file.name: known.get(file.name) or sha256_of(file) for file in sorted(self.partial.iterdir())}
+        checksums = {file.name: known.get(file.name) or checksum(file) for file in sorted(self.partial.iterdir())}
         manifest = {
             "schema": SCHEMA_VERSION, "track": self.track, "source": self.source, "frame_dim": self.frame_dim if self._frames else None,
             "max_frames": self.max_frames, "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin,
@@ -245,9 +245,3 @@ def write_arrow(path: Path, table: pa.Table) -> None:
     """An Arrow IPC file."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, a block at a time."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """The driver behind make: says what it will run and how long that takes, runs it, shows progress, ends with the scores.
 
-    python -m lab reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--seeds 3]
-                            [--jobs 2] [--keep-going] [--dry-run] [TARGET ...]
+    vidlab reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--seeds 3]
+                     [--jobs 2] [--keep-going] [--dry-run] [TARGET ...]
 
 A TARGET is a kind of step (``report``, ``ablation``) or one step (``ablation/ema``); without one everything is made.
 ``--job RECIPE STAGE ARM SEED`` makes one training job and what it needs. One driver runs at a time in a folder; after

@@ -11,9 +11,8 @@ from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
 from lab.show.specs import Claims, Contradictions, ReportSpec
 from lib.recipes.bind import module_of
-from lib.recipes.code_digest import code_digest
+from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
-from lib.recipes.digests import digest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
 from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe
@@ -116,7 +115,7 @@ def tasks_of(plan: Plan) -> list[Task]:
 
 def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
     log = _here(plan.runs_folder / "corpora" / ref.label / "build.log")
-    command = ("lab.corpora.build", ref.name, "--scale", plan.scale)
+    command = ("lab", "corpus", "build", ref.name, "--scale", plan.scale)
     return Task("corpus", ref.label, (), (_here(ref.manifest),), ref.digest, command=command, log=log)
 
 

@@ -19,7 +19,7 @@ from scipy import stats
 from lab.show import runs
 from lab.show.plan import Plan
 from lib.evaluation.compare import compare, detectable, holm
-from lib.recipes.digests import digest
+from lib.recipes.code_digest import digest
 from lib.recipes.specs import Ablation
 from lib.runs.files import write_text
 from lib.runs.kinds import HIGHER_IS_BETTER

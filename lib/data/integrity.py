@@ -8,15 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lib.runs import paths
-from lib.runs.files import read_json, write_json
+from lib.runs.files import checksum, read_json, write_json
 
 _seen: dict[Path, list[int]] = {}  # what this process has verified, for homes that cannot be written
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file's bytes, read a block at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def damaged(folder: Path, checksums: Mapping[str, str]) -> str | None:
@@ -31,14 +25,14 @@ def damaged(folder: Path, checksums: Mapping[str, str]) -> str | None:
     Args:
         checksums: file name in the folder -> SHA-256, hexadecimal.
     """
-    for name, checksum in checksums.items():
+    for name, expected in checksums.items():
         file = folder / name
         if not file.exists():
             return f"{paths.shown(file)} is missing"
-        if not _is_known(file, checksum):
-            if sha256_of(file) != checksum:
+        if not _is_known(file, expected):
+            if checksum(file) != expected:
                 return f"{paths.shown(file)} has changed since it was written (its checksum differs)"
-            _remember(file, checksum)
+            _remember(file, expected)
     return None
 
 

@@ -54,7 +54,7 @@ class Store:
                 " (an unfinished import lies beside it)" if path.with_name(path.name + ".partial").exists() else ""
             )
             raise StoreError(
-                f"{shown(path)}: no store there{unfinished}; make one with: python -m lab corpus import <folder> --out {shown(path)}"
+                f"{shown(path)}: no store there{unfinished}; make one with: vidlab corpus import <folder> --out {shown(path)}"
             )
         manifest = read_json(path / "manifest.json")
         if manifest.get("schema") != SCHEMA_VERSION:

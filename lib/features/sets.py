@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from lib.data.integrity import damaged, sha256_of
+from lib.data.integrity import damaged
 from lib.data.store import Store
 from lib.features.fields import segment
 from lib.features.text import SpecialIds
-from lib.runs.files import read_json, write_json
+from lib.runs.files import checksum, read_json, write_json
 from lib.runs.paths import shown
 
 
@@ -200,7 +200,7 @@ def building(folder: Path, store: Store, digest: str, *, resume: bool = False) -
     yield partial, facts
     files = sorted(file for file in partial.iterdir() if file.is_file())
     about = {"digest": digest, "videos": len(store), "corpus": store.fingerprint, **facts}
-    about["checksums"] = {file.name: sha256_of(file) for file in files}
+    about["checksums"] = {file.name: checksum(file) for file in files}
     folder.mkdir(parents=True, exist_ok=True)
     for stale in ("features.json", "rejects.parquet"):
         (folder / stale).unlink(missing_ok=True)

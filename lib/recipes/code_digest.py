@@ -15,10 +15,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lib.runs import paths
 from lib.runs.files import write_text
@@ -28,31 +30,36 @@ LEFT_OUT = ("lib.recipes",)
 BINDER = "lib.recipes.bind"  # calls the constructors, so it counts
 
 
-def code_digest(modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT) -> str:
+def digest(value: Any) -> str:
+    """Sixteen hexadecimal digits of anything JSON can say, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_digest(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -> str:
     """Digest of some modules of ``lib`` and everything they import inside ``lib``.
 
     Args:
         modules: dotted names. A package stands for all of its files, data files included.
         source: code that is not part of ``lib`` (a notebook's); what it imports is covered, the code itself is not.
-        ignore_packages: treat ``__init__.py`` as a door (see above); False follows every import in it.
         root: folder that holds ``lib``.
 
     Used by: the digests of jobs, corpora, feature sets, ensembles and the report.
     """
-    return _code_digest(tuple(sorted(set(modules))), source, ignore_packages, root)
+    return _code_digest(tuple(sorted(set(modules))), source, root)
 
 
 @cache
-def _code_digest(modules: tuple[str, ...], source: str, ignore_packages: bool, root: Path) -> str:
+def _code_digest(modules: tuple[str, ...], source: str, root: Path) -> str:
     """Kept on disk under the state of all files: parsing them takes each of some hundred jobs about a second."""
-    question = hashlib.sha256(repr((modules, source, ignore_packages)).encode()).hexdigest()[:16]
+    question = hashlib.sha256(repr((modules, source)).encode()).hexdigest()[:16]
     kept = paths.home() / "runs" / ".code" / _state(root) / question
     try:
         return kept.read_text()
     except OSError:
         pass
     hashed = hashlib.sha256()
-    for file in closure(modules, source=source, ignore_packages=ignore_packages, root=root):
+    for file in closure(modules, source=source, root=root):
         hashed.update(f"{file.relative_to(root).as_posix()}\n{_content(file)}\n".encode())
     answer = hashed.hexdigest()[:16]
     with contextlib.suppress(OSError):  # a read-only home only costs time
@@ -71,13 +78,11 @@ def _state(root: Path) -> str:
     return hashlib.sha256(repr((str(root), sys.version_info, seen)).encode()).hexdigest()[:16]
 
 
-def closure(
-    modules: Iterable[str], *, source: str = "", ignore_packages: bool = True, root: Path = PROJECT
-) -> list[Path]:
+def closure(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
     waiting: list[Path] = []
     for module, name in _imports(ast.parse(source), "notebook", root):
-        waiting += _lookup(module, name, root, ignore_packages)
+        waiting += _lookup(module, name, root)
     for name in modules:
         waiting += _files_of(name, root)
     seen: set[Path] = set()
@@ -87,7 +92,7 @@ def closure(
             continue
         seen.add(file)
         if file.suffix == ".py":
-            waiting += _imported(file, root, ignore_packages)
+            waiting += _imported(file, root)
     return sorted(seen)
 
 
@@ -107,11 +112,11 @@ def _files_of(name: str, root: Path) -> list[Path]:
 
 
 @cache
-def _imported(file: Path, root: Path, ignore_packages: bool) -> tuple[Path, ...]:
+def _imported(file: Path, root: Path) -> tuple[Path, ...]:
     """Files of ``lib`` that one file imports directly."""
     found: set[Path] = set()
     for module, name in _imports(_tree(file), _dotted(file, root), root):
-        found.update(_lookup(module, name, root, ignore_packages))
+        found.update(_lookup(module, name, root))
     return tuple(sorted(found))
 
 
@@ -140,7 +145,7 @@ def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             waiting.append(child)
 
 
-def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) -> Iterator[Path]:
+def _lookup(module: str, name: str | None, root: Path) -> Iterator[Path]:
     """Where ``from module import name`` leads; through doors to the file that defines the name."""
     if _left_out(module) and f"{module}.{name}" != BINDER:
         return
@@ -152,7 +157,7 @@ def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) ->
         submodule = _module_file(module, root)
     if submodule is None:
         return
-    if submodule.name != "__init__.py" or not ignore_packages:
+    if submodule.name != "__init__.py":
         yield submodule
         return
     if name is None:
@@ -160,9 +165,9 @@ def _lookup(module: str, name: str | None, root: Path, ignore_packages: bool) ->
     exported = {bound: source for bound, source in _reexports(submodule, root)}
     if name == "*":
         for source in exported.values():
-            yield from _lookup(*source, root, ignore_packages)
+            yield from _lookup(*source, root)
     elif name in exported:
-        yield from _lookup(*exported[name], root, ignore_packages)
+        yield from _lookup(*exported[name], root)
     else:
         yield submodule
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lib.recipes.code_digest import code_digest
-from lib.recipes.digests import digest
+from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale

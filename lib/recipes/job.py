@@ -12,9 +12,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from lib.recipes.bind import arguments, declared, module_of
-from lib.recipes.code_digest import code_digest
+from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
-from lib.recipes.digests import digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
 from lib.recipes.resolve import arms_of_question, resolved

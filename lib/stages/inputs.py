@@ -43,7 +43,7 @@ def require_inputs(job: Job) -> None:
     corpus = job.corpus
     if not corpus.manifest.exists():
         raise MissingRun(
-            f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: python -m lab.corpora.build {corpus.name} --scale {job.scale}"
+            f"corpus {corpus.label}: no store at {shown(corpus.store)}. Make it with: vidlab corpus build {corpus.name} --scale {job.scale}"
         )
     for ref in job.feature_sets:
         if not (ref.folder / "features.json").exists():

@@ -3,7 +3,7 @@
 
 The zip holds embeddings, in one JSON file that is called and rounded as the recipe's team did. The csv has a line per
 test video, ``id,category_id``, no header; where the corpus was generated, ``truth.csv`` beside it holds the categories
-that the generator meant, so that ``python -m lab score result.csv truth.csv`` prints the official numbers.
+that the generator meant, so that ``vidlab score result.csv truth.csv`` prints the official numbers.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_check_of_a_cut_table(corpus: Path, tmp_path: Path, capsys: pytest.Captu
     assert "import the corpus again" in capsys.readouterr().err
     shutil.rmtree(store)
     assert main(["corpus", "show", str(store)]) == 1
-    assert "python -m lab corpus import" in capsys.readouterr().err
+    assert "vidlab corpus import" in capsys.readouterr().err
 
 
 def test_generate_says_which_argument(tmp_path: Path, capsys: pytest.CaptureFixture):

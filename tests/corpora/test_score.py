@@ -236,7 +236,7 @@ def test_missing_file_is_named(classes, tmp_path):
 
 
 def test_command_line(pairs):
-    """``python -m lab score``: 0 and the score, or 1 and one line that says what is wrong."""
+    """``vidlab score``: 0 and the score, or 1 and one line that says what is wrong."""
     good, bad = (
         subprocess.run(
             [sys.executable, "-m", "lab", "score", str(pairs[0]), str(labels)],

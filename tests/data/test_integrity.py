@@ -54,7 +54,7 @@ def test_a_flipped_byte_of_a_token_set(store, tmp_path):
 
 def test_whole_files_are_read_once(store, monkeypatch):
     store.verified()
-    monkeypatch.setattr(integrity, "sha256_of", lambda file: pytest.fail("read again"))
+    monkeypatch.setattr(integrity, "checksum", lambda file: pytest.fail("read again"))
     Store.open(store.path).verified()
     monkeypatch.setattr(integrity, "_seen", {})  # another process
     Store.open(store.path).verified()

@@ -46,19 +46,13 @@ def tree(tmp_path: Path):
     return edited
 
 
-def covered(root: Path, *modules: str, **options: bool) -> set[str]:
-    return {file.relative_to(root).as_posix() for file in closure(modules, root=root, **options)}
+def covered(root: Path, *modules: str) -> set[str]:
+    return {file.relative_to(root).as_posix() for file in closure(modules, root=root)}
 
 
 def test_a_door_leads_only_to_the_file_that_defines_the_name(tree):
     root = tree(**{"lib/main.py": "from lib.objectives import Tags\n"})
     assert covered(root, "lib.main") == {"lib/main.py", "lib/objectives/tags.py", "lib/objectives/mix.py"}
-
-
-def test_all_doors_open_on_request(tree):
-    root = tree(**{"lib/main.py": "from lib.objectives import Tags\n"})
-    wide = covered(root, "lib.main", ignore_packages=False)
-    assert {"lib/objectives/__init__.py", "lib/objectives/masking.py"} <= wide
 
 
 def test_what_a_package_defines_itself_counts(tree):

@@ -13,7 +13,7 @@ import nbformat
 
 from lab.flow import processes, reproduce, screen
 from lab.flow.tasks import Task, notebook_task
-from lib.recipes.digests import digest
+from lib.recipes.code_digest import digest
 
 processes.PRELOAD = (
     "papermill",

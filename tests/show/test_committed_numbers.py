@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lab.show.agreement import differences, tolerance
 from lab.show.page import render
 from lab.show.plan import Plan

@@ -13,7 +13,7 @@ from scipy import stats
 from lab.show import comparisons
 from lab.show.comparisons import arms, compared, of_question, p_value, paired, scores, together
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, UNKNOWN, compare, detectable
-from lib.recipes.digests import digest
+from lib.recipes.code_digest import digest
 from lib.runs.folder import MissingRun
 from tests.show import made
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items
 from lib.features.pictures import Pictures

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.recipes import job as jobs
 from lib.recipes import load as loading
@@ -100,7 +100,7 @@ def test_folds_cut_what_is_not_held_out(home):
         assert np.array_equal(split.val, held)
         assert not (train & select).any() and not (held & (train | select)).any()
         assert np.array_equal(train | select, ~held)
-    assert np.array_equal(np.sum([select for _, _, _, select, _ in every], axis=0), (~held).astype(int))
+    assert np.array_equal(np.sum([split.select for split in every], axis=0), (~held).astype(int))
 
 
 def test_pretraining_is_shared_by_all_folds(home):

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lab.flow.tasks import feature_task, job_task
 from lab.show.plan import Plan
 from lib.recipes import corpus as refs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.features.tokens import build
 from lib.recipes import job as jobs

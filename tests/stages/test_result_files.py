@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lab.flow.validate import all_jobs
 from lib.data.store import Store
 from lib.recipes import job as jobs
@@ -161,7 +161,7 @@ def test_a_missing_input_names_the_command_that_makes_it(tmp_path, monkeypatch, 
         run(job("aiac_rank1", "finetune", seed=7))
     empty = tmp_path / "empty"
     fresh(monkeypatch, empty)
-    with pytest.raises(MissingRun, match="python -m lab.corpora.build twin_pairs --scale smoke"):
+    with pytest.raises(MissingRun, match="vidlab corpus build twin_pairs --scale smoke"):
         run(job("aiac_rank1", "pretrain"))
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.stages.build import check

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from lab.corpora import build as corpus
+from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.recipes import job as jobs
 from lib.recipes.job import Job

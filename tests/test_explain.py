@@ -3,8 +3,8 @@
 import pytest
 
 from lab import cli
+from lab.explain import explain
 from lib.recipes.errors import RecipeError
-from lib.recipes.explain import explain
 from lib.recipes.job import Job
 
 RECIPE, LAPTOP, SMOKE = "params/recipes/aiac_rank1.yaml", "params/scales/laptop.yaml", "params/scales/smoke.yaml"
