@@ -15,7 +15,7 @@ from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe
+from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe, Scale
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
 
@@ -122,7 +122,10 @@ def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
 def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     folder = plan.runs_folder / "corpora" / ref.label
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
-    return notebook_task(folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json"], parameters, ref.digest)
+    recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").recipes]
+    told = [recipes, load(Scale, plan.scale).model_dump(mode="json")]  # how they split the corpus
+    content = digest([ref.digest, code_digest(["lab.show.corpus"]), told])
+    return notebook_task(folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json"], parameters, content)
 
 
 def feature_task(plan: Plan, ref: FeatureRef) -> Task:
