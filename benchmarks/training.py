@@ -22,7 +22,7 @@ from lib.features.loader import Assembler, Items, TrainLoader
 from lib.features.sets import TokenSet
 from lib.features.text import SpecialIds
 from lib.models import Embeddings, FrameProjection, MeanPool, Projection, SingleStream
-from lib.models.pretrained import backbone_width
+from lib.models.bert import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
 from lib.objectives.mix import ObjectiveMix

@@ -153,7 +153,7 @@ def recorded_batch(case: Case, rows: list[int] | None = None) -> Batch:
 
 
 def _width(folder: str) -> int:
-    from lib.models.pretrained import backbone_width
+    from lib.models.bert import backbone_width
 
     return backbone_width(folder)
 

@@ -3,14 +3,3 @@
 from lib.evaluation.blend import LinearBlend
 from lib.evaluation.ensemble import Concat, ConcatSvd, CosineWeights, MeanEmbedding, WeightedLogits
 from lib.evaluation.postprocess import CountRescaling, LogitAdjustment
-
-__all__ = [
-    "Concat",
-    "ConcatSvd",
-    "CosineWeights",
-    "CountRescaling",
-    "LinearBlend",
-    "LogitAdjustment",
-    "MeanEmbedding",
-    "WeightedLogits",
-]

@@ -9,60 +9,37 @@ frame encoders take a ``Batch`` and return ``States``; a fusion takes both and r
 a head returns an embedding [B, E] or logits [B, C].
 """
 
-from lib.models.bags import MeanFrames, NgramBag
-from lib.models.enhanced_rcnn import EnhancedRcnn
 from lib.models.frame_encoders import (
     FrameLinear,
     FrameProjection,
     FrameVectors,
     InceptionFrames,
+    MeanFrames,
     NextVladFrames,
     TransformerFrames,
+    VideoTransformer,
 )
 from lib.models.fusion import CrossModal, CrossModalEncoder, CrossTransformer, EarlyFusion, SingleStream
 from lib.models.gating import ConcatSE, GatedSum
-from lib.models.heads import Classifier, GatedProjection, Identity, Projection
+from lib.models.heads import (
+    AttentionPool,
+    Classifier,
+    ClsPool,
+    FirstAndFramesPool,
+    FirstPooled,
+    GatedProjection,
+    Identity,
+    MeanPool,
+    Projection,
+)
 from lib.models.image_frames import ImageFrames
-from lib.models.matching import Esim, MatchPooled
-from lib.models.pooling import AttentionPool, ClsPool, FirstAndFramesPool, FirstPooled, MeanPool
-from lib.models.text_encoders import BertText, Embeddings
-from lib.models.video_transformer import VideoTransformer
-from lib.models.word_vectors import InceptionWords, RecurrentWords, TransformerWords, WordVectors
-
-__all__ = [
-    "AttentionPool",
-    "BertText",
-    "Classifier",
-    "ClsPool",
-    "ConcatSE",
-    "CrossModal",
-    "CrossModalEncoder",
-    "CrossTransformer",
-    "EarlyFusion",
-    "Embeddings",
-    "EnhancedRcnn",
-    "Esim",
-    "FirstAndFramesPool",
-    "FirstPooled",
-    "FrameLinear",
-    "FrameProjection",
-    "FrameVectors",
-    "GatedProjection",
-    "GatedSum",
-    "Identity",
-    "ImageFrames",
-    "InceptionFrames",
-    "InceptionWords",
-    "MatchPooled",
-    "MeanFrames",
-    "MeanPool",
-    "NextVladFrames",
-    "NgramBag",
-    "Projection",
-    "RecurrentWords",
-    "SingleStream",
-    "TransformerFrames",
-    "TransformerWords",
-    "VideoTransformer",
-    "WordVectors",
-]
+from lib.models.matching import EnhancedRcnn, Esim, MatchPooled
+from lib.models.text_encoders import (
+    BertText,
+    Embeddings,
+    InceptionWords,
+    NgramBag,
+    RecurrentWords,
+    TransformerWords,
+    WordVectors,
+)

@@ -1,22 +1,137 @@
-"""The pieces of BERT that the systems share, built from transformers' own modules.
+"""BERT: what a backbone's name means, its parts built from transformers' own modules, and their weights.
+
+==============================  ===================================================================================
+``tiny-2x64``, ``small-4x256``  2 layers 64 wide, 4 layers 256 wide, ...; random weights, for tests and small scales
+``random-24x1024``              the same rule under an honest name for large ones, for benchmarks without weights
+anything else                   a local folder or a name that transformers can resolve; its weights are loaded
+==============================  ===================================================================================
 
 transformers is imported inside the functions: it takes seconds, and NeXtVLAD does not need it.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from typing import TYPE_CHECKING, TypeVar
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from transformers import BertConfig
-    from transformers.models.bert.modeling_bert import BertEmbeddings, BertEncoder, BertPooler
 
-M = TypeVar("M", bound=nn.Module)
+RANDOM = re.compile(r"(tiny|small|random)(?:-(\d+)x(\d+))?")
+DEFAULT_SIZE = {"tiny": (2, 64), "small": (4, 256), "random": (12, 768)}
 PUBLISHED_STD, PUBLISHED_WIDTH = 0.02, 1024
+Kind = Literal["embeddings", "encoder", "pooler"]
+
+# Architectures of the checkpoints that recipes name, so that widths and parameter counts need no network.
+KNOWN = {
+    "bert-base-chinese": (12, 768, 21128),
+    "hfl/chinese-roberta-wwm-ext-large": (24, 1024, 21128),
+    "hfl/chinese-roberta-wwm-ext": (12, 768, 21128),
+    "hfl/chinese-macbert-base": (12, 768, 21128),
+    "hfl/chinese-macbert-large": (24, 1024, 21128),
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An architecture and, unless it is a random stand-in, its checkpoint."""
+
+    name: str
+    config: BertConfig
+    pretrained: bool
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The checkpoint in transformers' naming (``bert.…``, ``cls.predictions.…``), float32.
+
+        Raises:
+            ValueError: the checkpoint cannot be found.
+        """
+        from transformers import BertForPreTraining
+
+        try:
+            loaded: Any = BertForPreTraining.from_pretrained(self.name, dtype=torch.float32, output_loading_info=True)
+            model, info = loaded
+        except OSError as error:
+            raise ValueError(
+                f"backbone {self.name}: no weights found ({str(error).splitlines()[0]}). "
+                "Give the path of a folder that holds config.json and the weights, or use a scale with random backbones"
+            ) from error
+        absent = set(info["missing_keys"])  # transformers fills these with random numbers; we want to hear of them
+        return {key: value for key, value in model.state_dict().items() if key not in absent}
+
+    def part(self, kind: Kind) -> Any:
+        """A part with its weights (see ``part``).
+
+        Raises:
+            ValueError: the checkpoint does not have them.
+        """
+        module = part(kind, self.config)
+        self.load_into(module, f"bert.{kind}.")
+        return module
+
+    def load_into(
+        self, module: nn.Module, prefix: str, *, rename: Mapping[str, str] | None = None, ignore: Sequence[str] = ()
+    ) -> None:
+        """Copy the part of the checkpoint below ``prefix`` into ``module``; nothing to do for random backbones.
+
+        Args:
+            rename: checkpoint name below the prefix -> name in the module, where they differ; others keep theirs.
+            ignore: patterns of names, after renaming, that the module may leave in the checkpoint.
+
+        Raises:
+            ValueError: a parameter of the module is not in the checkpoint or has another shape.
+        """
+        if not self.pretrained or any(parameter.is_meta for parameter in module.parameters()):
+            return
+        rename = rename or {}
+        below = {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+        renamed = {rename.get(key, key): value for key, value in below.items()}
+        load_state(module, renamed, allow_unexpected=ignore, source=f"checkpoint {self.name}")
+
+
+def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float | None = None) -> Backbone:
+    """What a backbone's name means.
+
+    Args:
+        vocab_size: size of the token set; random backbones take it over, a checkpoint must agree with it.
+        dropout: replaces hidden and attention dropout, 0.1 in all published checkpoints.
+
+    Raises:
+        ValueError: unknown name, or a checkpoint made for another vocabulary.
+    """
+    shape = _random_shape(name)
+    pretrained = shape is None
+    if shape is not None:
+        config = _config(*shape, vocab_size or 21128)
+    elif name in KNOWN and not Path(name).exists():
+        config = _config(*KNOWN[name])
+    else:
+        config = _load_config(name)
+    if vocab_size is not None and config.vocab_size != vocab_size:
+        raise ValueError(
+            f"backbone {name}: made for {config.vocab_size} tokens, the token set has {vocab_size}; "
+            "name the tokenizer that belongs to it"
+        )
+    if dropout is not None:
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
+    return Backbone(name, config, pretrained)
+
+
+def backbone_width(name: str) -> int:
+    """Hidden width of a backbone, without loading it."""
+    shape = _random_shape(name)
+    return shape[1] if shape is not None else resolve_backbone(name).config.hidden_size
 
 
 def init_std(width: int) -> float:
@@ -38,25 +153,17 @@ def init_like_bert(module: nn.Module, std: float) -> None:
                 part.weight[part.padding_idx].zero_()
 
 
-def embeddings(config: BertConfig) -> BertEmbeddings:
-    """Word, position and token-type tables, summed, layer norm, dropout."""
-    from transformers.models.bert.modeling_bert import BertEmbeddings
+def part(kind: Kind, config: BertConfig) -> Any:
+    """A part of BERT, initialised as BERT is.
 
-    return _initialised(BertEmbeddings(config), config)
+    embeddings: word, position and token-type tables, summed, layer norm, dropout; encoder: the stack of post-norm layers,
+    on torch's fused attention; pooler: tanh of a linear map of the first position.
+    """
+    from transformers.models.bert import modeling_bert
 
-
-def encoder(config: BertConfig) -> BertEncoder:
-    """The stack of post-norm layers, on torch's fused attention."""
-    from transformers.models.bert.modeling_bert import BertEncoder
-
-    return _initialised(BertEncoder(config), config)
-
-
-def pooler(config: BertConfig) -> BertPooler:
-    """tanh of a linear map of the first position."""
-    from transformers.models.bert.modeling_bert import BertPooler
-
-    return _initialised(BertPooler(config), config)
+    module = getattr(modeling_bert, f"Bert{kind.capitalize()}")(config)
+    init_like_bert(module, config.initializer_range)
+    return module
 
 
 def key_mask(mask: Tensor) -> Tensor:
@@ -68,6 +175,78 @@ def key_mask(mask: Tensor) -> Tensor:
     return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
 
 
-def _initialised(module: M, config: BertConfig) -> M:
-    init_like_bert(module, config.initializer_range)
-    return module
+def load_state(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    source: str = "weights",
+) -> None:
+    """Load a state dict and account for every key.
+
+    Args:
+        allow_missing, allow_unexpected: shell patterns (``head.*``) of keys that may be absent or left over.
+        source: what to call the state in errors.
+
+    Raises:
+        ValueError: lists every key that is missing, left over or of another shape.
+    """
+    own = module.state_dict()
+    missing = [key for key in own if key not in state and not _matches(key, allow_missing)]
+    unexpected = [key for key in state if key not in own and not _matches(key, allow_unexpected)]
+    problems = [f"missing: {key} {tuple(own[key].shape)}" for key in missing]
+    problems += [f"unexpected: {key} {tuple(state[key].shape)}" for key in unexpected]
+    problems += [
+        f"shape: {key} is {tuple(state[key].shape)} in the {source}, {tuple(own[key].shape)} in the model"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if problems:
+        raise ValueError(
+            f"{source} does not fit {type(module).__name__}, {len(problems)} keys differ:\n  " + "\n  ".join(problems)
+        )
+    module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+
+
+def _matches(key: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns)
+
+
+def _random_shape(name: str) -> tuple[int, int] | None:
+    found = RANDOM.fullmatch(name)
+    if found is None:
+        if name.split("-")[0] in DEFAULT_SIZE and not Path(name).exists():
+            raise ValueError(f"backbone {name!r}: random backbones are written like tiny-2x64 (layers x width)")
+        return None
+    layers, width = (int(found[2]), int(found[3])) if found[2] else DEFAULT_SIZE[found[1]]
+    if width % 32:
+        raise ValueError(f"backbone {name!r}: the width must be a multiple of 32")
+    return layers, width
+
+
+def _config(layers: int, width: int, vocab_size: int) -> BertConfig:
+    from transformers import BertConfig
+
+    return BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // (64 if width >= 512 else 32),
+        intermediate_size=4 * width,
+        initializer_range=init_std(width),
+    )
+
+
+def _load_config(name: str) -> BertConfig:
+    from transformers import AutoConfig
+
+    try:
+        config: Any = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"backbone {name}: neither a folder nor a model that can be fetched ({str(error).splitlines()[0]})"
+        ) from error
+    if config.model_type != "bert":
+        raise ValueError(f"backbone {name}: a {config.model_type} model; these slots are made for BERT")
+    return config

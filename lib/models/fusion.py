@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.models import bert
-from lib.models.bert import init_like_bert, init_std
+from lib.models.bert import init_like_bert, init_std, resolve_backbone
 from lib.models.matching import match_features, same_width
-from lib.models.pretrained import resolve_backbone
 from lib.models.sequences import masked_max, masked_mean, nonempty, recurrent, run_recurrent
 from lib.models.video_model import Joint, States, from_vector
 
@@ -33,7 +32,7 @@ class SingleStream(nn.Module):
     Used by: AIAC rank 1.
 
     Args:
-        backbone: whose layers (see ``pretrained``).
+        backbone: whose layers (see ``bert``).
         text_dim, frames_dim: widths of what comes in; both must be the backbone's.
         layout: where the frames stand.
         dropout: replaces the backbone's.
@@ -50,8 +49,7 @@ class SingleStream(nn.Module):
         super().__init__()
         resolved = resolve_backbone(backbone, dropout=dropout)
         self.output_dim = _backbone_width("SingleStream", text_dim, frames_dim, backbone, resolved.config.hidden_size)
-        self.encoder = bert.encoder(resolved.config)
-        resolved.load_into(self.encoder, "bert.encoder.")
+        self.encoder = resolved.part("encoder")
         self.layout = layout
 
     def forward(self, text: States, frames: States) -> Joint:
@@ -123,7 +121,7 @@ class CrossTransformer(nn.Module):
         init_like_bert(self, config.initializer_range)
         self.LayerNorm = nn.LayerNorm(text_dim, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(dropout)
-        self.encoder = bert.encoder(config)
+        self.encoder = bert.part("encoder", config)
         self.num_text_slots, self.output_dim = num_text_slots, text_dim
 
     def forward(self, text: States, frames: States) -> Joint:
@@ -155,7 +153,7 @@ class CrossModalEncoder(nn.Module):
 
     Args:
         text_dim, frames_dim: widths of what comes in; both must be the backbone's.
-        backbone: size of the layers and weights of the pooler (see ``pretrained``); the layers start from random
+        backbone: size of the layers and weights of the pooler (see ``bert``); the layers start from random
             numbers, as BERT does.
         depth: number of cross-modal layers.
         last_frames: keep the last layer's block of the frames (quirk R11), which objectives on frames need.
@@ -185,8 +183,7 @@ class CrossModalEncoder(nn.Module):
             for name in ("visn_self_att", "visn_inter", "visn_output"):
                 delattr(self.layers[-1], name)
         init_like_bert(self.layers, config.initializer_range)
-        self.pooler = bert.pooler(config)
-        resolved.load_into(self.pooler, "bert.pooler.")
+        self.pooler = resolved.part("pooler")
         self.last_frames = last_frames
 
     def forward(self, text: States, frames: States) -> Joint:
@@ -211,7 +208,7 @@ class CrossModal(nn.Module):
 
     Args:
         text_dim, frames_dim: widths of what comes in: the backbone's, unless a recurrent layer changes them.
-        backbone: number and size of the layers (see ``pretrained``); their weights are random, torch's default.
+        backbone: number and size of the layers (see ``bert``); their weights are random, torch's default.
         recurrent: ``gru`` puts one BiGRU, shared by both streams, in front.
         pool: the first position of either stream, or the mean over its real positions. For the word streams of
             ``inception_lxmert`` and ``light_lxmert`` the first is just the first word and the first frame (B7-12).

@@ -1,7 +1,13 @@
-"""Text encoders: from token ids to states."""
+"""Text encoders: from token ids to states.
+
+BERT, or its embeddings alone; encoders on word vectors, where ``batch.input_ids`` number the words of a word vocabulary and 0
+is padding; and a bag of n-grams, which ignores order and needs no pretraining: a system trained from random weights should
+be held against it (the question ``bags`` of the report does so).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,8 +15,10 @@ from torch import Tensor, nn
 
 from lib.data.batch import Batch
 from lib.models import bert
-from lib.models.pretrained import resolve_backbone
-from lib.models.video_model import States
+from lib.models.sequences import InceptionStack, SpatialDropout, masked_mean, nonempty, recurrent, run_recurrent
+from lib.models.video_model import States, from_vector
+
+PRIME = 1_000_003  # spreads the ids of an n-gram over the buckets
 
 
 class Embeddings(nn.Module):
@@ -20,16 +28,15 @@ class Embeddings(nn.Module):
     Used by: AIAC rank 1.
 
     Args:
-        backbone: whose tables (see ``pretrained``).
+        backbone: whose tables (see ``bert``).
         vocab_size: size of the token set.
         dropout: replaces the backbone's.
     """
 
     def __init__(self, backbone: str, vocab_size: int, dropout: float | None = None) -> None:
         super().__init__()
-        resolved = resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
-        self.embeddings = bert.embeddings(resolved.config)
-        resolved.load_into(self.embeddings, "bert.embeddings.")
+        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
+        self.embeddings = resolved.part("embeddings")
         self.output_dim: int = resolved.config.hidden_size
 
     @property
@@ -48,7 +55,7 @@ class BertText(nn.Module):
     in its first model and a layer norm without token types in its second; WeChat rank 72 takes the states alone.
 
     Args:
-        backbone: architecture and weights (see ``pretrained``).
+        backbone: architecture and weights (see ``bert``).
         vocab_size: size of the token set.
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
         dropout: replaces the backbone's.
@@ -79,16 +86,12 @@ class BertText(nn.Module):
         super().__init__()
         if second_mask_value < 1:
             raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
-        resolved = resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
+        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
         if second_mask_value != 1:  # fused attention rounds differently, which shows at 10000
             resolved.config._attn_implementation = "eager"
         self.second_mask_value = second_mask_value
-        self.embeddings = bert.embeddings(resolved.config)
-        self.encoder = bert.encoder(resolved.config)
-        self.pooler = bert.pooler(resolved.config) if pooler and pool == "tanh" else None
-        for name in ("embeddings", "encoder", "pooler"):
-            if getattr(self, name) is not None:
-                resolved.load_into(getattr(self, name), f"bert.{name}.")
+        self.embeddings, self.encoder = resolved.part("embeddings"), resolved.part("encoder")
+        self.pooler = resolved.part("pooler") if pooler and pool == "tanh" else None
         if still_first_rows:  # set after the weights, so that the rows keep their numbers
             self.embeddings.position_embeddings.padding_idx = self.embeddings.token_type_embeddings.padding_idx = 0
         self.norm = nn.LayerNorm(resolved.config.hidden_size, eps=1e-5) if norm else None
@@ -119,3 +122,208 @@ class BertText(nn.Module):
         second = torch.zeros(len(batch), dtype=torch.bool, device=value.device)
         second[batch.pair[:, 1]] = True
         return torch.where(second.unsqueeze(1), value * self.second_mask_value, value)
+
+
+class WordTable(nn.Module):
+    """Trainable word vectors with dropout of whole channels: ids [B, T] -> [B, T, dim].
+
+    Row 0 starts at zero and is trained like the others: a title without a known word is a row of zeros (B7-15).
+    Without given vectors the table starts from N(0, 1).
+
+    Raises:
+        ValueError: the given vectors have another shape.
+    """
+
+    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocab_size, dim)
+        with torch.no_grad():
+            if word_vectors is None:
+                self.table.weight[0].zero_()
+            elif tuple(word_vectors.shape) != (vocab_size, dim):
+                raise ValueError(
+                    f"word vectors of shape {tuple(word_vectors.shape)} do not fit a vocabulary of {vocab_size} and "
+                    f"dim {dim}; make them for this vocabulary"
+                )
+            else:
+                self.table.weight.copy_(word_vectors)
+        self.dropout = SpatialDropout(dropout)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.dropout(self.table(ids))
+
+
+class _Words(nn.Module):
+    """What the encoders below share: the table, and the weights that heads may borrow from it."""
+
+    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
+        super().__init__()
+        self.words = WordTable(vocab_size, dim, dropout, word_vectors)
+        self.output_dim = dim
+
+    @property
+    def word_table(self) -> Tensor:
+        return self.words.table.weight
+
+
+class WordVectors(_Words):
+    """The words' vectors, nothing else: states [B, T, dim].
+
+    Used by: AIAC rank 6 (``erc``, ``esim``, ``lstm``, ``gru_lxmert``).
+
+    Args:
+        vocab_size: rows of the table, padding included.
+        dim: width of a word vector.
+        dropout: of whole channels.
+        word_vectors: float [vocab_size, dim] to start from, for example word2vec's; None starts at random.
+    """
+
+    def __init__(
+        self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None
+    ) -> None:
+        super().__init__(vocab_size, dim, dropout, word_vectors)
+
+    def forward(self, batch: Batch) -> States:
+        return States(self.words(batch.input_ids), batch.text_mask)
+
+
+class RecurrentWords(_Words):
+    """A BiLSTM over word vectors; ``pooled`` is the mean of its states. States [B, T, output_dim].
+
+    Used by: AIAC rank 6 (``lstm_nextvlad``).
+
+    Args:
+        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
+        output_dim: both directions together.
+        mask_padding: leave padded words out of the LSTM and of the mean; the original reads all 32 slots (B7-11).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        dim: int = 300,
+        output_dim: int = 512,
+        dropout: float = 0.2,
+        mask_padding: bool = True,
+        word_vectors: Tensor | None = None,
+    ) -> None:
+        super().__init__(vocab_size, dim, dropout, word_vectors)
+        if output_dim % 2:
+            raise ValueError(f"RecurrentWords: output_dim {output_dim} must be even, half for either direction")
+        self.lstm = recurrent("lstm", dim, output_dim // 2)
+        self.mask_padding, self.output_dim = mask_padding, output_dim
+
+    def forward(self, batch: Batch) -> States:
+        mask = nonempty(batch.text_mask) if self.mask_padding else None
+        hidden = run_recurrent(self.lstm, self.words(batch.input_ids), mask)
+        return States(hidden, batch.text_mask, masked_mean(hidden, mask))
+
+
+class InceptionWords(_Words):
+    """Two Inception blocks over word vectors: states [B, T, hidden].
+
+    Used by: AIAC rank 6 (``inception_lxmert``).
+
+    Args:
+        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
+        hidden: width of the states, that of the fusion's backbone.
+        mask_padding: padded words are zeros to the convolutions and do not count in the batch norms; the original
+            convolves and counts them (B7-11).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden: int,
+        dim: int = 300,
+        dropout: float = 0.2,
+        mask_padding: bool = True,
+        word_vectors: Tensor | None = None,
+    ) -> None:
+        super().__init__(vocab_size, dim, dropout, word_vectors)
+        self.inception = InceptionStack(dim, hidden)
+        self.mask_padding, self.output_dim = mask_padding, hidden
+
+    def forward(self, batch: Batch) -> States:
+        mask = nonempty(batch.text_mask) if self.mask_padding else None
+        return States(self.inception(self.words(batch.input_ids), mask), batch.text_mask)
+
+
+class TransformerWords(_Words):
+    """Word vectors, a linear map to the backbone's width, the backbone's layers; no positions. States [B, T, width].
+
+    Without positions the result does not depend on the order of the words, except through the position that is
+    pooled. Used by: AIAC rank 6 (``light_lxmert``, one layer).
+
+    Args:
+        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
+        backbone: which layers (see ``bert``); its embeddings are not used.
+        mask_padding: padded words cannot be attended to; the original attends to them (B7-11).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        backbone: str = "random-1x768",
+        dim: int = 300,
+        dropout: float = 0.2,
+        mask_padding: bool = True,
+        word_vectors: Tensor | None = None,
+    ) -> None:
+        super().__init__(vocab_size, dim, dropout, word_vectors)
+        resolved = bert.resolve_backbone(backbone)
+        self.project = nn.Linear(dim, resolved.config.hidden_size)
+        self.encoder = resolved.part("encoder")
+        self.mask_padding, self.output_dim = mask_padding, int(resolved.config.hidden_size)
+
+    def forward(self, batch: Batch) -> States:
+        mask = bert.key_mask(nonempty(batch.text_mask)) if self.mask_padding else None
+        hidden = self.project(self.words(batch.input_ids))
+        return States(self.encoder(hidden, attention_mask=mask).last_hidden_state, batch.text_mask)
+
+
+class NgramBag(nn.Module):
+    """The sum of the vectors of a text's token n-grams, hashed into a table of fixed size; ``pooled`` [B, output_dim].
+
+    Special tokens count as tokens, so n-grams know where a field begins and ends. Source: Joulin et al. 2017, Bag of tricks
+    for efficient text classification (fastText); the layer norm stands in for its average. No competition's system used it.
+
+    Args:
+        output_dim: width of an n-gram's vector.
+        orders: lengths of the n-grams.
+        buckets: rows of the table; n-grams that fall into one row share a vector.
+        dropout: on the text's vector.
+
+    Raises:
+        ValueError: an order below 1, or fewer than 2 buckets.
+    """
+
+    def __init__(
+        self, output_dim: int = 256, orders: Sequence[int] = (1, 2, 3), buckets: int = 32_768, dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        if not orders or min(orders) < 1 or buckets < 2:
+            raise ValueError(f"NgramBag: orders of 1 or more and 2 buckets or more, got {list(orders)} and {buckets}")
+        self.table = nn.EmbeddingBag(buckets, output_dim, mode="sum")
+        nn.init.normal_(self.table.weight, std=0.1)
+        self.norm, self.dropout = nn.LayerNorm(output_dim), nn.Dropout(dropout)
+        self.orders, self.output_dim = tuple(orders), output_dim
+
+    def forward(self, batch: Batch) -> States:
+        rows, real = self.rows(batch.input_ids, batch.text_mask)
+        share = real / real.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
+        pooled = self.dropout(self.norm(self.table(rows, per_sample_weights=share.to(self.table.weight.dtype))))
+        return from_vector(pooled)
+
+    def rows(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of the table, int64 [B, N], and which of them are n-grams of real tokens only, bool [B, N]."""
+        rows, real = [], []
+        for order in self.orders:
+            places = max(ids.shape[1] - order + 1, 0)
+            hashed, whole = ids.new_full((len(ids), places), order), mask.new_ones(len(ids), places)
+            for step in range(order):
+                hashed = hashed * PRIME + ids[:, step : step + places]  # int64 wraps around, alike on every device
+                whole = whole & mask[:, step : step + places]
+            rows.append((hashed ^ (hashed >> 17)).remainder(self.table.num_embeddings))
+            real.append(whole)
+        return torch.cat(rows, dim=1), torch.cat(real, dim=1)

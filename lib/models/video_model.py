@@ -9,9 +9,9 @@ image encoder that turns pictures into the frame features which are otherwise st
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -180,3 +180,42 @@ def _is_within(own: str, name: str) -> bool:
 
 def _absent(like: Tensor) -> Tensor:
     return torch.full((like.shape[1],), -1, dtype=torch.long, device=like.device)
+
+
+class Precomputed:
+    """Pooled vectors by store row, in place of an encoder. Not a module: it is no part of a model's weights.
+
+    Args:
+        rows: int64 [N], ascending.
+        pooled: [N, D].
+    """
+
+    def __init__(self, rows: Tensor, pooled: Tensor) -> None:
+        self.rows, self.pooled = rows, pooled
+
+    def __call__(self, batch: Batch) -> States:
+        """States of length one, [B, 1, D].
+
+        Raises:
+            ValueError: a video that was not among the rows.
+        """
+        place = torch.searchsorted(self.rows, batch.rows).clamp(max=len(self.rows) - 1)
+        if not torch.equal(self.rows[place], batch.rows):
+            raise ValueError("a frozen encoder was asked about a video that it had not encoded before training")
+        pooled = self.pooled[place]
+        return from_vector(pooled)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Precomputed:
+        return self  # never changes, so copies of a model share it
+
+
+@torch.no_grad()
+def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -> Precomputed:
+    """Pooled vectors of all batches' videos; the encoder must be in eval mode."""
+    rows, pooled = [], []
+    for batch in batches:
+        vector = encoder(batch.to(device)).pooled
+        rows.append(batch.rows)
+        pooled.append(vector)
+    found, order = torch.cat(rows).sort()
+    return Precomputed(found.to(device), torch.cat(pooled)[order.to(device)])

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch
 from lib.features.text import SpecialIds
-from lib.models.bert import init_like_bert, init_std
-from lib.models.pretrained import resolve_backbone
+from lib.models.bert import init_like_bert, init_std, resolve_backbone
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 

@@ -14,9 +14,6 @@ from lib.data.batch import IGNORE, Batch
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
-TagInput = Literal["cls", "pooled", "embedding", "text", "frames"]
-
-
 NEEDS = {
     "embedding": "a head that makes embeddings",
     "text": "the width of the text encoder, text_dim",
@@ -34,20 +31,16 @@ class TagHead(nn.Module):
         widths: width of each input that the model has; None or absent: it has none.
 
     Raises:
-        ValueError: no tags, an unknown activation or input, or an input that the model does not have.
+        ValueError: no tags, or an input that the model does not have.
     """
 
-    def __init__(self, num_tags: int, widths: Mapping[str, int | None], input: TagInput, activation: str) -> None:
+    def __init__(self, num_tags: int, widths: Mapping[str, int | None], input: str, activation: str) -> None:
         super().__init__()
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
-        if input not in widths:
-            raise ValueError(f"input must be one of {', '.join(widths)}, got {input!r}")
         width = widths[input]
         if width is None:
             raise ValueError(f"input: {input} needs {NEEDS.get(input, 'its width')}")
-        if activation not in ("relu", "none"):
-            raise ValueError(f"activation must be relu or none, got {activation!r}")
         self.input, self.activation = input, activation
         self.classify = nn.Linear(width, num_tags)
 
@@ -76,8 +69,7 @@ class TagBCE(Objective):
         activation: relu, as published, or none.
         reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has
             a few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its
-            pull.
-            None: no scaling.
+            pull. None: no scaling.
     """
 
     judged = "tags"
@@ -143,8 +135,6 @@ class TagFocal(Objective):
         frames_dim: int | None = None,
     ) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "video"):
-            raise ValueError(f"TagFocal: reduction must be mean, sum or video, got {reduction!r}")
         if not 0 <= clamp < 0.5:
             raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):

@@ -1,7 +1,7 @@
 """From a component in YAML to an object: the only place where ``{use: Class, ...}`` becomes one.
 
 The key says the package, ``use`` says the class: ``fusion: {use: SingleStream}`` is the ``SingleStream`` that
-``lib/models/__init__.py`` exports. A recipe can name only what ``__all__`` offers, so an error can list the choices.
+``lib/models/__init__.py`` imports. A recipe can name only what that file imports, so an error can list the choices.
 Arguments are checked against the constructor's own type hints, so nothing is declared twice. Checking reads the source
 and imports nothing, so that a plan of some hundred jobs takes a second; :func:`bind` alone imports the class.
 """
@@ -53,7 +53,7 @@ def bind(package: str, component: Component, context: Mapping[str, Any], where: 
     """Build the component that ``use`` names, from YAML's arguments and the context values its constructor asks for.
 
     Args:
-        package: folder of ``lib`` whose ``__all__`` offers the class.
+        package: folder of ``lib`` whose ``__init__.py`` offers the class.
         context: values by name (``CONTEXT``), of which the constructor gets those it asks for.
         where: the key in YAML, for errors.
         replace: values that take the place of arguments which YAML gives (``backbone`` of a scale); None replaces nothing.
@@ -100,7 +100,7 @@ def module_of(package: str, component: Component, where: str) -> str:
     """The module that defines a component.
 
     Raises:
-        RecipeError: ``lib.<package>`` exports no such name.
+        RecipeError: ``lib.<package>`` offers no such name.
     """
     known = exports(package)
     if component.use not in known:
@@ -144,20 +144,12 @@ def declared(package: str, component: Component, name: str, where: str) -> Any:
 
 @cache
 def exports(package: str) -> dict[str, str]:
-    """Names in ``__all__`` of ``lib.<package>`` and the modules they come from.
+    """Names that ``lib/<package>/__init__.py`` imports, and the modules they come from.
 
     >>> exports("models")["MeanPool"]
-    'lib.models.pooling'
+    'lib.models.heads'
     """
-    tree = _tree(f"lib.{package}")
-    origin = _imported(tree)
-    public = [
-        name
-        for node in tree.body
-        if isinstance(node, ast.Assign) and "__all__" in map(ast.unparse, node.targets)
-        for name in ast.literal_eval(node.value)
-    ]
-    return {name: origin[name][0] for name in public if name in origin}
+    return {name: module for name, (module, _) in _imported(_tree(f"lib.{package}")).items()}
 
 
 @cache

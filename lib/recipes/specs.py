@@ -20,7 +20,7 @@ class Spec(BaseModel):
 
 
 class Component(BaseModel):
-    """``use`` names a class of the slot's ``__all__``; everything else are its keyword arguments."""
+    """``use`` names a class that the slot's ``__init__.py`` imports; everything else are its keyword arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     use: str

@@ -14,7 +14,7 @@ from lib.data.store import Store
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
 from lib.features.text import SpecialIds
-from lib.models.pretrained import backbone_width
+from lib.models.bert import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind

@@ -6,8 +6,7 @@ import numpy as np
 from accelerate import Accelerator
 
 from lib.features.loader import Assembler, EvalLoader
-from lib.models.precomputed import SLOTS, Precomputed, encode
-from lib.models.video_model import VideoModel
+from lib.models.video_model import Precomputed, VideoModel, encode
 from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.stages.scoring import EVAL_BATCH
@@ -22,7 +21,7 @@ def precompute(
     no objective hides or exchanges parts of the input, and frames are not picked anew each epoch.
     """
     spec, frames = job.stage_spec, job.spec.features.frames
-    slots = [slot for slot in SLOTS if slot in spec.freeze and (slot != "frames" or model.images is None)]
+    slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
     same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
     same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
     if not slots or spec.freeze_mode != "eval" or not (same_input and same_frames):

@@ -21,7 +21,7 @@ from lib.data.items import rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, TrainLoader
-from lib.models.pretrained import load_state
+from lib.models.bert import load_state
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.job import Job

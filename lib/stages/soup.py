@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lib.models.pretrained import load_state
+from lib.models.bert import load_state
 from lib.recipes.job import Job
 from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.stages.scoring import Judge

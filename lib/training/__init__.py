@@ -2,5 +2,3 @@
 
 from lib.training.adversarial import Awp, Fgm, Pgd
 from lib.training.schedule import Constant, Plateau, WarmupCosine, WarmupLinear
-
-__all__ = ["Awp", "Constant", "Fgm", "Pgd", "Plateau", "WarmupCosine", "WarmupLinear"]

@@ -6,9 +6,9 @@ Tolerance 1e-5 for outputs, losses and updated parameters, 1e-4 relative for gra
 import pytest
 import torch
 
+from lib.models.frame_encoders import VideoTransformer
 from lib.models.gating import FeatureGate
-from lib.models.video_transformer import VideoTransformer
-from lib.objectives.nearest_level import within_side
+from lib.objectives.similarity import within_side
 from lib.objectives.tags import focal_with_logits
 from lib.training.bert_adam import BertAdam
 from lib.training.optimizers import param_groups

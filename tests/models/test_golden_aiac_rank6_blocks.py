@@ -6,10 +6,9 @@ import torch
 
 from lib.evaluation.blend import BlendMaps, blend_features
 from lib.models import CrossModal, bert
-from lib.models.enhanced_rcnn import ConvBranches, PositionAttention
+from lib.models.bert import resolve_backbone
 from lib.models.frame_encoders import NextVlad
-from lib.models.matching import cross_align, match_features
-from lib.models.pretrained import resolve_backbone
+from lib.models.matching import ConvBranches, PositionAttention, cross_align, match_features
 from lib.models.sequences import InceptionBlock
 from lib.models.video_model import States
 from lib.objectives.tags import focal_with_logits
@@ -46,7 +45,7 @@ def test_cross_layer(mask):
 def test_bert_layer():
     case = load_case("r6/block_bert_layer")
     config = resolve_backbone(backbone(**case.settings, num_hidden_layers=1)).config
-    encoder = filled(case, bert.encoder(config), {"": "layer.0."})
+    encoder = filled(case, bert.part("encoder", config), {"": "layer.0."})
     x, mask = case["in/hidden"], case["in/mask"].bool()
     with torch.no_grad():
         assert worst(encoder(x).last_hidden_state, case["out/hidden"]) < 1e-5

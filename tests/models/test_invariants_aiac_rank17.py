@@ -21,7 +21,7 @@ from lib.models import (
 from lib.models.gating import SideBatchNorm
 from lib.models.video_model import Joint, States, VideoModel
 from lib.objectives import TagFocal
-from lib.objectives.nearest_level import within_side
+from lib.objectives.similarity import within_side
 from lib.objectives.tags import focal_with_logits
 from lib.training.bert_adam import BertAdam
 from tests.small import FRAME_DIM, TAGS, VOCABULARY, batch, outputs

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from lib.models.precomputed import Precomputed, encode
+from lib.models.video_model import Precomputed, encode
 from tests.small import batch as small_batch
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from lib.models import BertText, Embeddings, FrameProjection, Projection, SingleStream
-from lib.models.bert import init_std
-from lib.models.pretrained import KNOWN, backbone_width, load_state, resolve_backbone
+from lib.models.bert import KNOWN, backbone_width, init_std, load_state, resolve_backbone
 from lib.objectives import MaskedTokens
 from tests.golden_models import SPECIAL, checkpoint
 from tests.golden_rule import fill, load_case
