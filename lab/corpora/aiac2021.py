@@ -16,8 +16,7 @@ from lab.corpora.reading import listed, text_lines
 from lab.corpora.records import TAGS, Record, Tag, checked
 from lab.corpora.tfrecords import read_records
 from lab.corpora.writer import StoreWriter
-from lib.data.checks import Wrong
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
 
 FRAME_DIM = 1536

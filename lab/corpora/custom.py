@@ -35,8 +35,7 @@ from lab.corpora.pair_files import Pair, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
 from lab.corpora.writer import StoreWriter
-from lib.data.checks import Wrong
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
 
 FRAME_DIM = None  # of the first video

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from lab.corpora.reading import listed
-from lib.data import checks
-from lib.data.checks import Wrong
+from lab.corpora.records import picture
+from lib.data.rejects import Wrong
 
 IMAGES = (".jpg", ".jpeg", ".png")
 MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
@@ -43,7 +43,7 @@ def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
     images = []
     for index in evenly(len(files), most):
         data = files[index].read_bytes()
-        checks.image(data, files[index].name)
+        picture(data, files[index].name)
         images.append(data)
     return tuple(images)
 

@@ -13,10 +13,9 @@ from pydantic import Field
 
 from lab.corpora.pair_files import pairs_in
 from lab.corpora.reading import is_litter, json_array, member, open_zip, text_lines
-from lab.corpora.records import Record, checked, named
+from lab.corpora.records import Record, checked, named, utf8
 from lab.corpora.wechat2022 import CATEGORY, Category
-from lib.data import checks
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways, spearman
 
@@ -93,8 +92,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
     for number, line in text_lines(path):
         row = next(csv.reader([line]))
         try:
-            checks.text(line, "line")
-        except checks.Wrong as wrong:
+            utf8(line, "line")
+        except Wrong as wrong:
             raise wrong.at(path, f"line {number}") from None
         if len(row) != 2:
             raise BadRecord(path, f"line {number}", "line", line, "a line is id,category_id")

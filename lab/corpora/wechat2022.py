@@ -18,11 +18,9 @@ from pydantic import AfterValidator, Field
 from tqdm.auto import tqdm
 
 from lab.corpora.reading import is_litter, json_array, listed, member, open_zip
-from lab.corpora.records import Ocr, Record, Text, checked, named, screen_texts
+from lab.corpora.records import Ocr, Record, Text, checked, named, picture, screen_texts
 from lab.corpora.writer import StoreWriter
-from lib.data import checks
-from lib.data.checks import Wrong
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
 from lib.data.vocabulary import WECHAT_CATEGORIES
 from lib.runs.files import checksum
@@ -175,7 +173,7 @@ class _Visual:
                 for name in sorted(archive.namelist()):
                     if not name.endswith("/") and not is_litter(name):
                         images.append(member(archive, name))
-                        checks.image(images[-1], name)
+                        picture(images[-1], name)
         except Wrong as wrong:
             raise wrong.at(file, record) from None
         except zipfile.BadZipFile as error:

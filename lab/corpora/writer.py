@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lib.data import checks
-from lib.data.rejects import BadRecord, Rejects
+from lab.corpora.records import frame_count, frame_features
+from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import MAX_FRAMES, PAIRS, SCHEMA_VERSION, VIDEOS, Video
 from lib.data.store import Store, StoreError
 from lib.runs.files import checksum, replace_folder, write_json
@@ -114,7 +114,7 @@ class StoreWriter:
             raise BadRecord(file, record, "id", video.id, "every video needs an id; add one")
         try:
             frames = self._checked_frames(video, frames_field)
-        except checks.Wrong as wrong:
+        except Wrong as wrong:
             raise wrong.at(frames_file or file, record) from None
         try:
             self._ids.execute("INSERT INTO video VALUES (?, ?)", (video.id, self.count))
@@ -146,13 +146,13 @@ class StoreWriter:
 
     def _checked_frames(self, video: Video, field: str) -> np.ndarray | None:
         if video.images:
-            checks.count(len(video.images), most=self.max_frames, field=field)
+            frame_count(len(video.images), most=self.max_frames, field=field)
         given = video.frames is not None
         if self.count and given != bool(self._frames):
             before, value = ("no frame features", "features") if given else ("frame features", "none")
-            raise checks.Wrong(field, value, f"the videos before have {before}; give all of them features, or none")
+            raise Wrong(field, value, f"the videos before have {before}; give all of them features, or none")
         limits = {"most": self.max_frames, "width": self.frame_dim, "official": self._official, "field": field}
-        return checks.frames(video.frames, **limits) if given else None
+        return frame_features(video.frames, **limits) if given else None
 
     def row_of(self, video_id: str) -> int | None:
         """Row of an id; None if no such video was added."""

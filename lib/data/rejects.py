@@ -38,6 +38,17 @@ class BadRecord(ValueError):
         return [str(getattr(self, name)) for name in Rejects.FIELDS]
 
 
+class Wrong(ValueError):
+    """A field that cannot be imported, before it is known where it stands."""
+
+    def __init__(self, field: str, value: object, remedy: str):
+        self.field, self.value, self.remedy = field, value, remedy
+        super().__init__(f"{field}: {remedy}")
+
+    def at(self, file: Path | str, record: str) -> BadRecord:
+        return BadRecord(file, record, self.field, self.value, self.remedy)
+
+
 class Rejects:
     """What to do with bad records: stop at the first, or list them and go on.
 

@@ -11,10 +11,6 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 
-class LeakError(AssertionError):
-    """Validation items share something with training items."""
-
-
 class Split(tuple):
     """Two masks, ``train, val = split``, with a way to measure what they share.
 
@@ -36,32 +32,17 @@ class Split(tuple):
     def val(self) -> np.ndarray:
         return self[1]
 
-    def touching(self, *keys: np.ndarray) -> np.ndarray:
-        """bool [number of validation items]: one of its keys also occurs in training.
+    def leak(self, *keys: np.ndarray) -> float:
+        """Share of the validation items of which a key also occurs in training; 0 for an empty validation part.
 
         Args:
             keys: other keys to compare by, [M] each, for example titles; those of the split itself if none.
         """
+        if not self.val.any():
+            return 0.0
         keys = keys or self._keys or (np.arange(len(self.train)),)
         seen = np.unique(np.concatenate([np.asarray(key)[self.train] for key in keys]))
-        return np.any([np.isin(np.asarray(key)[self.val], seen) for key in keys], axis=0)
-
-    def leak(self, *keys: np.ndarray) -> float:
-        """Share of validation items that touch training; 0 for an empty validation part. ``keys`` as in ``touching``."""
-        return float(self.touching(*keys).mean()) if self.val.any() else 0.0
-
-    def prove_disjoint(self) -> Split:
-        """Raises LeakError unless nothing of a validation item occurs in training."""
-        if (self.train & self.val).any():
-            raise LeakError(f"{int((self.train & self.val).sum())} items are in both parts")
-        if self.leak():
-            raise LeakError(f"{self.leak():.1%} of the {int(self.val.sum())} validation items touch training")
-        return self
-
-
-def leak(id1: np.ndarray, id2: np.ndarray, train: np.ndarray, val: np.ndarray) -> float:
-    """Share of validation pairs that contain a video which also occurs in a training pair."""
-    return Split(train, val, id1, id2).leak()
+        return float(np.any([np.isin(np.asarray(key)[self.val], seen) for key in keys], axis=0).mean())
 
 
 def residue(ids: Sequence[str] | np.ndarray, k: int) -> np.ndarray:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lib.data.batch import IGNORE, Batch
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features import text as text_rules
-from lib.features.known_pairs import KnownPairs
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
 
@@ -44,6 +44,56 @@ class Items:
         return Items(
             *(None if value is None else value[index] for value in (self.rows, self.score, self.soft, self.group))
         )
+
+
+class KnownPairs:
+    """Scores of labelled pairs, to be looked up for all pairs among some videos at once.
+
+    A pair holds in both directions; a pair labelled more than once has the mean of its scores; a video paired with itself
+    says nothing. The table knows what it is given and nothing else: give it training pairs only.
+    Used by: objectives that ask for it (``Objective.needs_known``), as AIAC rank 17 describes its loss on unlabelled pairs.
+    """
+
+    def __init__(self, rows: np.ndarray, score: np.ndarray):
+        """Make a table.
+
+        Args:
+            rows: int64 [M, 2], both videos of each pair.
+            score: float [M], as the stage trains on it.
+
+        Raises:
+            ValueError: as many scores as pairs are needed.
+        """
+        rows, score = np.asarray(rows, np.int64).reshape(-1, 2), np.asarray(score, np.float64)
+        if len(rows) != len(score):
+            raise ValueError(f"known pairs: {len(rows)} pairs have {len(score)} scores; give one score to each pair")
+        apart = rows[:, 0] != rows[:, 1]
+        both = np.concatenate([rows[apart], rows[apart, ::-1]])
+        # in order of the first video, so that the partners of a video lie side by side
+        pairs, place, times = np.unique(both, axis=0, return_inverse=True, return_counts=True)
+        total = np.bincount(place.reshape(-1), weights=np.tile(score[apart], 2), minlength=len(pairs))
+        self._first, self._second = pairs[:, 0], pairs[:, 1]
+        self._score = (total / times).astype(np.float32)
+
+    def __len__(self) -> int:
+        """Different pairs, either direction counted once."""
+        return len(self._score) // 2
+
+    def among(self, rows: np.ndarray) -> Tensor:
+        """float32 [B, B]: the score of each two of B videos, NaN where it is unknown; copies of a video count alike.
+
+        The work grows with the partners of these videos, not with the table.
+        """
+        videos, copy = np.unique(rows, return_inverse=True)
+        starts, ends = (np.searchsorted(self._first, videos, side) for side in ("left", "right"))
+        counts = ends - starts
+        places = np.repeat(starts - (counts.cumsum() - counts), counts) + np.arange(counts.sum())
+        left, partner = np.repeat(np.arange(len(videos)), counts), self._second[places]
+        right = np.searchsorted(videos, partner).clip(max=max(0, len(videos) - 1))
+        here = videos[right] == partner if len(videos) else np.zeros(0, bool)
+        table = np.full((len(videos), len(videos)), np.nan, np.float32)
+        table[left[here], right[here]] = self._score[places[here]]
+        return torch.from_numpy(table[copy][:, copy])
 
 
 class Assembler:
@@ -125,9 +175,7 @@ class Assembler:
         spans = self.tokens.spans(rows, text_rules.FIELDS[self.layout])
         return text_rules.lay_out(*spans, self.layout, self.text_length, self.tokens.special, full=self.pad_text)
 
-    def _frames(
-        self, rows: np.ndarray, train: bool, epoch: int
-    ) -> tuple[torch.Tensor, np.ndarray, torch.Tensor | None]:
+    def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place.
 
         Where the model encodes pictures these come third, and features have no width.
@@ -158,7 +206,7 @@ class Assembler:
         generator = np.random.default_rng([self.seed, epoch, row]) if rule.startswith("random") else None
         return frame_rules.pick(count, self.frames_length, rule, generator)
 
-    def _multi_hot(self, rows: np.ndarray) -> torch.Tensor | None:
+    def _multi_hot(self, rows: np.ndarray) -> Tensor | None:
         if self._tags is None:
             return None
         indptr, indices, known = self._tags

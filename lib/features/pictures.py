@@ -16,8 +16,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from PIL import Image
 
-from lib.data.checks import Wrong
-from lib.data.rejects import BadRecord
+from lib.data.rejects import BadRecord, Wrong
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.runs.machine import cores

@@ -11,8 +11,7 @@ from lib.data import splits
 from lib.data.items import class_counts, resample, split_rows, transform
 from lib.data.store import Store
 from lib.evaluation.vectors import pair_cosines, pair_products, unit
-from lib.features.known_pairs import KnownPairs
-from lib.features.loader import Items
+from lib.features.loader import Items, KnownPairs
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.specs import SplitSpec
@@ -96,7 +95,12 @@ def make_problem(job: Job, store: Store) -> Problem:
     return problem
 
 
-RULES = {"both_mod_k": splits.both_mod_k, "strict_mod_k": splits.strict_mod_k, "components": splits.components}
+RULES = {
+    "both_mod_k": splits.both_mod_k,
+    "strict_mod_k": splits.strict_mod_k,
+    "components": splits.components,
+    "kfold_components": splits.components,
+}
 
 
 def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
@@ -105,8 +109,6 @@ def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
         return RULES[spec.use](id1, id2, k=spec.k, fold=spec.fold)
     if spec.use == "kfold_rows":
         return splits.kfold_rows(len(id1), k=spec.k, fold=spec.fold, seed=spec.seed)
-    if spec.use == "kfold_components":
-        return splits.group_kfold(splits.component_of(id1, id2), k=spec.k, fold=spec.fold)
     return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)
 
 

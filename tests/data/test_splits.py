@@ -59,7 +59,7 @@ def test_leaks_nothing(pairs: list[tuple[int, int]], fold: int):
         assert not (train & val).any()
         seen = set(first[train]) | set(second[train])
         assert not seen & (set(first[val]) | set(second[val])), rule.__name__
-        assert splits.leak(first, second, train, val) == 0
+        assert splits.Split(train, val, first, second).leak() == 0
 
 
 @given(GRAPHS)
@@ -83,7 +83,7 @@ def test_leak_counts_pairs_that_touch_training():
     first, second = ids((5, 10), (15, 20), (5, 11), (3, 4))
     train, val = splits.both_mod_k(first, second)
     assert val.tolist() == [True, True, False, False]
-    assert splits.leak(first, second, train, val) == 0.5
+    assert splits.Split(train, val, first, second).leak() == 0.5
 
 
 def test_random_split():
@@ -182,18 +182,6 @@ def test_transform_sees_validation_only_as_published():
     assert transform("rank_all", train, np.array([1.0]))[0] == pytest.approx([0, 0.4, 1])
 
 
-def test_split_proves_that_it_is_disjoint():
-    first, second = ids((5, 10), (15, 20), (5, 11), (3, 4))
-    leaking = splits.both_mod_k(first, second)
-    assert leaking.touching().tolist() == [True, False]
-    with pytest.raises(splits.LeakError, match="50.0% of the 2"):
-        leaking.prove_disjoint()
-    strict = splits.strict_mod_k(first, second)
-    assert strict.prove_disjoint() is strict
-    with pytest.raises(splits.LeakError, match="1 items are in both"):
-        splits.Split(np.array([True, True]), np.array([True, False])).prove_disjoint()
-
-
 def test_random_split_is_the_baselines():
     """torch's random_split with a generator of seed 2022, training first, as the official code calls it."""
     import torch
@@ -212,7 +200,8 @@ def test_kfold_rows():
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(0, 4))
 @settings(deadline=None)
 def test_group_kfold_keeps_groups_whole(groups: list[int], fold: int):
-    split = splits.group_kfold(np.array(groups), fold=fold).prove_disjoint()
+    split = splits.group_kfold(np.array(groups), fold=fold)
+    assert split.leak() == 0
     assert (split.train ^ split.val).all()
     assert not set(np.array(groups)[split.train]) & set(np.array(groups)[split.val])
 
@@ -241,7 +230,8 @@ def test_group_kfold_differs_by_at_most_one_group(sizes: list[int], k: int):
 
 def test_holdout_keeps_near_duplicates_together():
     labels, groups = np.tile([0, 1], 50), np.repeat(np.arange(50), 2)
-    split = splits.holdout(labels, groups=groups).prove_disjoint()
+    split = splits.holdout(labels, groups=groups)
+    assert split.leak() == 0
     assert split.val.sum() == 10
     assert splits.holdout(labels).leak(groups) > 0  # without groups they straddle
     with pytest.raises(ValueError, match="3 items cannot be dealt into 10"):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from lib.data.checks import Wrong
+from lib.data.rejects import Wrong
 from lib.features.encoders import ImageEncoder, Pooled
 from lib.features.pictures import decode
 from lib.recipes.load import load

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from lab.corpora.importing import import_corpus
 from lab.corpora.twin import generate
 from lib.data.store import Store
-from lib.features.known_pairs import KnownPairs
-from lib.features.loader import Assembler, EvalLoader, Items, TrainLoader
+from lib.features.loader import Assembler, EvalLoader, Items, KnownPairs, TrainLoader
 from lib.features.tokens import build
 from lib.objectives import CosineRegression, NearestLevel
 from lib.objectives.mix import ObjectiveMix

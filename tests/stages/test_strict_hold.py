@@ -36,7 +36,7 @@ def test_no_video_is_in_two_parts(pairs, arm, fold):
         rows, train, select, val = parts(f"{arm}@{fold}", pairs, stage)
         assert train.sum() > 30 and select.any() and val.any()
         for left, right in ((train, val), (select, val), (train, select)):
-            Split(left, right, rows[:, 0], rows[:, 1]).prove_disjoint()
+            assert Split(left, right, rows[:, 0], rows[:, 1]).leak() == 0
 
 
 def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
