@@ -10,7 +10,7 @@ segment_centre      ``i * d + d // 2`` with ``d = n // S``: the first S while n 
 head                the first S                                                            official extractor
 head_or_step        the first S while n <= 3 S, then every ``n // S``-th (quirk R4)         WeChat rank 72
 random_sorted       a random S-subset in order                                             WeChat baseline, training
-random_bin          one uniform draw from each of S equal bins                             WeChat top systems, training
+random_bin          one uniform draw from each of S equal bins                             a question
 ==================  =====================================================================  =========================
 """
 

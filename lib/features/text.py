@@ -3,7 +3,7 @@
 ==============  ======================================================================  ==========================
 cls_sep_title   ``[CLS] [SEP] title [SEP]``                                             AIAC rank 1, jobs 1, 4, 5, 6
 cls_title       ``[CLS] title [SEP]``                                                   AIAC rank 1, jobs 2, 3; WeChat baseline
-title_asr       ``[CLS] title [SEP] asr [SEP]``, token types 0 and 1, asr cut first     two-field systems
+title_asr       ``[CLS] title [SEP] asr [SEP]``, token types 0 and 1, asr cut first     for recipes of one's own
 cls_title_cut   ``[CLS] title [SEP]``, cut at the end: a long title loses its [SEP]     AIAC rank 17, second model
 title_asr_cut   ``[CLS] title [SEP] asr``, cut at the end, no last [SEP]; types 0, 1    AIAC rank 17, first model
 words           the first words, nothing else                                           AIAC rank 6

@@ -73,7 +73,8 @@ class FrameLinear(nn.Module):
     """A linear map per frame, perhaps layer norm, dropout; no positions. States [B, F, dim].
 
     Used by: AIAC rank 6: to the width of the words with spatial dropout 0.2 (``erc``, ``esim``, ``gru_lxmert``); to
-    the backbone's with layer norm and plain dropout 0.1 (``lxmert``).
+    the backbone's with layer norm and plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the
+    backbone's.
 
     Args:
         frame_dim: width of the frame features.
@@ -352,7 +353,7 @@ class VideoTransformer(nn.Module):
 class MeanFrames(nn.Module):
     """The mean frame, standardised over the batch, through one linear map and a layer norm; ``pooled`` [B, output_dim].
 
-    No competition's system used it.
+    No competition's system had it. Used by: a variant of the WeChat baseline (``bags``).
 
     Args:
         frame_dim: width of the frame features.

@@ -11,7 +11,7 @@ from lib.models.video_model import HeadOutput, Joint
 
 
 class ClsPool(nn.Module):
-    """The state of the first text token [B, D], wherever the layout put it."""
+    """The state of the first text token [B, D], wherever the layout put it. For questions; no recipe has it by itself."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -85,7 +85,10 @@ class FirstAndFramesPool(nn.Module):
 
 
 class FirstPooled(nn.Module):
-    """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat baseline."""
+    """The fusion's own vector if it made one, else the state at the first position, [B, D].
+
+    Used by: the WeChat systems; AIAC ranks 6 and 17 (first model).
+    """
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -98,7 +101,7 @@ class FirstPooled(nn.Module):
 class Projection(nn.Module):
     """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine.
 
-    Used by: the AIAC systems.
+    Used by: AIAC ranks 1 and 6.
 
     Args:
         input_dim: width of the pooled vector.

@@ -20,7 +20,7 @@ class SpatialDropout(nn.Dropout):
 
 
 class SequenceNorm(nn.BatchNorm1d):
-    """Batch norm of channels [B, C, L] over batch and time; with a mask only real positions count, others become 0.
+    """Batch norm of channels [B, D, L] over batch and time; with a mask only real positions count, others become 0.
 
     While training, a batch with fewer than two real positions has no variance and uses the running statistics.
     """
@@ -94,7 +94,7 @@ def run_recurrent(layer: nn.RNNBase, x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class InceptionBlock(nn.Module):
-    """Four branches of a quarter of the channels each, concatenated, batch norm, ReLU; the length stays.
+    """Four branches of a quarter of the channels each, concatenated, batch norm, ReLU: [B, D, L] -> [B, D', L].
 
     Several kernel widths side by side (Szegedy et al. 2014), in one dimension as used for text:
     ``1``; ``1 -> norm -> ReLU -> 3``; ``3 -> norm -> ReLU -> 5``; ``3`` (kernel sizes).
@@ -117,7 +117,7 @@ class InceptionBlock(nn.Module):
         self.norm = SequenceNorm(output_dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, C, L] -> [B, C', L]; with a mask, padding must come in as zeros and goes out as zeros."""
+        """[B, D, L] -> [B, D', L]; with a mask, padding must come in as zeros and goes out as zeros."""
         short = self.short_out(torch.relu(self.short_norm(self.short_in(x), mask)))
         long = self.long_out(torch.relu(self.long_norm(self.long_in(x), mask)))
         return torch.relu(self.norm(torch.cat([self.point(x), short, long, self.local(x)], dim=1), mask))

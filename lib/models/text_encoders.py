@@ -154,7 +154,7 @@ class WordTable(nn.Module):
 
 
 class _Words(nn.Module):
-    """What the encoders below share: the table, and the weights that heads may borrow from it."""
+    """What the encoders below share: the table, ids [B, T] -> [B, T, dim], and its weights, which heads may borrow."""
 
     def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
         super().__init__()
@@ -286,7 +286,8 @@ class NgramBag(nn.Module):
     """The sum of the vectors of a text's token n-grams, hashed into a table of fixed size; ``pooled`` [B, output_dim].
 
     Special tokens count as tokens, so n-grams know where a field begins and ends. Source: Joulin et al. 2017, Bag of tricks
-    for efficient text classification (fastText); the layer norm stands in for its average. No competition's system used it.
+    for efficient text classification (fastText); the layer norm stands in for its average. No competition's system had it.
+    Used by: a variant of the WeChat baseline (``bags``).
 
     Args:
         output_dim: width of an n-gram's vector.

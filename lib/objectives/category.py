@@ -14,7 +14,7 @@ from lib.objectives.mix import Objective, needed
 
 
 class CategoryCE(Objective):
-    """Cross entropy of the model's logits, mean over the videos whose category is known; 0 if none is.
+    """Cross entropy of the model's logits [B, C], mean over the videos whose category is known; 0 if none is.
 
     Used by: the WeChat baseline (plain) and rank 72 (label smoothing).
 
@@ -130,13 +130,13 @@ class SoftLabels(Objective):
 
 
 class RDrop(Objective):
-    """Half the sum of both KL divergences between the categories' probabilities of two passes with different dropout.
+    """Half the sum of both KL divergences between two passes' probabilities [B, C] with different dropout.
 
     KL is summed over categories and averaged over all videos, those of unknown category included. The model sees every
     batch twice, and all other terms become means over both passes, so with a cross entropy beside it the loss is
     (CE1 + CE2) / 2 + weight * (KL(p1 | p2) + KL(p2 | p1)) / 2 (Liang et al. 2021, arXiv:2106.14448, up to a factor of two;
     section 2.2 of the WeChat 2022 systems). Its weight is the paper's alpha. Without dropout it is 0 and so is its
-    gradient. Used by: the WeChat baseline, as a question.
+    gradient. Used by: the WeChat systems, as a question.
 
     Args:
         num_classes: of the corpus.

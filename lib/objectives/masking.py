@@ -16,9 +16,9 @@ from lib.objectives.mix import Objective, needed
 
 
 class PredictionHead(nn.Module):
-    """Linear H→H, erf-GELU, layer norm, linear to the prediction: BERT's own head, for words or for frames.
+    """Linear H→H, erf-GELU, layer norm, linear to the prediction: [..., H] -> [..., V] for words, [..., N] for frames.
 
-    Without a table of its own the decoder is the text encoder's word table plus a free bias.
+    BERT's own head. Without a table of its own the decoder is the text encoder's word table plus a free bias.
     """
 
     def __init__(self, hidden: int, output_dim: int, own_table: bool = True) -> None:
@@ -39,7 +39,7 @@ class PredictionHead(nn.Module):
 class MaskedTokens(Objective):
     """Masked language modelling (Devlin et al. 2018, arXiv:1810.04805).
 
-    Each token that is not special is selected with probability ``rate``; of these 80 % become [MASK], 10 % a uniformly
+    Of the tokens [B, T] each that is not special is selected with probability ``rate``; of these 80 % become [MASK], 10 % a uniformly
     random token, 10 % stay. Cross entropy over the selected, and only there are logits computed: at the published size
     a row of 21,128 numbers for one position in seven of the titles instead of for all.
     Used by: AIAC rank 1 and WeChat rank 72, pretraining.
@@ -107,7 +107,7 @@ class MaskedTokens(Objective):
 class MaskedFrames(Objective):
     """Masked frame modelling: which of all frames of the batch was at this place?
 
-    Each valid frame is selected with probability ``rate`` and replaced by zeros before the frame encoder. The guess
+    Of the frames [B, F, N] each valid one is selected with probability ``rate`` and replaced by zeros before the frame encoder. The guess
     made at its place is compared with the original features of all valid frames of the batch, other frames of the same
     video included; cross entropy with its own frame as the answer, mean over the selected. Targets get no gradient.
     Computed in float32 whatever the autocast: raw dot products over 1536 features reach hundreds, where bfloat16 has

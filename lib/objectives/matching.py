@@ -15,7 +15,7 @@ from lib.objectives.mix import Objective, needed
 
 
 class VideoTextMatching(Objective):
-    """Binary cross entropy of one logit of the pooled vector: are frames and text of one video?
+    """Binary cross entropy of one logit [B] of the pooled vector [B, H]: are frames and text of one video?
 
     About half of the batch gets the frames of another video; ``batch.matched`` says which kept their own. Labels stay
     with the text. Objectives on tokens can leave the mismatched out (``MaskedTokens``), which needs no order of terms.

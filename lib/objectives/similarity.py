@@ -17,7 +17,7 @@ LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.smooth_l1_loss}
 
 
 class CosineRegression(Objective):
-    """Mean loss between the cosine of each pair and its score; raw scores or ranks is the data's choice.
+    """Mean loss between the cosine of each pair [P] and its score [P]; raw scores or ranks is the data's choice.
 
     Used by: AIAC rank 1 (mse on ranks), ranks 6 and 17 (mse on raw scores).
 
@@ -37,10 +37,10 @@ class CosineRegression(Objective):
 
 
 class SoftSimilarity(Objective):
-    """Mean loss between the cosine of each pair and the teacher's cosine, ``batch.soft``.
+    """Mean loss between the cosine of each pair [P] and the teacher's cosine, ``batch.soft`` [P].
 
     0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and
-    shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC rank 6,
+    shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC ranks 1 and 6,
     self-distillation.
 
     Args:
@@ -77,7 +77,7 @@ def regression(value: Tensor, target: Tensor, loss: str, delta: float = 0.1) -> 
 
 
 class NearestLevel(Objective):
-    """Squared distance of the cosines inside a batch to the nearest of a few levels; its gradient is the chosen level's.
+    """Squared distance of the cosines inside a batch, [B, B], to the nearest of a few levels; its gradient is the chosen level's.
 
     ``within_side`` is what the original's code does: of B pairs, sides a and b,
     sum over both sides of 0.5 / B^2 * sum over i != j of (a_i a_j - nearest)^2, labels or not.

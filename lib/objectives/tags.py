@@ -22,7 +22,7 @@ NEEDS = {
 
 
 class TagHead(nn.Module):
-    """A linear map to the tags from one of the model's vectors [B, H].
+    """A linear map from one of the model's vectors to the tags: [B, H] -> [B, K].
 
     cls: the first text token's state after fusion; pooled; embedding, not normalised; text, frames: the encoder's own
     pooled vector, so that an encoder learns for itself.
@@ -57,7 +57,7 @@ class TagHead(nn.Module):
 
 
 class TagBCE(Objective):
-    """Mean binary cross entropy over all known entries of the multi-hot matrix.
+    """Mean binary cross entropy over all known entries of the multi-hot matrix [B, K].
 
     Entries of -100 (videos whose tags are unknown) are left out before the mean; if nothing is known the loss is 0.
     Used by: AIAC rank 1, pretraining.
@@ -99,7 +99,7 @@ class TagBCE(Objective):
 
 
 class TagFocal(Objective):
-    """Sigmoid focal loss (Lin et al. 2017, arXiv:1708.02002): easy entries count less, by (1 - p of the truth)^gamma.
+    """Sigmoid focal loss over tags [B, K] (Lin et al. 2017, arXiv:1708.02002): easy ones weigh (1 - p of the truth)^gamma.
 
     gamma 0 without alpha is ``TagBCE``. Used by: AIAC rank 6 (alpha 0.99, mean, scale 100) and rank 17 (alpha 10/11,
     sum over tags and videos, scale 0.011), pretraining.

@@ -40,7 +40,7 @@ class SplitSpec(Spec):
     pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
     pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
     they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
-    (scikit-learn's StratifiedKFold, shuffled; WeChat rank 8 takes k 5 and seed 802).
+    (scikit-learn's StratifiedKFold, shuffled).
     """
 
     use: Literal[

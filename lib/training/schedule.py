@@ -52,7 +52,7 @@ class WarmupCosine(Schedule):
 
 
 class WarmupLinear(Schedule):
-    """Linear rise from 0, then linear fall to 0. Used by: WeChat baseline, rank 72; AIAC rank 6 and 17.
+    """Linear rise from 0, then linear fall to 0. Used by: WeChat baseline, rank 72; AIAC ranks 6 and 17.
 
     Args:
         total_steps: updates of the run.
@@ -82,7 +82,7 @@ class WarmupLinear(Schedule):
 
 
 class Constant(Schedule):
-    """The full rate from the first update on."""
+    """The full rate from the first update on. Used by: AIAC rank 6, stage 2."""
 
     def multiplier(self, update: int) -> float:
         return 1.0

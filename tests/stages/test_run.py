@@ -13,7 +13,7 @@ import pytest
 
 from lab.corpora import importing as corpus
 from lab.flow.validate import all_jobs
-from lib.data.store import Store
+from lib.data.store import Store, StoreError
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.folder import MissingRun
@@ -163,6 +163,23 @@ def test_a_missing_input_names_the_command_that_makes_it(tmp_path, monkeypatch, 
     fresh(monkeypatch, empty)
     with pytest.raises(MissingRun, match="vidlab corpus build twin_pairs --scale smoke"):
         run(job("aiac_rank1", "pretrain"))
+
+
+@pytest.mark.parametrize("spoilt", ["frames.f16", "pairs.arrow", "tokens.i32"])
+def test_a_damaged_input_stops_the_run_before_it_leaves_anything(prepared, tmp_path, monkeypatch, spoilt):
+    """A byte that changed after it was written, the time of writing set back: one sentence with file and remedy."""
+    shutil.copytree(prepared, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("recipes"))
+    fresh(monkeypatch, tmp_path / "home")
+    wanted = job("aiac_rank1", "pretrain")
+    file = (wanted.tokens.folder if spoilt == "tokens.i32" else wanted.corpus.store) / spoilt
+    times, data = file.stat(), bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises((StoreError, ValueError), match=f"{spoilt} has changed since it was written") as stopped:
+        run(wanted)
+    assert "\n" not in str(stopped.value) and ("import" in str(stopped.value) or "build" in str(stopped.value))
+    assert not wanted.folder.metrics.exists() and not wanted.folder.weights.exists()
 
 
 def test_every_recipe_binds_under_every_arm():
