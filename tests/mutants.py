@@ -126,6 +126,22 @@ MUTANTS = [
     ("runs", '"sd": frame["score"].std(ddof=1)', '"sd": frame["score"].std(ddof=0)', "runs"),
     ("runs", 'sum(_mean(', 'max(_mean(', "runs"),
     ("runs", "[recipe, question.leak_free]", "[recipe, question.reference]", "runs"),
+    ("page", 'repeated, text = cell.source in shown', 'repeated, text = False', "page"),
+    ("page", 'if output.get("name") != "stderr"]', ']', "page"),
+    ("page", 'setdefault(file, text) != text', 'setdefault(file, text) is None', "page"),
+    ("page", "if twin and page.twin else", "if twin else", "page"),
+    ("page", 'filter(None, (name if page.joined else "", anchor))', 'filter(None, (name if page.joined else "",))', "page"),
+    ("page", 'data["text/html"].removesuffix("</figure>") + csv', 'data["text/html"]', "page"),
+    ("page", 'self.ids[name] += 1', 'self.ids[name] = 1', "page"),
+    ("page", 'about.get("prefix", "")', '""', "page"),
+    ("page", "text = text.replace(f\"{root}/\", \"\")", "pass", "page"),
+    ("page", 'if value and key not in', 'if key not in', "page"),
+    ("picture", '"csv": csv(self.frame)', '"csv": csv(self.frame.head(1))', "picture page"),
+    ("table", '"---:" if column.kind == "number"', '"---:" if column.kind == "text"', "tables"),
+    ("table", '{_class(self.emphasis(row))}', '', "tables"),
+    ("table", 'verdict if verdict in ("helps", "hurts") else', 'verdict if verdict in ("helps",) else', "tables"),
+    ("table", "len(self.frame) > LONG", "len(self.frame) >= LONG", "tables"),
+    ("style", 're.sub(r"<[^>]+>", _short_numbers', 're.sub(r"(?s).+", _short_numbers', "picture"),
 ]  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def execute(plan: Plan, kind: str, name: str = "") -> None:
         new_code_cell('ablation: str = "x"', id="params"),
         new_code_cell(f'ablation = "{name}"', metadata={"tags": ["injected-parameters"]}),
         new_code_cell("check_parameters()", id="guard"),
-        *CELLS.get(kind, lambda name: [new_markdown_cell("## Parts")])(name),
+        *CELLS.get(kind, lambda name: [new_markdown_cell("## Parts"), new_markdown_cell("## Parts\n\nMore.")])(name),
         new_code_cell("warn()", outputs=[new_output("stream", name="stderr", text="a warning")]),
         new_code_cell("file", outputs=[new_output("execute_result", data={"text/plain": f"{paths.home()}/runs/x"})]),
     ]
@@ -124,6 +124,11 @@ def test_code_is_folded_and_what_was_shown_once_is_not_repeated(report):
     assert "a warning" not in page
 
 
+def test_headings_of_one_name_have_different_anchors(report):
+    page = text(report, "claims.html")
+    assert page.count('<h2 id="parts">Parts</h2>') == 1 and page.count('<h2 id="parts-2">Parts</h2>') == 1
+
+
 def test_csv_and_figure_stand_beside_what_shows_them(report):
     for name in ("tables/ablation_ema.csv", "tables/forest_ema.csv", "tables/leaderboard.csv"):
         assert pd.read_csv(report / name)["score"].tolist() == [0.712345, 0.7]
@@ -138,6 +143,7 @@ def test_csv_and_figure_stand_beside_what_shows_them(report):
     ):
         assert attribute in image
     assert '<a href="tables/forest_ema.csv">CSV</a>' in shown
+    assert '</div><p class="downloads"><a href="tables/ablation_ema.csv">CSV</a></p></figure>' in page
     assert '<figcaption>Both arms, <a href="index.html">all</a></figcaption>' in shown
     assert text(report, "figures/forest_ema.svg").startswith("<svg")
 
