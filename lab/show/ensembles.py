@@ -195,7 +195,7 @@ def growth(result: Result) -> Picture:
     axis.set_xticks(frame["n"])
     axis.margins(y=0.15)
     axis.set(xlabel="members", ylabel=metric)
-    axis.legend(loc="best")
+    figure.legend(loc="outside lower right", ncols=3)
     alt = f"{metric} of the first n members: {', '.join(f.score(score, 4) for score in frame['growth'])}"
     caption = f"Interval: {ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
     return Picture(figure, frame, f"growth_{result.metrics['ensemble']}", alt, caption)
@@ -214,7 +214,9 @@ def similarity(result: Result) -> Picture:
         vmax=1, square=True, ax=axis, cbar_kws={"shrink": 0.7, "label": "rank correlation"}, annot_kws={"fontsize": 8},
     )  # fmt: skip
     axis.set(xlabel="", ylabel="")
+    axis.grid(visible=False)
     axis.tick_params(axis="x", rotation=45)
+    axis.tick_params(axis="y", rotation=0)
     alt = f"Rank correlations of what each two of {f.plural(len(names), 'member')} predict, {f.score(low)} at least"
     caption = "Rank correlation of what each two members predict. The less alike two good members are, the more they gain together."
     return Picture(figure, matrix.reset_index(), f"similarity_{result.metrics['ensemble']}", alt, caption)

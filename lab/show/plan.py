@@ -18,15 +18,21 @@ from lib.runs import paths
 
 @dataclass(frozen=True)
 class Plan:
+    """
+    Args:
+        corpus: name or path of a corpus in place of the scale's own; empty for those.
+        more: questions beside those of the report.
+        questions: these in place of those of the report, and of each system only the model asked about.
+        seeds_given: by the user: so many for every question.
+    """
+
     scale: str
     corpus: str = ""
     systems: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
-    more: tuple[str, ...] = ()  # questions beside those of the report
-    questions: tuple[
-        str, ...
-    ] = ()  # these in place of those of the report, and of each system only the model asked about
-    seeds_given: bool = False  # by the user: so many for every question
+    more: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    seeds_given: bool = False
 
     @classmethod
     def load(

@@ -29,6 +29,8 @@ def frame() -> pd.DataFrame:
         arm("placebo", 0.9, check="placebo"),
         arm("focal_tags", 0.5, arm="gamma1"),
         arm("focal_tags", 0.001),
+        arm("fgm", -0.002, detectable=0.03),
+        arm("r_drop", -0.003, detectable=0.07),
     )
 
 
@@ -63,8 +65,8 @@ def test_advice_names_the_first_three_what_would_stand_and_what_to_leave(frame, 
         "+0.4900 to +0.5100) over 3 seeds, p 0.20 after Holm; then [masked tokens](page:question/masked_tokens) on aiac_rank1, "
         "+0.0500 (95 % interval +0.0400 to +0.0600) over 3 seeds, p 0.01 after Holm; then [ensemble Six jobs]"
         "(page:ensemble/six) on aiac_rank1, +0.0600 (95 % interval +0.0350 to +0.0800) over the validation items of one run. "
-        "Judged together (Holm), 1 of 6 comparisons over seeds would stand (masked tokens on aiac_rank1). Where no effect was "
-        "seen, 3 seeds would typically have shown a true one of 0.0200 four times out of five. Leave: "
+        "Judged together (Holm), 1 of 8 comparisons over seeds would stand (masked tokens on aiac_rank1). Where no effect was "
+        "seen, 3 seeds would typically have shown a true one of 0.0300 four times out of five. Leave: "
         "[EMA](page:question/ema) on aiac_rank1, −0.0300."
     )
 
