@@ -66,7 +66,7 @@ MUTANTS = [
     ("corpus", "round(cut.leak(*keys), 4)", "round(1 - cut.leak(*keys), 4)", "corpus"),
     ("corpus", "sizes.to_numpy()[ranks - 1]", "sizes.to_numpy()[ranks - 2]", "corpus"),
     ("corpus", '"from": middle - 0.025', '"from": middle', "corpus"),
-    ("space", "np.argsort(-alike, kind=\"stable\")[: found", "np.argsort(alike, kind=\"stable\")[: found", "space"),
+    ("space", "_neighbours(vectors, count)[chosen]", "_neighbours(vectors, count)[: len(chosen)]", "space"),
     ("space", "ascending=False, kind=\"stable\").index[:GROUPS]", "kind=\"stable\").index[:GROUPS]", "space"),
     ("space", "(sizes * (sizes - 1)).sum()", "(sizes * sizes).sum()", "space"),
     ("style", 'frame["low"], frame["high"], color=SKY', 'frame["low"], frame["score"], color=SKY', "systems slices"),

@@ -60,6 +60,7 @@ def test_labels_are_counted_in_steps_of_a_twentieth(stores):
     assert picture.frame["pairs"].sum() == len(score) and len(picture.frame) == 21
     assert picture.frame.set_index("similarity")["pairs"][0.25] == np.isclose(score, 0.25).sum()
     assert drawn.heights(picture.figure.axes[0]) == picture.frame["pairs"].tolist()
+    assert (picture.frame["to"] + picture.frame["from"]).tolist() == pytest.approx([n / 10 for n in range(21)])
     assert [p.get_x() for p in picture.figure.axes[0].patches] == pytest.approx(picture.frame["from"].tolist())
 
 
@@ -78,6 +79,9 @@ def test_splits_are_those_of_the_recipes_at_this_scale(stores, world):
         stores["classes"]
     )
     assert "wechat_baseline" in classes.loc["random", "recipes"]
+    split = world.job("wechat_baseline", "finetune").stage_spec.data.split
+    assert (classes.loc["random", "k"], split.k) == (4, 4)
+    assert classes.loc["random", "validation videos"] == len(stores["classes"]) // 4
 
 
 def test_a_title_on_both_sides_is_a_leak_and_no_title_is_none(stores, monkeypatch):
