@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax
 
-from lib.evaluation.intervals import resampled_videos
-from lib.evaluation.paired import interval
+from lib.evaluation.intervals import interval, resampled_videos
 
 BINS = 15
 CALIBRATED_DRAWS = 1000

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lib.evaluation.intervals import interval_of_share, resampled_videos
-from lib.evaluation.paired import interval
+from lib.evaluation.intervals import interval, interval_of_share, resampled_videos
 
 THIRDS = ("head", "middle", "tail")
 

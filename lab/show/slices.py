@@ -18,9 +18,8 @@ from lab.show.predictions import ClassPredictions, PairPredictions
 from lab.show.rows import dicts
 from lab.show.table import Column, Table, with_interval
 from lib.data.store import Store
-from lib.evaluation.intervals import Z, interval_of_share
+from lib.evaluation.intervals import Z, interval, interval_of_share, mean_f1_draws
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.paired import interval, mean_f1_draws
 from lib.runs.folder import RunFolder
 
 LEAST = 12  # items; smaller slices say nothing
@@ -111,7 +110,7 @@ def missing_scores(result: ClassPredictions, store: Store, level1_of_level2: np.
     for name, detail, mask in chosen:
         if mask.sum() >= LEAST:
             truth, predicted = result.truth[mask], result.predicted[mask]
-            low, high = interval(mean_f1_draws(predicted[None], truth, level1_of_level2)[0])
+            low, high = interval(mean_f1_draws(predicted, truth, level1_of_level2))
             n, share, *ends = _share(predicted == truth)
             score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
             rows.append((name, detail, n, score, low, high, share, *ends))

@@ -1,4 +1,4 @@
-"""A linear blend of several members' embeddings, learned from scored pairs. Used by: AIAC rank 6 (B5.1)."""
+"""A linear blend of several members' embeddings, learned from scored pairs."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class LinearBlend:
         pairs: int [P, 2], rows of the members; scores: float [P], compared with the cosines. They must not be the pairs it
             is judged by: ``lib.evaluation.crossfit`` hands in those of the other folds.
         layout: ``reshape`` as published or ``stack`` as intended, see ``blend_features``.
-        folds: its own, inside of the pairs given, for early stopping: a number of folds, grouped by the first video of a
-            pair as published, or in Python the fold of every pair, int [P].
+        folds: number of its own, inside of the pairs given, for early stopping; grouped by the first video of a pair, as
+            published.
         seed: of initial weights and order; fold f takes seed + f.
         width: of the hidden maps.
         epochs, patience, batch_size, lr: Adam on the squared error of the cosine, the state with the best Spearman on
@@ -75,40 +75,30 @@ class LinearBlend:
         """
         if len({member.shape for member in members}) != 1:
             raise ValueError("a linear blend needs members of one width; use ConcatSvd or CosineWeights")
-        if self.pairs.shape != (len(self.scores), 2):
-            count = len(self.scores)
+        if self.pairs.shape != ((count := len(self.scores)), 2):
             raise ValueError(f"blend: {count} scores need pairs of shape ({count}, 2), got {self.pairs.shape}")
         features = torch.from_numpy(blend_features(np.stack(members, axis=1).astype(np.float32), self.layout))
         fold_of = self._fold_of()
         total, reference = torch.zeros(features.shape[:2]), None
-        for fold in (numbers := np.unique(fold_of)):
-            blend = self._train(features, fold_of == fold, self.seed + int(fold))
+        for fold in range(self.folds):
+            blend = self._train(features, fold_of == fold, self.seed + fold)
             with torch.no_grad():
                 vectors = blend(features)
             reference = vectors if reference is None else reference
             total += -vectors if self.align_signs and float((vectors * reference).sum()) < 0 else vectors
-        return (total / len(numbers)).numpy()
+        return (total / self.folds).numpy()
 
     def _fold_of(self) -> np.ndarray:
-        """int [P]."""
-        pairs = self.pairs
-        if isinstance(self.folds, int):
-            from sklearn.model_selection import GroupKFold
+        """int64 [P]."""
+        from sklearn.model_selection import GroupKFold
 
-            groups = len(np.unique(pairs[:, 0]))
-            if not 2 <= self.folds <= groups:
-                raise ValueError(
-                    f"blend: folds must be between 2 and the {groups} first videos of pairs, got {self.folds}"
-                )
-            fold_of = np.empty(len(pairs), dtype=np.int64)
-            for fold, (_, held_out) in enumerate(GroupKFold(self.folds).split(pairs, groups=pairs[:, 0])):
-                fold_of[held_out] = fold
-            return fold_of
-        fold_of = np.asarray(self.folds)
-        if fold_of.shape != (len(pairs),) or len(np.unique(fold_of)) < 2:
-            raise ValueError(
-                f"blend: folds must be a number or the fold of each of the {len(pairs)} pairs, at least two"
-            )
+        first = self.pairs[:, 0]
+        groups = len(np.unique(first))
+        if not 2 <= self.folds <= groups:
+            raise ValueError(f"blend: folds must be between 2 and the {groups} first videos of pairs, got {self.folds}")
+        fold_of = np.empty(len(first), dtype=np.int64)
+        for fold, (_, held_out) in enumerate(GroupKFold(self.folds).split(first, groups=first)):
+            fold_of[held_out] = fold
         return fold_of
 
     def _train(self, features: Tensor, held_out: np.ndarray, seed: int) -> BlendMaps:
@@ -147,16 +137,9 @@ def blend_features(embeddings: np.ndarray, layout: Literal["reshape", "stack"] =
     meant, F[n, j, k] = coordinate j of member k, a weighted sum (quirk B7-8). The published one is the default here,
     as an exception: coordinates of independently trained members have nothing in common, so their sum is the worse
     of the two. Prefer ``ConcatSvd`` to both.
-
-    Raises:
-        ValueError: the array has not three dimensions, or an unknown layout.
     """
-    if embeddings.ndim != 3:
-        raise ValueError(f"blend_features: embeddings must be [videos, members, width], got shape {embeddings.shape}")
     if layout == "stack":
         return np.ascontiguousarray(embeddings.transpose(0, 2, 1))
-    if layout != "reshape":
-        raise ValueError(f"blend_features: layout must be reshape or stack, got {layout!r}")
     count, members, width = embeddings.shape
     return embeddings.reshape(count, members * width).reshape(count, width, members)
 

@@ -18,9 +18,7 @@ class Comparison(NamedTuple):
     verdict: str
 
 
-def compare(
-    arm: np.ndarray, reference: np.ndarray, higher_is_better: bool = True, confidence: float = 0.95
-) -> Comparison:
+def compare(arm: np.ndarray, reference: np.ndarray, higher_is_better: bool = True) -> Comparison:
     """Arm minus reference, seed by seed.
 
     Args:
@@ -38,12 +36,10 @@ def compare(
             f"a paired comparison needs the same seeds on both sides, got {arm.shape} and {reference.shape}"
         )
     difference = arm - reference
-    mean = float(difference.mean())
-    if len(difference) == 1:
+    mean, n = float(difference.mean()), len(difference)
+    if n == 1:
         return Comparison(mean, float("nan"), float("nan"), UNKNOWN)
-    half = float(
-        stats.t.ppf(0.5 + confidence / 2, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference))
-    )
+    half = float(stats.t.ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n))
     low, high = mean - half, mean + half
     if low <= 0 <= high:
         return Comparison(mean, low, high, NOTHING)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lib.evaluation.vectors import unit
+from lib.evaluation.vectors import cosines, unit
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -19,17 +20,23 @@ def concat(members: Sequence[np.ndarray], weights: Sequence[float] | None = None
 
     Args:
         members: M arrays float [N, E_m], same rows.
-        weights: sum to 1; equal by default.
+        weights: one per member, sum 1; equal by default.
 
     Returns:
         float64 [N, sum of E_m], rows of length 1.
+
+    Raises:
+        ValueError: no member, or not one weight for each.
     """
-    if not members:
-        raise ValueError("an ensemble needs at least one member")
-    weights = [1 / len(members)] * len(members) if weights is None else weights
+    weights = [1 / len(members) for _ in members] if weights is None else weights
+    if not members or len(weights) != len(members):
+        raise ValueError(
+            f"a concatenation needs members and a weight for each: {len(weights)} for {len(members)} members"
+        )
     return np.concatenate([np.sqrt(w) * _unit(member) for w, member in zip(weights, members, strict=True)], axis=1)
 
 
+@dataclass(kw_only=True)
 class Concat:
     """The concatenation itself: its inner products are the weighted mean of the members' cosines.
 
@@ -37,20 +44,18 @@ class Concat:
         weights: one per member, none negative; equal by default.
     """
 
-    def __init__(self, *, weights: list[float] | None = None):
-        if weights is not None and (min(weights) < 0 or sum(weights) <= 0):
-            raise ValueError(f"weights: {weights} must not be negative, and one must be positive")
-        self.weights = weights
+    weights: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and (min(self.weights) < 0 or sum(self.weights) <= 0):
+            raise ValueError(f"weights: {self.weights} must not be negative, and one must be positive")
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
         """float64 [N, sum of E_m], rows of length 1."""
-        if self.weights is None:
-            return concat(members)
-        if len(self.weights) != len(members):
-            raise ValueError(f"{len(self.weights)} weights for {len(members)} members")
-        return concat(members, [weight / sum(self.weights) for weight in self.weights])
+        return concat(members, self.weights and [weight / sum(self.weights) for weight in self.weights])
 
 
+@dataclass(kw_only=True)
 class CosineWeights:
     """Concatenation with weights learned from scored pairs: the non-negative weights of the members' cosines whose sum
     comes closest to the scores (least squares, any constant added). It stays an embedding, because the concatenation
@@ -61,8 +66,10 @@ class CosineWeights:
             ``lib.evaluation.crossfit`` hands in those of the other folds.
     """
 
-    def __init__(self, *, pairs: np.ndarray, scores: np.ndarray):
-        self.pairs, self.scores = np.asarray(pairs), np.asarray(scores, np.float64)
+    pairs: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
         if self.pairs.shape != (len(self.scores), 2) or not len(self.scores):
             raise ValueError(f"{len(self.scores)} scores need as many pairs of rows, got shape {self.pairs.shape}")
 
@@ -70,11 +77,8 @@ class CosineWeights:
         """float64 [M], none negative, sum 1; equal where no member follows the scores."""
         from scipy.optimize import nnls
 
-        left, right = self.pairs.T
-        cosines = np.stack(
-            [np.einsum("pe,pe->p", member[left], member[right]) for member in map(_unit, members)], axis=1
-        )
-        found, _ = nnls(cosines - cosines.mean(axis=0), self.scores - self.scores.mean())
+        given = np.stack([cosines(member, self.pairs) for member in members], axis=1)
+        found, _ = nnls(given - given.mean(axis=0), self.scores - self.scores.mean())
         return found / found.sum() if found.sum() > 0 else np.full(len(members), 1 / len(members))
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
@@ -82,6 +86,7 @@ class CosineWeights:
         return concat(members, self.weights(members).tolist())
 
 
+@dataclass(kw_only=True)
 class ConcatSvd:
     """Concatenation, then an un-centred truncated SVD. Used by: AIAC rank 1 (A5).
 
@@ -92,15 +97,10 @@ class ConcatSvd:
         n_iter, seed: of scikit-learn's randomised SVD; as published.
     """
 
-    def __init__(
-        self,
-        *,
-        dim: int = 256,
-        fit: Literal["transductive", "reference"] = "transductive",
-        n_iter: int = 50,
-        seed: int = 66,
-    ):
-        self.dim, self.fit, self.n_iter, self.seed = dim, fit, n_iter, seed
+    dim: int = 256
+    fit: Literal["transductive", "reference"] = "transductive"
+    n_iter: int = 50
+    seed: int = 66
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
         """float64 [N, min(dim, N, width)], not normalised."""
@@ -114,11 +114,15 @@ class ConcatSvd:
         return svd.fit(joined[: max(dim, len(joined) // 2)]).transform(joined)
 
 
+@dataclass(kw_only=True)
 class MeanEmbedding:
-    """Sum of the members' vectors, each normalised first or not. Used by: AIAC rank 17 (normalised) and as a control."""
+    """Mean of the members' vectors. Used by: AIAC rank 17, whose own sum is of vectors of any length (C5).
 
-    def __init__(self, *, normalise: bool = True):
-        self.normalise = normalise
+    Args:
+        normalise: scale each member's vectors to length one first, so that all count the same.
+    """
+
+    normalise: bool = True
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
         if len({member.shape for member in members}) != 1:
@@ -126,6 +130,7 @@ class MeanEmbedding:
         return np.mean([_unit(member) if self.normalise else member for member in members], axis=0)
 
 
+@dataclass(kw_only=True)
 class WeightedLogits:
     """Weighted mean of the members' class probabilities, as log-probabilities. Used by: WeChat 2022 systems.
 
@@ -134,8 +139,8 @@ class WeightedLogits:
         of: what is averaged; ``logs`` takes log-probabilities (a geometric mean), where one sure member counts for more.
     """
 
-    def __init__(self, *, weights: list[float] | None = None, of: Literal["probabilities", "logs"] = "probabilities"):
-        self.weights, self.of = weights, of
+    weights: list[float] | None = None
+    of: Literal["probabilities", "logs"] = "probabilities"
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
         """Members: float [N, C] logits. Returns float64 [N, C]."""

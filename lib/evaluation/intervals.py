@@ -1,4 +1,8 @@
-"""Bootstrap intervals over what was scored; deterministic by seed."""
+"""Bootstrap intervals over what was scored: they say how far a score, or the difference of two, depends on which items were
+held out, and nothing about another training run (those over seeds are in ``lib.evaluation.compare``).
+
+Deterministic by seed: several predictions of the same items are scored on the same samples, so draws can be subtracted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ from itertools import islice
 
 import numpy as np
 
+from lib.evaluation.compare import HELPS, HURTS, NOTHING, Comparison
+
 DRAWS = 1000
 SAMPLED_NUMBERS = 4_000_000  # of bootstrap samples at once, to bound memory
 Z = 1.959964  # of a 95 % interval
 
 
 def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
-    """``DRAWS`` bootstrap samples: first videos drawn with replacement, each with all its pairs.
+    """``DRAWS`` bootstrap samples: first videos drawn with replacement, each with all its pairs, so that pairs of one query
+    stay together.
 
     Args:
         pairs: int [P, 2] store rows.
@@ -89,15 +96,19 @@ def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np
     return np.array(draws)
 
 
-def interval_of_spearman(
-    predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval, resampling videos' pairs by their first video so that pairs of one query stay together.
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """95 % percentile interval of draws, float [DRAWS]; samples without a score (NaN) are left out."""
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return float(low), float(high)
 
-    Args:
-        pairs: int [P, 2] store rows.
+
+def difference(score: float, reference: float, draws: np.ndarray, reference_draws: np.ndarray) -> Comparison:
+    """Score minus reference with the 95 % interval of the differences on the same samples.
+
+    A verdict other than *no measurable effect* only if zero lies outside the interval.
     """
-    return tuple(np.nanpercentile(spearman_draws(predicted, truth, pairs, seed), [2.5, 97.5]).tolist())
+    low, high = interval(draws - reference_draws)
+    return Comparison(score - reference, low, high, HELPS if low > 0 else HURTS if high < 0 else NOTHING)
 
 
 def interval_of_share(hits: float, n: int) -> tuple[float, float]:
@@ -112,14 +123,3 @@ def interval_of_share(hits: float, n: int) -> tuple[float, float]:
     centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
-
-
-def interval_of_mean_f1(
-    truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of the mean F1 (``metrics.mean_f1``), resampling videos.
-
-    Args:
-        truth, predicted: int [V] level-2 classes; level1_of_level2: int [C].
-    """
-    return tuple(np.percentile(mean_f1_draws(predicted, truth, level1_of_level2, seed), [2.5, 97.5]).tolist())

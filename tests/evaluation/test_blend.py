@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.blend import LinearBlend, blend_features
+from lib.evaluation.blend import LinearBlend
 from lib.evaluation.metrics import spearman
 
 
@@ -50,18 +50,10 @@ def test_signs_of_folds_are_aligned():
     assert lengths[True] > lengths[False]
 
 
-def test_folds_may_be_given():
-    embeddings, pairs, truth = corpus()
-    folds = np.arange(len(pairs)) % 2
-    assert fit(embeddings, pairs, truth, folds=folds).shape == (120, 32)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"folds": 1}, "folds must be between 2"),
-        ({"folds": [0, 0, 0]}, "fold of each"),
-        ({"layout": "sideways"}, "layout must be"),
         ({"scores": np.zeros(2)}, "scores need pairs"),
     ],
 )
@@ -75,9 +67,7 @@ def test_errors(changes, message):
         fit(**given)
 
 
-def test_members_of_one_width_and_features_of_three_dimensions():
+def test_members_of_one_width():
     embeddings, pairs, truth = corpus()
     with pytest.raises(ValueError, match="one width"):
         LinearBlend(pairs=pairs, scores=truth)([embeddings[:, 0], embeddings[:, 1, :8]])
-    with pytest.raises(ValueError, match=r"\[videos, members, width\]"):
-        blend_features(np.zeros((4, 8)))

@@ -8,7 +8,8 @@ from scipy import stats
 
 from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, UNKNOWN, compare, detectable, holm
-from lib.evaluation.intervals import interval_of_spearman
+from lib.evaluation.intervals import interval, spearman_draws
+from lib.evaluation.metrics import spearman
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from lib.evaluation.intervals import interval_of_spearman
         ([0.019, 0.020, 0.021], False, HURTS),
         ([-0.019, -0.020, -0.021], True, HURTS),
         ([-0.019, -0.020, -0.021], False, HELPS),
-        ([0.01, 0.02, 0.03], True, NOTHING),  # 0.02 +- 0.0248
+        ([0.01, 0.02, 0.03], True, NOTHING),
         ([0.0, 0.0, 0.0], True, NOTHING),
         ([0.3], True, UNKNOWN),
     ],
@@ -26,6 +27,12 @@ from lib.evaluation.intervals import interval_of_spearman
 def test_verdicts(difference, higher_is_better, verdict):
     reference = np.full(len(difference), 0.5)
     assert compare(reference + difference, reference, higher_is_better).verdict == verdict
+
+
+def test_interval_by_hand():
+    """Differences .01, .02, .03: mean .02, sd .01, t(.975, 2) = 4.302653, half width .0248416."""
+    found = compare(np.array([0.51, 0.62, 0.73]), np.array([0.5, 0.6, 0.7]))
+    assert found[:3] == pytest.approx((0.02, 0.02 - 0.0248413, 0.02 + 0.0248413), abs=1e-5)
 
 
 def test_one_seed_has_a_difference_but_no_interval():
@@ -39,7 +46,8 @@ def test_different_seeds_are_refused(arm, reference):
         compare(np.zeros(arm), np.zeros(reference))
 
 
-def test_holm_stops_at_one_and_takes_nothing():
+def test_holm_by_hand_stops_at_one_and_takes_nothing():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.6]) == pytest.approx([1.0, 1.0])
     assert holm([]).shape == (0,)
 
@@ -62,7 +70,7 @@ def test_spearman_interval_covers(monkeypatch):
     monkeypatch.setattr(intervals, "DRAWS", 200)
     generator, rho = np.random.default_rng(0), 0.6
     true = 6 / np.pi * np.arcsin(rho / 2)
-    found = [interval_of_spearman(*simulated(generator, 60, rho)) for _ in range(60)]
+    found = [interval(spearman_draws(*simulated(generator, 60, rho))) for _ in range(60)]
     assert 0.85 * 60 <= sum(low <= true <= high for low, high in found) <= 60
 
 
@@ -77,8 +85,9 @@ def test_t_interval_covers():
 def test_pairs_of_one_query_stay_together():
     """Ten queries of 20 copies each hold no more than ten pairs do: the interval must not shrink."""
     predicted, truth, pairs = simulated(np.random.default_rng(0), 10, 0.6)
-    low, high = interval_of_spearman(predicted, truth, pairs)
-    copied = interval_of_spearman(np.repeat(predicted, 20), np.repeat(truth, 20), np.repeat(pairs, 20, axis=0))
+    low, high = interval(spearman_draws(predicted, truth, pairs))
+    assert low < spearman(predicted, truth) < high
+    copied = interval(spearman_draws(np.repeat(predicted, 20), np.repeat(truth, 20), np.repeat(pairs, 20, axis=0)))
     assert copied[1] - copied[0] == pytest.approx(high - low, rel=0.2)
 
 
@@ -87,5 +96,5 @@ def test_interval_of_3000_pairs_is_quick():
     predicted, truth, pairs = simulated(np.random.default_rng(0), 3000, 0.6)
     pairs[:, 0] //= 4
     started = time.process_time()
-    interval_of_spearman(predicted, truth, pairs)
+    spearman_draws(predicted, truth, pairs)
     assert time.process_time() - started < 2

@@ -92,6 +92,6 @@ def test_cosine_weights_are_never_negative_and_equal_where_nothing_helps():
 def test_concat_checks_its_weights():
     with pytest.raises(ValueError, match="must not be negative"):
         Concat(weights=[1, -1])
-    with pytest.raises(ValueError, match="1 weights for 2 members"):
+    with pytest.raises(ValueError, match="1 for 2 members"):
         Concat(weights=[1])([np.ones((2, 2))] * 2)
     assert Concat()([np.ones((2, 2))] * 2)[0] == pytest.approx([0.5] * 4)

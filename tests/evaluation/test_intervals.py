@@ -1,9 +1,9 @@
-"""Comparisons item by item: the same samples as the intervals, exact zero for equals, verdicts by hand."""
+"""Scores on bootstrap samples against the metrics themselves; differences: exact zero for equals, verdicts by hand."""
 
 import numpy as np
 import pytest
 
-from lib.evaluation import intervals, paired
+from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOTHING
 from lib.evaluation.metrics import mean_f1
 
@@ -13,47 +13,37 @@ TRUTH = RNG.normal(size=150).round(1)
 PREDICTED = np.stack([TRUTH + noise * RNG.normal(size=150) for noise in (0.3, 1.0, 1.0)])
 
 
-def test_draws_are_those_of_the_interval_of_one():
-    draws = paired.spearman_draws(PREDICTED, TRUTH, PAIRS)
-    assert draws.shape == (3, intervals.DRAWS)
-    for row, predicted in zip(draws, PREDICTED, strict=True):
-        assert paired.interval(row) == pytest.approx(intervals.interval_of_spearman(predicted, TRUTH, PAIRS), abs=1e-12)
-
-
-def test_class_draws_are_those_of_the_interval_of_one_and_count_like_the_metric():
+def test_class_draws_count_like_the_metric():
     level1, truth = np.array([0, 0, 1, 1, 2]), RNG.integers(0, 5, 60)
-    predicted = np.stack([np.where(RNG.random(60) < keep, truth, RNG.integers(0, 4, 60)) for keep in (0.8, 0.4)])
-    draws = paired.mean_f1_draws(predicted, truth, level1)
-    assert draws.shape == (2, intervals.DRAWS)
-    for row, classes in zip(draws, predicted, strict=True):
-        for draw, index in zip(row[:40], intervals.resampled_videos(60), strict=False):
-            assert draw == pytest.approx(mean_f1(truth[index], classes[index], level1)["mean_f1"], abs=1e-12)
-        expected = intervals.interval_of_mean_f1(truth, classes, level1)
-        assert paired.interval(row) == pytest.approx(expected, abs=1e-12)
+    classes = np.where(RNG.random(60) < 0.7, truth, RNG.integers(0, 4, 60))
+    draws = intervals.mean_f1_draws(classes, truth, level1)
+    assert len(draws) == intervals.DRAWS
+    for draw, index in zip(draws[:40], intervals.resampled_videos(60), strict=False):
+        assert draw == pytest.approx(mean_f1(truth[index], classes[index], level1)["mean_f1"], abs=1e-12)
 
 
 def test_differences_are_taken_on_the_same_samples():
     """Equal predictions differ by exactly nothing, however wide the interval of each is."""
-    draws = paired.spearman_draws(PREDICTED, TRUTH, PAIRS)
-    same = paired.difference(0.5, 0.5, draws[1], draws[1])
+    draws = [intervals.spearman_draws(predicted, TRUTH, PAIRS) for predicted in PREDICTED]
+    same = intervals.difference(0.5, 0.5, draws[1], draws[1])
     assert same == (0.0, 0.0, 0.0, NOTHING)
-    better = paired.difference(0.9, 0.7, draws[0], draws[1])
-    worse = paired.difference(0.7, 0.9, draws[1], draws[0])
+    better = intervals.difference(0.9, 0.7, draws[0], draws[1])
+    worse = intervals.difference(0.7, 0.9, draws[1], draws[0])
     assert better.verdict == HELPS and worse.verdict == HURTS and better.low == pytest.approx(-worse.high)
-    assert paired.difference(0.7, 0.7, draws[1], draws[2]).verdict == NOTHING
+    assert intervals.difference(0.7, 0.7, draws[1], draws[2]).verdict == NOTHING
 
 
 def test_difference_by_hand():
     """Differences 0.00, 0.01, ..., 1.00: percentiles 2.5 and 97.5 are 0.025 and 0.975."""
-    found = paired.difference(0.8, 0.3, np.arange(101) / 100, np.zeros(101))
+    found = intervals.difference(0.8, 0.3, np.arange(101) / 100, np.zeros(101))
     assert found[:3] == pytest.approx((0.5, 0.025, 0.975))
     assert found.verdict == HELPS
 
 
 def test_a_constant_sample_is_left_out():
     pairs = np.array([[0, 1], [2, 3], [4, 5], [6, 7]])
-    assert np.isnan(paired.spearman_draws(np.ones((1, 4)), np.arange(4.0), pairs)).all()
-    assert paired.interval(np.array([0.0, np.nan, 1.0])) == pytest.approx((0.025, 0.975))
+    assert np.isnan(intervals.spearman_draws(np.ones(4), np.arange(4.0), pairs)).all()
+    assert intervals.interval(np.array([0.0, np.nan, 1.0])) == pytest.approx((0.025, 0.975))
 
 
 def test_each_sample_is_correlated_as_scipy_does_it(monkeypatch):
