@@ -29,21 +29,23 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     try:
         write(temporary)
         if durable:
-            _to_disk(temporary)
+            to_disk(temporary)
         os.replace(temporary, path)
         if durable:
-            _to_disk(path.parent)
+            to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
     return path
 
 
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def to_disk(*paths: Path) -> None:
+    """Returns when the content of files, and the names in folders, have reached the disk."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def checksum(path: Path) -> str:

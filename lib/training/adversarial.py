@@ -9,15 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 
 class Adversary:
-    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``."""
+    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``.
+
+    Raises:
+        ValueError: a length or a number of steps that is not above 0.
+    """
 
     parameters: str
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name != "parameters" and not value > 0:
+                raise ValueError(
+                    f"adversarial.{name}: must be above 0, got {value}; leave adversarial out to switch it off"
+                )
 
     def targets(self, module: nn.Module) -> list[nn.Parameter]:
         """
@@ -47,6 +59,7 @@ class Adversary:
         raise NotImplementedError
 
 
+@dataclass(kw_only=True)
 class Fgm(Adversary):
     """Fast gradient method: one step of length ``epsilon`` along the gradient. Costs a second forward and backward.
 
@@ -57,9 +70,8 @@ class Fgm(Adversary):
     Used by: WeChat rank 72 (every step of finetuning).
     """
 
-    def __init__(self, *, epsilon: float = 1.0, parameters: str = "word_embeddings") -> None:
-        _check(epsilon=epsilon)
-        self.epsilon, self.parameters = epsilon, parameters
+    epsilon: float = 1.0
+    parameters: str = "word_embeddings"
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         with self.disturbed(module) as targets:
@@ -68,6 +80,7 @@ class Fgm(Adversary):
             again()
 
 
+@dataclass(kw_only=True)
 class Pgd(Adversary):
     """Projected gradient descent: ``steps`` steps of length ``alpha``, kept within ``epsilon`` of the start.
 
@@ -80,15 +93,10 @@ class Pgd(Adversary):
         parameters: which parameters, by a part of their name.
     """
 
-    def __init__(
-        self, *, epsilon: float = 1.0, alpha: float = 0.3, steps: int = 3, parameters: str = "word_embeddings"
-    ) -> None:
-        _check(epsilon=epsilon, alpha=alpha)
-        if steps < 1:
-            raise ValueError(
-                f"adversarial.steps: must be 1 or more, got {steps}; leave adversarial out to switch it off"
-            )
-        self.epsilon, self.alpha, self.steps, self.parameters = epsilon, alpha, steps, parameters
+    epsilon: float = 1.0
+    alpha: float = 0.3
+    steps: int = 3
+    parameters: str = "word_embeddings"
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
@@ -103,6 +111,7 @@ class Pgd(Adversary):
                 again()
 
 
+@dataclass(kw_only=True)
 class Awp(Adversary):
     """Adversarial weight perturbation: every weight moves by at most a share of itself. Costs a second forward and backward.
 
@@ -116,9 +125,9 @@ class Awp(Adversary):
         parameters: which parameters, by a part of their name; ``weight`` are all matrices and the scales of norms.
     """
 
-    def __init__(self, *, epsilon: float = 0.001, lr: float = 1.0, parameters: str = "weight") -> None:
-        _check(epsilon=epsilon, lr=lr)
-        self.epsilon, self.lr, self.parameters = epsilon, lr, parameters
+    epsilon: float = 0.001
+    lr: float = 1.0
+    parameters: str = "weight"
 
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         with self.disturbed(module) as targets:
@@ -127,14 +136,6 @@ class Awp(Adversary):
                 moved = start + _along(parameter.grad, self.lr * _norm(start))
                 parameter.data.copy_(torch.clamp(moved, start - reach, start + reach))
             again()
-
-
-def _check(**lengths: float) -> None:
-    for name, length in lengths.items():
-        if not length > 0:
-            raise ValueError(
-                f"adversarial.{name}: must be above 0, got {length}; leave adversarial out to switch it off"
-            )
 
 
 def _along(gradient: Tensor | None, length: float | Tensor) -> Tensor:

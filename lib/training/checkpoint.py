@@ -1,15 +1,16 @@
-"""The state of a run that is under way, on disk: whole or not at all, whatever kills the process."""
+"""The state of a run that is under way, on disk: whole or not at all, whatever kills the process or the machine."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from lib.runs.files import to_disk
 
 
 class Checkpointer:
@@ -28,8 +29,8 @@ class Checkpointer:
 
     def step(self) -> int | None:
         """Step of the newest complete checkpoint; None if there is none."""
-        found = [self._step_of(path) for path in self.folder.glob("checkpoint-*")]
-        return max((step for step in found if step is not None), default=None)
+        found = [path.name.removeprefix("checkpoint-") for path in self.folder.glob("checkpoint-*")]
+        return max(map(int, found), default=None)
 
     def save(self, step: int, parts: Mapping[str, Any], unchanged: Collection[str] = ()) -> None:
         """Write a checkpoint and remove the older ones.
@@ -53,7 +54,9 @@ class Checkpointer:
         if target.exists():  # resumed at this very step: it holds the same
             shutil.rmtree(partial)
             return
+        to_disk(*partial.iterdir(), partial)  # the content before the name, so that a crash leaves no half under it
         os.replace(partial, target)
+        to_disk(self.folder)
         for path in self.folder.glob("checkpoint-*"):
             if path != target:
                 shutil.rmtree(path)
@@ -70,19 +73,8 @@ class Checkpointer:
         path = self._path(step) / f"{part}.pt"
         return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
-    def clear(self) -> None:
-        """Remove all checkpoints, whole and partial; called when the run's results are safe."""
-        if self.writes:
-            for path in [*self.folder.glob("checkpoint-*"), *self.folder.glob(".partial-*")]:
-                shutil.rmtree(path)
-
     def _path(self, step: int) -> Path:
         return self.folder / f"checkpoint-{step}"
-
-    @staticmethod
-    def _step_of(path: Path) -> int | None:
-        found = re.fullmatch(r"checkpoint-(\d+)", path.name)
-        return int(found[1]) if found else None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -18,15 +19,8 @@ from lib.training.state import TrainState
 class DivergenceError(RuntimeError):
     """Training diverged again after every rewind that was allowed."""
 
-    def __init__(self, *, step: int, loss: float, lr: float, reason: str, rewinds: int) -> None:
-        super().__init__(
-            f"training diverged at step {step}: {reason} (loss {loss:.6g}, learning rate {lr:.3g}, {rewinds} rewinds before). "
-            "Lower optimizer.lr, clip gradients (max_grad_norm: 1.0), lengthen schedule.warmup, "
-            "or, if only some batches are bad, allow more with rewind.max_rewinds"
-        )
-        self.step, self.loss, self.lr, self.reason, self.rewinds = step, loss, lr, reason, rewinds
 
-
+@dataclass
 class Rewind:
     """Judges the loss of every step, and says when the trainer should keep a copy of its state.
 
@@ -43,22 +37,17 @@ class Rewind:
             limit. It lives on the training device and is about three times the size of the parameters.
     """
 
-    def __init__(
-        self,
-        *,
-        factor: float = 3.0,
-        window: int = 50,
-        patience: int = 5,
-        max_rewinds: int = 3,
-        snapshot_every: int = 100,
-    ) -> None:
-        self.factor, self.patience = factor, patience
-        self.max_rewinds, self.snapshot_every = max_rewinds, snapshot_every
-        self.losses: deque[float] = deque(maxlen=window)
+    factor: float = 3.0
+    window: int = 50
+    patience: int = 5
+    max_rewinds: int = 3
+    snapshot_every: int = 100
+
+    def __post_init__(self) -> None:
+        self.losses: deque[float] = deque(maxlen=self.window)
         self.first: float | None = None  # median of the first full window
         self.best: float | None = None  # lowest running median
-        self.streak = 0
-        self.rewinds = 0
+        self.streak = self.rewinds = 0
         self.snapshot: dict[str, Any] | None = None  # step, what was learned, and what was known of the loss then
 
     @property
@@ -78,7 +67,7 @@ class Rewind:
                 f"the loss is above {self.factor:g} x its best running median {self.best:.6g} for {self.streak} steps"
             )
         self.losses.append(loss)
-        if len(self.losses) == self.losses.maxlen:
+        if len(self.losses) == self.window:
             middle = median(self.losses)
             self.first = middle if self.first is None else self.first
             self.best = middle if self.best is None else min(self.best, middle)
@@ -102,7 +91,11 @@ class Rewind:
         """
         step = state.step
         if self.rewinds >= self.max_rewinds or self.snapshot is None:
-            raise DivergenceError(step=step, loss=loss, lr=lr, reason=reason, rewinds=self.rewinds)
+            raise DivergenceError(
+                f"training diverged at step {step}: {reason} (loss {loss:.6g}, learning rate {lr:.3g}, {self.rewinds} rewinds "
+                "before). Lower optimizer.lr, clip gradients (max_grad_norm: 1.0), lengthen schedule.warmup, or, if only some "
+                "batches are bad, allow more with rewind.max_rewinds"
+            )
         state.load_learned(self.snapshot["learned"])
         self.load_state_dict(self.snapshot["known"] | {"rewinds": self.rewinds + 1, "streak": 0})
         return {"step": step, "event": "rewind", "to": self.snapshot["step"], "reason": reason, "lr": lr}
@@ -112,6 +105,6 @@ class Rewind:
         return {"losses": list(self.losses), **counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.losses = deque(state["losses"], maxlen=self.losses.maxlen)
+        self.losses = deque(state["losses"], maxlen=self.window)
         self.first, self.best = state["first"], state["best"]
         self.streak, self.rewinds = state["streak"], state["rewinds"]

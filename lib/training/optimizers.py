@@ -45,7 +45,7 @@ def param_groups(
         backbone: regular expressions; a name that one of them finds belongs to the backbone.
 
     Returns:
-        dictionaries with ``params``, ``lr``, ``weight_decay``, ``name`` and ``names``, in order of first occurrence.
+        dictionaries with ``params``, ``lr``, ``weight_decay`` and ``names``, in order of first occurrence.
     """
     rates = {"backbone": lr, "rest": lr} if isinstance(lr, int | float) else dict(lr)
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
@@ -61,8 +61,6 @@ def param_groups(
             {
                 "params": [],
                 "names": [],
-                "name": f"{part}{f' -{below}' if below else ''}, {'decay' if decays else 'no decay'}"
-                + (f", group {place}" if place is not None else ""),
                 "lr": rates[part] * layer_decay**below * (1.0 if place is None else factors[place]),
                 "weight_decay": weight_decay if decays else 0.0,
             },

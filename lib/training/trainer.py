@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
+from lib.data.batch import Batch
+from lib.runs.history import History
 from lib.training.adversarial import Adversary
 from lib.training.averaging import Averaging
 from lib.training.checkpoint import Checkpointer
@@ -22,11 +26,6 @@ from lib.training.progress import Style, progress
 from lib.training.schedule import Schedule
 from lib.training.seed import generator_for, seed_step
 from lib.training.state import Best, Resume, TrainState
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from lib.data.batch import Batch
 
 
 class Task(nn.Module):
@@ -43,16 +42,6 @@ class Task(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted total and each named term, scalars."""
         return self.mix(self.model, batch)
-
-
-class History(Protocol):
-    """Takes each row of a run's history: ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row),
-    ``{step, epoch, scores}``, ``{step, event, ...}``. Numbers that are not finite are None."""
-
-    def append(self, row: dict[str, Any]) -> None: ...
-
-    def truncate(self, step: int) -> None:
-        """Drop rows after the step a run starts from, which a killed run has left."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +96,8 @@ class Trainer:
         rewind: what to do about divergence; None: nothing.
         score: evaluates the model it is given; called on all processes, every one returns the same.
         checkpoint: where to keep the state for a resume; None: a killed run starts again.
-        history: takes the rows.
+        history: takes rows ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row), ``{step, epoch,
+            scores}`` and ``{step, event, ...}``; numbers that are not finite are None.
     """
 
     def __init__(
@@ -129,8 +119,6 @@ class Trainer:
         self.adversarial, self.rewind, self.averaging, self.score = adversarial, rewind, averaging, score
         self.history = history if accelerator.is_main_process else None
         if accelerator.num_processes > 1 and accelerator.ddp_handler is None:
-            from accelerate import DistributedDataParallelKwargs
-
             # a head that this stage's objectives do not use gets no gradient
             accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)  # pyright: ignore
         self.rates = [group["lr"] for group in optimizer.param_groups]
@@ -260,8 +248,6 @@ class Trainer:
             self.task.eval()
             scores = {name: float(value) for name, value in self.score(self.task.model).items()}
             if self.accelerator.num_processes > 1:  # the same decision everywhere, whatever rounding does
-                from accelerate.utils import broadcast_object_list
-
                 scores = broadcast_object_list([scores])[0]
             self.task.train()
             state.best.offer(state.step, scores[primary], state.weights)

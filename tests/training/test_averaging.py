@@ -57,14 +57,6 @@ def test_section_15_tricks_ema():
     assert mean_of(ema, module) == pytest.approx(1 - 0.36770, abs=1e-4)
 
 
-def test_decay_zero_is_the_model():
-    module, ema = one(0.3), WeightEma(decay=0.0)
-    ema.start(module)
-    module.weight.data.fill_(0.7)
-    ema.update(1, 1)
-    assert mean_of(ema, module) == float(module.weight.detach())
-
-
 def test_frozen_and_buffers_are_those_of_the_live_model():
     module, ema = one(0.0), WeightEma(decay=0.5)
     ema.start(module)
@@ -82,12 +74,6 @@ def test_own_weights_come_back_after_an_error():
         assert module.weight.item() == 0.0
         raise RuntimeError
     assert module.weight.item() == 1.0
-
-
-@pytest.mark.parametrize("decay", [1.0, -0.1])
-def test_impossible_decay(decay):
-    with pytest.raises(ValueError, match="decay"):
-        WeightEma(decay=decay)
 
 
 def test_swa_by_hand():
@@ -117,10 +103,6 @@ def test_soup():
     ]
     mixed = soup(members)
     assert mixed["w"].tolist() == [2.0, 4.0] and mixed["w"].dtype == torch.float32 and mixed["n"] == 3
-    with pytest.raises(ValueError, match="'other'"):
-        soup([members[0], {"w": members[0]["w"], "n": torch.tensor(3), "other": torch.zeros(1)}])
-    with pytest.raises(ValueError, match="no members"):
-        soup([])
 
 
 def test_greedy_soup_by_hand():
@@ -130,16 +112,6 @@ def test_greedy_soup_by_hand():
         members, [0.5, 2.0, 0.9], lambda state: abs(float(state["w"]) - 2), higher_is_better=False
     )
     assert kept == [0, 2] and float(mixed["w"]) == pytest.approx(2.2)
-
-
-def test_swa_of_one_checkpoint_is_the_model():
-    """However far apart the members are: the last update is always one."""
-    module, swa = one(0.0), WeightSwa(start=0.5, every=1000)
-    swa.start(module)
-    for step in range(1, 9):
-        module.weight.data.fill_(step / 3)
-        swa.update(step, 8)
-    assert swa.count == 1 and mean_of(swa, module) == float(module.weight.detach())
 
 
 def test_swa_is_torchs_averaged_model():
@@ -169,9 +141,3 @@ def test_swa_averages_buffers_if_asked(buffers):
         assert module.running_mean.tolist() == ([1.5, 1.5] if buffers else [2.0, 2.0])
         assert module.num_batches_tracked == 2
     assert module.running_mean.tolist() == [2.0, 2.0]
-
-
-@pytest.mark.parametrize("settings", [{"start": 1.0}, {"start": -0.1}, {"every": 0}])
-def test_impossible_swa(settings):
-    with pytest.raises(ValueError, match="swa: start must be in"):
-        WeightSwa(**settings)

@@ -1,5 +1,8 @@
 """Checkpoints: the newest complete one, parts that are linked, nothing else touched."""
 
+import os
+from pathlib import Path
+
 import torch
 
 from lib.training.checkpoint import Checkpointer
@@ -16,8 +19,6 @@ def test_newest_replaces_older_and_unchanged_parts_are_kept(tmp_path):
     assert torch.equal(checkpoint.load("best"), torch.arange(3)) and checkpoint.load("absent") is None
     assert (tmp_path / "checkpoint-10" / "best.pt").stat().st_ino == inode, "linked, not copied"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "digest.json"]
-    checkpoint.clear()
-    assert [path.name for path in tmp_path.iterdir()] == ["digest.json"]
 
 
 def test_a_half_written_one_is_ignored(tmp_path):
@@ -31,9 +32,22 @@ def test_a_half_written_one_is_ignored(tmp_path):
     assert checkpoint.load("live") == 10 and not partial.exists()
 
 
+def test_the_content_reaches_the_disk_before_the_name(tmp_path, monkeypatch):
+    """Else a crash of the machine could leave a checkpoint that looks whole and is not."""
+    events, rename = [], os.replace
+
+    def renamed(source, target):
+        events.append("renamed")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", lambda handle: events.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name))
+    monkeypatch.setattr(os, "replace", renamed)
+    Checkpointer(tmp_path / "state").save(5, {"live": 5, "best": torch.arange(3)})
+    assert sorted(events[:2]) == ["best.pt", "live.pt"] and events[2:] == [".partial-5", "renamed", "state"]
+
+
 def test_other_processes_only_read(tmp_path):
     Checkpointer(tmp_path).save(5, {"live": 5})
     reader = Checkpointer(tmp_path, writes=False)
     reader.save(10, {"live": 10})
-    reader.clear()
     assert reader.step() == 5 and reader.load("live") == 5

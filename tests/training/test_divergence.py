@@ -82,13 +82,9 @@ def test_an_absurd_learning_rate_ends_with_a_clear_error():
     )
     with pytest.raises(DivergenceError) as caught:
         ours.fit(Loader(), 200)
-    error = caught.value
     assert [row["event"] for row in rows if "event" in row] == ["rewind", "rewind"]
-    assert error.rewinds == 2 and error.step > 20 and error.lr == pytest.approx(1e-2 * 1e5)
-    assert all(
-        part in str(error)
-        for part in (f"step {error.step}", "learning rate 1e+03", "Lower optimizer.lr", "max_grad_norm")
-    )
+    wanted = (f"at step {ours.state.step}:", "learning rate 1e+03, 2 rewinds", "Lower optimizer.lr", "max_grad_norm")
+    assert ours.state.step > 20 and all(part in str(caught.value) for part in wanted)
 
 
 def test_without_rewind_nothing_is_done():
