@@ -669,5 +669,6 @@ class EnsembleSpec(Spec):
     members: tuple[Member, ...] = ()
     combine: Component
     also: tuple[Component, ...] = ()
+    scaled: bool = False  # vectors of pairs are scaled to length one before they are handed in
     published: tuple[Published, ...] = ()
     about: str = ""

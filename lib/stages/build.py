@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ from lib.training.trainer import Settings, Task, Trainer
 
 @dataclass(frozen=True)
 class Sizes:
-    """What components need to know of the corpus."""
+    """What components need to know of the corpus, by the names their constructors ask for it."""
 
     frame_dim: int
     vocab_size: int
@@ -65,10 +64,7 @@ class Sizes:
 def build_model(job: Job, sizes: Sizes) -> VideoModel:
     """The five slots of a recipe, bound and wired; widths flow from slot to slot by name."""
     spec, features = job.spec.model, job.spec.features
-    context: dict[str, Any] = {
-        "frame_dim": sizes.frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
-        "special_ids": sizes.special_ids, "word_vectors": sizes.word_vectors, "num_text_slots": features.text.length, "num_frame_slots": features.frames.length,
-    }  # fmt: skip
+    context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": features.frames.length}
     replace = load(Scale, job.scale).backbone
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
@@ -106,21 +102,18 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[
         class_counts: videos of each category in the training part, where the stage learns categories.
     """
     replace = load(Scale, job.scale).backbone
-    frame_dim = sizes.frame_dim if model.images is None else model.images.output_dim
-    context: dict[str, Any] = {
-        "frame_dim": frame_dim, "vocab_size": sizes.vocab_size, "num_tags": sizes.num_tags, "num_classes": sizes.num_classes,
-        "special_ids": sizes.special_ids, "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim,
-        "embedding_dim": model.head.output_dim, "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim,
-        "frames_dim": model.frames.output_dim, "class_counts": class_counts,
+    context = vars(sizes) | {
+        "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
+        "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
+        "class_counts": class_counts,
     }  # fmt: skip
-    terms = {
-        name: (
-            bind("objectives", objective, context, f"stages.{job.stage}.objectives.{name}", backbone=replace),
-            objective.weight,
-        )
-        for name, objective in job.stage_spec.objectives.items()
-        if objective.weight > 0
-    }
+    if model.images is not None:
+        context["frame_dim"] = model.images.output_dim
+    terms = {}
+    for name, term in job.stage_spec.objectives.items():
+        if term.weight > 0:
+            where = f"stages.{job.stage}.objectives.{name}"
+            terms[name] = (bind("objectives", term, context, where, backbone=replace), term.weight)
     return ObjectiveMix(terms)
 
 

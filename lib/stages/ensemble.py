@@ -18,8 +18,8 @@ from lib.data.items import rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.crossfit import crossfit, pair_folds
+from lib.evaluation.intervals import difference, interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.paired import difference, interval, mean_f1_draws, spearman_draws
 from lib.evaluation.submission import write_embeddings
 from lib.evaluation.vectors import cosines, unit
 from lib.recipes.bind import arguments, bind, context_names
@@ -30,8 +30,8 @@ from lib.runs.files import read_json, write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
+from lib.stages.scoring import FEWEST
 
-FEWEST = 10  # pairs that a rank correlation is computed of
 ALL, UNSEEN = "all", "unseen"
 
 
@@ -39,11 +39,10 @@ ALL, UNSEEN = "all", "unseen"
 class Judged:
     """Validation items that all members share, and how what is predicted of them is scored.
 
-    Predictions are cosines float [P] of pairs, or level-2 classes int [V].
+    Predictions are cosines float [P] of pairs, or level-2 classes int [V] where there are no pairs.
     """
 
-    kind: str  # "pairs" or "classes"
-    rows: np.ndarray
+    rows: np.ndarray  # int64 [N] store rows
     ids: np.ndarray
     truth: np.ndarray  # scores of pairs or classes of videos
     pairs: np.ndarray | None = None  # int64 [P, 2] positions in ``rows``
@@ -52,7 +51,7 @@ class Judged:
 
     @property
     def primary(self) -> str:
-        return KINDS[self.kind].metric
+        return KINDS["classes" if self.pairs is None else "pairs"].metric
 
     @property
     def parts(self) -> dict[str, np.ndarray]:
@@ -75,13 +74,12 @@ class Judged:
     def score(self, predicted: np.ndarray, part: str = ALL) -> float:
         return self.scores(predicted, part)[self.primary]
 
-    def draws(self, predicted: Sequence[np.ndarray], part: str = ALL) -> np.ndarray:
-        """float64 [K, draws]: scores of K predictions on the same bootstrap samples of a part."""
-        mask, values = self.parts[part], np.stack(list(predicted))
+    def draws(self, predicted: np.ndarray, part: str = ALL) -> np.ndarray:
+        """float64 [DRAWS]: scores on bootstrap samples of a part, the same ones whatever is predicted."""
+        mask = self.parts[part]
         if self.pairs is not None:
-            return spearman_draws(values[:, mask], self.truth[mask], self.pairs[mask])
-        assert self.level1 is not None  # there for classes
-        return mean_f1_draws(values[:, mask], self.truth[mask], self.level1)
+            return spearman_draws(predicted[mask], self.truth[mask], self.pairs[mask])
+        return mean_f1_draws(predicted[mask], self.truth[mask], self.level1)
 
 
 @dataclass(frozen=True)
@@ -128,12 +126,12 @@ def combine(
     metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
     judged, values = read_members(members)
     result = judge(spec, judged, list(members), values, f"{where}: ")
-    members_of = [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs]
-    result.metrics.update(ensemble=name, oracle=metrics[0]["oracle"], members=members_of)
+    made_of = [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs]
+    result.metrics.update(ensemble=name, oracle=metrics[0]["oracle"], members=made_of)
     if judged.pairs is not None:
         test = rows_of_test(Store.open(jobs[0].corpus.store), jobs[0].stage_spec.data.parts)
         result.arrays["test"] = np.isin(judged.rows, test)
-        result.metrics["submission"] = submission.model_dump()
+        result.metrics.update(submission=submission.model_dump(), scaled=spec.scaled)
     return result
 
 
@@ -146,33 +144,29 @@ def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.
         ValueError: members were validated on different items.
     """
     jobs = [job for group in members.values() for job in group]
-    store, kind = Store.open(jobs[0].corpus.store), "pairs" if jobs[0].folder.embeddings.exists() else "classes"
+    store, of_pairs = Store.open(jobs[0].corpus.store), jobs[0].kind.name == "pairs"
     found = []
     for job in jobs:
         run = job.folder
-        arrays = run.read_arrays(run.embeddings if kind == "pairs" else run.predictions)
-        found.append(arrays | (run.read_arrays(run.path / "pairs.npz") if kind == "pairs" else {}))
+        found.append(run.read_arrays(run.embeddings if of_pairs else run.predictions))
+        if of_pairs:
+            found[-1] |= run.read_arrays(run.path / "pairs.npz")
         if any(not np.array_equal(found[-1][key], found[0][key]) for key in ("rows", "pairs") if key in found[0]):
             raise ValueError(
                 f"{shown(run.path)} was validated on other items than {shown(jobs[0].folder.path)}; members need one split"
             )
     first, rows = found[0], found[0]["rows"]
     ids = store.column("id")[rows].astype(str)
-    if kind == "pairs":
+    if of_pairs:
         seen = np.any([arrays["seen"] for arrays in found], axis=0)
-        judged = Judged(kind, rows, ids, first["score"], np.searchsorted(rows, first["pairs"]), seen)
-        loaded = iter([arrays["vectors"].astype(np.float64) for arrays in found])
+        judged = Judged(rows, ids, first["score"], np.searchsorted(rows, first["pairs"]), seen)
     else:
         tree = CategoryTree([str(category) for category in store.manifest["categories"]])
-        judged = Judged(kind, rows, ids, first["truth"], level1=tree.level1_of_level2)
-        loaded = iter([arrays["logits"] for arrays in found])
-    return judged, [_mean([next(loaded) for _ in group], kind) for group in members.values()]
-
-
-def _mean(folds: Sequence[np.ndarray], kind: str) -> np.ndarray:
-    if len(folds) == 1:
-        return folds[0]
-    return np.mean([unit(values) if kind == "pairs" else values for values in folds], axis=0)
+        judged = Judged(rows, ids, first["truth"], level1=tree.level1_of_level2)
+    loaded = iter([arrays["vectors"].astype(np.float64) if of_pairs else arrays["logits"] for arrays in found])
+    folds = [[next(loaded) for _ in group] for group in members.values()]
+    scaled = unit if of_pairs else np.asarray
+    return judged, [own[0] if len(own) == 1 else np.mean([scaled(values) for values in own], axis=0) for own in folds]
 
 
 def joiner(component: Component, judged: Judged, where: str) -> Join:
@@ -252,20 +246,14 @@ def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Jo
         prefix = "" if part == ALL else f"{part}_"
         alone = {name: judged.score(single.predicted, part) for name, single in singles.items()}
         best = max(alone, key=alone.__getitem__)
-        reference, *draws = judged.draws([singles[best].predicted, *(other.predicted for other in others)], part)
-        for row, other, own in zip(rows, others, draws, strict=True):
-            score = judged.score(other.predicted, part)
-            low, high = interval(own)
-            than = difference(score, alone[best], own, reference)
+        reference = judged.draws(singles[best].predicted, part)
+        for row, other in zip(rows, others, strict=True):
+            score, draws = judged.score(other.predicted, part), judged.draws(other.predicted, part)
+            (low, high), than = interval(draws), difference(score, alone[best], draws, reference)
+            columns = {"low": low, "high": high, "best": best, "best_score": alone[best], "difference": than.mean}
+            columns |= {"difference_low": than.low, "difference_high": than.high, "verdict": than.verdict}
             row[UNSEEN if prefix else "score"] = score
-            row |= {
-                f"{prefix}low": low,
-                f"{prefix}high": high,
-                f"{prefix}best": best,
-                f"{prefix}best_score": alone[best],
-            }
-            row |= {f"{prefix}difference": than.mean, f"{prefix}difference_low": than.low}
-            row |= {f"{prefix}difference_high": than.high, f"{prefix}verdict": than.verdict}
+            row |= {prefix + name: value for name, value in columns.items()}
     return pd.DataFrame(rows)
 
 
@@ -276,23 +264,21 @@ def _kinds(
     differ) has no score but a ``note``."""
     values = [single.values for single in singles.values()]
     rows: list[dict[str, Any]] = [{"kind": label(spec.combine), "role": "specified", "note": ""}]
-    ways: list[Joined | None] = [joined]
-    for number, component in enumerate(spec.also):
-        join, note = joiner(component, judged, f"{where}also[{number}]"), ""
+    ways = {0: joined}
+    for number, component in enumerate(spec.also, start=1):
+        join, note = joiner(component, judged, f"{where}also[{number - 1}]"), ""
         try:
-            ways.append(join(values))
+            ways[number] = join(values)
         except ValueError as error:
-            ways.append(None)
             note = str(error)
         rows.append({"kind": label(component), "role": "also", "note": note})
     best = max(singles, key=lambda name: judged.score(singles[name].predicted))
+    ways[len(rows)] = singles[best]
     rows.append({"kind": best, "role": "best member", "note": ""})
-    ways.append(singles[best])
-    allowed = {number: way for number, way in enumerate(ways) if way is not None}
-    compared = _compared(judged, singles, list(allowed.values()))
-    compared["inside"] = [None if way.inside is None else judged.score(way.inside) for way in allowed.values()]
-    compared["width"] = [way.values.shape[1] for way in allowed.values()]
-    return pd.DataFrame(rows).join(compared.set_axis(list(allowed)))
+    compared = _compared(judged, singles, list(ways.values()))
+    compared["inside"] = [None if way.inside is None else judged.score(way.inside) for way in ways.values()]
+    compared["width"] = [way.values.shape[1] for way in ways.values()]
+    return pd.DataFrame(rows).join(compared.set_axis(list(ways)))
 
 
 def _members(judged: Judged, singles: Mapping[str, Joined], joined: Joined, join: Join) -> pd.DataFrame:
@@ -311,7 +297,7 @@ def _members(judged: Judged, singles: Mapping[str, Joined], joined: Joined, join
 
 def _similarity(judged: Judged, singles: Mapping[str, Joined]) -> np.ndarray:
     """Rank correlation of each two members: of their cosines, or of all their logits."""
-    flat = [s.predicted if judged.kind == "pairs" else s.values.ravel() for s in singles.values()]
+    flat = [s.values.ravel() if judged.pairs is None else s.predicted for s in singles.values()]
     return np.array([[1.0 if a is b else spearman(a, b) for b in flat] for a in flat])
 
 
@@ -335,6 +321,7 @@ def write(result: Result, folder: Path) -> Path:
     run.write_arrays(run.embeddings if "vectors" in arrays else run.predictions, **arrays)
     if "test" in arrays and arrays["test"].any():
         ids, vectors = arrays["ids"][arrays["test"]].tolist(), arrays["vectors"][arrays["test"]]
+        vectors = unit(vectors) if result.metrics["scaled"] else vectors
         write_embeddings(folder / "result.zip", ids, vectors, **result.metrics["submission"])
     run.finish(result.metrics)
     return run.metrics

@@ -1,12 +1,14 @@
-"""What a job reads: its corpus, tokens and frames, and whether they and the runs it starts from are there."""
+"""What a job reads: its corpus, tokens and frames; building them, and whether they and the runs it starts from are there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from lib.data.store import Store
+from lib.features import images, tokens, words
 from lib.features.pictures import Pictures
-from lib.features.sets import Frames, TokenSet, choose
+from lib.features.sets import Frames, FrameSet, TokenSet, choose
+from lib.recipes.corpus import FeatureRef
 from lib.recipes.job import Job
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
@@ -36,6 +38,18 @@ def frames_of(job: Job, store: Store) -> Frames | Pictures:
     if job.spec.model.images is not None and job.frames is not None:
         return Pictures(store, **job.frames.spec.images.pictures)
     return choose(store, None if job.frames is None else job.frames.folder)
+
+
+def build_features(store: Store, ref: FeatureRef, *, quarantine: bool = False) -> TokenSet | FrameSet:
+    """Build a feature set of a corpus, or open it if one with its digest is there.
+
+    Args:
+        quarantine: images only; videos with a damaged picture are listed instead of stopping the build.
+    """
+    given = ref.spec.arguments(ref.tokenizer)
+    if ref.spec.use == "Images":
+        return images.build(store, ref.folder, ref.digest, **given, quarantine=quarantine)
+    return (words if ref.spec.use == "Words" else tokens).build(store, ref.folder, ref.digest, **given)
 
 
 def require_inputs(job: Job) -> None:

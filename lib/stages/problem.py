@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -20,9 +19,11 @@ from lib.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Problem:
-    """What a stage trains on and is judged on; ``rows`` int64 [V] are the videos to predict for validation."""
+    """What a stage trains on and is judged on; ``rows`` int64 [V] are the videos to predict for validation.
 
-    kind: ClassVar[str]  # of ``lib.runs.kinds``
+    As it is: videos without labels, or with tags, judged by the loss of the objectives.
+    """
+
     train: Items
     rows: np.ndarray
 
@@ -31,7 +32,6 @@ class Problem:
 class PairProblem(Problem):
     """Scored pairs of videos, as store rows."""
 
-    kind = "pairs"
     pairs: np.ndarray  # int64 [P, 2] validation pairs
     score: np.ndarray  # float64 [P] human scores
     target: np.ndarray  # float64 [P] the same as training targets
@@ -49,24 +49,9 @@ class PairProblem(Problem):
 class ClassProblem(Problem):
     """Videos with a category each."""
 
-    kind = "classes"
     truth: np.ndarray  # int64 [V] classes
     class_counts: np.ndarray  # int64 [C], videos of each category in the training part, repeats not counted
     oracle: np.ndarray | None  # int [V], the true class that a generated corpus knows
-
-
-@dataclass(frozen=True)
-class TagProblem(Problem):
-    """Videos with tags; judged by the loss of the objectives on tags."""
-
-    kind = "tags"
-
-
-@dataclass(frozen=True)
-class LossProblem(Problem):
-    """Videos without labels; judged by the loss of all objectives."""
-
-    kind = "loss"
 
 
 @dataclass(frozen=True)
@@ -193,7 +178,6 @@ def _vectors(job: Job, teacher: Job, pairs: np.ndarray) -> tuple[np.ndarray, np.
 def _videos(job: Job, store: Store) -> Problem:
     data, limit = job.stage_spec.data, job.stage_spec.evaluation.limit
     rows = store.rows(*[part for part in data.parts if part in set(store.parts)]) if data.parts else store.rows()
-    unlabelled = LossProblem if job.stage_spec.evaluation.select == "loss" else TagProblem
     if store.track == "pairs":  # tags are the labels; the published system validates on videos that it trains on
         known = store.tags_csr()[2]
         train = rows if data.unlabeled else rows[known[rows]]
@@ -202,11 +186,11 @@ def _videos(job: Job, store: Store) -> Problem:
         if data.order == "parts":
             part, order = store.column("part"), {part: number for number, part in enumerate(data.parts)}
             group = np.array([order[part[row]] for row in train])[: data.limit]
-        return unlabelled(Items(train[: data.limit], group=group), held[known[held]][:limit])
+        return Problem(Items(train[: data.limit], group=group), held[known[held]][:limit])
     if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
         labels, size = store.categories().astype(np.int64), 1 / data.split.k
         train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
-        return unlabelled(Items(rows[train][: data.limit]), rows[val][:limit])
+        return Problem(Items(rows[train][: data.limit]), rows[val][:limit])
     return _classes(job, store)
 
 

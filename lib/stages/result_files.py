@@ -9,8 +9,6 @@ that the generator meant, so that ``vidlab score result.csv truth.csv`` prints t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save_file
@@ -24,66 +22,22 @@ from lib.recipes.specs import SubmissionSpec
 from lib.runs.files import write_atomically
 from lib.runs.folder import RunFolder
 from lib.stages.problem import ClassProblem, PairProblem, Problem
-from lib.stages.scoring import ClassJudge, Judge
+from lib.stages.scoring import ClassJudge
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Predictions for one set of test videos."""
-
-    name: str  # "result", or "result_test_a" where there are several sets
-    ids: Sequence[str]
-    categories: Sequence[str]
-    truth: Sequence[str] | None  # generated corpora only; it has no noise, unlike the labels that are trained on
-
-    def write(self, folder: Path) -> None:
-        write_classes(folder / f"{self.name}.csv", self.ids, self.categories)
-        if self.truth is not None:
-            write_classes(folder / f"{self.name.replace('result', 'truth')}.csv", self.ids, self.truth)
+def save_weights(folder: RunFolder, model: nn.Module, mix: nn.Module) -> None:
+    """In two files, one for the model and one for the objectives' heads."""
+    for path, module in ((folder.weights, model), (folder.objective_weights, mix)):
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+        write_atomically(path, lambda temporary, state=state: save_file(state, temporary))
 
 
-def answers(judge: Judge, model: nn.Module, store: Store, used: Sequence[str] = ()) -> list[Answer]:
-    """Predict every set of test videos; called on all processes. Empty for a corpus without test videos or
-    categories.
-
-    Args:
-        used: parts that the job has learned from.
-    """
-    if not isinstance(judge, ClassJudge):
-        return []
-    parts = parts_of_test(store, used)
-    names = np.array(store.manifest["categories"])
-    ids, truth, found = store.column("id"), store.truth(), []
-    for part in parts:
-        rows, logits = judge.predict(model, store.rows(part))
-        found.append(
-            Answer(
-                name="result" if len(parts) == 1 else f"result_{part}",
-                ids=ids[rows].astype(str).tolist(),
-                categories=names[logits.argmax(axis=1)].tolist(),
-                truth=None if truth is None else names[truth["true_category"].to_numpy()[rows]].tolist(),
-            )
-        )
-    return found
-
-
-def save(
-    folder: RunFolder,
-    model: nn.Module,
-    mix: nn.Module,
-    problem: Problem,
-    store: Store,
-    rows: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    """Weights apart for the model and for the objectives' heads, and predictions by video.
+def save_predictions(folder: RunFolder, problem: Problem, store: Store, rows: np.ndarray, values: np.ndarray) -> None:
+    """By video, and of pairs what they are judged by.
 
     Args:
         rows: int64 [N], store rows, ascending; values: float32 [N, E], what the model says of each.
     """
-    for path, module in ((folder.weights, model), (folder.objective_weights, mix)):
-        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-        write_atomically(path, lambda temporary, state=state: save_file(state, temporary))
     ids = store.column("id")[rows].astype(str)
     if isinstance(problem, ClassProblem):
         truth = problem.truth[problem.rows.argsort()]
@@ -95,7 +49,7 @@ def save(
         folder.write_arrays(folder.path / "pairs.npz", **arrays)
 
 
-def hand_in(
+def hand_in_embeddings(
     folder: RunFolder, store: Store, rows: np.ndarray, vectors: np.ndarray, test: np.ndarray, spec: SubmissionSpec
 ) -> None:
     """``result.zip`` of the test videos. All teams of the pair track scaled a model's vectors to length one before they
@@ -104,3 +58,25 @@ def hand_in(
     if chosen.any():
         ids = store.column("id")[rows][chosen].astype(str).tolist()
         write_embeddings(folder.path / "result.zip", ids, unit(vectors[chosen]), **spec.model_dump())
+
+
+def hand_in_classes(
+    folder: RunFolder, judge: ClassJudge, model: nn.Module, store: Store, used: Sequence[str], *, writes: bool
+) -> None:
+    """Predict every set of test videos (on all processes) and write a file for each: ``result.csv``, or ``result_test_a.csv``
+    where there are several. A generated corpus' truth has no noise, unlike the labels that are trained on.
+
+    Args:
+        used: parts that the job has learned from.
+        writes: False on all processes but one.
+    """
+    parts, names = parts_of_test(store, used), np.array(store.manifest["categories"])
+    ids, truth = store.column("id").astype(str), store.truth()
+    for part in parts:
+        rows, logits = judge.predict(model, store.rows(part))
+        said = {"result": logits.argmax(axis=1)}
+        if truth is not None:
+            said["truth"] = truth["true_category"].to_numpy()[rows]
+        for name, classes in said.items() if writes else ():
+            file = f"{name}.csv" if len(parts) == 1 else f"{name}_{part}.csv"
+            write_classes(folder.path / file, ids[rows], names[classes])

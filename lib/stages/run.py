@@ -15,28 +15,25 @@ import numpy as np
 import torch
 import yaml
 from accelerate import Accelerator
-from safetensors.torch import load_file
 
 from lib.data.items import rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
-from lib.features.loader import Assembler, TrainLoader
-from lib.models.bert import load_state
-from lib.models.video_model import VideoModel
-from lib.objectives.mix import ObjectiveMix
+from lib.features.loader import Assembler, EvalLoader, TrainLoader
+from lib.models.video_model import Precomputed, VideoModel, encode
+from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Scale
 from lib.runs import provenance
 from lib.runs.files import write_json, write_text
 from lib.runs.folder import RunFolder
-from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
-from lib.stages import build, frozen, result_files
+from lib.stages import build, result_files
 from lib.stages.inputs import Inputs, require_inputs
-from lib.stages.problem import ClassProblem, LossProblem, PairProblem, Problem, TagProblem, make_problem
-from lib.stages.scoring import ClassJudge, Judge, LossJudge, PairJudge, TagJudge
-from lib.stages.soup import load_soup
+from lib.stages.parents import load_parent, load_soup
+from lib.stages.problem import ClassProblem, PairProblem, Problem, make_problem
+from lib.stages.scoring import EVAL_BATCH, ClassJudge, Judge, LossJudge, PairJudge, TagJudge
 from lib.training.seed import seed_everything
 from lib.training.trainer import Task, TrainResult
 
@@ -114,7 +111,7 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
         test = rows_of_test(store, spec.data.parts)
     # frozen encoders run once over all videos that the job will see, before a loader asks for batches without their inputs
     rows = np.union1d(problem.train.rows, np.union1d(problem.rows, test).astype(np.int64))
-    if precomputed := frozen.precompute(job, model, mix, assembler, rows, accelerator):
+    if precomputed := precompute(job, model, mix, assembler, rows, accelerator):
         model = model.with_precomputed(precomputed)
         assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
@@ -122,17 +119,8 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     judge = make_judge(job, problem, assembler, mix, accelerator, store)
-    soup_seeds = load_soup(job, model.to(accelerator.device), mix, judge) if spec.soup else []
+    soup_seeds = load_soup(job, model.to(accelerator.device), mix, judge)
     return Parts(problem, model, mix, judge, loader, test, soup_seeds)
-
-
-def load_parent(job: Job, model: VideoModel, mix: ObjectiveMix) -> None:
-    """Weights of the stage that this one starts from; a second phase with the same objectives goes on with their heads."""
-    if (parent := job.parents.get("init_from")) is None:
-        return
-    load_state(model, load_file(parent.folder.checked(parent.folder.weights)))
-    if parent.stage_spec.objectives.keys() == job.stage_spec.objectives.keys():
-        load_state(mix, load_file(parent.folder.checked(parent.folder.objective_weights)))
 
 
 def make_assembler(
@@ -151,22 +139,42 @@ def make_assembler(
     )
 
 
+def precompute(
+    job: Job, model: VideoModel, mix: ObjectiveMix, assembler: Assembler, rows: np.ndarray, accelerator: Accelerator
+) -> dict[str, Precomputed]:
+    """Slot -> what its encoder says of ``rows``, for encoders that the stage freezes: seconds an epoch instead of minutes.
+
+    Only where that changes nothing: the whole encoder is frozen in eval mode, the fusion looks at pooled vectors only,
+    no objective hides or exchanges parts of the input, and frames are not picked anew each epoch.
+    """
+    spec, frames = job.stage_spec, job.spec.features.frames
+    slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
+    same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
+    same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
+    pooled_only = getattr(model.fusion, "pooled_only", False)
+    if not slots or spec.freeze_mode != "eval" or not (same_input and same_frames and pooled_only):
+        return {}
+    model.to(accelerator.device).eval()
+    with accelerator.autocast():
+        return {
+            slot: encode(getattr(model, slot), EvalLoader(assembler, rows, EVAL_BATCH), accelerator.device)
+            for slot in slots
+        }
+
+
 def make_judge(
     job: Job, problem: Problem, assembler: Assembler, mix: ObjectiveMix, accelerator: Accelerator, store: Store
 ) -> Judge:
     if isinstance(problem, PairProblem):
         return PairJudge(problem, assembler, accelerator)
     if isinstance(problem, ClassProblem):
-        tree, postprocess = (
-            CategoryTree(store.manifest["categories"]),
-            build.build_postprocess(job, problem.class_counts),
-        )
-        return ClassJudge(problem, assembler, accelerator, tree=tree, postprocess=postprocess)
-    if isinstance(problem, LossProblem):
-        return LossJudge(problem, assembler, accelerator, mix=mix)
+        tree = CategoryTree(store.manifest["categories"])
+        postprocess = build.build_postprocess(job, problem.class_counts)
+        return ClassJudge(problem, assembler, accelerator, tree.level1_of_level2, postprocess)
+    if job.kind.name == "loss":
+        return LossJudge(problem, assembler, accelerator, mix)
     tags = [term for _, term in mix.active() if term.judged == "tags"]
-    assert isinstance(problem, TagProblem)
-    return TagJudge(problem, assembler, accelerator, objectives=tags)
+    return TagJudge(problem, assembler, accelerator, tags)
 
 
 def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
@@ -193,12 +201,14 @@ def judge_and_save(
     problem, model, judge, folder = parts.problem, parts.model, parts.judge, job.folder
     everything = np.union1d(problem.rows, parts.test).astype(np.int64) if isinstance(problem, PairProblem) else None
     rows, values = judge.predict(model, everything)
-    answers = result_files.answers(judge, model, inputs.store, job.stage_spec.data.parts)
+    main, parts_used = accelerator.is_main_process, job.stage_spec.data.parts
+    if isinstance(judge, ClassJudge):
+        result_files.hand_in_classes(folder, judge, model, inputs.store, parts_used, writes=main)
     metrics: dict[str, Any] = {
         "schema": 1,
         "job": {**job.parameters, "corpus": job.corpus.label},
         "digest": job.digest,
-        "primary": KINDS[problem.kind].metric,
+        "primary": job.kind.metric,
         "best_step": result.best_step,
         "steps": result.steps,
         "selected_by": job.stage_spec.evaluation.select,
@@ -207,13 +217,12 @@ def judge_and_save(
     if parts.soup_seeds:
         metrics["soup_of_seeds"] = parts.soup_seeds
     metrics |= judge.report(model, rows, values)
-    if not accelerator.is_main_process:
+    if not main:
         return
-    result_files.save(folder, model, parts.mix, problem, inputs.store, rows, values)
+    result_files.save_weights(folder, model, parts.mix)
+    result_files.save_predictions(folder, problem, inputs.store, rows, values)
     if isinstance(problem, PairProblem):
-        result_files.hand_in(folder, inputs.store, rows, values, parts.test, job.spec.submission)
-    for answer in answers:
-        answer.write(folder.path)
+        result_files.hand_in_embeddings(folder, inputs.store, rows, values, parts.test, job.spec.submission)
     write_timing(folder, result, time.perf_counter() - started)
     write_provenance(job, inputs.store, accelerator)
     folder.finish(metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from lib.data.batch import Batch
-from lib.data.vocabulary import CategoryTree
-from lib.evaluation.intervals import interval_of_mean_f1, interval_of_spearman
+from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.predict import predict
 from lib.evaluation.vectors import pair_cosines
@@ -30,10 +29,10 @@ FEWEST = 10  # pairs that a rank correlation is computed of
 class Judge:
     """Knows the problem; given a model it says how good it is. There is one for each kind of problem."""
 
+    predicts: ClassVar[Literal["embedding", "logits", "pooled"]] = "embedding"
     problem: Problem
     assembler: Assembler
     accelerator: Accelerator
-    predicts: Literal["embedding", "logits", "pooled"] = "embedding"
 
     def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Store rows int64 [N], ascending, and what the model says of each, float32 [N, E]; the validation videos by default."""
@@ -76,7 +75,7 @@ class PairJudge(Judge):
             oracle["spearman"] = float(spearmanr(problem.oracle, problem.score).statistic)
         return {
             "scores": scores,
-            "intervals": {"spearman": list(interval_of_spearman(cosine, problem.score, problem.pairs))},
+            "intervals": {"spearman": list(interval(spearman_draws(cosine, problem.score, problem.pairs)))},
             "oracle": oracle,
             "items": {
                 "train": len(problem.train),
@@ -90,10 +89,10 @@ class PairJudge(Judge):
 class ClassJudge(Judge):
     """By the mean F1 of the categories; ``postprocess`` is what is done to logits before they are judged, in order."""
 
+    predicts = "logits"
     problem: ClassProblem
-    predicts: Literal["embedding", "logits", "pooled"] = "logits"
-    tree: CategoryTree | None = None
-    postprocess: Sequence[Callable[[np.ndarray], np.ndarray]] = ()
+    level1_of_level2: np.ndarray  # int [C]
+    postprocess: Sequence[Callable[[np.ndarray], np.ndarray]]
 
     def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         found, values = super().predict(model, rows)
@@ -108,16 +107,14 @@ class ClassJudge(Judge):
         return values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
 
     def _scores(self, predicted: np.ndarray) -> dict[str, float]:
-        assert self.tree is not None
-        return mean_f1(self.problem.truth, predicted, self.tree.level1_of_level2)
+        return mean_f1(self.problem.truth, predicted, self.level1_of_level2)
 
     def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         problem, predicted = self.problem, self._classes(rows, values)
-        assert self.tree is not None
-        interval = interval_of_mean_f1(problem.truth, predicted, self.tree.level1_of_level2)
+        draws = mean_f1_draws(predicted, problem.truth, self.level1_of_level2)
         return {
             "scores": {"validation": self._scores(predicted)},
-            "intervals": {"mean_f1": list(interval)},
+            "intervals": {"mean_f1": list(interval(draws))},
             "oracle": {} if problem.oracle is None else {"mean_f1": self._scores(problem.oracle)["mean_f1"]},
             "items": {"train": len(problem.train), "validation": len(problem.truth)},
         }
@@ -127,7 +124,7 @@ class ClassJudge(Judge):
 class TagJudge(Judge):
     """By the tag loss per video on uncorrupted input; of several objectives on tags by their sum, unweighted."""
 
-    objectives: Sequence[nn.Module] = ()
+    objectives: Sequence[nn.Module]
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         def loss(batch: Batch) -> float:
@@ -143,12 +140,11 @@ class TagJudge(Judge):
 class LossJudge(Judge):
     """By all objectives' losses per video, unweighted; what is hidden is the same at every call."""
 
-    predicts: Literal["embedding", "logits", "pooled"] = "pooled"
-    mix: ObjectiveMix | None = None
+    predicts = "pooled"
+    mix: ObjectiveMix
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         mix, generator = self.mix, torch.Generator().manual_seed(2022)
-        assert mix is not None
 
         def loss(batch: Batch) -> float:
             batch = mix.corrupt(batch, generator).to(self.accelerator.device)

@@ -20,7 +20,7 @@ from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs import paths
 from lib.runs.folder import MissingRun
-from lib.stages import feature_sets
+from lib.stages.inputs import build_features
 from lib.stages.run import run
 
 COMMITTED = paths.PROJECT / "reports" / "laptop" / "tables" / "leaderboard.csv"
@@ -42,7 +42,7 @@ def test_a_committed_score_comes_out_again() -> None:
     job = Job.load("wechat_baseline", "finetune", "base", 0, "laptop")
     corpus.build(job.corpus.name, "laptop")
     tokens = job.tokens
-    feature_sets.build(Store.open(job.corpus.store), tokens)
+    build_features(Store.open(job.corpus.store), tokens)
     score = run(job).read_metrics()["scores"]["validation"]["mean_f1"]
     board = pd.read_csv(COMMITTED)
     row = board[(board["recipe"] == job.recipe) & (board["arm"] == "base")].iloc[0]

@@ -41,7 +41,7 @@ def world(seen: int = 60, noise: float = 1.0, width: int = 2) -> tuple[Judged, l
         return vectors
 
     rows = np.arange(2 * PAIRS)
-    judged = Judged("pairs", rows, rows.astype(str), truth, rows.reshape(-1, 2), np.arange(PAIRS) < seen)
+    judged = Judged(rows, rows.astype(str), truth, rows.reshape(-1, 2), np.arange(PAIRS) < seen)
     return judged, [member(0.25 * noise) for _ in range(5)]
 
 
@@ -112,9 +112,7 @@ def test_a_fit_never_sees_the_scores_it_is_judged_by():
     join = joiner(Component(use="CosineWeights"), judged, "here")
     fold = pair_folds(judged.pairs).of == 0
     truth = np.where(fold, -judged.truth, judged.truth)
-    other = joiner(
-        Component(use="CosineWeights"), Judged("pairs", judged.rows, judged.ids, truth, judged.pairs), "here"
-    )
+    other = joiner(Component(use="CosineWeights"), Judged(judged.rows, judged.ids, truth, judged.pairs), "here")
     before, after = join(members).predicted, other(members).predicted
     assert before[fold] == pytest.approx(after[fold], abs=1e-12)
     assert (np.abs(before[~fold] - after[~fold]) > 1e-6).mean() > 0.9
@@ -134,7 +132,7 @@ def test_classes_have_no_pairs_to_learn_from_and_no_unseen_videos():
     rng = np.random.default_rng(0)
     truth, level1 = rng.integers(0, 6, 90), np.array([0, 0, 0, 1, 1, 1])
     members = [2 * np.eye(6)[truth] + rng.normal(size=(90, 6)) for _ in range(3)]
-    judged = Judged("classes", np.arange(90), np.arange(90).astype(str), truth, level1=level1)
+    judged = Judged(np.arange(90), np.arange(90).astype(str), truth, level1=level1)
     ways = {"combine": {"use": "WeightedLogits"}, "also": ({"use": "WeightedLogits", "of": "logs"},)}
     found = judge(judged, members, **ways)
     assert found.metrics["primary"] == "mean_f1" and "unseen" not in found.kinds and len(found.kinds) == 3
@@ -168,15 +166,21 @@ def test_written_and_read_tables_are_the_same(tmp_path):
     }
 
 
-def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path):
+@pytest.mark.parametrize("scaled", [False, True])
+def test_joined_test_videos_are_handed_in_as_the_team_did(tmp_path, scaled):
+    """As they were joined, or, as AIAC rank 17 did with its sum (C5), scaled to length one."""
     judged, members = world()
-    found = judge(judged, members)
-    found.metrics["submission"] = {"member": "submit/result.json", "precision": "float16"}
-    found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [4, 2])
+    found = judge(judged, members, combine={"use": "MeanEmbedding"})
+    found.metrics.update(submission={"member": "submit/result.json", "precision": "float16"}, scaled=scaled)
+    found.arrays["test"] = np.isin(np.arange(len(judged.ids)), [5, 2])
     ensemble.write(found, tmp_path)
     handed_in = read_embeddings(tmp_path / "result.zip")
-    assert list(handed_in) == judged.ids[[2, 4]].tolist()
-    assert handed_in[judged.ids[4]].tolist() == found.arrays["vectors"][4].astype(np.float16).astype(float).tolist()
+    assert list(handed_in) == judged.ids[[2, 5]].tolist()
+    joined = found.arrays["vectors"][5]
+    assert np.linalg.norm(joined) < 0.9999
+    expected = joined / np.linalg.norm(joined) if scaled else joined
+    assert handed_in[judged.ids[5]].tolist() == expected.astype(np.float16).astype(float).tolist()
+    assert load(EnsembleSpec, "aiac_rank17_sum").scaled and not load(EnsembleSpec, "aiac_rank1_jobs").scaled
 
 
 @pytest.mark.parametrize("name", names(EnsembleSpec))

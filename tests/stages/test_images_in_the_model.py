@@ -8,42 +8,26 @@ import numpy as np
 import pytest
 import torch
 
-from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items
 from lib.features.pictures import Pictures
 from lib.features.sets import TokenSet
 from lib.models import ImageFrames
-from lib.recipes import job as jobs
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, ImagesSpec
-from lib.stages import build, feature_sets
+from lib.stages import build
 from lib.stages.inputs import frames_of
 from lib.stages.run import run
 from lib.training.seed import seed_everything
 
 STORED, TRAINED = "frame_encoder_trained.frozen", "frame_encoder_trained.trained"
+NEEDED = [("wechat_baseline", "finetune", STORED)]
 
 
 def job(arm: str, recipe: str = "wechat_baseline", stage: str = "finetune", scale: str = "smoke") -> Job:
     return Job.load(recipe, stage, arm, 0, scale)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
-    jobs._load.cache_clear()
-    one = job(STORED)
-    corpus.build(one.corpus.name, "smoke")
-    store = Store.open(one.corpus.store)
-    for ref in (one.tokens, one.frames):
-        feature_sets.build(store, ref)
-    yield store
-    patch.undo()
-    jobs._load.cache_clear()
 
 
 def parts(one: Job, store: Store):

@@ -15,7 +15,7 @@ from lib.recipes import load as loading
 from lib.recipes import resolve
 from lib.recipes.job import Job
 from lib.runs import paths
-from lib.stages import feature_sets
+from lib.stages.inputs import build_features
 from lib.stages.problem import make_problem, split_pairs
 from lib.stages.run import run
 
@@ -71,7 +71,7 @@ def home(tmp_path_factory):
         first = Job.load("fourth", "pretrain", scale="smoke")
         corpus.build(first.corpus.name, "smoke")
         store = Store.open(first.corpus.store)
-        feature_sets.build(store, first.tokens)
+        build_features(store, first.tokens)
         yield folder
     forget()
 

@@ -2,13 +2,11 @@
 
 import pytest
 
-from lab.corpora import importing as corpus
-from lib.data.store import Store
-from lib.features.tokens import build
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.files import read_json
 from lib.stages.launch import launch
+from tests.stages.conftest import prepare
 
 
 @pytest.fixture
@@ -18,8 +16,7 @@ def job(tmp_path, monkeypatch) -> Job:
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     jobs._load.cache_clear()
     one = Job.load("wechat_baseline", "finetune", "base", 0, "smoke")
-    corpus.build(one.corpus.name, "smoke")
-    build(Store.open(one.corpus.store), one.tokens.folder, one.tokens.spec, one.tokens.tokenizer, one.tokens.digest)
+    prepare((one.recipe, one.stage, one.arm))
     yield one
     jobs._load.cache_clear()
 

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.corpora import importing as corpus
 from lab.flow.validate import all_jobs
-from lib.data.store import Store, StoreError
+from lib.data.store import StoreError
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.folder import MissingRun
 from lib.runs.paths import shown
-from lib.stages.feature_sets import build
 from lib.stages.run import run
+from tests.stages.conftest import prepare
 
 STAGES = [
     ("aiac_rank1", "pretrain"),
@@ -31,14 +30,6 @@ STAGES = [
 
 def job(recipe, stage, seed=0):
     return Job.load(recipe, stage, "base", seed, "smoke")
-
-
-def prepare(home: Path) -> None:
-    """Both smoke corpora and their token sets below ``home``."""
-    for recipe in ("aiac_rank1", "wechat_baseline"):
-        one = job(recipe, "finetune")
-        corpus.build(one.corpus.name, "smoke")
-        build(Store.open(one.corpus.store), one.tokens)
 
 
 def fresh(monkeypatch, home: Path) -> None:
@@ -58,7 +49,7 @@ def prepared(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     patch = pytest.MonkeyPatch()
     fresh(patch, home)
-    prepare(home)
+    prepare(("aiac_rank1", "finetune", "base"), ("wechat_baseline", "finetune", "base"))
     yield home
     patch.undo()
 

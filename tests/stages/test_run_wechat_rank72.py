@@ -5,35 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from lab.corpora import importing as corpus
-from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.stages.build import check
-from lib.stages.feature_sets import build
-from lib.stages.problem import LossProblem, make_problem
+from lib.stages.problem import make_problem
 from lib.stages.run import run
 
+NEEDED = [("wechat_rank72", "finetune", arm) for arm in ("base", "faithful")]
 SWIN, HEAD = 27_519_354, 768 * 200 + 200
 
 
 def _job(stage, arm="base", scale="smoke"):
     return Job.load("wechat_rank72", stage, arm, 0, scale)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    from lib.recipes import job as jobs
-
-    patch = pytest.MonkeyPatch()
-    patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
-    jobs._load.cache_clear()
-    corpus.build(_job("finetune").corpus.name, "smoke")
-    for arm in ("base", "faithful"):
-        one = _job("finetune", arm)
-        build(Store.open(one.corpus.store), one.tokens)
-    yield
-    patch.undo()
-    jobs._load.cache_clear()
 
 
 @pytest.mark.parametrize("arm", ["base", "faithful"])
@@ -51,14 +33,11 @@ def test_both_stages(home, arm):
 
 
 def test_what_is_trained_on(home):
-    store = Store.open(_job("finetune").corpus.store)
-    labels = store.categories()
-    problem = make_problem(_job("pretrain"), store)
-    assert set(store.column("part")[problem.train.rows]) == {"unlabeled"} and (labels[problem.train.rows] < 0).all()
-    assert (
-        not np.isin(problem.rows, problem.train.rows).any() and len(problem.rows) and isinstance(problem, LossProblem)
-    )
-    problem = make_problem(_job("finetune"), store)
+    labels = home.categories()
+    problem = make_problem(_job("pretrain"), home)
+    assert set(home.column("part")[problem.train.rows]) == {"unlabeled"} and (labels[problem.train.rows] < 0).all()
+    assert len(problem.rows) and not np.isin(problem.rows, problem.train.rows).any()
+    problem = make_problem(_job("finetune"), home)
     seen = np.unique(problem.train.rows, return_counts=True)
     assert seen[1].max() > 1, "rare categories come more often"
     assert not np.isin(problem.rows, seen[0]).any(), "resampled after the split"

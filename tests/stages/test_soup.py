@@ -5,37 +5,27 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from lab.corpora import importing as corpus
-from lib.data.store import Store
-from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.recipes.specs import StageSpec
-from lib.stages.feature_sets import build
 from lib.stages.run import run
+
+NEEDED = [("aiac_rank1", "finetune_soup", "soup.uniform")]
 
 
 def _soup(kind: str) -> Job:
     return Job.load("aiac_rank1", "finetune_soup", f"soup.{kind}", 0, "smoke")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
+@pytest.fixture(scope="module", autouse=True)
+def trained(home):
     """Everything that a soup starts from: one pretraining, three finetunings."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIDLAB_HOME", str(tmp_path_factory.mktemp("home")))
-        jobs._load.cache_clear()
-        one = _soup("uniform")
-        corpus.build(one.corpus.name, "smoke")
-        store = Store.open(one.corpus.store)
-        build(store, one.tokens)
-        run(one.ingredients[0].parents["init_from"])
-        for ingredient in one.ingredients:
-            run(ingredient)
-        yield
-    jobs._load.cache_clear()
+    one = _soup("uniform")
+    run(one.ingredients[0].parents["init_from"])
+    for ingredient in one.ingredients:
+        run(ingredient)
 
 
-def test_runs_of_a_soup_share_their_pretraining_and_nothing_is_trained_twice(home):
+def test_runs_of_a_soup_share_their_pretraining_and_nothing_is_trained_twice():
     uniform, greedy = _soup("uniform"), _soup("greedy")
     assert [parent.seed for parent in uniform.ingredients] == [0, 100, 200]
     assert list(uniform.parents) == ["init_from_0", "init_from_1", "init_from_2"]
@@ -44,7 +34,7 @@ def test_runs_of_a_soup_share_their_pretraining_and_nothing_is_trained_twice(hom
     assert uniform.folder.path != greedy.folder.path
 
 
-def test_a_uniform_soup_is_the_mean_of_its_runs(home):
+def test_a_uniform_soup_is_the_mean_of_its_runs():
     folder = run(_soup("uniform"))
     members = [load_file(parent.folder.weights) for parent in _soup("uniform").ingredients]
     found = load_file(folder.weights)
@@ -57,7 +47,7 @@ def test_a_uniform_soup_is_the_mean_of_its_runs(home):
     assert run(_soup("uniform"), again=True).metrics.read_bytes() == first
 
 
-def test_a_greedy_soup_is_never_worse_than_its_best_run(home):
+def test_a_greedy_soup_is_never_worse_than_its_best_run():
     folder = run(_soup("greedy"))
     metrics, select = folder.read_metrics(), "mse"
     alone = {p.seed: p.folder.read_metrics()["scores"]["validation"][select] for p in _soup("greedy").ingredients}
