@@ -1,12 +1,15 @@
 """run(job): pretrain, finetune or distill, and leave a run folder. The same function for every stage.
 
-``python -m lib.stages.run RECIPE STAGE [--arm base] [--seed 0] [--scale laptop] [--corpus ...]``; the same module runs
-under ``torch.distributed.run`` on several devices.
+``launch(job)`` does so in this process, or in one process per device, each a child that is stopped with its parent. Both
+only write the run folder, and the cells of a notebook only read it, so no cell can tell the difference. By hand:
+``python -m lib.stages.run RECIPE STAGE [--arm base] [--seed 0] [--scale laptop] [--corpus ...]``.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -248,6 +251,36 @@ def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
         threads=torch.get_num_threads(),
     )
     write_json(job.folder.provenance, facts)
+
+
+def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
+    """Run a job unless it is finished.
+
+    Args:
+        processes: 1 trains here; more start ``torch.distributed.run`` on this machine, each with its share of every batch.
+
+    Raises:
+        RuntimeError: a child failed; the message is the command that repeats it.
+    """
+    if processes == 1 or (job.folder.is_done(job.digest) and not again):
+        return run(job, again=again)
+    require_inputs(job)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
+        "-m", "lib.stages.run", job.recipe, job.stage, "--arm", job.arm, "--seed", str(job.seed), "--scale", job.scale,
+    ]  # fmt: skip
+    command += ["--corpus", job.corpus_given] if job.corpus_given else []
+    command += ["--again"] if again else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+        try:
+            for line in child.stdout:
+                print(line, end="", flush=True)
+        except KeyboardInterrupt:
+            child.terminate()
+            raise
+    if child.returncode:
+        raise RuntimeError(f"training failed (exit {child.returncode}); by hand: {' '.join(command)}")
+    return job.folder
 
 
 def main() -> None:

@@ -41,17 +41,14 @@ class Feed:
         batch, self.position = self._coming.popleft().result()
         return batch
 
-    def close(self) -> None:
-        """Stop preparing and put the loader where the loop is."""
-        if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
-            self.loader.load_state_dict(self.position)
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        """Stop preparing and put the loader where the loop is."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+            self.loader.load_state_dict(self.position)
 
     def _prepare(self, prepare: Callable[[Batch, int], Batch]) -> Iterator[tuple[Batch, dict[str, Any]]]:
         for number, batch in enumerate(_endless(self.loader)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -49,19 +48,17 @@ class Settings:
     """Numbers and switches of a run.
 
     ``primary`` is the score that selects, ``higher_is_better`` its direction; ties go to the later step, as published.
-    ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``accumulate`` batches make one
-    update; gradients are averaged over them. ``eval_every`` steps between evaluations; 0: once an epoch; the last step is
-    always evaluated. ``save_every`` steps between checkpoints, besides those at evaluations; 0: by time, so that saving
-    costs about 5 %. ``keep_best``: end with the best weights, else with the last. ``reload_best_each_epoch``: put the best
-    weights back at every epoch's end, and train on (quirk A7-5). ``ahead``: batches that a thread prepares in advance;
-    None: two for a GPU, none on a CPU.
+    ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``eval_every`` steps between
+    evaluations; 0: once an epoch; the last step is always evaluated. ``save_every`` steps between checkpoints, besides those
+    at evaluations; 0: by time, so that saving costs about 5 %. ``keep_best``: end with the best weights, else with the last.
+    ``reload_best_each_epoch``: put the best weights back at every epoch's end, and train on (quirk A7-5). ``ahead``: batches
+    that a thread prepares in advance; None: two for a GPU, none on a CPU.
     """
 
     primary: str = ""
     higher_is_better: bool = True
     seed: int = 0
     max_grad_norm: float | None = 1.0
-    accumulate: int = 1
     eval_every: int = 0
     save_every: int = 0
     log_every: int = 10
@@ -145,7 +142,7 @@ class Trainer:
         self.resume.restore(state, loader, accelerator.device)
         if self.history is not None:
             self.history.truncate(state.step)
-        epoch = max(1, getattr(loader, "steps_per_epoch", steps) // settings.accumulate)
+        epoch = max(1, getattr(loader, "steps_per_epoch", steps))
         ahead = settings.ahead if settings.ahead is not None else (2 if accelerator.device.type == "cuda" else 0)
         style: Style = settings.progress if accelerator.is_main_process else "off"
         self.task.train()
@@ -159,7 +156,7 @@ class Trainer:
             while state.step < steps:
                 state.step = step = state.step + 1
                 seed_step(settings.seed, step, accelerator.process_index)
-                self._update([feed.next().to(accelerator.device) for _ in range(settings.accumulate)], steps)
+                self._update(feed.next().to(accelerator.device), steps)
                 bar.update()
                 evaluate = step == steps or step % (settings.eval_every or epoch) == 0
                 if evaluate or step % settings.log_every == 0:
@@ -178,19 +175,19 @@ class Trainer:
 
     def _prepared(self, batch: Batch, number: int, done: int) -> Batch:
         """Corrupted on the CPU by a generator of the very step it is for; ``number`` batches after ``done`` steps."""
-        step, part = divmod(number, self.settings.accumulate)
-        generator = generator_for(self.settings.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
+        # the 0 is part of every run's seeds: without it they would draw other numbers
+        generator = generator_for(self.settings.seed, "corrupt", done + number + 1, 0, self.accelerator.process_index)
         batch = self.task.mix.corrupt(batch, generator)
         return batch.pin_memory() if self.accelerator.device.type == "cuda" else batch
 
-    def _update(self, batches: list[Batch], steps: int) -> None:
+    def _update(self, batch: Batch, steps: int) -> None:
         """Update number ``state.step`` of ``steps``."""
         state = self.state
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * self.schedule.multiplier(state.step - 1)
-        loss, terms = self._gradients(batches)
+        loss, terms = self._gradients(batch)
         if self.adversarial is not None:
-            self.adversarial(self.task, lambda: self._gradients(batches))
+            self.adversarial(self.task, lambda: self._gradients(batch))
         self._keep_snapshot(loss)  # of the state that gave this loss, so before its update
         grad_norm = self._clip()
         self.optimizer.step()
@@ -200,19 +197,13 @@ class Trainer:
         self.task.mix.after_step(self.task.model)
         rate = self.optimizer.param_groups[0]["lr"]
         state.unlogged.append({"lr": rate, "loss": loss, "terms": terms, "grad_norm": grad_norm})
-        state.samples += sum(batch.samples for batch in batches) * self.accelerator.num_processes
+        state.samples += batch.samples * self.accelerator.num_processes
 
-    def _gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Forward and backward over the batches of one update, added to the gradients; loss and terms as means over them."""
-        share = 1 / len(batches)
-        loss, terms = torch.zeros((), device=self.accelerator.device), {}
-        for part, batch in enumerate(batches, start=1):
-            with nullcontext() if part == len(batches) else self.accelerator.no_sync(self.wrapped):
-                total, named = self.wrapped(batch)
-                self.accelerator.backward(total * share)
-            loss = loss + total.detach().float() * share
-            terms = {name: terms.get(name, 0.0) + value.detach().float() * share for name, value in named.items()}
-        return loss, terms
+    def _gradients(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Forward and backward, added to the gradients; the loss and its terms, on the device."""
+        total, terms = self.wrapped(batch)
+        self.accelerator.backward(total)
+        return total.detach().float(), {name: value.detach().float() for name, value in terms.items()}
 
     def _clip(self) -> Tensor:
         """Global gradient norm before clipping."""

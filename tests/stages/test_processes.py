@@ -5,7 +5,7 @@ import pytest
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.files import read_json
-from lib.stages.launch import launch
+from lib.stages.run import launch
 from tests.stages.conftest import prepare
 
 

@@ -46,7 +46,7 @@ def test_no_thread_stays_behind():
 def test_a_run_is_the_same_with_and_without():
     states = []
     for ahead in (0, 2):
-        ours = trainer(ahead=ahead, accumulate=2, score=error)
+        ours = trainer(ahead=ahead, score=error)
         ours.fit(Loader(), 12)
         ours.fit(Loader(), 12)
         states.append(ours.task.state_dict())

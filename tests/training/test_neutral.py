@@ -10,11 +10,9 @@ import torch
 
 from lib.data.items import repeats, resample
 from lib.training.adversarial import Adversary, Awp, Fgm, Pgd
-from lib.training.averaging import WeightEma, WeightSwa, soup
-from lib.training.optimizers import build_optimizer, param_groups
+from lib.training.averaging import WeightEma, WeightSwa
 from lib.training.schedule import ConstantTail, WarmupCosine
-from lib.training.trainer import Task
-from tests.training.standin import Loader, Model, error, trainer
+from tests.training.standin import Loader, error, trainer
 
 STEPS = 20
 
@@ -45,12 +43,6 @@ def test_averages_of_one_model_are_the_model(averaging, keep_best):
     check(learned(averaging=averaging(), **settings), learned(**settings))
 
 
-def test_soup_of_one_member_or_of_equal_ones_is_the_member():
-    member = Model().state_dict()
-    check(soup([member]), member)
-    check(soup([member] * 3), member)
-
-
 class Idle(Adversary):
     """What an adversary does around the second pass, without that pass."""
 
@@ -76,31 +68,6 @@ def test_adversaries_put_every_weight_back_in_every_step(adversary):
 def test_tail_at_the_schedules_own_factor():
     inner = WarmupCosine(total_steps=STEPS, warmup=0.1)
     check(learned(schedule=ConstantTail(inner, total_steps=STEPS, start=0.99, factor=inner.multiplier(19))), learned())
-
-
-def test_layer_decay_of_one_makes_one_group_per_decay():
-    ours = trainer()
-    named = [(f"model.text.encoder.layer.{n}.x", p) for n, (_, p) in enumerate(ours.task.named_parameters())]
-    groups = param_groups(named, lr=1e-3, layer_decay=1.0)
-    assert {group["lr"] for group in groups} == {1e-3} and len(groups) == 2
-    one = param_groups(named, lr=1e-3, layer_decay=1.0, weight_decay=0.0)
-    assert {(group["lr"], group["weight_decay"]) for group in one} == {(1e-3, 0.0)}
-    updated = []
-    for make in (
-        lambda model: build_optimizer(
-            Task(model, torch.nn.Identity()).named_parameters(), lr=1e-2, layer_decay=1.0, weight_decay=0
-        ),
-        lambda model: torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0, eps=1e-6, fused=True),
-    ):
-        torch.manual_seed(0)
-        model = Model(dropout=0.0)
-        optimizer = make(model)
-        for _, batch in zip(range(3), Loader(), strict=False):
-            optimizer.zero_grad()
-            (model(batch) - batch.y).square().mean().backward()
-            optimizer.step()
-        updated.append({name: tensor.detach().clone() for name, tensor in model.named_parameters()})
-    check(*updated)
 
 
 def test_resampling_once_is_the_plain_order():

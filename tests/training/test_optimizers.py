@@ -80,24 +80,6 @@ def test_layer_decay_by_hand():
     }  # fmt: skip
 
 
-def test_layer_decay_agrees_with_timm():
-    from timm.optim import param_groups_layer_decay
-
-    stack = Stack()  # what its matcher does not find is the head, one group above the last layer
-    stack.group_matcher = lambda coarse=False: {"stem": r".*embeddings", "blocks": [(r".*layer\.(\d+)", None)]}
-    theirs = {
-        id(p): group["lr_scale"]
-        for group in param_groups_layer_decay(stack, 0.01, layer_decay=0.5)
-        for p in group["params"]
-    }
-    ours = {
-        id(p): group["lr"]
-        for group in param_groups(stack.named_parameters(), lr=1.0, layer_decay=0.5)
-        for p in group["params"]
-    }
-    assert ours == theirs
-
-
 def test_a7_12_no_layer_decay_by_default():
     assert {group["lr"] for group in param_groups(Stack().named_parameters(), lr=0.1)} == {0.1}
 

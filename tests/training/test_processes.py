@@ -22,7 +22,7 @@ CASES = {
         "rewind": Rewind(window=3, snapshot_every=5),
         "score": error,
     },
-    "accumulation and pgd": lambda: {"accumulate": 2, "adversarial": Pgd(steps=2), "max_grad_norm": None},
+    "pgd": lambda: {"adversarial": Pgd(steps=2), "max_grad_norm": None},
 }
 
 
@@ -32,7 +32,7 @@ def train(name: str, folder: Path, rank: int = 0, world: int = 1) -> dict[str, t
     poison = (7,) if name == "everything" else ()
     ours = trainer(folder, dropout=0.0, noisy=False, unused=True, log_every=1, save_every=5, **CASES[name]())
     result = ours.fit(Loader(rank=rank, world=world, poison=poison), STEPS)
-    assert result.samples == 8 * STEPS * ours.settings.accumulate
+    assert result.samples == 8 * STEPS
     return ours.task.state_dict()
 
 

@@ -127,7 +127,7 @@ def test_killed_while_saving(tmp_path, uninterrupted, monkeypatch, moment):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"averaging": WeightSwa, "accumulate": 2},
+        {"averaging": WeightSwa},
         {"reload_best_each_epoch": True, "score": error},
         {"keep_best": False, "averaging": WeightEma},
         {

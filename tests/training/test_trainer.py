@@ -97,28 +97,12 @@ def test_no_clipping_is_faithful():
     assert rows[0]["grad_norm"] == pytest.approx(float(by_hand), rel=1e-6)
 
 
-def test_accumulation_equals_a_larger_batch():
-    """Without dropout and noise two batches of 4 give the step of one batch of 8."""
-    whole = trainer(dropout=0.0, noisy=False, schedule=Constant())
-    parts = trainer(dropout=0.0, noisy=False, schedule=Constant(), accumulate=2)
-    whole.fit(Loader(batch_size=8), 5)
-    result = parts.fit(Loader(batch_size=4), 5)
-    assert result.samples == 40
-    for name, tensor in weights(whole.task).items():
-        torch.testing.assert_close(weights(parts.task)[name], tensor, rtol=0, atol=1e-6)
-
-
-def test_accumulation_with_an_adversary():
-    """The disturbance is that of the whole update, not of its first batch."""
-    whole = trainer(dropout=0.0, noisy=False, schedule=Constant(), adversarial=Fgm())
-    parts = trainer(dropout=0.0, noisy=False, schedule=Constant(), adversarial=Fgm(), accumulate=2)
+def test_an_adversary_takes_part():
+    attacked = trainer(dropout=0.0, noisy=False, schedule=Constant(), adversarial=Fgm())
     plain = trainer(dropout=0.0, noisy=False, schedule=Constant())
-    whole.fit(Loader(batch_size=8), 3)
-    parts.fit(Loader(batch_size=4), 3)
-    plain.fit(Loader(batch_size=8), 3)
-    for name, tensor in weights(whole.task).items():
-        torch.testing.assert_close(weights(parts.task)[name], tensor, rtol=0, atol=1e-6)
-    assert not equal(weights(whole.task), weights(plain.task))
+    for ours in (attacked, plain):
+        ours.fit(Loader(), 3)
+    assert not equal(weights(attacked.task), weights(plain.task))
 
 
 @pytest.mark.parametrize(
@@ -186,9 +170,6 @@ def test_averaged_weights_are_evaluated_and_kept():
     raw.fit(Loader(), 24)
     assert not equal(seen[-1], weights(raw.task.model))
     assert equal(seen[-1], weights(ours.task.model))
-    neutral = trainer(averaging=WeightEma(decay=0.0), keep_best=False, steps=24)
-    neutral.fit(Loader(), 24)
-    assert equal(weights(neutral.task), weights(raw.task)), "decay 0 is the model"
 
 
 def test_a7_5_reload_best_each_epoch():
