@@ -132,7 +132,7 @@ class MeanEmbedding:
 
 @dataclass(kw_only=True)
 class WeightedLogits:
-    """Weighted mean of the members' class probabilities, as log-probabilities. Used by: WeChat 2022 systems.
+    """Weighted mean of the members' class probabilities, as log-probabilities. Used by: the WeChat baseline.
 
     Args:
         weights: one per member; equal by default.

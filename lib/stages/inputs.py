@@ -17,6 +17,8 @@ from lib.stages.build import Sizes
 
 @dataclass(frozen=True)
 class Inputs:
+    """What a job reads, opened, and the sizes that its components are built to."""
+
     store: Store
     tokens: TokenSet
     visual: Frames | Pictures
@@ -24,6 +26,7 @@ class Inputs:
 
     @classmethod
     def open(cls, job: Job) -> Inputs:
+        """Raises StoreError or ValueError: a file is not as it was written, or a set belongs to another corpus."""
         store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
         visual = frames_of(job, store)
         return cls(store, tokens, visual, Sizes.of(store, tokens, visual))

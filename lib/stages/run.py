@@ -129,6 +129,7 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
 def make_assembler(
     job: Job, inputs: Inputs, problem: Problem, mix: ObjectiveMix, without: tuple[str, ...] = ()
 ) -> Assembler:
+    """Batches of a job's videos; ``without`` are slots whose inputs are left out, as their encoders have run already."""
     features = job.spec.features
     return Assembler(
         inputs.store,
@@ -168,6 +169,7 @@ def precompute(
 def make_judge(
     job: Job, problem: Problem, assembler: Assembler, mix: ObjectiveMix, accelerator: Accelerator, store: Store
 ) -> Judge:
+    """The judge of the job's kind of problem."""
     if isinstance(problem, PairProblem):
         return PairJudge(problem, assembler, accelerator)
     if isinstance(problem, ClassProblem):

@@ -70,6 +70,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrainResult:
+    """What a run came to; the weights are in the model."""
+
     best_step: int  # step whose weights the model holds now
     best_score: float | None  # selection score there; None without one
     steps: int
@@ -223,8 +225,8 @@ class Trainer:
         row, losses = history_row(self.state.unlogged, self.accelerator)
         self.state.unlogged = []
         self._log({"step": self.state.step, "epoch": epoch, **row})
-        for loss in losses if self.rewind is not None else ():
-            if (reason := self.rewind.observe(loss)) is not None:
+        for loss in losses:
+            if self.rewind is not None and (reason := self.rewind.observe(loss)) is not None:
                 self._log(self.rewind.go_back(self.state, loss=loss, lr=row["lr"], reason=reason))
                 break
         return losses[-1]
