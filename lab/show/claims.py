@@ -6,7 +6,7 @@ score of the arm that does what the original's code does, minus score of the arm
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from lab.show.questions import CLAIMED, DETECTABLE, PAIRED, interval, seen, shor
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
 from lab.show.table import Column, Table, link
 from lib.evaluation.compare import HELPS, HURTS
-from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names
 from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
 from lib.runs import paths
@@ -47,8 +47,8 @@ def check_claims() -> None:
     for name in names(Ablation):
         spec = load(Ablation, name)
         for claim in spec.claimed:
-            _known(claim.recipe or spec.recipes[0], spec.recipes, f"ablation {name}: claimed: recipe")
-            _known(claim.arm or spec.reference, spec.arms, f"ablation {name}: claimed: arm")
+            require(claim.recipe or spec.recipes[0], spec.recipes, f"ablation {name}: claimed: recipe")
+            require(claim.arm or spec.reference, spec.arms, f"ablation {name}: claimed: arm")
     for other in load(Claims, "claims").others:
         if other.ensemble:
             file_of(EnsembleSpec, other.ensemble)
@@ -241,26 +241,21 @@ def contradictions() -> tuple[Contradiction, ...]:
 
 def _checked(row: Contradiction) -> Contradiction:
     where = f"{shown(file_of(Contradictions, 'contradictions'))}: {row.recipe} {row.id}"
-    _known(row.recipe, names(Recipe), f"{where}: recipe")
+    require(row.recipe, names(Recipe), f"{where}: recipe")
     quirk = quirk_of(row)
     if row.variant:
-        _known(row.variant, load(Recipe, row.recipe).variants, f"{where}: variant")
+        require(row.variant, load(Recipe, row.recipe).variants, f"{where}: variant")
         if quirk is not None and quirk.switch:
             raise RecipeError(f"{where}: variant: the recipe's quirk has a switch already; leave variant out")
     if row.measured is not None:
-        _known(row.measured.question, names(Ablation), f"{where}: measured.question")
+        require(row.measured.question, names(Ablation), f"{where}: measured.question")
         spec = load(Ablation, row.measured.question)
-        _known(row.recipe, spec.recipes, f"{where}: measured.question: {row.measured.question} does not ask of recipe")
-        _known(row.measured.coded, spec.arms, f"{where}: measured.coded")
-        _known(row.measured.said, spec.arms, f"{where}: measured.said")
+        require(row.recipe, spec.recipes, f"{where}: measured.question: {row.measured.question} does not ask of recipe")
+        require(row.measured.coded, spec.arms, f"{where}: measured.coded")
+        require(row.measured.said, spec.arms, f"{where}: measured.said")
     if not row.coded and quirk is None:
         raise RecipeError(f"{where}: coded: missing, and the recipe lists no quirk of that id to take it from")
     return row if row.coded or quirk is None else row.model_copy(update={"coded": quirk.says})
-
-
-def _known(name: str, choices: Collection[str], where: str) -> None:
-    if name not in choices:
-        raise RecipeError(f"{where}: {name!r}: {nearest(name, choices)}")
 
 
 def quirk_of(row: Contradiction) -> Quirk | None:

@@ -12,6 +12,7 @@ from lab.show.rows import dicts
 from lab.show.table import Column, Table
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
+from lib.runs.paths import shown
 
 PARTS = {"unseen": "unseen videos", "seen": "seen videos"}
 GRADIENT, RATE, SUM, REWIND = "gradient norm", "learning rate", "weighted sum", "rewind"
@@ -19,7 +20,15 @@ GRADIENT, RATE, SUM, REWIND = "gradient norm", "learning rate", "weighted sum", 
 
 def job(job: Job) -> Table:
     """The resolved job: recipe, stage, arm, seed, corpus, digest, folder, parents, finished or not."""
-    facts = {key: f.significant(v) if isinstance(v, bool) else str(v) for key, v in job.describe().items()}
+    starts = (f"{role}: {shown(parent.folder.path)}" for role, parent in job.parents.items())
+    facts = {key: str(value) for key, value in job.parameters.items()} | {
+        "corpus": job.corpus.label,
+        "frames": job.spec.features.frames.set,
+        "digest": job.digest,
+        "folder": shown(job.folder.path),
+        "starts from": ", ".join(starts) or "random weights",
+        "finished": f.significant(job.folder.is_done(job.digest)),
+    }
     frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
     return Table(frame, (Column("", "what"), Column("", "value", "code")))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,6 +22,12 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     close = difflib.get_close_matches(word, choices, n=1)
     return f"did you mean {close[0]!r}?" if close else f"valid: {', '.join(choices) or 'none'}"
+
+
+def require(name: str, choices: Collection[str], where: str) -> None:
+    """Raises RecipeError: a name is none of the choices; the sentence starts with ``where`` and ends with the nearest."""
+    if name not in choices:
+        raise RecipeError(f"{where}: {name!r}: {nearest(name, choices)}")
 
 
 def from_validation(

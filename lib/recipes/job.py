@@ -240,21 +240,6 @@ class Job:
         extra = f" CORPUS={self.corpus_given}" if self.corpus_given else ""
         return f"make run RECIPE={self.recipe} STAGE={self.stage} ARM={self.arm} SEED={self.seed} SCALE={self.scale}{extra}"
 
-    def describe(self) -> dict[str, Any]:
-        """The job as a small table: what a notebook shows before it runs."""
-        return {
-            **{key: value for key, value in self.parameters.items() if value != ""},
-            "corpus": self.corpus.label,
-            "frames": self.spec.features.frames.set,
-            "digest": self.digest,
-            "folder": paths.shown(self.folder.path),
-            "starts from": ", ".join(
-                f"{role}: {paths.shown(parent.folder.path)}" for role, parent in self.parents.items()
-            )
-            or "random weights",
-            "finished": self.folder.is_done(self.digest),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """Everything resolved, defaults included: what ``job.yaml`` holds."""
         resolved = self.spec.model_dump(mode="json")
@@ -311,7 +296,6 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
     job = Job(recipe, stage, arm, seed if fixed is None else fixed, scale, corpus, spec)
-    where = where or paths.shown(file_of(Recipe, recipe))
     for package, component, path in job.component_list:
         arguments(package, component, f"{where}: {path}")
     _check_objectives(job, f"{where}: stages.{stage}")

@@ -20,6 +20,8 @@ from lib.recipes.load import file_of, load, names, validate
 from lib.recipes.specs import SCALE_MAY_SET, Ablation, Recipe, Scale
 from lib.runs import paths
 
+FRAMES = "features.frames.set"
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -28,6 +30,12 @@ class Layer:
     where: str  # file and key
     changes: dict[str, tuple[str, Any]]  # dotted path -> (as it is written, wildcards and all; value)
     tree: dict[str, Any]
+
+    def under(self, values: dict[str, Any], where: str, written: str = "") -> Layer:
+        """The next layer: some values laid over this one's tree; ``written`` is what the file says, if not their paths."""
+        return Layer(
+            where, {path: (written or path, v) for path, v in values.items()}, overlay(self.tree, values, where)
+        )
 
 
 @cache
@@ -42,74 +50,52 @@ def resolved(recipe: str, arm: str, scale: str, frames: str = "") -> tuple[Recip
     Raises:
         RecipeError: an unknown name or path, or values that do not go together; names file and key.
     """
-    last = list(layers(recipe, arm, scale, frames))[-1]
-    return validate(Recipe, last.tree, last.where), last.where
-
-
-def resolve(
-    recipe: str, scale: str, changes: dict[str, Any] | None = None, where: str = "", member: str = "base"
-) -> Recipe:
-    """A recipe at a scale with some values of its own laid over, checked as a whole."""
-    for layer in _sized(recipe, scale, member):
-        tree = layer.tree
-    where = where or paths.shown(file_of(Recipe, recipe))
-    return validate(Recipe, overlay(tree, changes or {}, where), where)
+    _, where, _ = arm_changes(recipe, arm.partition("@")[0])
+    return validate(Recipe, list(layers(recipe, arm, scale, frames))[-1].tree, where), where
 
 
 def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Layer]:
     """What is laid over a recipe, the recipe itself first; :func:`resolved` says what each argument means."""
     name, _, fold = arm.partition("@")
     changes, where, member = arm_changes(recipe, name)
+    layer = None
     for layer in _sized(recipe, scale, member):
-        tree = layer.tree
         yield layer
-    over: list[tuple[str, dict[str, Any]]] = []
-    if frames == "given" and "features.frames.set" not in changes:
-        over.append(("the corpus, which has no pictures", {"features.frames.set": frames}))
-    over.append((where, changes))
-    for place, values in over:
-        tree = overlay(tree, values, place)
-        yield Layer(place, {path: (path, value) for path, value in values.items()}, tree)
-    if frames not in ("", "given") and tree["features"]["frames"]["set"] == "given":
-        tree = overlay(tree, {"features.frames.set": frames}, where)
-        place = "the corpus, which has pictures and no frame features"
-        yield Layer(place, {"features.frames.set": ("features.frames.set", frames)}, tree)
+    assert layer is not None
+    yield (layer := layer.under(changes, where))
+    given = layer.tree["features"]["frames"]["set"] == "given"
+    if frames and given != (frames == "given") and not (frames == "given" and FRAMES in changes):
+        lacks = "no pictures" if frames == "given" else "pictures and no frame features"
+        yield (layer := layer.under({FRAMES: frames}, f"the corpus, which has {lacks}"))
     if fold:
-        values = _fold_changes(validate(Recipe, tree, where), fold, where)
-        yield Layer(
-            where, {path: (f"fold {fold}", value) for path, value in values.items()}, overlay(tree, values, where)
-        )
+        yield layer.under(_fold_changes(validate(Recipe, layer.tree, where), fold, where), where, f"fold {fold}")
 
 
 def _sized(recipe: str, scale: str, member: str) -> Iterator[Layer]:
     """The recipe, the member laid over it, and the scale over both."""
     check_overrides(scale)
     yield from (model := _model(recipe, member))
-    tree, sizes, file = model[-1].tree, load(Scale, scale), paths.shown(file_of(Scale, scale))
+    layer, sizes, file = model[-1], load(Scale, scale), paths.shown(file_of(Scale, scale))
     for key in ("*", recipe):
         changes = {
             full: (path, value)
             for path, value in sizes.overrides.get(key, {}).items()
-            for full in _places(tree, path, unwritten=key != "*")
+            for full in _places(layer.tree, path, unwritten=key != "*")
         }
         where = f"{file}: overrides.{key}"
-        tree = overlay(tree, {full: value for full, (_, value) in changes.items()}, where)
-        yield Layer(where, changes, tree)
+        layer = Layer(where, changes, overlay(layer.tree, {full: value for full, (_, value) in changes.items()}, where))
+        yield layer
 
 
 def _model(recipe: str, member: str) -> list[Layer]:
     """A recipe with its defaults written out, and a member of the system laid over it."""
     base, file = load(Recipe, recipe), paths.shown(file_of(Recipe, recipe))
-    found = [Layer(file, {}, base.model_dump(mode="json"))]
+    first = Layer(file, {}, base.model_dump(mode="json"))
     if member == "base":
-        return found
+        return [first]
     if member not in base.members:
         raise RecipeError(f"{file}: no member {member!r}; {nearest(member, base.members)}")
-    where, values = f"{file}: variants.{member}", base.variants[member]
-    return [
-        *found,
-        Layer(where, {path: (path, v) for path, v in values.items()}, overlay(found[0].tree, values, where)),
-    ]
+    return [first, first.under(base.variants[member], f"{file}: variants.{member}")]
 
 
 def overlay(tree: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
@@ -148,17 +134,13 @@ def _unknown(where: str, path: str, depth: int, node: Any) -> RecipeError:
     )
 
 
+@cache
 def check_overrides(scale: str) -> None:
     """Every override of a scale sets a size or budget of at least one recipe.
 
     Raises:
         RecipeError: one sets something else or nothing at all; names file, key and the nearest valid key.
     """
-    _check_overrides(scale, str(paths.params()))
-
-
-@cache
-def _check_overrides(scale: str, folder: str) -> None:
     file = paths.shown(file_of(Scale, scale))
     for key, changes in load(Scale, scale).overrides.items():
         if key != "*" and key not in names(Recipe):

@@ -7,7 +7,7 @@ from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load, validate
-from lib.recipes.resolve import overlay, resolve
+from lib.recipes.resolve import overlay, resolved
 from lib.recipes.specs import Recipe, Scale, SplitSpec
 
 
@@ -74,8 +74,8 @@ def test_a_scale_sets_sizes_only():
     """Every override of every scale ends in a size or budget; the loader refuses others."""
     for name in ("smoke", "laptop", "full"):
         load(Scale, name)
-        resolve("aiac_rank1", name)
-    base, small = resolve("aiac_rank1", "full"), resolve("aiac_rank1", "smoke")
+        resolved("aiac_rank1", "base", name)
+    base, small = (resolved("aiac_rank1", "base", name)[0] for name in ("full", "smoke"))
     for stage in base.stages:
         assert base.stages[stage].objectives == small.stages[stage].objectives
 

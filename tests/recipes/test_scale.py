@@ -18,27 +18,33 @@ from lib.runs import paths
 
 
 def forget() -> None:
-    for cached in (loading.load, _load, resolved):
+    for cached in (loading.load, _load, resolved, check_overrides):
         cached.cache_clear()
 
 
 @pytest.fixture
-def scale(tmp_path, monkeypatch):
-    """A copy of ``params`` whose laptop scale gets further overrides."""
+def params(tmp_path, monkeypatch):
+    """A copy of ``params``."""
     folder = tmp_path / "params"
     shutil.copytree(paths.PROJECT / "params", folder)
     monkeypatch.setenv("VIDLAB_PARAMS", str(folder))
     forget()
+    yield folder
+    forget()
+
+
+@pytest.fixture
+def scale(params):
+    """Adds overrides to the laptop scale."""
 
     def with_override(recipe: str, path: str, value=16) -> str:
-        file = folder / "scales" / "laptop.yaml"
+        file = params / "scales" / "laptop.yaml"
         tree = yaml.safe_load(file.read_text())
         tree["overrides"].setdefault(recipe, {})[path] = value
         file.write_text(yaml.safe_dump(tree))
         return f"{file}: overrides.{recipe}"
 
-    yield with_override
-    forget()
+    return with_override
 
 
 def test_every_scale_of_the_project_passes():
@@ -96,3 +102,26 @@ def test_wildcards_stand_for_any_part(scale):
     spec = Job.load("aiac_rank1", "finetune").spec
     assert spec.model.head.arguments["dim"] == 6 and load(Scale, "laptop").overrides["*"]["model.head.dim"] == 64
     assert {name: stage.data.batch_size for name, stage in spec.stages.items()}["distill"] == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "sentence"),
+    [
+        ("ablations/ema", {"recipes": ["aiac_rank2"]}, "recipes: 'aiac_rank2': did you mean 'aiac_rank6'?"),
+        ("ablations/ema", {"stage": "fintune"}, "stage: aiac_rank1 has no stage: 'fintune': did you mean 'finetune'?"),
+        ("ablations/ema", {"stages": {"wiht": "finetune"}}, "stages: 'wiht': did you mean 'with'?"),
+        ("ablations/ema", {"stages": {"with": "distil"}}, "stages.with: aiac_rank1 has no stage: 'distil': did you mean 'distill'?"),
+        ("ablations/ema", {"member": "job33"}, "member: aiac_rank1: 'job33': did you mean 'job3'?"),
+        ("ensembles/aiac_rank1_jobs", {"stage": "fintune", "members": []}, "stage: aiac_rank1 has no stage: 'fintune'"),
+        ("scales/laptop", {"checks": ["plantd"]}, "checks: 'plantd': did you mean 'planted'?"),
+        ("report", {"recipes": ["aiac_rank2"]}, "recipes: 'aiac_rank2': did you mean 'aiac_rank6'?"),
+        ("report", {"ablations": ["emma"]}, "ablations: 'emma': did you mean 'ema'?"),
+        ("report", {"headline": ["emma"]}, "headline: 'emma': did you mean 'ema'?"),
+        ("report", {"ensembles": ["aiac_rank1_job"]}, "ensembles: 'aiac_rank1_job': did you mean 'aiac_rank1_jobs'?"),
+    ],
+)  # fmt: skip
+def test_the_validator_misses_no_name(params, capsys, file, changes, sentence):
+    path = params / f"{file}.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
+    assert validate.main() == 1
+    assert capsys.readouterr().err.startswith(f"error: {path}: {sentence}")

@@ -18,8 +18,8 @@ from lab.show.plan import Plan
 from lab.show.specs import Claims
 from lib.evaluation.compare import HELPS, HURTS, NOTHING, compare
 from lib.recipes import job as jobs
-from lib.recipes.load import load, names
-from lib.recipes.resolve import arm_changes, resolve
+from lib.recipes.load import load, names, validate
+from lib.recipes.resolve import layers
 from lib.recipes.specs import Ablation, Recipe
 from lib.runs import paths
 from tests.show import made
@@ -228,8 +228,8 @@ def test_switches_come_from_the_quirk_the_variant_or_the_arms(world, found):
 
 def depends_on(recipe: str, arm: str, stage: str, switch: dict) -> dict:
     """All that a run of a stage depends on: features, model, and the stages it comes from, without terms of weight 0."""
-    changes, where, member = arm_changes(recipe, arm)
-    tree = resolve(recipe, "laptop", {**changes, **switch}, where, member).model_dump(mode="json")
+    last = list(layers(recipe, arm, "laptop"))[-1].under(switch, arm)
+    tree = validate(Recipe, last.tree, arm).model_dump(mode="json")
     waiting, stages = [stage], {}
     while waiting:
         name = waiting.pop()
