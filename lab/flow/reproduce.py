@@ -31,7 +31,7 @@ from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import load, names, split_names
 from lib.recipes.specs import Ablation, Scale
 from lib.runs import paths
-from lib.runs.files import read_json, write_json
+from lib.runs.files import DamagedFile, read_json, write_json
 from lib.runs.machine import cores
 
 BUSY, STOPPED = 75, 130
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         with only_one(paths.home()):
             have_a_home(paths.home() / "runs" / ".home")
             return reproduce(options, console)
-    except (UsageError, RecipeError) as error:
+    except (UsageError, RecipeError, DamagedFile) as error:
         console.print(str(error), style="red", highlight=False, markup=False)
         return BUSY if isinstance(error, Busy) else 2
     except KeyboardInterrupt:
@@ -107,7 +107,7 @@ def make(
         world / "plan.json",
         # All that is needed is a target: Snakemake asks for no deleted file whose successors are there.
         targets=tuple(task.step for task in needed),
-        # It knows when what it made has changed, and not that a run was trained again by hand with other settings.
+        # It knows what it made, and not that a run was trained again by hand with other settings, cut or edited.
         forced=tuple(task.step for task in needed if task.is_foreign()),
         only=tuple(task.step for task in needed if task.rule in PAGES) if options.existing else (),
         log=world / ("plan.log" if options.dry_run else "workflow.log"),
@@ -177,12 +177,12 @@ def _durations(world: Path) -> dict[str, float]:
 
 
 def require_existing(every: list[Task]) -> None:
-    """Raises UsageError if a run that the pages read is absent or was made with other settings."""
+    """Raises UsageError if a run that the pages read is absent, not whole or was made with other settings."""
     missing = [task.step for task in every if task.rule not in PAGES and (not task.is_made() or task.is_foreign())]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UsageError(
-            f"{missing[0]}{more}: not made, or made with other settings; `make reproduce` makes what is missing."
+            f"{missing[0]}{more}: not made, not whole, or made with other settings; `make reproduce` makes what is missing."
         )
 
 

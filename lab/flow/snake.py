@@ -19,7 +19,7 @@ class Event:
     """One thing that happened.
 
     Args:
-        kind: ``plan`` (``steps`` are all that will run), ``reason``, ``start``, ``done``, ``failed`` (of one step), or
+        kind: ``plan`` (``steps`` are all that will run), ``start`` (``text`` says why), ``done``, ``failed`` (of one step), or
             ``stopped`` (Snakemake could not build or run the graph; ``text`` says why).
     """
 

@@ -18,6 +18,7 @@ from lib.recipes.load import load, names
 from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe, Scale
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
+from lib.runs.folder import RunFolder
 
 TEMPLATES = paths.PROJECT / "lab" / "show" / "templates"  # no modules, so no digest of code covers them
 
@@ -61,9 +62,9 @@ class Task:
         return all((paths.home() / file).exists() for file in self.outputs)
 
     def is_foreign(self) -> bool:
-        """Whether the result is there but was made with other settings, by hand or before they were set back."""
-        file = paths.home() / self.outputs[0]
-        return self.rule in STAGE_NOTEBOOKS and file.exists() and read_json(file).get("digest") != self.digest
+        """Whether a run is there but not as this task would leave it: made with other settings, not whole, or edited since."""
+        metrics = paths.home() / self.outputs[0]
+        return self.rule in STAGE_NOTEBOOKS and metrics.exists() and not RunFolder(metrics.parent).is_done(self.digest)
 
     def run(self) -> None:
         """Do it, here and now, in a process of its own.

@@ -91,6 +91,17 @@ def test_a_lost_or_foreign_result_is_made_again(finished):
     assert toy.plan() == set()
 
 
+@pytest.mark.parametrize("damage", ["", '{"digest"', '{"digest": "%s", "score": 0.99}'])
+def test_a_run_that_was_cut_or_edited_is_made_again(finished, damage):
+    before, file = finished.trained(), finished.home / "runs/b/metrics.json"
+    whole = file.read_text()
+    file.write_text(damage % json.loads(whole)["digest"] if "%" in damage else damage)
+    assert "finetune/b" in finished.plan()
+    assert finished.drive().status == 0
+    assert finished.trained() == {**before, "b": before["b"] + 1} and file.read_text() == whole
+    assert finished.plan() == set()
+
+
 def test_a_target_makes_only_what_it_needs(finished):
     """Two results are stale; asking for one leaves the other."""
     toy, before = finished, finished.trained()
@@ -216,7 +227,7 @@ def test_a_finished_training_survives_a_notebook_that_fails_after_it(tmp_path, m
     toy.values["a"] = 5.0  # trained anew, over the run that is there
     notebook = tmp_path / "notebooks/train.ipynb"
     whole = notebook.read_text()
-    notebook.write_text(whole.replace('"score\\": value * 2}))"', '"score\\": value * 2}))\\nassert value < 4"'))
+    notebook.write_text(whole.replace("value * 2})", "value * 2})\\n    assert value < 4"))
     assert notebook.read_text() != whole
     assert toy.drive("finetune/a").status == 1
     assert json.loads((tmp_path / "runs/a/metrics.json").read_text())["score"] == 10.0

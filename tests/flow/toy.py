@@ -19,18 +19,19 @@ processes.PRELOAD = (
     "papermill",
     "IPython.core.magics",
     "matplotlib_inline.backend_inline",
+    "pandas",
     "psutil",
 )  # of what notebooks here import
 GUARD = "from lab.flow.guard import check_parameters\n\ncheck_parameters()"
 # Like lib.stages.run: finished work with the right digest is read, not done again; a trace says how often it was done.
-TRAIN = """import json, pathlib, time
-folder = pathlib.Path(out)
-done = folder / "metrics.json"
-if not done.exists() or json.loads(done.read_text())["digest"] != digest:
+TRAIN = """import pathlib, time
+from lib.runs.folder import RunFolder
+run = RunFolder(pathlib.Path(out))
+if not run.is_done(digest):
     time.sleep(seconds)
     assert value >= 0, "learning rate diverged"
-    (folder / "trace").open("a").write("trained\\n")
-    done.write_text(json.dumps({"digest": digest, "score": value * 2}))"""
+    (run.path / "trace").open("a").write("trained\\n")
+    run.finish({"digest": digest, "score": value * 2})"""
 COLLECT = """import json, pathlib
 runs = {run: json.loads(pathlib.Path(run).read_text()).get("score") for run in inputs if run.endswith("metrics.json")}
 pathlib.Path(out).parent.mkdir(parents=True, exist_ok=True)
