@@ -20,14 +20,14 @@ def _job(stage, arm="base", scale="smoke"):
 
 @pytest.mark.parametrize("arm", ["base", "faithful"])
 def test_both_stages(home, arm):
-    """Pretraining is judged by its losses and keeps unit vectors; finetuning starts from it and is judged by mean F1."""
+    """Pretraining is judged by its losses and keeps pooled vectors as they are; finetuning is judged by mean F1."""
     folder = run(_job("pretrain", arm))
     metrics = json.loads(folder.metrics.read_text())
     rows = folder.history.rows()
     assert metrics["primary"] == metrics["selected_by"] == "loss" and metrics["scores"]["validation"]["loss"] > 0
     assert set(next(row["terms"] for row in rows if "terms" in row)) == {"tokens", "matching"}
     vectors = folder.read_arrays(folder.embeddings)["vectors"]
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
+    assert np.isfinite(vectors).all() and (np.abs(np.linalg.norm(vectors, axis=1) - 1) > 1e-3).all()
     metrics = json.loads(run(_job("finetune", arm)).metrics.read_text())
     assert metrics["primary"] == "mean_f1" and 0 <= metrics["scores"]["validation"]["mean_f1"] <= 1
 
