@@ -132,7 +132,7 @@ def exports(package: str) -> dict[str, str]:
     >>> exports("models")["MeanPool"]
     'lib.models.heads'
     """
-    return {name: module for name, (module, _) in _imported(_tree(f"lib.{package}")).items()}
+    return {name: module for name, (module, _) in imported(_tree(f"lib.{package}")).items()}
 
 
 @cache
@@ -166,17 +166,17 @@ def _lineage(module: str, name: str) -> tuple[ast.ClassDef, ...]:
     tree = _tree(module)
     node = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name), None)
     if node is None:  # a base that is imported from where it is imported itself
-        return _lineage(*_imported(tree)[name]) if name in _imported(tree) else ()
+        return _lineage(*imported(tree)[name]) if name in imported(tree) else ()
     bases = [base for expression in node.bases for base in _lineage(module, ast.unparse(expression))]
     return (node, *bases)
 
 
-def _imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
-    """Name here -> (module of ``lib``, name there)."""
+def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """Name here -> (module, name there) of what the top level of a file imports from ``lib`` or ``lab``."""
     return {
         alias.asname or alias.name: (node.module, alias.name)
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lib"
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("lib", "lab")
         for alias in node.names
     }
 

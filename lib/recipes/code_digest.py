@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib.recipes.bind import imported
 from lib.runs import paths
 from lib.runs.files import write_text
 
@@ -81,7 +82,7 @@ def _state(root: Path) -> str:
 def closure(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
     waiting: list[Path] = []
-    for module, name in _imports(ast.parse(source), "notebook", root):
+    for module, name in _imports(ast.parse(source), root):
         waiting += _lookup(module, name, root)
     for name in modules:
         waiting += _files_of(name, root)
@@ -115,22 +116,18 @@ def _files_of(name: str, root: Path) -> list[Path]:
 def _imported(file: Path, root: Path) -> tuple[Path, ...]:
     """Files of ``lib`` that one file imports directly."""
     found: set[Path] = set()
-    for module, name in _imports(_tree(file), _dotted(file, root), root):
+    for module, name in _imports(_tree(file), root):
         found.update(_lookup(module, name, root))
     return tuple(sorted(found))
 
 
-def _imports(tree: ast.Module, here: str, root: Path) -> Iterator[tuple[str, str | None]]:
-    """(module, name or None) of every import of ``lib``, in functions too, but not those made for type hints only."""
+def _imports(tree: ast.Module, root: Path) -> Iterator[tuple[str, str | None]]:
+    """(module, name or None) of every import of our own, in functions too, but not those made for type hints only."""
     for node in _run_nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names if _ours(alias.name, root))
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:
-                module = ".".join([*here.split(".")[: -node.level], *filter(None, [node.module])])
-            if _ours(module, root):
-                yield from ((module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and _ours(node.module, root):
+            yield from ((node.module, alias.name) for alias in node.names)
 
 
 def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -147,39 +144,21 @@ def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _lookup(module: str, name: str | None, root: Path) -> Iterator[Path]:
     """Where ``from module import name`` leads; through doors to the file that defines the name."""
-    if _left_out(module) and f"{module}.{name}" != BINDER:
-        return
-    if name is not None and (submodule := _module_file(f"{module}.{name}", root)) is not None:
+    if name is not None and _module_file(f"{module}.{name}", root) is not None:
         module, name = f"{module}.{name}", None
-        if _left_out(module):
-            return
-    else:
-        submodule = _module_file(module, root)
-    if submodule is None:
+    submodule = _module_file(module, root)
+    if submodule is None or _left_out(module):
         return
     if submodule.name != "__init__.py":
         yield submodule
         return
     if name is None:
         return
-    exported = {bound: source for bound, source in _reexports(submodule, root)}
-    if name == "*":
-        for source in exported.values():
-            yield from _lookup(*source, root)
-    elif name in exported:
+    exported = imported(_tree(submodule))
+    if name in exported:
         yield from _lookup(*exported[name], root)
     else:
         yield submodule
-
-
-def _reexports(init: Path, root: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Bound name -> (module, original name) of the top-level ``from lib... import`` lines of an ``__init__.py``."""
-    tree = _tree(init)
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            only = ast.Module(body=[node], type_ignores=[])
-            for (module, name), alias in zip(_imports(only, _dotted(init, root), root), node.names, strict=False):
-                yield alias.asname or alias.name, (module, name or alias.name)
 
 
 def _left_out(module: str) -> bool:
@@ -194,11 +173,6 @@ def _ours(module: str, root: Path) -> bool:
 def _module_file(name: str, root: Path) -> Path | None:
     base = root.joinpath(*name.split("."))
     return next((file for file in (base / "__init__.py", base.with_suffix(".py")) if file.is_file()), None)
-
-
-def _dotted(file: Path, root: Path) -> str:
-    """Dotted name of a file; that of a package ends in ``__init__``, so that one level up is the package itself."""
-    return ".".join(file.relative_to(root).with_suffix("").parts)
 
 
 @cache

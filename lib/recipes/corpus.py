@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
 from lib.runs import paths
+from lib.runs.files import read_json
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class CorpusRef:
             raise RecipeError(
                 f"corpus {self.name}: no store there (no manifest.json); make one with: vidlab corpus import <folder> --out {self.name}"
             )
-        return json.loads(self.manifest.read_text(encoding="utf-8"))
+        return read_json(self.manifest, "import the corpus again")
 
 
 @dataclass(frozen=True)

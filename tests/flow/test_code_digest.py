@@ -13,7 +13,7 @@ FILES = {
         '__all__ = ["MaskedTokens", "Tags"]\n'
     ),
     "lib/objectives/masking.py": "from lib.objectives.mix import Objective\n\nclass MaskedTokens(Objective):\n    rate = 0.15\n",
-    "lib/objectives/tags.py": "from .mix import Objective\n\nclass TagBCE(Objective):\n    gamma = 0\n",
+    "lib/objectives/tags.py": "from lib.objectives.mix import Objective\n\nclass TagBCE(Objective):\n    gamma = 0\n",
     "lib/objectives/mix.py": "class Objective:\n    pass\n",
     "lib/training/__init__.py": "def loop(model):\n    return model\n",
     "lib/training/trainer.py": (
