@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
-from pathlib import Path
-
 import torch
 
 from lib.data.batch import Batch
@@ -13,12 +9,38 @@ from lib.models import BertText, Classifier, CrossModalEncoder, FirstPooled, Fra
 from lib.models.video_model import VideoModel
 from lib.objectives import CategoryCE, MaskedTokens, VideoTextMatching
 from lib.objectives.mix import Objective, ObjectiveMix
-from tests.golden_models import SPECIAL, System
-from tests.golden_names_wechat_rank72 import WECHAT_RANK72, without_last_frames
+from tests.golden_models import SPECIAL, System, backbone
 from tests.golden_rule import Case, load_renamed
 
+# LXMERT of lxmert_model.py, LXMERT_PRE of lxmert_model_pretrain.py -> VideoModel under ``model.``, ObjectiveMix under
+# ``mix.terms.``
+WECHAT_RANK72: dict[str, str | None] = {
+    "video_dense.": "model.frames.project.",
+    "encoder.bert.embeddings.": "model.text.embeddings.",
+    "encoder.bert.encoder.layer.": "model.text.encoder.layer.",
+    "encoder.bert.encoder.x_layers.": "model.fusion.layers.",
+    "encoder.bert.pooler.": "model.fusion.pooler.",
+    "classifier.": "model.head.classify.",
+    "encoder.cls.predictions.transform.dense.": "mix.terms.tokens.head.dense.",
+    "encoder.cls.predictions.transform.LayerNorm.": "mix.terms.tokens.head.LayerNorm.",
+    "encoder.cls.predictions.bias": "mix.terms.tokens.head.bias",
+    "newfc_itm_cls.": "mix.terms.matching.classify.",
+}
+
+
+def without_last_frames(case_layers: int) -> dict[str, str | None]:
+    """The same, for a model without the last layer's block of the frames (R11)."""
+    last = f"encoder.bert.encoder.x_layers.{case_layers - 1}."
+    return WECHAT_RANK72 | {last + name: None for name in ("visn_self_att.", "visn_inter.", "visn_output.")}
+
+
+# swin_tiny of utils/swin.py -> timm's: the reduction between two stages belongs to the later one there
+SWIN: dict[str, str | None] = {
+    "": "",
+    **{f"layers.{stage}.downsample.": f"layers.{stage + 1}.downsample." for stage in range(3)},
+}
+
 VOCABULARY, WIDTH = 200, 768
-_FOLDERS = tempfile.TemporaryDirectory(prefix="architectures-")  # removed when the interpreter ends
 
 
 def finetuned(case: Case, **options) -> System:
@@ -57,26 +79,16 @@ def corrupted(case: Case, system: System) -> Batch:
 def _system(
     case: Case, head: torch.nn.Module, terms: dict[str, tuple[Objective, float]], last_frames: bool = True
 ) -> System:
-    backbone = _architecture(case)
+    settings = case.settings
+    base = backbone(**settings["bert"], num_hidden_layers=settings["l_layers"])
     model = VideoModel(
-        text=BertText(backbone, VOCABULARY, pooler=False, still_first_rows=True),
+        text=BertText(base, VOCABULARY, pooler=False, still_first_rows=True),
         frames=FrameLinear(WIDTH, WIDTH, dropout=0.0),
-        fusion=CrossModalEncoder(WIDTH, WIDTH, backbone, depth=case.settings["x_layers"], last_frames=last_frames),
+        fusion=CrossModalEncoder(WIDTH, WIDTH, base, depth=settings["x_layers"], last_frames=last_frames),
         pooling=FirstPooled(WIDTH),
         head=head,
     )
     system = System(model, ObjectiveMix(terms))
-    names = WECHAT_RANK72 if last_frames else without_last_frames(case.settings["x_layers"])
+    names = WECHAT_RANK72 if last_frames else without_last_frames(settings["x_layers"])
     system.renamed = load_renamed(system, case.weights, names)
     return system.eval()
-
-
-@functools.cache
-def _architecture(case: Case) -> str:
-    """A checkpoint folder of the recorded sizes; its weights are overwritten afterwards."""
-    from transformers import BertConfig, BertForPreTraining
-
-    folder = Path(_FOLDERS.name, case.name.replace("/", "-"))
-    config = BertConfig(**case.settings["bert"], num_hidden_layers=case.settings["l_layers"])
-    BertForPreTraining(config).save_pretrained(folder)
-    return str(folder)

@@ -2,7 +2,7 @@
 
 ``tests/golden/<system>/<case>.npz`` holds inputs, outputs and settings of one run of original competition code on small
 shapes. No weights are stored: both sides fill every parameter from its *original* name, so
-``golden_names.py`` says what each original name is called here.
+``golden_models.py`` and its kin say what each original name is called here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
+
+from lib.training.optimizers import param_groups
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -84,6 +87,29 @@ def gradient_norms(module: nn.Module, names: list[str]) -> Tensor:
     """L2 norms of the gradients of these parameters, float64."""
     parameters = dict(module.named_parameters())
     return torch.stack([parameters[name].grad.double().norm() for name in names])
+
+
+def check_step(
+    case: Case, module: nn.Module, loss: Tensor, key: str = "", renamed: dict[str, str] | None = None
+) -> None:
+    """The loss of a recorded training step and its gradients' norms; ``key`` begins their names."""
+    assert float(loss.detach()) == pytest.approx(float(case[f"train/{key}loss"]), rel=1e-5)
+    names = [(renamed or module.renamed)[name] for name in case.json("train")[f"{key}grad_names"]]
+    torch.testing.assert_close(gradient_norms(module, names), case[f"train/{key}grad_norms"], rtol=1e-4, atol=0)
+
+
+def check_decay(case: Case, module: nn.Module, **options: Any) -> dict[str, float]:
+    """What decays, by our names, is what the original's optimizer decays."""
+    groups = param_groups(module.named_parameters(), lr=1e-3, **options)
+    found = {name: group["weight_decay"] for group in groups for name in group["names"]}
+    expected = {
+        module.renamed[name]: group["weight_decay"]
+        for group in case.json("param_groups")
+        for name in group["parameters"]
+        if name in module.renamed
+    }
+    assert found == expected
+    return found
 
 
 def without_dropout(module: nn.Module) -> nn.Module:

@@ -42,7 +42,3 @@ class CategoryTree:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def children(self, name: str) -> tuple[str, ...]:
-        """Level-2 ids below a level-1 id."""
-        return tuple(category for category in self.ids if level1(category) == name)

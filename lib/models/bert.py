@@ -179,22 +179,23 @@ def load_state(
     module: nn.Module,
     state: Mapping[str, Tensor],
     *,
-    allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
     source: str = "weights",
 ) -> None:
     """Load a state dict and account for every key.
 
     Args:
-        allow_missing, allow_unexpected: shell patterns (``head.*``) of keys that may be absent or left over.
+        allow_unexpected: shell patterns (``head.*``) of keys that may be left over.
         source: what to call the state in errors.
 
     Raises:
         ValueError: lists every key that is missing, left over or of another shape.
     """
     own = module.state_dict()
-    missing = [key for key in own if key not in state and not _matches(key, allow_missing)]
-    unexpected = [key for key in state if key not in own and not _matches(key, allow_unexpected)]
+    missing = [key for key in own if key not in state]
+    unexpected = [
+        key for key in state if key not in own and not any(fnmatch.fnmatchcase(key, p) for p in allow_unexpected)
+    ]
     problems = [f"missing: {key} {tuple(own[key].shape)}" for key in missing]
     problems += [f"unexpected: {key} {tuple(state[key].shape)}" for key in unexpected]
     problems += [
@@ -206,11 +207,7 @@ def load_state(
         raise ValueError(
             f"{source} does not fit {type(module).__name__}, {len(problems)} keys differ:\n  " + "\n  ".join(problems)
         )
-    module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
-
-
-def _matches(key: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns)
+    module.load_state_dict({key: state[key] for key in own})
 
 
 def _random_shape(name: str) -> tuple[int, int] | None:

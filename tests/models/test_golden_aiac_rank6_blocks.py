@@ -12,10 +12,8 @@ from lib.models.matching import ConvBranches, PositionAttention, cross_align, ma
 from lib.models.sequences import InceptionBlock
 from lib.models.video_model import States
 from lib.objectives.tags import focal_with_logits
-from tests.golden_models import worst
-from tests.golden_models_aiac_rank6 import backbone
-from tests.golden_names import NEXTVLAD
-from tests.golden_names_aiac_rank6 import BLENDER, CONV_BRANCHES, INCEPTION, POSITION_ATTENTION
+from tests.golden_models import NEXTVLAD, backbone, worst
+from tests.golden_models_aiac_rank6 import BLENDER, CONV_BRANCHES, INCEPTION, POSITION_ATTENTION
 from tests.golden_rule import gradient_norms, load_case, load_renamed
 
 

@@ -10,19 +10,15 @@ from lib.models.gating import ConcatSE, SqueezeExcite
 from lib.models.video_model import States
 from lib.objectives import CategoryCE
 from lib.objectives.mix import ObjectiveMix
-from lib.training.optimizers import param_groups
-from tests.golden_models import wechat_baseline, wechat_batch, worst
-from tests.golden_names import CONCAT_SE, NEXTVLAD, SQUEEZE_EXCITE
-from tests.golden_rule import gradient_norms, load_case, load_renamed, without_dropout
+from tests.golden_models import CONCAT_SE, NEXTVLAD, SQUEEZE_EXCITE, wechat_baseline, wechat_batch, worst
+from tests.golden_rule import check_decay, check_step, load_case, load_renamed, without_dropout
 
 
 def _check_square_step(case, module, renamed, *inputs):
     """One recorded train step of a block: loss = mean of the squared output."""
     loss = without_dropout(module)(*inputs).square().mean()
     loss.backward()
-    assert float(loss.detach()) == pytest.approx(float(case["train/loss"]), rel=1e-5)
-    norms = gradient_norms(module, [renamed[name] for name in case.json("train")["grad_names"]])
-    torch.testing.assert_close(norms, case["train/grad_norms"], rtol=1e-4, atol=0)
+    check_step(case, module, loss, renamed=renamed)
 
 
 def test_nextvlad_and_quirk_b1():
@@ -60,9 +56,7 @@ def test_concat_se():
     without_dropout(fusion)
     loss = fusion(text, frames).pooled.square().mean()
     loss.backward()
-    assert float(loss.detach()) == pytest.approx(float(case["train/loss"]), rel=1e-5)
-    norms = gradient_norms(fusion, [renamed[name] for name in case.json("train")["grad_names"]])
-    torch.testing.assert_close(norms, case["train/grad_norms"], rtol=1e-4, atol=0)
+    check_step(case, fusion, loss, renamed=renamed)
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +87,9 @@ def test_baseline_step(baseline):
     without_dropout(model)
     total, _ = ObjectiveMix({"category": (CategoryCE(), 1.0)})(model, wechat_batch(case))
     total.backward()
-    assert float(total.detach()) == pytest.approx(float(case["train/loss"]), rel=1e-5)
-    train = case.json("train")
-    norms = gradient_norms(model, [model.renamed[name] for name in train["grad_names"]])
-    torch.testing.assert_close(norms, case["train/grad_norms"], rtol=1e-4, atol=0)
+    check_step(case, model, total)
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
-    assert without == train["parameters_without_gradient"] == []
+    assert without == case.json("train")["parameters_without_gradient"] == []
     model.eval()
 
 
@@ -110,8 +101,4 @@ def test_every_original_parameter_has_a_place(baseline):
 def test_optimizer_groups(baseline):
     """The original decays everything but names with bias or LayerNorm.weight, at one rate; ours goes by shape."""
     case, model = baseline
-    groups = param_groups(model.named_parameters(), lr=5e-5, weight_decay=0.01)
-    found = {name: group["weight_decay"] for group in groups for name in group["names"]}
-    recorded = case.json("param_groups")
-    expected = {model.renamed[name]: group["weight_decay"] for group in recorded for name in group["parameters"]}
-    assert found == expected
+    check_decay(case, model, weight_decay=0.01)

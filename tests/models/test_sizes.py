@@ -1,53 +1,104 @@
-"""Published numbers of parameters, on the meta device: no memory, no weights, no network."""
+"""Published numbers of parameters, of the recipes at their published sizes, on the meta device: no memory, weights or network.
 
+What the originals carry without using it is left out here and added back by its size.
+"""
+
+import pytest
 import torch
 
-from lib.features.text import SpecialIds
-from lib.models import (
-    BertText,
-    Classifier,
-    ConcatSE,
-    Embeddings,
-    FirstPooled,
-    FrameProjection,
-    MeanPool,
-    NextVladFrames,
-    Projection,
-    SingleStream,
-)
-from lib.models.video_model import VideoModel
-from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
+from lib.recipes.job import Job
+from lib.stages.build import Sizes, build_mix, build_model, freeze
 
-LARGE = "hfl/chinese-roberta-wwm-ext-large"
+POOLER = 768 * 768 + 768  # of BERT, where nothing reads it
+WORDS = 21128 * 768  # a word table for states that are no words
+FRAMES_TO_WORDS = 1536 * 300 + 300  # a linear map that ``lstm`` and ``inception_lxmert`` define and never call
+SWIN = 27_519_354  # WeChat rank 72's frame encoder, whose features are stored
+DEAD = 7_087_872  # the frames' block of its last cross layer (R11)
+# AIAC rank 6, ``erc``: maps side by side double what is pooled, per side 512; four match features, to 256 (B7-10)
+WIDER = 4 * 2 * 256 * 256
 
 
-def _count(*modules) -> int:
-    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+def count(*modules, trained: bool = False) -> int:
+    return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad or not trained)
+
+
+def built(recipe: str, stage: str, arm: str = "base"):
+    """(model, objectives by name) of a recipe at its published size."""
+    job = Job.load(recipe, stage, arm, 0, "full")
+    with torch.device("meta"):
+        model = build_model(job, Sizes.published(job.spec.track))
+        mix = build_mix(job, model, Sizes.published(job.spec.track))
+    freeze(job, model)
+    return model, mix.terms
 
 
 def test_aiac_10_r1_7_parameters():
     """R1-7 and A2.4, term by term: 384,056,472 with the dead word table of the frames (A7-14), which we leave out."""
-    with torch.device("meta"):
-        text, frames = Embeddings(LARGE, vocab_size=21128), FrameProjection(1536, 1024)
-        fusion, head = SingleStream(LARGE, 1024, 1024), Projection(1024, 256)
-        tokens = MaskedTokens(1024, 21128, SpecialIds(0, 100, 101, 102, 103), backbone=LARGE)
-        mfm, tags = MaskedFrames(1024, 1536), TagBCE(10000, 1024, 256)
-    assert _count(text) == 22_163_456
-    assert _count(frames) + 21_635_072 == 22_163_456 + 1_573_888
-    assert _count(fusion) == 302_309_376
-    assert [_count(tokens), _count(mfm), _count(head), _count(tags)] == [22_707_848, 2_626_048, 262_400, 10_250_000]
-    assert _count(text, frames, fusion, head, tokens, mfm, tags) + 21_635_072 == 384_056_472
-    assert _count(MeanPool(1024)) == 0
+    model, terms = built("aiac_rank1", "pretrain")
+    assert count(model.text) == 22_163_456 and count(model.pooling) == 0
+    assert count(model.frames) + 21_635_072 == 22_163_456 + 1_573_888
+    assert count(model.fusion) == 302_309_376 and count(model.head) == 262_400
+    assert [count(terms[name]) for name in ("tokens", "frames", "tags")] == [22_707_848, 2_626_048, 10_250_000]
+    assert count(model, terms) + 21_635_072 == 384_056_472
 
 
 def test_wechat_15_system0_1_parameters():
     """System 0-1: 118,192,080 in the preliminary form, NeXtVLAD alone 14,576,136."""
-    with torch.device("meta"):
-        model = VideoModel(
-            text=BertText("hfl/chinese-macbert-base", vocab_size=21128),
-            frames=NextVladFrames(768),
-            fusion=ConcatSE(768, 1024),
-            pooling=FirstPooled(512),
-            head=Classifier(512, 200),
-        )
-    assert _count(model) == 118_192_080 and _count(model.frames.vlad) == 14_576_136
+    model, _ = built("wechat_baseline", "finetune")
+    assert count(model) == 118_192_080 and count(model.frames.vlad) == 14_576_136
+
+
+def test_aiac_10_r17_4_first_model():
+    """C2.1, C2.2 and R17-4: 109,957,648 and 185,314,576 with tag heads, 854,016 trained in finetuning."""
+    model, terms = built("aiac_rank17", "pretrain")
+    places = 32 * 1536  # frames know their place here (C7-3)
+    assert count(model.text, terms["tags_text"]) + POOLER == 109_957_648
+    assert count(model.frames) == 169_944_576 + places
+    assert count(model.frames, terms["tags_frames"]) == 185_314_576 + places
+    assert {count(layer) for layer in model.frames.layers} == {28_323_840}
+    model, _ = built("aiac_rank17", "finetune")
+    assert count(model, trained=True) == count(model.fusion) == 854_016
+
+
+def test_aiac_10_r17_4_second_model():
+    """C2.3, C2.4 and R17-4: 178,560,016 with tag head; 2,757,376 for gate and projection, 59,740,416 for the layers."""
+    model, terms = built("aiac_rank17", "pretrain", "cross")
+    assert count(model.head) == 2_757_376 and count(model.fusion) + WORDS + POOLER == 59_740_416
+    assert count(model.text, model.frames, model.fusion, terms) + WORDS + 2 * POOLER == 178_560_016
+    model, _ = built("aiac_rank17", "finetune", "cross")
+    assert count(model, trained=True) + WORDS + POOLER == 2_757_376 + 59_740_416
+
+
+@pytest.mark.parametrize(
+    ("arm", "published", "unused"),
+    [
+        ("erc", 20_681_596, -WIDER),
+        ("esim", 61_195_836, 0),
+        ("lstm", 13_181_244, FRAMES_TO_WORDS),
+        ("lstm_nextvlad", 23_164_440, 0),
+        ("base", 55_017_276, 0),  # gru_lxmert
+        ("inception_lxmert", 55_738_428, FRAMES_TO_WORDS),
+        ("light_lxmert", 68_562_960, 0),
+        ("lxmert", 156_425_232, POOLER),
+    ],
+)
+def test_aiac_10_r6_2_parameters(arm, published, unused):
+    """R6-2; word vectors are not counted, the tag head is. BERT has 102,267,648, NeXtVLAD 18,927,112 of them."""
+    model, terms = built("aiac_rank6", "pretrain", arm)
+    words = 0 if arm == "lxmert" else model.text.words.table.weight.numel()
+    assert count(terms) == 256 * 10000 + 10000
+    assert count(model, terms) - words + unused == published
+    if arm == "lxmert":
+        assert count(model.text) + POOLER == 102_267_648
+        assert [count(layer) for layer in model.fusion.layers] == [16_539_648] * 3
+    if arm == "lstm_nextvlad":
+        assert count(model.frames.vlad) == 18_927_112
+
+
+def test_wechat_system_1_invariant_5():
+    """213,229,634 in finetuning and 213,689,859 in pretraining with Swin-T; 16,539,648 in a cross layer."""
+    model, _ = built("wechat_rank72", "finetune")
+    assert count(model) + SWIN == 213_229_634 - DEAD, "mended: no block that nothing reads"
+    assert {count(layer) for layer in model.fusion.layers[:-1]} == {16_539_648}
+    model, terms = built("wechat_rank72", "pretrain")
+    assert count(model, terms) - count(model.head) + SWIN + DEAD == 213_689_859

@@ -152,13 +152,6 @@ def test_mixup_against_loops():
     assert len(losses) == 2 and float(value) == pytest.approx(sum(losses) / 2, rel=1e-5)
 
 
-def test_mixup_of_logits_is_mixup_in_front_of_a_linear_head():
-    torch.manual_seed(0)
-    head, x, other = torch.nn.Linear(6, 3), torch.randn(4, 6), torch.tensor([2, 0, 3, 1])
-    before = head(0.3 * x + 0.7 * x[other])
-    torch.testing.assert_close(before, 0.3 * head(x) + 0.7 * head(x)[other], rtol=1e-5, atol=1e-6)
-
-
 def test_mixup_draws_from_the_seeded_stream_and_rests_outside_training():
     objective = CategoryCE(mixup=0.2)
     values = []

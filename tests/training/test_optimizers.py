@@ -6,8 +6,7 @@ from torch import nn
 
 from lib.training.optimizers import build_optimizer, param_groups
 from lib.training.trainer import Task
-from tests.golden_models import aiac_rank1, wechat_baseline
-from tests.golden_names import WECHAT_BASELINE
+from tests.golden_models import WECHAT_BASELINE, aiac_rank1, wechat_baseline
 from tests.golden_rule import load_case, load_renamed
 
 
