@@ -39,7 +39,7 @@ class NaiveVideos(Dataset):
             "sep_token": "[SEP]",
             "mask_token": "[MASK]",
         }
-        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens.tokenizer, **special)
+        self.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tokens.folder / "tokenizer.json"), **special)
         self.special = tokens.special
         self.tags = MultiLabelBinarizer(classes=store.manifest["tags"]).fit([store.manifest["tags"]])
         self.known = set(store.manifest["tags"])
