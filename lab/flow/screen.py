@@ -72,7 +72,7 @@ class Progress:
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             for event in events:
                 if event is not None and event.kind == "start" and dry_run:
-                    reason = event.text.split("\n")[0][:300]
+                    reason = event.text.split("\n")[0][:300].replace("Forced execution", "not as its run left it")
                     self._say(f"  {event.step}  ({reason})")
                 elif event is not None:
                     self._take(event)

@@ -139,14 +139,9 @@ def driven(folder: Path, *words: str, **environment: str) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 class TestMake:
-    def make(self, *words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            ["make", "-n", "--no-print-directory", *words], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-
     @pytest.mark.parametrize("words", VERBS, ids=lambda words: words[0])
     def test_every_verb_parses(self, words):
-        done = self.make(*words)
+        done = make(PROJECT, "-n", *words)
         assert done.returncode == 0, done.stderr
 
     def test_options_reach_the_driver(self, tmp_path):
@@ -202,13 +197,13 @@ class TestMake:
         assert not (tmp_path / "whole/seen").exists()
 
     def test_a_missing_word_is_named(self):
-        assert "RECIPE is missing: make run RECIPE=..." in self.make("run").stderr
-        assert "NAME is missing: make ablation NAME=..." in self.make("ablation").stderr
+        assert "RECIPE is missing: make run RECIPE=..." in make(PROJECT, "-n", "run").stderr
+        assert "NAME is missing: make ablation NAME=..." in make(PROJECT, "-n", "ablation").stderr
 
     def test_no_python_is_told_with_the_remedy(self, tmp_path):
         for name in ("Makefile", "requirements.lock", "pyproject.toml"):
             shutil.copy(PROJECT / name, tmp_path)
-        done = subprocess.run(["make", "setup", "PYTHON="], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = make(tmp_path, "setup", "PYTHON=")
         assert done.returncode == 2
         assert "apt install python3-venv" in done.stdout
 

@@ -8,18 +8,13 @@ import pytest
 import yaml
 
 from lab.flow import validate
-from lib.recipes import load as loading
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job, _load
+from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.resolve import check_overrides, resolved
+from lib.recipes.resolve import check_overrides
 from lib.recipes.specs import Scale
 from lib.runs import paths
-
-
-def forget() -> None:
-    for cached in (loading.load, _load, resolved, check_overrides):
-        cached.cache_clear()
+from tests.forget import forget
 
 
 @pytest.fixture

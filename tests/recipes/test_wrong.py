@@ -5,16 +5,10 @@ from pathlib import Path
 import pytest
 
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job, _load
-from lib.recipes.load import load
-from lib.recipes.resolve import resolved
+from lib.recipes.job import Job
+from tests.forget import forget
 
 WRONG = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))
-
-
-def forget() -> None:
-    for cached in (load, _load, resolved):
-        cached.cache_clear()
 
 
 @pytest.fixture

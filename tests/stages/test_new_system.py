@@ -11,13 +11,12 @@ import pytest
 from lab.corpora import importing as corpus
 from lib.data.store import Store
 from lib.recipes import job as jobs
-from lib.recipes import load as loading
-from lib.recipes import resolve
 from lib.recipes.job import Job
 from lib.runs import paths
 from lib.stages.inputs import build_features
 from lib.stages.problem import make_problem, split_pairs
 from lib.stages.run import run
+from tests.forget import forget
 
 NEW = """
 title: Words beside a video transformer
@@ -51,11 +50,6 @@ stages:
     schedule: {use: Constant}
     evaluation: {select: spearman}
 """
-
-
-def forget() -> None:
-    for cached in (jobs._load, resolve.resolved, loading.load):
-        cached.cache_clear()
 
 
 @pytest.fixture(scope="module")

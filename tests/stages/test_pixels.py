@@ -12,22 +12,14 @@ import yaml
 from lab.corpora import importing as corpus
 from lab.flow.tasks import feature_task, job_task
 from lab.show.plan import Plan
-from lib.recipes import corpus as refs
-from lib.recipes import job as jobs
-from lib.recipes import resolve
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
-from lib.recipes.load import load
 from lib.runs import paths
 from lib.runs.folder import MissingRun
 from lib.stages.run import run
+from tests.forget import forget
 
 RECIPE = "wechat_baseline"
-
-
-def forget() -> None:
-    for cached in (jobs._load, resolve.resolved, load, refs._feature_code):
-        cached.cache_clear()
 
 
 @pytest.fixture
