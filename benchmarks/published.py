@@ -17,8 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import keep, seconds
 from benchmarks.training import VOCABULARY, trainer_of, unibert
-from lib.data.batch import Batch
-from lib.features.text import SpecialIds
+from lib.data.batch import Batch, SpecialIds
 from lib.training.trainer import Trainer
 
 SPECIAL = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)

@@ -17,10 +17,10 @@ from torch import nn
 from benchmarks.corpus import prepare
 from benchmarks.measure import keep, race
 from benchmarks.naive import FRAMES, TOKENS, EveryPositionMaskedTokens, NaiveLoader, NaiveVideos
+from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.loader import Assembler, Items, TrainLoader
 from lib.features.sets import TokenSet
-from lib.features.text import SpecialIds
 from lib.models import Embeddings, FrameProjection, MeanPool, Projection, SingleStream
 from lib.models.bert import backbone_width
 from lib.models.video_model import VideoModel

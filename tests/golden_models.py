@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.data.batch import Batch
-from lib.features.text import SpecialIds
+from lib.data.batch import Batch, SpecialIds
 from lib.models import (
     AttentionPool,
     BertText,

@@ -59,7 +59,7 @@ MUTANTS = [
     ("systems", 'lambda r: f.score(r["leak_free"])', 'lambda r: f.score(r["unseen"])', "systems"),
     ("systems", 'axis.vlines(frame["oracle"], y - 0.3', 'axis.vlines(frame["score"], y - 0.3', "systems"),
     ("systems", "(seconds[:, None] < seconds) | (score", "(seconds[:, None] > seconds) | (score", "systems"),
-    ("systems", "FIELDS[job.spec.features.text.layout]", 'FIELDS["packed"]', "systems"),
+    ("systems", "FIELDS_OF_LAYOUT[job.spec.features.text.layout]", 'FIELDS_OF_LAYOUT["packed"]', "systems"),
     ("systems", '"seconds": board["total_seconds"]', '"seconds": board["total_seconds"] / 2', "systems"),
     ("systems", 'apply(pd.to_numeric, errors="coerce").mean()', 'apply(pd.to_numeric, errors="coerce").max()', "systems"),
     ("corpus", "k=split.k, fold=split.fold", "k=5, fold=split.fold", "corpus"),

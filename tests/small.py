@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lib.data.batch import Batch
-from lib.features.text import SpecialIds
+from lib.data.batch import Batch, SpecialIds
 from lib.models import Embeddings, FrameProjection, MeanPool, Projection, SingleStream
 from lib.models.video_model import Joint, Outputs, VideoModel
 

@@ -17,8 +17,8 @@ from lab.show.plan import Plan
 from lab.show.questions import UNSEEN
 from lab.show.rows import Row, dicts
 from lab.show.table import Column, Table, filled, link
+from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
-from lib.features.text import FIELDS
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
@@ -150,7 +150,7 @@ def _settings(spec: StageSpec) -> list[str]:
 
 def _reads(job: Job) -> str:
     """The text fields that a system reads, "title, OCR"."""
-    return ", ".join(FIELD_NAMES[field] for field in FIELDS[job.spec.features.text.layout])
+    return ", ".join(FIELD_NAMES[field] for field in FIELDS_OF_LAYOUT[job.spec.features.text.layout])
 
 
 def _arguments(component: Component) -> str:

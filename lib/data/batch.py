@@ -11,6 +11,17 @@ from torch import Tensor
 IGNORE = -100  # the value torch's cross entropy skips; used for every kind of missing label
 
 
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids of a vocabulary's special tokens; -1 where it has none of that kind."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
 @dataclass
 class Batch:
     """B videos, their labels, and, after corruption, what was hidden from the model.

@@ -45,3 +45,15 @@ VIDEOS = pa.schema(
     ]
 )
 PAIRS = pa.schema([("row1", pa.int64()), ("row2", pa.int64()), ("score", pa.float32())])
+
+# Which texts of a video each layout puts into a sequence, in order (``lib.features.text``).
+FIELDS_OF_LAYOUT = {
+    "cls_sep_title": ("title",),
+    "cls_title": ("title",),
+    "cls_title_cut": ("title",),
+    "title_asr": ("title", "asr"),
+    "title_asr_cut": ("title", "asr"),
+    "words": ("title",),
+    "packed": ("title", "ocr", "asr"),
+    "blocks": ("title", "ocr", "asr"),
+}

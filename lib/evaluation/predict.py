@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -10,12 +11,12 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from lib.features.loader import EvalLoader
+from lib.data.batch import Batch
 
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, loader: EvalLoader, accelerator: Accelerator, what: Literal["embedding", "logits", "pooled"]
+    model: nn.Module, batches: Iterable[Batch], accelerator: Accelerator, what: Literal["embedding", "logits", "pooled"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over videos without touching its mode for longer than the call.
 
@@ -27,7 +28,7 @@ def predict(
     was_training = model.training
     model.eval()
     rows, values = [], []
-    for number, batch in enumerate(loader):
+    for number, batch in enumerate(batches):
         if number % accelerator.num_processes != accelerator.process_index:
             continue
         with accelerator.autocast():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lib.data.batch import IGNORE, Batch
+from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
 from lib.features import frames as frame_rules
 from lib.features import text as text_rules
@@ -141,7 +142,7 @@ class Assembler:
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
         self.without = frozenset(without)
-        self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in text_rules.FIELDS[layout]) + 3, text_length)
+        self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in FIELDS_OF_LAYOUT[layout]) + 3, text_length)
         self.frame_lengths = np.minimum(self.visual.n_frames, frames_length)
 
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
@@ -172,7 +173,7 @@ class Assembler:
         if "text" in self.without:
             ids, mask = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), bool)
             return ids, mask, ids
-        spans = self.tokens.spans(rows, text_rules.FIELDS[self.layout])
+        spans = self.tokens.spans(rows, FIELDS_OF_LAYOUT[self.layout])
         return text_rules.lay_out(*spans, self.layout, self.text_length, self.tokens.special, full=self.pad_text)
 
     def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[Tensor, np.ndarray, Tensor | None]:

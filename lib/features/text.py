@@ -15,29 +15,9 @@ blocks          ``[CLS]`` and three blocks ``[CLS] field [SEP]``, each padded to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-FIELDS = {
-    "cls_sep_title": ("title",),
-    "cls_title": ("title",),
-    "cls_title_cut": ("title",),
-    "title_asr": ("title", "asr"),
-    "title_asr_cut": ("title", "asr"),
-    "words": ("title",),
-    "packed": ("title", "ocr", "asr"),
-    "blocks": ("title", "ocr", "asr"),
-}
-
-
-@dataclass(frozen=True)
-class SpecialIds:
-    pad: int
-    unk: int
-    cls: int
-    sep: int
-    mask: int
+from lib.data.batch import SpecialIds
 
 
 def cut_longest_first(lengths: np.ndarray, budget: int) -> np.ndarray:

@@ -20,11 +20,11 @@ import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tqdm.auto import tqdm
 
+from lib.data.batch import SpecialIds
 from lib.data.schema import Video
 from lib.data.store import Store
 from lib.features.fields import prepare
 from lib.features.sets import TokenSet, building, is_made
-from lib.features.text import SpecialIds
 
 CHUNK = 4096  # videos tokenized at a time: bounds memory
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -15,10 +15,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from tqdm.auto import tqdm
 
+from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.fields import segment
 from lib.features.sets import TokenSet, building, is_made
-from lib.features.text import SpecialIds
 from lib.runs.files import write_text
 
 PADDING = 0

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.data.batch import IGNORE, Batch
-from lib.features.text import SpecialIds
+from lib.data.batch import IGNORE, Batch, SpecialIds
 from lib.models.bert import init_like_bert, init_std, resolve_backbone
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed

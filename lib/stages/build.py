@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
-from lib.features.text import SpecialIds
 from lib.models.bert import backbone_width
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lib.data.batch import SpecialIds
 from lib.features.frames import pick
-from lib.features.text import SpecialIds, lay_out
+from lib.features.text import lay_out
 from tests.golden_rule import load_case
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)  # of the recorded vocabulary

@@ -10,10 +10,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from lab.corpora.twin.random import facts
+from lib.data.batch import SpecialIds
 from lib.data.items import repeats, resample
 from lib.features.fields import both_ends, key_words, prepare, without_runs
 from lib.features.frames import pick
-from lib.features.text import SpecialIds, lay_out
+from lib.features.text import lay_out
 from lib.features.tokens import columns
 from lib.recipes.load import load
 from lib.recipes.specs import DataSpec, FeatureSet
