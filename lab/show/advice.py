@@ -44,20 +44,8 @@ def tricks(frame: pd.DataFrame, ensembles: pd.DataFrame) -> pd.DataFrame:
              "low": row["difference_low"], "high": row["difference_high"]} for row in ensembles.to_dict("records")
         ]
     )  # fmt: skip
-    columns = [
-        "name",
-        "page",
-        "recipe",
-        "family",
-        "metric",
-        "difference",
-        "low",
-        "high",
-        "verdict",
-        "n",
-        "holm",
-        "detectable",
-    ]
+    numbers = ("metric", "difference", "low", "high", "verdict", "n", "holm", "detectable")
+    columns = ["name", "page", "recipe", "family", *numbers]
     rows = pd.concat([asked.reindex(columns=columns), joined.reindex(columns=columns)], ignore_index=True)
     return rows.sort_values("low", ascending=False, kind="stable", ignore_index=True)
 
@@ -69,7 +57,7 @@ def advice(found: pd.DataFrame, metric: str) -> str:
         found: of :func:`tricks`.
         metric: "spearman" or "mean_f1".
     """
-    found = found[found["metric"] == metric]
+    found = found.loc[found["metric"] == metric]
     rows = found[~found["family"].isin(NOT_TRICKS)]
     helps, hurts = _of(rows, HELPS), _of(rows.sort_values("high"), HURTS)
     questions = rows[rows["n"] > 1]
@@ -99,7 +87,7 @@ def lines(found: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
         found: of :func:`tricks`.
         claims: of ``claims.ledger``.
     """
-    found = found[~found["family"].isin(NOT_TRICKS)]
+    found = found.loc[~found["family"].isin(NOT_TRICKS)]
     return [line for metric in TRACKS if (found["metric"] == metric).any() for line in _of_track(found, claims, metric)]
 
 

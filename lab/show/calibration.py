@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from scipy.special import log_softmax
@@ -14,18 +12,13 @@ BINS = 15
 CALIBRATED_DRAWS = 1000
 
 
-class Calibration(NamedTuple):
-    bins: pd.DataFrame  # of ``reliability``
-    error: float  # expected calibration error
-    low: float  # its 95 % interval
-    high: float
-    calibrated: float  # the error that answers of exactly this confidence would show by chance: mean
-    calibrated_high: float  # and 95th percentile: below it, no miscalibration is shown
-    nll: float  # mean negative log likelihood of the true class
-    nll_low: float
-    nll_high: float
-    confidence: float  # mean
-    accuracy: float
+ERROR, CHANCE = "expected calibration error", "the same, exceeded by chance once in twenty"
+CONFIDENCE, ACCURACY = "mean confidence", "share of right answers"
+
+
+def sureness(logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest softmax probability float64 [N], and whether it is the right class's. Args: logits: float [N, C]; truth: int [N]."""
+    return np.exp(log_softmax(logits.astype(np.float64), axis=1).max(axis=1)), logits.argmax(axis=1) == truth
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> pd.DataFrame:
@@ -49,8 +42,8 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     return float(np.abs(hits - sure).sum() / len(right))
 
 
-def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: int = 0) -> Calibration:
-    """All of it for one model.
+def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: int = 0) -> pd.DataFrame:
+    """All of it for one model: ``what``, ``value`` and where there is one its 95 % interval, ``low`` and ``high``.
 
     The error is a mean of absolute values, so noise only adds to it, and a bootstrap sample has more noise still: its
     percentiles lie too high. The interval is therefore the basic bootstrap's, percentiles mirrored at the estimate and cut
@@ -64,9 +57,8 @@ def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: i
     """
     if not len(truth):
         raise ValueError("calibration: needs at least one video")
-    logs = log_softmax(logits.astype(np.float64), axis=1)
-    confidence, right = np.exp(logs.max(axis=1)), logits.argmax(axis=1) == truth
-    loss = -logs[np.arange(len(truth)), truth]
+    confidence, right = sureness(logits, truth)
+    loss = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(truth)), truth]
     error = expected_calibration_error(confidence, right, bins)
     samples = list(resampled_videos(len(truth), seed))
     low, high = interval(np.array([expected_calibration_error(confidence[i], right[i], bins) for i in samples]))
@@ -75,18 +67,15 @@ def calibration(logits: np.ndarray, truth: np.ndarray, bins: int = BINS, seed: i
         expected_calibration_error(confidence, rng.random(len(truth)) < confidence, bins)
         for _ in range(CALIBRATED_DRAWS)
     ]
-    return Calibration(
-        reliability(confidence, right, bins),
-        error,
-        max(0.0, 2 * error - high),
-        max(0.0, 2 * error - low),
-        float(np.mean(chance)),
-        float(np.percentile(chance, 95)),
-        float(loss.mean()),
-        *interval(np.array([loss[i].mean() for i in samples])),
-        float(confidence.mean()),
-        float(right.mean()),
-    )
+    facts = [
+        (ERROR, error, max(0.0, 2 * error - high), max(0.0, 2 * error - low)),
+        ("the same, if its confidence were exact", float(np.mean(chance))),
+        (CHANCE, float(np.percentile(chance, 95))),
+        ("negative log likelihood", float(loss.mean()), *interval(np.array([loss[i].mean() for i in samples]))),
+        (CONFIDENCE, float(confidence.mean())),
+        (ACCURACY, float(right.mean())),
+    ]
+    return pd.DataFrame(facts, columns=["what", "value", "low", "high"])
 
 
 def _binned(confidence: np.ndarray, right: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,12 +15,12 @@ import pandas as pd
 from scipy import stats
 
 from lab.show import formats as f
-from lab.show import runs
+from lab.show import runs, shared
 from lab.show.comparisons import FILE, LEVEL, compared, paired, read, scores
 from lab.show.plan import Plan
-from lab.show.questions import CLAIMED, DETECTABLE, PAIRED, interval, seen, short
+from lab.show.questions import seen, short
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
-from lab.show.table import Column, Table, link
+from lab.show.table import Column, Row, Table, link, number, signed_interval
 from lib.evaluation.compare import HELPS, HURTS
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names
@@ -124,23 +124,28 @@ def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, 
 
 def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     """The rows of one metric."""
-    rows = rows[rows["metric"] == metric].reset_index(drop=True)
+    rows = rows.loc[rows["metric"] == metric].reset_index(drop=True)
 
-    def claim(row: dict[str, Any]) -> str:
+    def claim(row: Row) -> str:
         kind, _, name = row["page"].partition("/")
         return (link(row["trick"], kind, name) if name else row["trick"]) + f"\n{row['source']}"
 
-    def measured(row: dict[str, Any]) -> str:
+    def measured(row: Row) -> str:
         holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
         where = f"{row['recipe']}, {row['arm']}" if row["recipe"] else ""
-        return _lines(f.difference(row["measured"]), interval(row), holm, where)
+        return _lines(f.difference(row["measured"]), signed_interval(row), holm, where)
 
     columns = (
         Column("claim", claim),
-        Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
-        Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
-        Column("measured", measured, "number", f"{PAIRED}; its p-value if all comparisons are judged together; where"),
-        Column("verdict", "verdict", "verdict"),
+        shared.CLAIMED,
+        shared.DETECTABLE,
+        Column(
+            "measured",
+            measured,
+            "number",
+            f"{shared.PAIRED}; its p-value if all comparisons are judged together; where",
+        ),
+        shared.VERDICT,
         Column(
             "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
         ),
@@ -149,41 +154,10 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
     caption = (
         "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted. "
-        f"Could be seen: {DETECTABLE}; {small or 'none'} of {f.plural(len(held), 'claim')} held against a comparison "
+        f"Could be seen: {shared.COULD_BE_SEEN}; {small or 'none'} of {f.plural(len(held), 'claim')} held against a comparison "
         f"{'is' if small == 1 else 'are'} smaller."
     )
     return Table(rows, columns, caption, name=f"claims_{metric}")
-
-
-def certainty(frame: pd.DataFrame) -> Table:
-    """All comparisons judged together: p-values before and after Holm's correction, and what the seeds could have seen."""
-    rows = compared(frame)[lambda rows: rows["check"] == ""].sort_values("p", kind="stable", ignore_index=True)
-    columns = (
-        Column(
-            "question",
-            lambda r: f"{link(f.trick(r['ablation']), 'question', r['ablation'])}\n{r['arm']} on {r['recipe']}",
-        ),
-        Column("difference", lambda r: f.difference(r["difference"]), "number"),
-        Column("p", lambda r: f.score(r["p"]), "number", "paired t-test over seeds"),
-        Column("p after Holm", lambda r: f.score(r["holm"]), "number", "over all comparisons of the same track"),
-        Column("could be seen", lambda r: f.score(r["detectable"]), "number", DETECTABLE),
-        Column("verdict alone", "verdict", "verdict"),
-    )
-    fields = [
-        "ablation",
-        "family",
-        "recipe",
-        "arm",
-        "metric",
-        "n",
-        "difference",
-        "low",
-        "high",
-        "verdict",
-        "detectable",
-    ]
-    caption = "A verdict looks at one interval alone; the corrected p-value asks for all of them at once."
-    return Table(rows[[*fields, "p", "holm"]], columns, caption, name="certainty")
 
 
 def noise(plan: Plan, board: pd.DataFrame) -> Table:
@@ -206,10 +180,10 @@ def noise(plan: Plan, board: pd.DataFrame) -> Table:
     )
     columns = (
         Column("system", lambda r: f"{r['recipe']}{'' if r['arm'] == 'base' else ' ' + r['arm']}\n{r['stage']}"),
-        Column("metric", lambda r: f.metric(r["metric"])),
-        Column("seed", lambda r: f.score(r["seed"], 4), "number", "standard deviation over seeds, same data"),
-        Column("split", lambda r: f.score(r["split"], 4), "number", "standard deviation over folds, same seed"),
-        Column("items", lambda r: f.score(r["items"], 4), "number", "bootstrap over the validation items of one run"),
+        shared.METRIC,
+        number("seed", "seed", f.score4, "standard deviation over seeds, same data"),
+        number("split", "split", f.score4, "standard deviation over folds, same seed"),
+        number("items", "items", f.score4, "bootstrap over the validation items of one run"),
     )
     known = frame[frame[["seed", "split"]].notna().any(axis=1)].reset_index(drop=True)
     caption = (
@@ -275,20 +249,14 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
     asked, rows = set(frame["ablation"]), []
     for found in (row for row in contradictions() if row.recipe in plan.systems):
-        row = {
-            "recipe": found.recipe,
-            "id": found.id,
-            "said": found.said,
-            "coded": found.coded,
-            "switch": _switch(found),
-        }
-        row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS, "unmeasured": found.unmeasured}
+        row = {**found.model_dump(include={"recipe", "id", "said", "coded", "unmeasured"}), "switch": _switch(found)}
+        row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS}
         if (by := found.measured) is not None:
             row |= {"question": by.question, "arms": f"{by.coded} against {by.said}", "in_report": by.question in asked}
             if row["in_report"]:
                 row |= between(frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)
-    columns = [
+    columns = (
         "recipe",
         "id",
         "said",
@@ -300,8 +268,8 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
         "metric",
         *COSTS,
         "unmeasured",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    )
+    return pd.DataFrame(rows, columns=list(columns))
 
 
 def _switch(row: Contradiction) -> str:
@@ -325,31 +293,29 @@ def _paths(changes: dict[str, Any], before: str = "") -> str:
 
 def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
     """Said, coded, switch and measured effect of one system; rows of :func:`contradicted`."""
-    rows = rows[rows["recipe"] == recipe].reset_index(drop=True)
+    rows = rows.loc[rows["recipe"] == recipe].reset_index(drop=True)
 
-    def effect(row: dict[str, Any]) -> str:
+    def effect(row: Row) -> str:
         same = "every score is the same: it never came into play here" if row["low"] == row["high"] == 0 else ""
         if row["in_report"]:
-            worth, where = (
-                f"{f.difference(row['difference'])} {f.metric(row['metric'])}",
-                link(row["arms"], "question", row["question"]),
-            )
-            return _lines(worth, interval(row), where, same, row["unmeasured"])
+            worth = f"{f.difference(row['difference'])} {f.metric(row['metric'])}"
+            where = link(row["arms"], "question", row["question"])
+            return _lines(worth, signed_interval(row), where, same, row["unmeasured"])
         asks = f"`make ablation NAME={row['question']}` asks" if row["question"] else ""
         return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
 
     columns = (
         Column("said, or taken for granted", lambda r: f"{r['said']}\n`{r['id']}`", hint="below it the number"),
         Column("the code", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
-        Column("as coded minus as said", effect, hint=PAIRED),
-        Column("verdict", lambda r: r["verdict"] or None, "verdict", "on doing what the code does"),
+        Column("as coded minus as said", effect, hint=shared.PAIRED),
+        Column("verdict", "verdict", "verdict", "on doing what the code does"),
     )
     measured = rows[rows["in_report"]]
     effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no measurable effect anywhere"
     caption = (
         f"{len(rows)} listed, {int((rows['question'] != '').sum())} with a question, {len(measured)} of those in this report"
-        f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {PAIRED}. Below the code stands the switch that "
+        f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {shared.PAIRED}. Below the code stands the switch that "
         "restores it or, after *not*, what the arm as said has instead."
     )
     return Table(rows, columns, caption, name=f"contradictions_{recipe}")
@@ -380,37 +346,27 @@ def checks(frame: pd.DataFrame) -> Table:
     """
     rows = []
     for name, part in compared(frame)[lambda rows: rows["check"] != ""].groupby("ablation", sort=False):
-        helps, hurts, most = (
-            int((part["verdict"] == HELPS).sum()),
-            int((part["verdict"] == HURTS).sum()),
-            allowed(len(part)),
-        )
-        placebo = part["check"].iloc[0] == "placebo"
-        passed = max(helps, hurts) <= most if placebo else helps == len(part)
-        found = "" if placebo else "; ".join(f"{row['recipe']}: {short(row)}" for row in part.to_dict("records"))
-        row = {
-            "ablation": name,
-            "question": part["question"].iloc[0],
-            "check": part["check"].iloc[0],
-            "arms": len(part),
-        }
-        rows.append(
-            row
-            | {"helps": helps, "hurts": hurts, "allowed": most if placebo else None, "passed": passed, "found": found}
-        )
+        row = {"ablation": name, **part[["question", "check"]].iloc[0], "arms": len(part)}
+        helps, hurts = (int((part["verdict"] == verdict).sum()) for verdict in (HELPS, HURTS))
+        if row["check"] == "placebo":
+            most = allowed(len(part))
+            told = {"allowed": most, "passed": max(helps, hurts) <= most, "found": ""}
+        else:
+            found = "; ".join(f"{one['recipe']}: {short(one)}" for one in part.to_dict("records"))
+            told = {"allowed": None, "passed": helps == len(part), "found": found}
+        rows.append({**row, "helps": helps, "hurts": hurts, **told})
+
+    def expected(row: Row) -> str:
+        return f"up to {f.count(row['allowed'])} of either" if row["check"] == "placebo" else "all help"
+
     columns = (
         Column("question", lambda r: link(r["question"], "question", r["ablation"])),
-        Column("arms", lambda r: f.count(r["arms"]), "number"),
-        Column("help", lambda r: f.count(r["helps"]), "number", "arms that came out as a help"),
-        Column("harm", lambda r: f.count(r["hurts"]), "number", "arms that came out as a harm"),
-        Column(
-            "no surprise",
-            lambda r: f"up to {f.count(r['allowed'])} of either" if r["check"] == "placebo" else "all help",
-        ),
+        number("arms", "arms", f.count),
+        number("help", "helps", f.count, "arms that came out as a help"),
+        number("harm", "hurts", f.count, "arms that came out as a harm"),
+        Column("no surprise", expected),
         Column("passed", lambda r: ("yes" if r["passed"] else "**no**") + (f"\n{r['found']}" if r["found"] else "")),
     )
-    columns_of = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
-    caption = (
-        "Arms of a placebo change nothing: with 95 % intervals a few of them come out as a help or a harm all the same."
-    )
-    return Table(pd.DataFrame(rows, columns=columns_of), columns, caption, name="checks" if rows else "")
+    fields = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
+    caption = "Arms of a placebo change nothing: with 95 % intervals a few come out as a help or a harm all the same."
+    return Table(pd.DataFrame(rows, columns=fields), columns, caption, name="checks" if rows else "")

@@ -17,7 +17,8 @@ from scipy.special import softmax
 
 from lab.show import formats as f
 from lab.show import predictions, style
-from lab.show.calibration import BINS, calibration
+from lab.show.calibration import ACCURACY, BINS, CHANCE, CONFIDENCE, ERROR, calibration, sureness
+from lab.show.calibration import reliability as reliability_of
 from lab.show.longtail import (
     THIRDS,
     confused_siblings,
@@ -32,7 +33,7 @@ from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions
 from lab.show.slices import BOOTSTRAP, WILSON
 from lab.show.space import described
-from lab.show.table import Column, Table, with_interval
+from lab.show.table import Column, Table, number, with_interval
 from lib.data.items import class_counts, split_rows
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
@@ -95,9 +96,9 @@ def both_ways(answers: Answers) -> Table:
     frame = pd.DataFrame([{"metric": m, **{way: scores[m] for way, scores in ways.items()}} for m in METRICS])
     columns = (
         Column("score", lambda r: METRICS[r["metric"]]),
-        Column("official", lambda r: f.score(r["present"], 4), "number", "classes on neither side are skipped"),
-        Column("all classes", lambda r: f.score(r["all"], 4), "number", "classes on neither side count as zero"),
-        Column("at most", lambda r: f.score(r["perfect"], 4), "number", "all classes, every answer right"),
+        number("official", "present", f.score4, "classes on neither side are skipped"),
+        number("all classes", "all", f.score4, "classes on neither side count as zero"),
+        number("at most", "perfect", f.score4, "all classes, every answer right"),
     )
     caption = (
         "Official: classes that neither the truth nor the prediction has are skipped. All classes: they count as zero, so "
@@ -163,16 +164,14 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
     columns = [
         Column("classes", lambda r: f"{r['slice']}\n{r['by']}"),
         Column("number", lambda r: f"{f.count(r['classes'])}\n{f.count(r['counted'])} counted", "number", "of classes"),
-        Column("training videos", lambda r: f.count(r["train"]), "number"),
-        Column("validation videos", lambda r: f.count(r["n"]), "number"),
+        number("training videos", "train", f.count),
+        number("validation videos", "n", f.count),
         with_interval("macro F1", "f1", "f1_low", "f1_high", macro),
         with_interval("right", "recall", "recall_low", "recall_high", right),
     ]
     if len(seeds) > 1:
-        cell = Column(
-            f"macro F1, {len(seeds)} seeds", lambda r: f"{f.score(r['mean'])}\n± {f.score(r['sd'])}", "number", over
-        )
-        columns.append(cell)
+        title = f"macro F1, {len(seeds)} seeds"
+        columns.append(Column(title, lambda r: f"{f.score(r['mean'])}\n± {f.score(r['sd'])}", "number", over))
     caption = (
         "Head, middle and tail by training videos. Macro F1 is the mean over the counted classes, those that the truth or "
         f"the prediction has. Below it: {BOOTSTRAP}; it is rather too narrow where classes have so few videos, and there "
@@ -190,12 +189,12 @@ def every_class(answers: Answers) -> Table:
         Column("class", lambda r: f.literal(r["class"])),
         Column("upper class", lambda r: f.literal(r["parent"])),
         Column("third", "third", "text", "of the classes, by training videos"),
-        Column("training videos", lambda r: f.count(r["train"]), "number"),
-        Column("validation videos", lambda r: f.count(r["videos"]), "number"),
-        Column("given", lambda r: f.count(r["given"]), "number", given),
-        Column("precision", lambda r: f.score(r["precision"]), "number"),
-        Column("recall", lambda r: f.score(r["recall"]), "number"),
-        Column("F1", lambda r: f.score(r["f1"]), "number"),
+        number("training videos", "train", f.count),
+        number("validation videos", "videos", f.count),
+        number("given", "given", f.count, given),
+        number("precision", "precision"),
+        number("recall", "recall"),
+        number("F1", "f1"),
     )
     caption = "Most frequent in training first. The CSV can be sorted by any column."
     return Table(class_table(answers), columns, caption, name=f"classes_{answers.name}")
@@ -258,7 +257,7 @@ def confused(answers: Answers, count: int = 10) -> Table:
     columns = (
         Column("true class", lambda r: f.literal(r["true"])),
         Column("taken for", lambda r: f.literal(r["given"])),
-        Column("videos", lambda r: f.count(r["videos"]), "number"),
+        number("videos", "videos", f.count),
         Column("of all of the class", lambda r: f.share(r["videos"] / r["of"]), "number"),
     )
     caption = "Classes taken for each other most often." if len(frame) else "No answer is wrong."
@@ -273,8 +272,8 @@ def siblings(answers: Answers, count: int = 15) -> Table:
         Column("upper class", lambda r: f.literal(r["parent"])),
         Column("first", lambda r: f.literal(r["a"])),
         Column("second", lambda r: f.literal(r["b"])),
-        Column("first as second", lambda r: f.count(r["a_as_b"]), "number", "videos"),
-        Column("second as first", lambda r: f.count(r["b_as_a"]), "number", "videos"),
+        number("first as second", "a_as_b", f.count, "videos"),
+        number("second as first", "b_as_a", f.count, "videos"),
         Column("of all of the two", lambda r: f.share(r["both"] / r["of"] if r["of"] else None), "number"),
     )
     caption = f"{_mistakes(answers)} Classes of one upper class that are taken for each other most often."
@@ -304,14 +303,13 @@ def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
     frame = pd.DataFrame(
         {
             "video": [described(store, row) for row in result.rows[order]],
-            "true class": names[result.truth[order]],
-            "given": names[result.predicted[order]],
+            "true class": [f.literal(name) for name in names[result.truth[order]]],
+            "given": [f.literal(name) for name in names[result.predicted[order]]],
             "confidence": confidence[order],
             "share of the true class": shares[order, result.truth[order]],
         }
     )
-    shown = {"true class": f.literal, "given": f.literal, "confidence": f.share, "share of the true class": f.share}
-    return Table.plain(frame, "Wrong with the greatest confidence." if len(frame) else "No answer is wrong.", shown)
+    return Table.plain(frame, "Wrong with the greatest confidence." if len(frame) else "No answer is wrong.", f.share)
 
 
 # ---- how sure it may be
@@ -323,8 +321,10 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
     Args:
         corrected: what changed the logits after training, if anything.
     """
-    found = calibration(answers.result.logits, answers.result.truth)
-    bins, known = found.bins, found.bins[found.bins["n"] > 0]
+    logits, truth = answers.result.logits, answers.result.truth
+    found = calibration(logits, truth).set_index("what")["value"]
+    bins = reliability_of(*sureness(logits, truth))
+    known = bins[bins["n"] > 0]
     figure, (upper, lower) = style.canvas(
         width=4.6, height=4.6, rows=2, sharex=True, gridspec_kw={"height_ratios": [3.2, 1]}
     )
@@ -337,8 +337,8 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
     upper.set(ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.02))
     lower.bar(bins["from"], bins["n"], 1 / BINS, align="edge", color=style.MUTED, alpha=0.7)
     lower.set(xlabel="confidence: largest softmax probability", ylabel="videos")
-    how = "It is too sure of itself" if found.confidence > found.accuracy else "It is more often right than it says"
-    shown = "but no more than chance allows" if found.error <= found.calibrated_high else "by more than chance explains"
+    how = "It is too sure of itself" if found[CONFIDENCE] > found[ACCURACY] else "It is more often right than it says"
+    shown = "but no more than chance allows" if found[ERROR] <= found[CHANCE] else "by more than chance explains"
     moved = f" These are the probabilities after `{corrected}`, which moves them on purpose." if corrected else ""
     caption = f"{how}, {shown} with so many videos.{moved} A bar below the dotted line: too sure of itself."
     alt = f"Share of right answers of {answers.name} against its confidence"
@@ -347,21 +347,9 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
 
 def calibration_table(answers: Answers) -> Table:
     """Calibration in one table of facts."""
-    found = calibration(answers.result.logits, answers.result.truth)
-    rows = {
-        "expected calibration error": (found.error, found.low, found.high),
-        "the same, if its confidence were exact": (found.calibrated, None, None),
-        "the same, exceeded by chance once in twenty": (found.calibrated_high, None, None),
-        "negative log likelihood": (found.nll, found.nll_low, found.nll_high),
-        "mean confidence": (found.confidence, None, None),
-        "share of right answers": (found.accuracy, None, None),
-    }
-    frame = pd.DataFrame([(what, *values) for what, values in rows.items()], columns=["what", "value", "low", "high"])
-    columns = (
-        Column("", "what"),
-        Column("value", lambda r: f.score(r["value"], 4), "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over validation videos"),
-    )
+    frame = calibration(answers.result.logits, answers.result.truth)
+    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over validation videos")
+    columns = (Column("", "what"), number("value", "value", f.score4), ends)
     caption = (
         f"At temperature 1: nothing was fitted to the validation part. {BINS} bins of equal width. The interval of the "
         "error is the basic bootstrap's (an error of absolute values is biased upwards, and more so in a bootstrap sample)."

@@ -170,19 +170,8 @@ def digest_of(part: pd.DataFrame) -> str:
 
 def read(file: Path) -> pd.DataFrame:
     """A table that was written; what it lacks is missing, and text that is missing is empty."""
-    text = (
-        "ablation",
-        "question",
-        "family",
-        "check",
-        "recipe",
-        "arm",
-        "reference",
-        "metric",
-        "claimed_source",
-        "verdict",
-        "digest",
-    )
+    about = ("ablation", "question", "family", "check", "recipe", "arm", "reference")
+    text = (*about, "metric", "claimed_source", "verdict", "digest")
     frame = pd.read_csv(file).reindex(columns=list(COLUMNS)).astype({"seed": "Int64"})
     return frame.astype(dict.fromkeys(text, object)).fillna(dict.fromkeys(text, ""))
 

@@ -12,7 +12,7 @@ from lab.show import formats as f
 from lab.show import style
 from lab.show.picture import Picture
 from lab.show.specs import ReportSpec
-from lab.show.table import Column, Table
+from lab.show.table import Column, Table, number
 from lib.data.items import split_rows
 from lib.data.splits import Split
 from lib.data.store import Store
@@ -28,8 +28,7 @@ POINTS = 300  # of a curve over thousands of ranks no more can be seen
 def facts(store: Store) -> Table:
     """The manifest, for people."""
     values = {key: f.count(v) if isinstance(v, int) else str(v) for key, v in describe.facts(store).items()}
-    frame = pd.DataFrame({"what": list(values), "value": list(values.values())})
-    return Table(frame, (Column("", "what"), Column("", "value", "number")))
+    return Table.facts(values, "number")
 
 
 def parts(store: Store, texts: pd.DataFrame, label: str) -> Table:
@@ -119,9 +118,9 @@ def generator(store: Store, label: str) -> Table:
     frame = describe.calibration(store)
     columns = (
         Column("statistic", "statistic"),
-        Column("published", lambda r: f.significant(r["published"]), "number"),
+        number("published", "published", f.significant),
         Column("tolerated", lambda r: f"{f.significant(r['lowest'])} to {f.significant(r['highest'])}", "number"),
-        Column("here", lambda r: f.significant(r["here"]), "number"),
+        number("here", "here", f.significant),
         Column("met", lambda r: "yes" if r["met"] else "no"),
     )
     caption = (
@@ -150,8 +149,7 @@ def _divided(store: Store, split: SplitSpec, parts: tuple[str, ...]) -> dict[str
 def _numbers(frame: pd.DataFrame, caption: str, name: str) -> Table:
     """A frame whose index names its rows, every number in three digits."""
     frame = frame.rename_axis("").reset_index()
-    shown = {column: f.significant for column in frame if pd.api.types.is_numeric_dtype(frame[column])}
-    return Table.plain(frame, caption, shown, name)
+    return Table.plain(frame, caption, f.significant, name)
 
 
 def _bars(axis: Axes, frame: pd.DataFrame, weights: str) -> None:

@@ -12,11 +12,11 @@ import seaborn as sns
 from IPython.display import Markdown
 
 from lab.show import formats as f
-from lab.show import runs, style, systems
+from lab.show import runs, shared, style, systems
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.questions import forest_picture
-from lab.show.table import Column, Table, filled, link
+from lab.show.table import Column, Row, Table, filled, link, number
 from lib import evaluation
 from lib.evaluation.crossfit import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
@@ -26,7 +26,6 @@ from lib.stages import ensemble
 from lib.stages.ensemble import FEWEST, UNSEEN, Result
 from lib.stages.ensemble import write as write
 
-ITEMS = "95 % interval over validation items (bootstrap)"
 PAIRED = "95 % interval of the difference on the same bootstrap samples of validation items"
 BEST = "The best member was chosen by the same items, which flatters it a little."
 NEW = "score on those validation pairs neither of whose videos occurs in a training pair of any member"
@@ -81,21 +80,23 @@ def summary(name: str, spec: EnsembleSpec, result: Result) -> dict[str, Any]:
 def table(frame: pd.DataFrame) -> Table:
     """Ensembles of a report: rows of :func:`of_plan`."""
 
-    def title(row: dict[str, Any]) -> str:
+    def title(row: Row) -> str:
         return f"{link(row['title'], 'ensemble', row['name'])}\n{row['recipe']}, {f.plural(row['members'], 'member')}"
 
-    columns = {
-        "title": Column("ensemble", title),
-        "metric": Column("metric", lambda r: f.metric(r["metric"])),
-        "score": Column("score", _score, "number", f"and below it the {ITEMS}"),
-        "best": Column("best member", lambda r: f.score(r["best"], 4), "number"),
-        "difference": Column("gain", _gain, "number", f"to the best member; {PAIRED}"),
-        "verdict": Column("verdict", "verdict", "verdict"),
-        "unseen": Column("unseen videos", _unseen, "number", "score and gain there"),
-        "oracle": Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
-        "published": Column("published", lambda r: r["published"] or None, "number", "on the competition's data"),
-    }
-    return _table(frame, columns, f"Below a score: {ITEMS}. Gain: to the best member, {PAIRED}. {BEST}", "ensembles")
+    columns = (
+        Column("ensemble", title),
+        shared.METRIC,
+        Column("score", _score, "number", f"and below it the {shared.ITEMS}"),
+        number("best member", "best", f.score4),
+        Column("gain", _gain, "number", f"to the best member; {PAIRED}", "difference"),
+        shared.VERDICT,
+        Column("unseen videos", _unseen, "number", "score and gain there", "unseen"),
+        shared.ORACLE,
+        Column("published", "published", "number", "on the competition's data", "published"),
+    )
+    return _table(
+        frame, columns, f"Below a score: {shared.ITEMS}. Gain: to the best member, {PAIRED}. {BEST}", "ensembles"
+    )
 
 
 # ---- one ensemble
@@ -122,29 +123,28 @@ def published(name: str) -> Table:
 def kinds(result: Result) -> Table:
     """Ways of joining the same members, as specified first; the best member alone comes last."""
 
-    def kind(row: dict[str, Any]) -> str:
+    def kind(row: Row) -> str:
         first, _, rest = row["kind"].partition(", ")
         role = {"specified": "as specified", "best member": "best member alone"}.get(row["role"], "")
         return "\n".join(filter(None, (first, rest, row["note"], role)))
 
-    columns = {
-        "kind": Column("joined by", kind),
-        "score": Column(f.metric(result.metrics["primary"]), _score, "number", f"and below it the {ITEMS}"),
-        "difference": Column("to the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED),
-        "verdict": Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict"),
-        "unseen": Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there"),
-        "width": Column("numbers", lambda r: f.count(r["width"]), "number", "of one video"),
-        "inside": Column(
-            "in-sample", lambda r: f.score(r["inside"], 4), "number", "learned from the pairs it is scored on"
-        ),
-    }
+    metric = f.metric(result.metrics["primary"])
+    columns = (
+        Column("joined by", kind),
+        Column(metric, _score, "number", f"and below it the {shared.ITEMS}"),
+        Column("to the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED, "difference"),
+        Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict", needs="verdict"),
+        Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there", "unseen"),
+        number("numbers", "width", f.count, "of one video"),
+        number("in-sample", "inside", f.score4, "learned from the pairs it is scored on"),
+    )
     ways = result.kinds.loc[result.kinds["role"] != "best member", "kind"].map(lambda way: way.split(", ")[0]).unique()
     notes = tuple(f"**{way}**: {meaning(way)}" for way in ways)
     caption = f"The same members, joined in other ways. {_intervals()}"
     return _table(result.kinds, columns, caption, f"kinds_{result.metrics['ensemble']}", notes)
 
 
-def _joined(row: dict[str, Any]) -> bool:
+def _joined(row: Row) -> bool:
     return row["role"] != "best member" and pd.notna(row["score"])
 
 
@@ -171,16 +171,14 @@ def kinds_forest(result: Result) -> Picture:
 def added(result: Result) -> Table:
     """Members alone, best first, and what the ensemble loses without each."""
     metric = f.metric(result.metrics["primary"])
-    columns = {
-        "member": Column("member", "member", "code"),
-        "score": Column(metric, _score, "number", f"of the member alone, and below it the {ITEMS}"),
-        "unseen": Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", "of the member alone"),
-        "without": Column(
-            "without it", lambda r: f.score(r["without"], 4), "number", "score of the ensemble of all others"
-        ),
-        "gain": Column("adds", lambda r: f.difference(r["gain"]), "number", "ensemble minus ensemble without it"),
-    }
-    caption = f"Best member first. Below a score: {ITEMS}."
+    columns = (
+        Column("member", "member", "code"),
+        Column(metric, _score, "number", f"of the member alone, and below it the {shared.ITEMS}"),
+        number("unseen videos", "unseen", f.score4, "of the member alone"),
+        number("without it", "without", f.score4, "score of the ensemble of all others"),
+        number("adds", "gain", f.difference, "ensemble minus ensemble without it"),
+    )
+    caption = f"Best member first. Below a score: {shared.ITEMS}."
     return _table(result.members, columns, caption, f"members_{result.metrics['ensemble']}")
 
 
@@ -197,7 +195,7 @@ def growth(result: Result) -> Picture:
     axis.set(xlabel="members", ylabel=metric)
     figure.legend(loc="outside lower right", ncols=3)
     alt = f"{metric} of the first n members: {', '.join(f.score(score, 4) for score in frame['growth'])}"
-    caption = f"Interval: {ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
+    caption = f"Interval: {shared.ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
     return Picture(figure, frame, f"growth_{result.metrics['ensemble']}", alt, caption)
 
 
@@ -223,19 +221,19 @@ def similarity(result: Result) -> Picture:
 
 
 def _table(
-    frame: pd.DataFrame, columns: dict[str, Column], caption: str, name: str, notes: tuple[str, ...] = ()
+    frame: pd.DataFrame, columns: tuple[Column, ...], caption: str, name: str, notes: tuple[str, ...] = ()
 ) -> Table:
     kept = filled(frame, columns)
     notes += tuple(f"**{title}**: {NOTES[title]}." for title in (column.title for column in kept) if title in NOTES)
     return Table(frame, kept, caption, notes, lambda r: "reference" if r.get("role") == "best member" else "", name)
 
 
-def _score(row: dict[str, Any]) -> str:
+def _score(row: Row) -> str:
     """A score, and below it its interval over items."""
     return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
 
 
-def _gain(row: dict[str, Any], prefix: str = "") -> str:
+def _gain(row: Row, prefix: str = "") -> str:
     """A difference from the best member, and below it its interval."""
     if pd.isna(row[f"{prefix}difference"]):
         return f.NOTHING
@@ -243,7 +241,7 @@ def _gain(row: dict[str, Any], prefix: str = "") -> str:
     return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
 
 
-def _unseen(row: dict[str, Any], *, gain: bool = True) -> str:
+def _unseen(row: Row, *, gain: bool = True) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
     score = f.score(row["unseen"], 4)
     return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
@@ -251,7 +249,7 @@ def _unseen(row: dict[str, Any], *, gain: bool = True) -> str:
 
 def _intervals() -> str:
     return (
-        f"Below a score: {ITEMS}; below a difference: {PAIRED}. "
+        f"Below a score: {shared.ITEMS}; below a difference: {PAIRED}. "
         f"Another training run of the members may differ by more. {BEST}"
     )
 

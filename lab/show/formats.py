@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -55,6 +56,9 @@ def score(value: float | None, digits: int = 3) -> str:
     ('0.886', '–')
     """
     return NOTHING if missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+score4 = partial(score, digits=4)
 
 
 def difference(value: float | None, digits: int = 4) -> str:
@@ -111,16 +115,12 @@ def seconds(value: float | None) -> str:
         return NOTHING
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    for big, small, limit, names in (
-        (60, 1, 3600, ("min", "s")),
-        (3600, 60, 86400, ("h", "min")),
-        (86400, 3600, math.inf, ("d", "h")),
-    ):
-        if value < limit:
-            whole = round(value / small)
-            first, rest = divmod(whole, big // small)
-            return f"{first} {names[0]} {rest} {names[1]}" if rest else f"{first} {names[0]}"
-    return NOTHING
+    big, small, names = (
+        (60, 1, "min s") if value < 3600 else (3600, 60, "h min") if value < 86400 else (86400, 3600, "d h")
+    )
+    first, rest = divmod(round(value / small), big // small)
+    one, other = names.split()
+    return f"{first} {one} {rest} {other}" if rest else f"{first} {one}"
 
 
 def share(value: float | None) -> str:

@@ -77,26 +77,19 @@ def scores_of_groups(
         interval of F1 is NaN where nothing of a group was right, too: its bootstrap samples all score 0.
     """
     count = len(names)
-    f1 = f1_of_groups(truth, predicted, group, count)
     draws = np.array([f1_of_groups(truth[i], predicted[i], group, count) for i in resampled_videos(len(truth), seed)])
-    videos, given, hits = _counts(truth, predicted, len(group))
-    n, right = (np.bincount(group, values, count).astype(np.int64) for values in (videos, hits))
-    nothing = (float("nan"), float("nan"))
-    spread = [interval(draws[:, index]) if right[index] else nothing for index in range(count)]
-    shares = [interval_of_share(*pair) for pair in zip(right, n, strict=True)]
-    columns = {
-        "slice": names,
-        "classes": np.bincount(group, minlength=count),
-        "counted": np.bincount(group[videos + given > 0], minlength=count),
-        "n": n,
-        "f1": f1,
-        "f1_low": [low for low, _ in spread],
-        "f1_high": [high for _, high in spread],
-        "recall": [hit / of if of else float("nan") for hit, of in zip(right, n, strict=True)],
-        "recall_low": [low for low, _ in shares],
-        "recall_high": [high for _, high in shares],
-    }
-    return pd.DataFrame(columns)
+    each = per_class(truth, predicted, len(group)).groupby(group)
+    frame = pd.DataFrame(
+        {"classes": each.size(), "counted": each["f1"].count(), "n": each["videos"].sum(), "right": each["hits"].sum()}
+    ).reindex(range(count), fill_value=0)
+    frame.insert(0, "slice", names)
+    frame["f1"] = f1_of_groups(truth, predicted, group, count)
+    frame[["f1_low", "f1_high"]] = [interval(draws[:, k]) if frame["right"][k] else (np.nan,) * 2 for k in range(count)]
+    frame["recall"] = frame["right"] / frame["n"]
+    frame[["recall_low", "recall_high"]] = [
+        interval_of_share(*one) for one in zip(frame["right"], frame["n"], strict=True)
+    ]
+    return frame.drop(columns="right")
 
 
 def f1_of_groups(truth: np.ndarray, predicted: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
@@ -114,26 +107,21 @@ def wrong_answers(
     """How many wrong level-2 answers at least stay within the right level-1 class.
 
     Returns:
-        ``wrong`` and of them ``siblings`` (right level 1) and ``outside``; ``share`` of the siblings with ``low`` and
-        ``high``; ``chance``: the share that answers drawn evenly from all other classes would have. NaN without a mistake.
+        ``wrong`` and of them ``siblings`` (right level 1); their ``share`` with ``low`` and ``high``; ``chance``: the share
+        that answers drawn evenly from all other classes would have. NaN without a mistake.
     """
     wrong = truth != predicted
     sibling = wrong & (level1_of_level2[truth] == level1_of_level2[predicted])
     size = np.bincount(level1_of_level2)[level1_of_level2]
+    others = max(len(level1_of_level2) - 1, 1)
+    found = {"wrong": int(wrong.sum()), "siblings": int(sibling.sum())}
+    if not found["wrong"]:
+        return found | dict.fromkeys(("share", "low", "high", "chance"), float("nan"))
     with np.errstate(invalid="ignore"):
         samples = [np.divide(sibling[i].sum(), wrong[i].sum()) for i in resampled_videos(len(truth), seed)]
-        share = float(np.divide(sibling.sum(), wrong.sum()))
-    low, high = interval(np.array(samples)) if wrong.any() else (share, share)
-    others = max(len(level1_of_level2) - 1, 1)
-    return {
-        "wrong": int(wrong.sum()),
-        "siblings": int(sibling.sum()),
-        "outside": int(wrong.sum() - sibling.sum()),
-        "share": share,
-        "low": low,
-        "high": high,
-        "chance": float(((size[truth[wrong]] - 1) / others).mean()) if wrong.any() else float("nan"),
-    }
+    low, high = interval(np.array(samples))
+    share, chance = float(sibling.sum() / wrong.sum()), float(((size[truth[wrong]] - 1) / others).mean())
+    return found | {"share": share, "low": low, "high": high, "chance": chance}
 
 
 def confused_siblings(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray) -> pd.DataFrame:
@@ -142,14 +130,12 @@ def confused_siblings(truth: np.ndarray, predicted: np.ndarray, level1_of_level2
     Returns:
         ``a`` < ``b`` (classes), ``a_as_b``, ``b_as_a`` and ``both`` (videos), ``of`` (videos of either class).
     """
-    size = len(level1_of_level2)
-    matrix = np.zeros((size, size), np.int64)
-    np.add.at(matrix, (truth, predicted), 1)
-    a, b = np.nonzero(np.triu((matrix + matrix.T) * (level1_of_level2[:, None] == level1_of_level2), k=1))
-    videos = np.bincount(truth, minlength=size)
-    frame = pd.DataFrame(
-        {"a": a, "b": b, "a_as_b": matrix[a, b], "b_as_a": matrix[b, a], "both": matrix[a, b] + matrix[b, a]}
-    ).assign(of=videos[a] + videos[b])
+    a, b = np.minimum(truth, predicted), np.maximum(truth, predicted)
+    answers = pd.DataFrame({"a": a, "b": b, "a_as_b": truth < predicted, "b_as_a": truth > predicted, "both": 1})
+    siblings = answers[(a != b) & (level1_of_level2[a] == level1_of_level2[b])]
+    frame = siblings.groupby(["a", "b"], as_index=False).sum()
+    videos = np.bincount(truth, minlength=len(level1_of_level2))
+    frame = frame.assign(of=videos[frame["a"]] + videos[frame["b"]])
     return frame.sort_values(["both", "a", "b"], ascending=[False, True, True], ignore_index=True)
 
 

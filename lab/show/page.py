@@ -40,6 +40,7 @@ FOLDERS = {  # kind of page -> where its executed notebooks lie among the runs
     "index": "report", "claims": "claims", "system": "systems",
     "question": "ablations", "ensemble": "ensembles", "corpus": "corpora",
 }  # fmt: skip
+HEADINGS = dict(system="Systems", question="Questions", ensemble="Ensembles", corpus="Corpora", claims="Records")
 # Cells for those who run a notebook; of 07_leaderboard also what the terminal shows.
 HIDDEN = {"guard", "params", "params-about", "check", "check-about", "next", "summary", "summary-about"}
 HTML_LINK = r'<a href="page:(?P<target>[^"#]*)(?:#(?P<anchor>[^"]*))?">(?P<text>.*?)</a>'
@@ -215,12 +216,8 @@ class Report:
                 if "text/markdown" in data and "text/html" not in data:
                     data["text/html"] = _to_html(data["text/markdown"], ids, cell.metadata)
         exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
-        about = {
-            "title": page.title,
-            "navigation": self._navigation(),
-            "banner": load(Scale, self.plan.scale).banner,
-            "footer": self._footer,
-        }
+        about = {"title": page.title, "navigation": self._navigation(), "footer": self._footer}
+        about["banner"] = load(Scale, self.plan.scale).banner
         return exporter.from_notebook_node(nbformat.v4.new_notebook(cells=cells), about)[0]
 
     def _navigation(self) -> list[tuple[str, str]]:
@@ -231,20 +228,11 @@ class Report:
 
     def _contents(self) -> str:
         """The end of the front page: links to every page, and the command."""
-        kinds = {
-            "system": "Systems",
-            "question": "Questions",
-            "ensemble": "Ensembles",
-            "corpus": "Corpora",
-            "claims": "Records",
-        }
         lines = ["## All pages"]
-        for kind, heading in kinds.items():
+        for kind, heading in HEADINGS.items():
             about = [s for page in self.pages for s in page.sections if s.kind == kind]
-            named = [
-                link(formats.trick(s.name) if kind == "question" else s.name or s.title, s.kind, s.name) for s in about
-            ]
-            lines += [f"- **{heading}**: {', '.join(named)}"] if named else []
+            named = [(formats.trick(s.name) if kind == "question" else s.name or s.title, s) for s in about]
+            lines += [f"- **{heading}**: {', '.join(link(text, kind, s.name) for text, s in named)}"] if named else []
         return "\n".join([*lines, "", "## Repeat it", "", "```", command(self.plan), "```"])
 
     @cached_property
@@ -341,10 +329,8 @@ def _portable(text: str) -> str:
 
 def _command(about: dict[str, Any]) -> str:
     """The papermill line of an executed notebook, from what papermill has noted in it."""
-    given = {
-        key: value for key, value in about.get("parameters", {}).items() if value and key not in ("out", "missing")
-    }
-    words = " ".join(f"-p {name} {value}" for name, value in given.items())
+    given = about.get("parameters", {}).items()
+    words = " ".join(f"-p {key} {value}" for key, value in given if value and key not in ("out", "missing"))
     return f"papermill notebooks/{Path(about.get('input_path') or 'this.ipynb').name} out.ipynb {words}".strip()
 
 

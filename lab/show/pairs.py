@@ -97,26 +97,6 @@ def by_tags(job: Job, result: PairPredictions, store: Store, name: str) -> Pictu
     return Picture(figure, bins, f"tag_frequency_{name}", alt, caption)
 
 
-def teacher_student(run: RunFolder, teacher: RunFolder, name: str) -> Picture:
-    """Cosines of the validation pairs by teacher and by student; the colour is the label.
-
-    Raises:
-        ValueError: the two were validated on different pairs.
-    """
-    student, master = predictions.of_pairs(run), predictions.of_pairs(teacher)
-    if not np.array_equal(student.pairs, master.pairs):
-        raise ValueError("teacher and student were validated on different pairs; give both the same split")
-    frame = pd.DataFrame({"teacher": master.cosine, "student": student.cosine, "label": student.score})
-    figure, axis = style.canvas(width=4.8, height=3.9)
-    rasterized = len(frame) > style.AS_SHAPES
-    dots = axis.scatter("teacher", "student", c="label", data=frame, cmap=style.SEQUENTIAL, s=11, rasterized=rasterized)
-    axis.axline((0, 0), slope=1, color=style.FAINT, linewidth=1, zorder=0)
-    axis.set(xlabel="teacher's cosine", ylabel="student's cosine", aspect="equal")
-    figure.colorbar(dots, ax=axis, label=LABEL, shrink=0.8)
-    alike = f.score(spearman(master.cosine, student.cosine))
-    return Picture(figure, frame, f"teacher_{name}", f"Cosines of teacher and student, rank correlation {alike}")
-
-
 def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
     """Validation pairs whose rank by cosine is furthest from their rank by label."""
     result = predictions.of_pairs(run)
@@ -132,8 +112,8 @@ def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
             "rank gap": gap[order],
         }
     )
-    shown = {"label": f.score, "cosine": f.score, "rank gap": f.difference}
-    return Table.plain(frame, "A positive gap: the system finds the two more alike than the label says.", shown)
+    caption = "A positive gap: the system finds the two more alike than the label says."
+    return Table.plain(frame, caption, f.significant)
 
 
 def by_cosine(result: PairPredictions, bins: int = COSINE_BINS) -> pd.DataFrame:

@@ -54,12 +54,6 @@ def of_classes(run: RunFolder) -> ClassPredictions:
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
 
 
-def embeddings(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
-    """Store rows int64 [N] and vectors float64 [N, E] as the model gave them, of any length."""
-    arrays = _arrays(run, "embeddings.npz")
-    return arrays["rows"], arrays["vectors"].astype(np.float64)
-
-
 def vectors(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
     """Store rows int64 [N] and unit vectors [N, E]: embeddings, or centred logits where there are no embeddings."""
     if run.embeddings.exists():

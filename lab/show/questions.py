@@ -14,20 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lab.show import formats as f
-from lab.show import runs, style
+from lab.show import runs, shared, style
 from lab.show.comparisons import arms as arms_of
 from lab.show.comparisons import compared, digest_of
 from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Table, filled, link
+from lab.show.table import Column, Row, Table, filled, link, number, signed_interval
 from lib.evaluation.compare import HELPS, HURTS
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 
-PAIRED = "95 % t-interval of the mean paired difference over seeds"
-DETECTABLE = "true effect that these seeds would have shown four times out of five"
-CLAIMED = "by its authors, on other data"
-UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"
 SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "difference", "low", "high", "verdict",
          "detectable", "claimed", "claimed_source", "scores", "seconds")  # fmt: skip
 MARKERS = {HELPS: ">", HURTS: "<"}  # any other verdict is a circle
@@ -103,10 +99,10 @@ def sizes(plan: Plan, name: str) -> Table:
         Column("system", lambda r: f"{r['recipe']}\n{r['stage']}"),
         Column("arms", "arms"),
         Column("corpus", "corpus"),
-        Column("training items", lambda r: f.count(r["train_items"]), "number"),
-        Column("steps", lambda r: f.count(r["steps"]), "number"),
-        Column("validation items", lambda r: f.count(r["validation_items"]), "number"),
-        Column("a run", lambda r: f.seconds(r["seconds"]), "number", "training of this stage, mean"),
+        number("training items", "train_items", f.count),
+        number("steps", "steps", f.count),
+        number("validation items", "validation_items", f.count),
+        number("a run", "seconds", f.seconds, "training of this stage, mean"),
     )
     return Table(frame, columns, notes=tuple(notes))
 
@@ -126,74 +122,75 @@ def table(part: pd.DataFrame) -> Table:
     """One question: of each system the reference first, then each arm with its paired difference."""
     rows = with_scores(part)
     metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
-    columns = {
-        "recipe": Column("system", "recipe"),
-        "arm": Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
-        "score": Column(metric, lambda r: f.score(r["score"], 4), "number", "mean over seeds"),
-        "sd": Column("sd", lambda r: f.score(r["sd"], 4), "number", "standard deviation over seeds"),
-        "unseen": Column("unseen videos", lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
-        "difference": Column(
-            "difference", lambda r: f.difference(r["difference"]), "number", f"arm minus {_to(part)}, run by run"
-        ),
-        "low": Column("95 % interval", interval, "number", PAIRED),
-        "verdict": Column("verdict", lambda r: r["verdict"] or None, "verdict"),
-        "claimed": Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
-        "detectable": Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
-        "seconds": Column("training", lambda r: f.seconds(r["seconds"]), "number", "of this stage, mean over seeds"),
-    }
-    if rows["recipe"].nunique() == 1:
-        del columns["recipe"]
+    columns = (
+        Column("system", "recipe") if rows["recipe"].nunique() > 1 else None,
+        Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
+        number(metric, "score", f.score4, "mean over seeds"),
+        number("sd", "sd", f.score4, "standard deviation over seeds"),
+        shared.NEW_VIDEOS,
+        number("difference", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
+        shared.PAIRED_INTERVAL,
+        shared.VERDICT,
+        shared.CLAIMED,
+        shared.DETECTABLE,
+        number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
+    )
     return Table(
         rows[list(SHOWN)],
-        filled(rows, columns),
-        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {PAIRED}. Could be seen: {DETECTABLE}.",
-        (f"**unseen videos**: {UNSEEN}.",) if rows["unseen"].notna().any() else (),
+        filled(rows, tuple(column for column in columns if column)),
+        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}.",
+        (f"**unseen videos**: {shared.UNSEEN}.",) if rows["unseen"].notna().any() else (),
         emphasis=lambda r: "reference" if r["is_reference"] else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
 
 
 def verdicts(frame: pd.DataFrame, name: str) -> Table:
-    """One line per comparison: what a report found.
+    """One line per comparison: what a report found, by its interval alone and judged together with all others.
 
     Args:
         frame: any rows of the table of comparisons.
         name: of the CSV.
     """
     rows = with_scores(frame)[lambda rows: ~rows["is_reference"]].reset_index(drop=True)
+
+    def asked(row: Row) -> str:
+        return f"{link(row['question'], 'question', row['ablation'])}\n`{row['arm']}` on {row['recipe']}"
+
+    holm = number(
+        "p after Holm", "holm", hint="of the paired t-test, if all comparisons of the track are judged together"
+    )
     columns = (
-        Column(
-            "question", lambda r: f"{link(r['question'], 'question', r['ablation'])}\n`{r['arm']}` on {r['recipe']}"
-        ),
-        Column("verdict", "verdict", "verdict"),
-        Column("difference", lambda r: f.difference(r["difference"]), "number", "in the metric of the track"),
-        Column("95 % interval", interval, "number", PAIRED),
-        Column("claimed", lambda r: f.difference(r["claimed"]), "number", CLAIMED),
-        Column("could be seen", lambda r: f.score(r["detectable"], 4), "number", DETECTABLE),
+        Column("question", asked),
+        shared.VERDICT,
+        shared.DIFFERENCE,
+        shared.PAIRED_INTERVAL,
+        holm,
+        shared.CLAIMED,
+        shared.DETECTABLE,
     )
     few, many = int(rows["n"].min()), int(rows["n"].max())
     seeds = f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
-    caption = f"Arm minus reference, {seeds}. Interval: {PAIRED}. Could be seen: {DETECTABLE}."
-    return Table(rows[[*SHOWN, "ablation", "question", "family"]], columns, caption, name=name)
+    caption = (
+        f"Arm minus reference, {seeds}. Interval: {shared.PAIRED}. A verdict looks at one interval alone, p after Holm at all "
+        f"comparisons at once. Could be seen: {shared.COULD_BE_SEEN}."
+    )
+    return Table(rows[[*SHOWN, "ablation", "question", "family", "p", "holm"]], columns, caption, name=name)
 
 
-def interval(row: dict[str, Any]) -> str:
-    """The two ends of the interval of a difference."""
-    return f.interval(row["low"], row["high"], 4, signed=True)
-
-
-def forest(frame: pd.DataFrame, name: str) -> Picture:
-    """Paired differences to the reference arm with their intervals; several questions at once have names beside the arms.
+def forest(frame: pd.DataFrame, name: str, *, named: bool = False) -> Picture:
+    """Paired differences to the reference arm with their intervals.
 
     Args:
         frame: any rows of the table of comparisons.
         name: of the picture and its CSV.
+        named: the question's name stands beside each arm, as it does whenever there are several questions.
     """
     rows = compared(frame)
     labels = rows["arm"] + (" · " + rows["recipe"] if rows["recipe"].nunique() > 1 else "")
-    if rows["ablation"].nunique() > 1:
+    if named or rows["ablation"].nunique() > 1:
         labels = rows["ablation"].map(f.trick) + ": " + labels
-    return forest_picture(rows.assign(label=labels), name, _to(frame), PAIRED)
+    return forest_picture(rows.assign(label=labels), name, _to(frame), shared.PAIRED)
 
 
 def _to(frame: pd.DataFrame) -> str:
@@ -212,24 +209,17 @@ def forest_picture(rows: pd.DataFrame, name: str, to: str, interval: str) -> Pic
     """
     panels = list(rows.groupby("metric", sort=False))
     counts = [len(panel) for _, panel in panels]
-    figure, axes = style.canvas(
-        height=0.6 + sum(0.5 + 0.33 * count for count in counts), rows=len(panels), squeeze=False, height_ratios=counts
-    )
+    height = 0.6 + sum(0.5 + 0.33 * count for count in counts)
+    figure, axes = style.canvas(height=height, rows=len(panels), squeeze=False, height_ratios=counts)
     for axis, (metric, panel) in zip(axes.flat, panels, strict=True):
         _forest_panel(axis, panel.reset_index(drop=True), f"difference in {f.metric(str(metric))} to {to}")
-    handles = {
-        label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+    handles = {label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles, loc="outside lower right", ncols=len(handles))
     told = "; ".join(f"{r['label']}: {f.difference(r['difference'])}, {r['verdict']}" for r in rows.to_dict("records"))
     diamond = " Diamond: what was claimed." if rows["claimed"].notna().any() else ""
-    return Picture(
-        figure,
-        rows[["label", "metric", "difference", "low", "high", "verdict", "claimed"]],
-        name,
-        f"Paired differences to {to} with intervals. {told}",
-        f"Line: {interval}.{diamond}",
-    )
+    drawn = rows[["label", "metric", "difference", "low", "high", "verdict", "claimed"]]
+    alt = f"Paired differences to {to} with intervals. {told}"
+    return Picture(figure, drawn, name, alt, f"Line: {interval}.{diamond}")
 
 
 def _forest_panel(axis: Axes, rows: pd.DataFrame, xlabel: str) -> None:
@@ -238,15 +228,8 @@ def _forest_panel(axis: Axes, rows: pd.DataFrame, xlabel: str) -> None:
         colour = style.VERDICT.get(verdict, style.MUTED)
         axis.hlines(chosen.index, chosen["low"], chosen["high"], color=colour, linewidth=2.6, alpha=0.85)
         marker = MARKERS.get(verdict, "o")
-        axis.plot(
-            chosen["difference"],
-            chosen.index,
-            marker,
-            color=colour,
-            markersize=7,
-            markeredgecolor="white",
-            label=verdict,
-        )
+        look = {"color": colour, "markersize": 7, "markeredgecolor": "white", "label": verdict}
+        axis.plot(chosen["difference"], chosen.index, marker, **look)
     claimed = rows[rows["claimed"].notna()]
     if len(claimed):
         axis.plot(claimed["claimed"], claimed.index, "D", color=style.ORANGE, markeredgecolor="white", label="claimed")
@@ -292,9 +275,8 @@ def curves_figure(frame: pd.DataFrame, reference: str) -> Figure:
     """One panel a system. ``frame``: ``recipe``, ``metric``, ``arm``, ``seed``, ``step``, ``score``."""
     systems = list(frame.groupby("recipe", sort=False))
     columns = min(3, len(systems))
-    figure, axes = style.canvas(
-        height=2.9 * -(-len(systems) // columns), rows=-(-len(systems) // columns), columns=columns, squeeze=False
-    )
+    rows = -(-len(systems) // columns)
+    figure, axes = style.canvas(height=2.9 * rows, rows=rows, columns=columns, squeeze=False)
     for axis in axes.flat[len(systems) :]:
         axis.set_axis_off()
     for axis, (system, runs_of) in zip(axes.flat, systems, strict=False):
@@ -328,7 +310,7 @@ def seen(verdict: str) -> bool:
 
 def short(row: dict[str, Any]) -> str:
     """+0.0120 (95 % interval +0.0060 to +0.0180), in units of the metric; without the interval where there is none."""
-    between = interval(row)
+    between = signed_interval(row)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
 
 

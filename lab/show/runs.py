@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lab.show import formats as f
+from lab.show import shared
 from lab.show.plan import Plan
-from lab.show.table import Column, Table
+from lab.show.table import Column, Table, number
 from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
@@ -163,11 +164,11 @@ def every(frame: pd.DataFrame, name: str) -> Table:
     """Runs one by one. Args: frame: of :func:`rows`. name: of the CSV, which has all columns."""
     columns = (
         Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
-        Column("metric", lambda r: f.metric(r["metric"])),
-        Column("score", lambda r: f.score(r["score"], 4), "number"),
+        shared.METRIC,
+        number("score", "score", f.score4),
         Column("digest", "digest", "code"),
         Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
-        Column("time", lambda r: f.seconds(r["seconds"]), "number", "of this stage"),
+        number("time", "seconds", f.seconds, "of this stage"),
     )
     return Table(frame, columns, name=name)
 
@@ -187,8 +188,7 @@ def provenance(plan: Plan, frame: pd.DataFrame) -> Table:
         "torch": _each(frame["torch"]),
         **{f"fingerprint of {ref.label}": Store.open(ref.store).fingerprint for ref in plan.corpora},
     }
-    table = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
-    return Table(table, (Column("", "what"), Column("", "value")), name="provenance")
+    return Table.facts(facts, name="provenance")
 
 
 def _each(values: pd.Series) -> str:

@@ -15,11 +15,11 @@ from lab.show import formats as f
 from lab.show import predictions, style
 from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions, PairPredictions
-from lab.show.rows import dicts
-from lab.show.table import Column, Table, with_interval
+from lab.show.table import Column, Table, number, with_interval
 from lib.data.store import Store
 from lib.evaluation.intervals import Z, interval, interval_of_share, mean_f1_draws
 from lib.evaluation.metrics import mean_f1, spearman
+from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 LEAST = 12  # items; smaller slices say nothing
@@ -30,20 +30,20 @@ WILSON = "Wilson's 95 % interval"
 Slice = tuple[str, str, np.ndarray]  # by what, which of it, bool [items]
 
 
-def slices(run: RunFolder, store: Store, name: str) -> Picture:
-    """Score by slice with its interval; a dotted line marks the score over everything.
+def slices(job: Job) -> Picture:
+    """Score of a finished job by slice with its interval; a dotted line marks the score over everything.
 
     The frame has columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; its first row is everything.
     """
-    frame, metric = slice_scores(run, store)
+    (frame, metric), name = slice_scores(job.folder, Store.open(job.corpus.store)), job.recipe
     parts = frame.iloc[1:]
     figure, axis = style.canvas(height=0.9 + 0.27 * len(parts))
-    style.ranges(axis, parts, [f"{row['by']}: {row['slice']}  (n = {row['n']:,})" for row in dicts(parts)])
+    style.ranges(axis, parts, [f"{row['by']}: {row['slice']}  (n = {row['n']:,})" for row in parts.to_dict("records")])
     axis.axvline(frame["score"].iloc[0], color=style.MUTED, linewidth=1, linestyle=":")
     axis.set_xlabel(metric)
     if parts.empty:
         axis.set_title("too few validation items to slice", fontweight="normal")
-    alt = "; ".join(f"{row['by']} {row['slice']} {f.score(row['score'])}" for row in dicts(frame))
+    alt = "; ".join(f"{row['by']} {row['slice']} {f.score(row['score'])}" for row in frame.to_dict("records"))
     caption = (
         f"{metric[0].upper()}{metric[1:]} by kind of video, with 95 % intervals; the dotted line is over everything."
     )
@@ -71,7 +71,7 @@ def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray
     """Scores of videos that lack something (rows of ``missing_scores``)."""
     columns = (
         Column("videos", lambda r: "\n".join(filter(None, (r["slice"], r["detail"])))),
-        Column("number", lambda r: f.count(r["n"]), "number"),
+        number("number", "n", f.count),
         with_interval("mean F1", "mean_f1", "low", "high", f"and below it the {BOOTSTRAP}"),
         with_interval("right", "accuracy", "accuracy_low", "accuracy_high", f"at the lower level; below it {WILSON}"),
     )
@@ -161,8 +161,8 @@ def _facts(store: Store, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
 def _thirds(by: str, values: np.ndarray, unit: str) -> Iterator[Slice]:
     """Three slices of about the same size; fewer where many values are equal."""
     place = equal_bins(values, 3)
-    for number in np.unique(place):
-        mask = place == number
+    for third in np.unique(place):
+        mask = place == third
         low, high = values[mask].min(), values[mask].max()
         if mask.sum() >= LEAST:
             yield by, f"{low} {unit}" if low == high else f"{low} to {high} {unit}", mask

@@ -66,35 +66,25 @@ def neighbours(run: RunFolder, store: Store, queries: int = QUERIES, count: int 
         for query, rank in np.ndindex(rows.shape)
         if rank
     ]  # fmt: skip
-    return Table.plain(pd.DataFrame(records), "Below each title: category, then tags.", {"cosine": f.score})
+    return Table.plain(pd.DataFrame(records), "Below each title: category, then tags.", f.significant)
 
 
 def gallery(run: RunFolder, store: Store, name: str) -> Picture:
-    """A row a video, itself first, then its neighbours with their cosines; of each its middle frame.
-
-    Raises:
-        ValueError: the corpus has no pictures; ``neighbours`` needs none.
-    """
-    if not store.manifest["images"]:
-        raise ValueError(f"{store.path.name}: no pictures; show the table of neighbours instead")
+    """A row a video of a corpus with pictures, itself first, then its neighbours with their cosines: their middle frames."""
     rows, cosines = nearest(run, QUERIES, COUNT)
     figure, axes = style.canvas(height=1.35 * len(rows), rows=len(rows), columns=rows.shape[1], squeeze=False)
     for place, axis in np.ndenumerate(axes):
-        if store.n_images[rows[place]]:
-            axis.imshow(thumbnail(store, rows[place]))
+        if frames := store.images(int(rows[place])):  # the first and the last are often black or a title card
+            image = Image.open(io.BytesIO(frames[len(frames) // 2])).convert("RGB")
+            image.thumbnail((SIDE, SIDE))
+            axis.imshow(image)
         axis.set(xticks=[], yticks=[])
         axis.set_xlabel(title(store, rows[place], 9) + (f"\n{f.score(cosines[place])}" if place[1] else ""), fontsize=7)
+    query, rank = np.indices(rows.shape).reshape(2, -1)
     ids = store.column("id")[rows]
-    frame = pd.DataFrame(
-        [
-            {"query": ids[q, 0], "rank": rank, "video": ids[q, rank], "cosine": cosines[q, rank]}
-            for q, rank in np.ndindex(rows.shape)
-        ]
-    )
+    frame = pd.DataFrame({"query": ids[query, 0], "rank": rank, "video": ids.ravel(), "cosine": cosines.ravel()})
     caption = "Left: a video. To its right the videos nearest to it, with their cosines."
-    return Picture(
-        figure, frame, f"gallery_{name}", f"Frames of videos and of their neighbours by {name}", caption, True
-    )
+    return Picture(figure, frame, f"gallery_{name}", f"Videos and their neighbours by {name}", caption, photo=True)
 
 
 def nearest(run: RunFolder, queries: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -162,15 +152,6 @@ def _far_apart(vectors: np.ndarray, count: int) -> list[int]:
         chosen.append(int(np.argmin(closest)))
         closest = np.maximum(closest, vectors @ vectors[chosen[-1]])
     return chosen
-
-
-def thumbnail(store: Store, row: int) -> Image.Image:
-    """The middle one of a video's frames, cut to a square; the first and last are often black or a title card."""
-    frames = store.images(int(row))
-    picture = Image.open(io.BytesIO(frames[len(frames) // 2])).convert("RGB")
-    edge = min(picture.size)
-    left, top = ((length - edge) // 2 for length in picture.size)
-    return picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, (left, top, left + edge, top + edge))
 
 
 def upper_categories(store: Store, rows: np.ndarray) -> np.ndarray:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from lab.show import classes, pairs, predictions, runs, slices, space, style
+from lab.show import classes, pairs, predictions, runs, shared, slices, space, style
 from lab.show import formats as f
 from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.questions import UNSEEN
-from lab.show.rows import Row, dicts
-from lab.show.table import Column, Table, filled, link
+from lab.show.table import Column, Row, Table, filled, link, number
 from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
-from lib.runs.folder import MissingRun, RunFolder
+from lib.runs.folder import MissingRun
 from lib.runs.kinds import CONTEST_METRICS
 
-ITEMS = "95 % interval over validation items (bootstrap), averaged over the seeds"
-NEW = "unseen videos"
 LEAK_FREE = "score on the same validation pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
@@ -58,10 +53,7 @@ def about(recipe: str) -> Table:
         "code": origin.repository and f"[{origin.repository}](https://github.com/{origin.repository})",
         "sources": "; ".join(source for source in spec.sources if source != origin.paper),
     }
-    facts = {what: value for what, value in facts.items() if value}
-    return Table(
-        pd.DataFrame({"what": list(facts), "value": list(facts.values())}), (Column("", "what"), Column("", "value"))
-    )
+    return Table.facts({what: value for what, value in facts.items() if value})
 
 
 def parts(job: Job) -> Table:
@@ -72,7 +64,7 @@ def parts(job: Job) -> Table:
     columns = (
         Column("slot", "slot"),
         Column("part", "use", "code"),
-        Column("arguments", lambda r: r["arguments"] or None, "code"),
+        Column("arguments", "arguments", "code"),
     )
     features = job.spec.features
     caption = (
@@ -99,8 +91,8 @@ def diagram(job: Job) -> Picture:
     figure, axis = style.canvas(height=1.9)
     axis.set(xlim=(-0.5, 6.5), ylim=(-0.5, 1.5))
     axis.set_axis_off()
-    places = {row["slot"]: (row["x"], row["y"]) for row in dicts(boxes)}
-    for row in dicts(boxes):
+    places = {row["slot"]: (row["x"], row["y"]) for row in boxes.to_dict("records")}
+    for row in boxes.to_dict("records"):
         plain = row["slot"] in ("input", "output")
         text = row["holds"].replace(", ", ",\n") if plain else f"{row['slot']}\n{row['holds']}"
         box = None if plain else {"boxstyle": "round", "facecolor": "#f4f6f9", "edgecolor": style.BLUE}
@@ -110,7 +102,7 @@ def diagram(job: Job) -> Picture:
             (x, y), (to_x, to_y) = (row["x"], row["y"]), places[row["leads_to"]]
             arrow = {"arrowstyle": "-|>", "color": style.MUTED, "shrinkA": 24, "shrinkB": 24}
             axis.annotate("", (to_x, to_y), (x, y), arrowprops=arrow)
-    told = ", ".join(f"{row['slot']}: {row['holds']}" for row in dicts(boxes))
+    told = ", ".join(f"{row['slot']}: {row['holds']}" for row in boxes.to_dict("records"))
     return Picture(figure, boxes, f"system_{job.recipe}", f"Parts of {job.recipe} in order: {told}")
 
 
@@ -167,35 +159,32 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
         board: rows of ``runs.systems``, all or some.
     """
     over = "mean over seeds ± standard deviation over seeds"
-    columns = {
-        "title": Column("system", _system),
-        "score": Column(f.metric(board["metric"].iloc[0]), _score, "number", over),
-        "seeds": Column("seeds", lambda r: f.count(r["seeds"]), "number"),
-        "low": Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS),
-        "unseen": Column(NEW, lambda r: f.score(r["unseen"]), "number", UNSEEN),
-        "leak_free": Column("leak-free", lambda r: f.score(r["leak_free"]), "number", LEAK_FREE),
-        "oracle": Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
-        "published": Column("published", _published, "number", "on the competition's data, not on this corpus"),
-        "total_seconds": Column(
-            "training", lambda r: f.seconds(r["total_seconds"]), "number", "all stages, mean over seeds"
-        ),
-        "samples_per_second": Column(
-            "samples/s", lambda r: f.count(r["samples_per_second"]), "number", "of this stage"
-        ),
-        "parameters": Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
-    }
+    columns = (
+        Column("system", _system),
+        Column(f.metric(board["metric"].iloc[0]), _score, "number", over),
+        number("seeds", "seeds", f.count),
+        shared.INTERVAL,
+        number("unseen videos", "unseen", hint=shared.UNSEEN),
+        number("leak-free", "leak_free", hint=LEAK_FREE),
+        shared.ORACLE,
+        Column("published", _published, "number", "on the competition's data, not on this corpus"),
+        number("training", "total_seconds", f.seconds, "all stages, mean over seeds"),
+        shared.SAMPLES,
+        shared.PARAMETERS,
+    )
     shown = filled(board, columns)
-    corpora = ", ".join(dict.fromkeys(board["corpus"]))
     caption = (
-        f"Validation part of {corpora}. Interval: {ITEMS}. Published scores belong to the competition's data and are not "
-        "comparable."
+        f"Validation part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
+        "scores belong to the competition's data and are not comparable."
     )
     return Table(board, shown, caption, _notes(shown), name=name)
 
 
 def _notes(columns: tuple[Column, ...]) -> tuple[str, ...]:
     """What the short names among the columns mean."""
-    return tuple(f"**{column.title}**: {column.hint}." for column in columns if column.hint in (UNSEEN, LEAK_FREE))
+    return tuple(
+        f"**{column.title}**: {column.hint}." for column in columns if column.hint in (shared.UNSEEN, LEAK_FREE)
+    )
 
 
 def _system(row: Row) -> str:
@@ -212,31 +201,6 @@ def _published(row: Row) -> str:
     pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
     values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
     return f"{values}\n{splits}" if pairs else f.NOTHING
-
-
-def scoreboard(board: pd.DataFrame, name: str) -> Picture:
-    """A line per model and stage: its score with interval, each seed as a tick, oracle and published scores beside.
-
-    Args:
-        board: rows of ``runs.systems``, of one recipe.
-    """
-    metric = f.metric(board["metric"].iloc[0])
-    labels = [f"{row['arm']} {row['stage']}" if board["arm"].nunique() > 1 else row["stage"] for row in dicts(board)]
-    frame = board[["arm", "stage", "score", "low", "high", "oracle", "scores", "published"]].assign(label=labels)
-    figure, axis = style.canvas(height=1.15 + 0.42 * len(frame))
-    style.ranges(axis, frame, labels)
-    values = (board["scores"].str.findall(r"\S+"), board["published"].str.findall(r"[\d.]+(?= \()"))
-    looks = (("|", style.BLUE, "a seed", 10), ("D", style.ORANGE, "published, other data", 6))
-    for found, (marker, colour, label, size) in zip(values, looks, strict=True):
-        points = found.reset_index(drop=True).explode().dropna().astype(float)
-        axis.plot(points, points.index, marker, color=colour, markersize=size, label=label if len(points) else None)
-    y = np.arange(len(frame))
-    axis.vlines(frame["oracle"], y - 0.3, y + 0.3, color=style.GREEN, linewidth=2, label="oracle")
-    axis.set_xlabel(metric)
-    figure.legend(loc="outside lower right", ncols=4)
-    told = "; ".join(f"{row['label']} {f.score(row['score'])}" for row in dicts(frame))
-    caption = "Published scores were measured on the competition's data: they show the order of magnitude, no more."
-    return Picture(figure, frame, f"scoreboard_{name}", f"{metric} of {name}: {told}", caption)
 
 
 def cost_against_score(board: pd.DataFrame, name: str) -> Picture:
@@ -262,15 +226,15 @@ def cost_against_score(board: pd.DataFrame, name: str) -> Picture:
                     style_order=[True, False], markers=["o", "X"], s=50, ax=axis, legend=False)  # fmt: skip
     front = frame[frame["best"]]
     axis.plot(front["seconds"], front["score"], color=style.FAINT, linewidth=1, drawstyle="steps-post", zorder=0)
-    for number, row in enumerate(dicts(front), 1):
-        axis.annotate(
-            str(number), (row["seconds"], row["score"]), xytext=(-6, 4), textcoords="offset points", ha="right"
-        )
-    handles = [Line2D([], [], marker="o", linewidth=0, color=palette[row["system"]]) for row in dicts(front)]
-    handles += [Line2D([], [], marker="X", linewidth=0, color=colour) for colour in palette.values()]
-    names = [f"{number}  {label}" for number, label in enumerate(front["label"], 1)] + [
-        f"others of {s}" for s in palette
+    near = {"xytext": (-6, 4), "textcoords": "offset points", "ha": "right"}
+    for place, row in enumerate(front.to_dict("records"), 1):
+        axis.annotate(str(place), (row["seconds"], row["score"]), **near)
+    handles = [
+        Line2D([], [], marker="o", linewidth=0, color=palette[row["system"]]) for row in front.to_dict("records")
     ]
+    handles += [Line2D([], [], marker="X", linewidth=0, color=colour) for colour in palette.values()]
+    names = [f"{place}  {label}" for place, label in enumerate(front["label"], 1)]
+    names += [f"others of {system}" for system in palette]
     figure.legend(handles, names, loc="outside lower center", ncols=2, title="numbered: nothing cheaper scores higher")
     axis.set_xscale("log")
     for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
@@ -310,10 +274,10 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
         Column("model", lambda r: members.get(r["arm"], "the recipe itself")),
         Column("stage", "stage"),
         Column("split", "split"),
-        Column("metric", lambda r: f.metric(r["metric"])),
+        shared.METRIC,
         Column("score", lambda r: str(r["value"]), "number"),
         Column("source", "source"),
-        Column("note", lambda r: r["note"] or None),
+        Column("note", "note"),
     )
     several = any(row["arm"] in members for row in rows)
     caption = "" if rows else "No score was published."
@@ -328,7 +292,7 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     """Where the first seed of a system is right and where it is wrong, as its track allows: heading -> what stands below."""
     job = scored_job(plan, recipe)
     store = Store.open(job.corpus.store)
-    sliced = slices.slices(job.folder, store, recipe)
+    sliced = slices.slices(job)
     if predictions.kind(job.folder) == "pairs":
         found = predictions.of_pairs(job.folder)
         return {
@@ -350,8 +314,9 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     }
 
 
-def videos(run: RunFolder, store: Store, name: str) -> list[Picture | Table]:
+def videos(job: Job) -> list[Picture | Table]:
     """Largest errors, map and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
+    run, store, name = job.folder, Store.open(job.corpus.store), job.recipe
     if store.manifest["twin"] or predictions.kind(run) not in ("pairs", "classes"):
         return []
     worst = pairs.worst if predictions.kind(run) == "pairs" else classes.worst
@@ -364,36 +329,23 @@ def videos(run: RunFolder, store: Store, name: str) -> list[Picture | Table]:
 
 def cost(plan: Plan, recipe: str) -> Table:
     """What each stage of a system cost, mean over seeds."""
+    numbers = ["score", "steps", "train_items", "seconds", "samples_per_second", "parameters", "peak_rss_mb", "unseen"]
     rows = []
     for stage in load(Recipe, recipe).main_stages:
         frame = runs.rows(plan.job(recipe, stage, "base", seed) for seed in plan.seeds)
-        numbers = [
-            "score",
-            "steps",
-            "train_items",
-            "seconds",
-            "samples_per_second",
-            "parameters",
-            "peak_rss_mb",
-            "unseen",
-        ]
         means = frame[numbers].apply(pd.to_numeric, errors="coerce").mean()
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
-    columns = {
-        "stage": Column("stage", "stage"),
-        "score": Column("score", lambda r: f"{f.score(r['score'], 4)}\n{f.metric(r['metric'])}", "number"),
-        "unseen": Column(NEW, lambda r: f.score(r["unseen"], 4), "number", UNSEEN),
-        "steps": Column("steps", lambda r: f.count(r["steps"]), "number"),
-        "train_items": Column("training items", lambda r: f.count(r["train_items"]), "number"),
-        "seconds": Column("time", lambda r: f.seconds(r["seconds"]), "number"),
-        "samples_per_second": Column("samples/s", lambda r: f.count(r["samples_per_second"]), "number"),
-        "parameters": Column("parameters", lambda r: f.millions(r["parameters"]), "number"),
-        "peak_rss_mb": Column("peak memory", _memory, "number"),
-    }
+    columns = (
+        Column("stage", "stage"),
+        Column("score", lambda r: f"{f.score4(r['score'])}\n{f.metric(r['metric'])}", "number"),
+        shared.NEW_VIDEOS,
+        number("steps", "steps", f.count),
+        number("training items", "train_items", f.count),
+        number("time", "seconds", f.seconds),
+        shared.SAMPLES,
+        shared.PARAMETERS,
+        number("peak memory", "peak_rss_mb", lambda size: f"{f.count(size)} MB"),
+    )
     frame = pd.DataFrame(rows)
     shown = filled(frame, columns)
     return Table(frame, shown, "Means over seeds.", _notes(shown), name=f"cost_{recipe}")
-
-
-def _memory(row: Row) -> Any:
-    return f"{f.count(row['peak_rss_mb'])} MB" if pd.notna(row["peak_rss_mb"]) else None

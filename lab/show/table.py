@@ -14,11 +14,11 @@ from typing import Any
 import mistune
 import pandas as pd
 
-from lab.show.formats import NOTHING, interval, score
-from lab.show.rows import Row, dicts
+from lab.show import formats as f
 
 LONG = 40  # rows that a page shows unasked
 NUMBERS = "application/vnd.vidlab.csv+json"  # type of the output that holds a thing's file name and its CSV
+Row = dict[Any, Any]  # field -> value
 
 _inline = mistune.create_markdown(renderer=mistune.HTMLRenderer(escape=True, allow_harmful_protocols=["page:"]))
 
@@ -29,26 +29,42 @@ class Column:
 
     Args:
         title: heading.
-        show: a row (Series) -> text with inline Markdown, lines after the first in small print; a string names the
-            field to show as it is.
+        show: a row -> text with inline Markdown, lines after the first in small print; a string names the field to show as
+            it is.
         kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code" (every line).
         hint: what the heading means, shown on hover.
+        needs: the field without which there is nothing to show, for :func:`filled`.
     """
 
     title: str
     show: str | Callable[[Row], Any]
     kind: str = "text"
     hint: str = ""
+    needs: str = ""
 
     def text(self, row: Row) -> str:
         value = row[self.show] if isinstance(self.show, str) else self.show(row)
-        missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
-        return NOTHING if missing else str(value)
+        return f.NOTHING if value == "" or pd.isna(value) else str(value)
+
+
+def number(title: str, name: str, show: Callable[[Any], str] = f.score, hint: str = "") -> Column:
+    """A column of numbers. Args: name: of the field; show: a number -> text."""
+    return Column(title, lambda row: show(row[name]), "number", hint, name)
 
 
 def with_interval(title: str, value: str, low: str, high: str, hint: str = "") -> Column:
     """A column of values, each above its interval. Args: value, low, high: names of fields."""
-    return Column(title, lambda r: f"{score(r[value])}\n{interval(r[low], r[high])}", "number", hint)
+    return Column(title, lambda r: f"{f.score(r[value])}\n{f.interval(r[low], r[high])}", "number", hint)
+
+
+def signed_interval(row: Row) -> str:
+    """The two ends of the interval of a difference."""
+    return f.interval(row["low"], row["high"], 4, signed=True)
+
+
+def filled(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns of whose field, where they need one, the frame knows anything."""
+    return tuple(c for c in columns if not c.needs or (c.needs in frame and frame[c.needs].notna().any()))
 
 
 @dataclass(frozen=True)
@@ -71,88 +87,76 @@ class Table:
     name: str = ""
 
     @classmethod
-    def plain(
-        cls, frame: pd.DataFrame, caption: str = "", formats: dict[str, Callable] | None = None, name: str = ""
-    ) -> Table:
-        """A table that shows every column of a frame under its own name."""
-        formats = formats or {}
+    def plain(cls, frame: pd.DataFrame, caption: str = "", show: Callable[[Any], str] = str, name: str = "") -> Table:
+        """Every column of a frame under its own name. Args: show: a number -> text."""
+        numeric = set(frame.select_dtypes("number"))
+        return cls(
+            frame, tuple(number(c, c, show) if c in numeric else Column(c, c) for c in frame), caption, name=name
+        )
 
-        def column(title: str) -> Column:
-            kind = "number" if pd.api.types.is_numeric_dtype(frame[title]) else "text"
-            show = formats.get(title)
-            return Column(title, (lambda row: show(row[title])) if show else title, kind)
-
-        return cls(frame, tuple(column(title) for title in frame.columns), caption, name=name)
-
-    def _rows(self) -> list[Row]:
-        return dicts(self.frame)
+    @classmethod
+    def facts(cls, facts: dict[str, str], kind: str = "text", name: str = "") -> Table:
+        """A row a fact, without a head. Args: kind: of the values."""
+        frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
+        return cls(frame, (Column("", "what"), Column("", "value", kind)), name=name)
 
     def markdown(self) -> str:
         """A pipe table; ``|`` inside a cell is escaped."""
         head = [column.title for column in self.columns]
         rule = ["---:" if column.kind == "number" else "---" for column in self.columns]
-        body = [[self._markdown_cell(column, row) for column in self.columns] for row in self._rows()]
+        body = [[_markdown_cell(column, row) for column in self.columns] for row in self.frame.to_dict("records")]
         lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *body) if cells]
         lines += [f"\n{self.caption}"] if self.caption else []
         lines += [f"\n<small>{note}</small>" for note in self.notes]
         return "\n".join(lines)
 
-    def _markdown_cell(self, column: Column, row: Row) -> str:
-        text = column.text(row).replace("|", "\\|")
-        if text == NOTHING:
-            return text
-        if column.kind == "verdict":
-            return f"**{text}**"
-        return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
-
     def html(self) -> str:
         """A table in a box of its own that scrolls sideways on narrow screens; a long one is folded."""
-        head = "".join(
-            f'<th scope="col" class="{column.kind}"{_title(column.hint)}>{html.escape(column.title)}</th>'
-            for column in self.columns
-        )
-        body = "".join(
-            f"<tr{_class(self.emphasis(row))}>"
-            + "".join(self._html_cell(column, row) for column in self.columns)
-            + "</tr>"
-            for row in self._rows()
-        )
         caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
-        notes = "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
+        caption += "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
         titled = any(column.title for column in self.columns)
-        thead, kind = (f"<thead><tr>{head}</tr></thead>", "table") if titled else ("", "table facts")
-        table = scroll_box(f"<table>{thead}<tbody>{body}</tbody></table>") if self.columns else ""
+        head = f"<thead><tr>{''.join(map(_html_head, self.columns))}</tr></thead>" if titled else ""
+        rows = "".join(
+            f"<tr{_attribute('class', self.emphasis(row))}>{''.join(_html_cell(c, row) for c in self.columns)}</tr>"
+            for row in self.frame.to_dict("records")
+        )
+        table = scroll_box(f"<table>{head}<tbody>{rows}</tbody></table>") if self.columns else ""
         if self.columns and len(self.frame) > LONG:
             table = f"<details><summary>{len(self.frame)} rows</summary>{table}</details>"
-        return f'<figure class="{kind}">{table}{caption}{notes}</figure>'
-
-    def _html_cell(self, column: Column, row: Row) -> str:
-        text = column.text(row)
-        if column.kind == "verdict" and text != NOTHING:
-            content = chip(text)
-        elif column.kind == "code":
-            content = (
-                "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines())
-                if text != NOTHING
-                else text
-            )
-        else:
-            first, *rest = text.split("\n")
-            content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)
-        return f'<td class="{column.kind}">{content}</td>'
+        return f'<figure class="table{"" if titled else " facts"}">{table}{caption}</figure>'
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {
-            "text/html": self.html(),
-            "text/markdown": self.markdown(),
-            "text/plain": f"table {self.name} of {len(self.frame)} rows",
-        }
+        about = f"table {self.name} of {len(self.frame)} rows"
+        bundle: dict[str, Any] = {"text/html": self.html(), "text/markdown": self.markdown(), "text/plain": about}
         return bundle | ({NUMBERS: {"name": self.name, "csv": csv(self.frame)}} if self.name else {})
 
 
-def filled(frame: pd.DataFrame, columns: dict[str, Column]) -> tuple[Column, ...]:
-    """The columns (by the field they need) of whose field the frame knows anything."""
-    return tuple(column for name, column in columns.items() if name in frame and frame[name].notna().any())
+def _markdown_cell(column: Column, row: Row) -> str:
+    text = column.text(row).replace("|", "\\|")
+    if text == f.NOTHING:
+        return text
+    if column.kind == "verdict":
+        return f"**{text}**"
+    return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
+
+
+def _html_head(column: Column) -> str:
+    return f'<th scope="col" class="{column.kind}"{_attribute("title", column.hint)}>{html.escape(column.title)}</th>'
+
+
+def _html_cell(column: Column, row: Row) -> str:
+    text = column.text(row)
+    first, *rest = text.split("\n")
+    content = inline(first) + "".join(f"<small>{inline(line)}</small>" for line in rest)
+    if column.kind == "verdict" and text != f.NOTHING:
+        content = chip(text)
+    elif column.kind == "code" and text != f.NOTHING:
+        content = "<br>".join(f"<code>{html.escape(line)}</code>" for line in text.splitlines())
+    return f'<td class="{column.kind}">{content}</td>'
+
+
+def _attribute(name: str, value: str) -> str:
+    return f' {name}="{html.escape(value)}"' if value else ""
 
 
 def csv(frame: pd.DataFrame) -> str:
@@ -185,11 +189,3 @@ def chip(verdict: str) -> str:
     """A verdict as a coloured word; its class is the word that decides."""
     kind = verdict if verdict in ("helps", "hurts") else "none"
     return f'<span class="chip {kind}">{html.escape(verdict)}</span>'
-
-
-def _title(hint: str) -> str:
-    return f' title="{html.escape(hint)}"' if hint else ""
-
-
-def _class(name: str) -> str:
-    return f' class="{name}"' if name else ""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from lab.show import formats as f
-from lab.show import style
+from lab.show import shared, style
 from lab.show.picture import Picture
-from lab.show.questions import UNSEEN
-from lab.show.rows import dicts
-from lab.show.table import Column, Table
+from lab.show.table import Column, Table, number
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 from lib.runs.paths import shown
@@ -29,8 +27,7 @@ def job(job: Job) -> Table:
         "starts from": ", ".join(starts) or "random weights",
         "finished": f.significant(job.folder.is_done(job.digest)),
     }
-    frame = pd.DataFrame({"what": list(facts), "value": list(facts.values())})
-    return Table(frame, (Column("", "what"), Column("", "value", "code")))
+    return Table.facts(facts, "code")
 
 
 def scores(run: RunFolder) -> Table:
@@ -46,10 +43,10 @@ def scores(run: RunFolder) -> Table:
             rows.append(row)
     columns = (
         Column("part", lambda r: PARTS.get(r["split"], r["split"])),
-        Column("metric", lambda r: f.metric(r["metric"])),
-        Column("score", lambda r: f.score(r["score"], 4), "number"),
-        Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over validation items"),
-        Column("oracle", lambda r: f.score(r["oracle"]), "number", "score of the generator's own truth"),
+        shared.METRIC,
+        number("score", "score", f.score4),
+        shared.INTERVAL,
+        shared.ORACLE,
     )
     items = ", ".join(f"{key.replace('_', ' ')}: {f.significant(value)}" for key, value in metrics["items"].items())
     kept = f"{items}. Kept: step {f.count(metrics['best_step'])} of {f.count(metrics['steps'])}."
@@ -57,7 +54,7 @@ def scores(run: RunFolder) -> Table:
         pd.DataFrame(rows),
         columns,
         kept,
-        (f"**{PARTS['unseen']}**: {UNSEEN}.",) if "unseen" in metrics["scores"] else (),
+        (f"**{PARTS['unseen']}**: {shared.UNSEEN}.",) if "unseen" in metrics["scores"] else (),
     )
 
 
@@ -112,7 +109,7 @@ def history(run: RunFolder) -> pd.DataFrame:
         title, value = f"validation {f.metric(metrics['primary'])}", scores[f"scores.{metrics['primary']}"]
         part = pd.DataFrame({"panel": title, "step": scores["step"], "value": value})
         frames.append(part.assign(kept=part["step"] == metrics["best_step"]))
-    rewinds = [row["step"] for row in dicts(run.history.frame("event")) if row.get("event") == REWIND]
+    rewinds = [row["step"] for row in run.history.frame("event").to_dict("records") if row.get("event") == REWIND]
     frames.append(pd.DataFrame({"panel": REWIND, "step": rewinds}))
     columns = ["panel", "step", "value", "smooth", "kept"]
     frame = pd.concat(frames, ignore_index=True).reindex(columns=columns)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from lab.show.calibration import calibration, expected_calibration_error, reliability
+from lab.show import calibration as module
+from lab.show.calibration import ACCURACY, CHANCE, CONFIDENCE, ERROR, expected_calibration_error, reliability
+
+
+def calibration(logits, truth):
+    """By name of the fact."""
+    return module.calibration(logits, truth).set_index("what")
 
 
 def logits_of(probabilities) -> np.ndarray:
@@ -34,14 +40,13 @@ def test_empty_bins_have_no_means():
 def test_likelihood_and_confidence_by_hand():
     """Probabilities of the truth 0.7 and 0.2; largest ones 0.7 and 0.8, the first right."""
     found = calibration(logits_of([[0.7, 0.3], [0.2, 0.8]]), np.array([0, 0]))
-    assert found.nll == pytest.approx(-(np.log(0.7) + np.log(0.2)) / 2)
-    assert found.confidence == pytest.approx(0.75) and found.accuracy == 0.5
-    assert found.error == pytest.approx((0.3 + 0.8) / 2)
+    assert found.loc["negative log likelihood", "value"] == pytest.approx(-(np.log(0.7) + np.log(0.2)) / 2)
+    assert found.loc[[CONFIDENCE, ACCURACY, ERROR], "value"].tolist() == pytest.approx([0.75, 0.5, (0.3 + 0.8) / 2])
 
 
 def test_likelihood_of_huge_logits_is_finite():
     found = calibration(np.array([[1e4, 0.0], [0.0, 1e4]], np.float32), np.array([0, 0]))
-    assert found.nll == pytest.approx(5e3) and found.confidence == 1
+    assert found.loc[["negative log likelihood", CONFIDENCE], "value"].tolist() == pytest.approx([5e3, 1])
 
 
 def test_interval_covers_zero_for_a_calibrated_model_and_not_for_an_overconfident_one():
@@ -50,10 +55,12 @@ def test_interval_covers_zero_for_a_calibrated_model_and_not_for_an_overconfiden
     sure = rng.uniform(0.5, 1, 600)
     logits = logits_of(np.stack([sure, 1 - sure], axis=1))
     calibrated = calibration(logits, (rng.random(600) >= sure).astype(int))
-    assert calibrated.low == 0 and calibrated.error < calibrated.calibrated_high
+    most = calibrated.loc[CHANCE, "value"]
+    assert calibrated.loc[ERROR, "low"] == 0 and calibrated.loc[ERROR, "value"] < most
     careless = calibration(logits, (rng.random(600) >= 0.5).astype(int))
-    assert careless.low > calibrated.calibrated_high and careless.low < careless.error < careless.high
-    assert 0 < careless.calibrated < careless.calibrated_high
+    error = careless.loc[ERROR]
+    assert most < error["low"] < error["value"] < error["high"]
+    assert 0 < careless.loc["the same, if its confidence were exact", "value"] < careless.loc[CHANCE, "value"]
 
 
 def test_nothing_to_calibrate():

@@ -108,22 +108,6 @@ def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
 
 
-def test_certainty_is_sorted_by_p_and_leaves_checks_out() -> None:
-    table = claims.certainty(
-        made.frame(
-            made.arm("a", p=0.04, holm=0.08, detectable=0.5), made.arm("b", p=0.02), made.arm("c", check="placebo")
-        )
-    )
-    assert table.frame["ablation"].tolist() == ["b", "a"] and table.frame["p"].tolist() == [0.02, 0.04]
-    row = cells(table)["[a](page:question/a)<br>with on aiac_rank1"]
-    assert (row["p"], row["p after Holm"], row["could be seen"], row["difference"]) == (
-        "0.040",
-        "0.080",
-        "0.500",
-        "+0.0300",
-    )
-
-
 def test_noise_by_hand(world) -> None:
     """A 95 % interval of a normal is 3.92 standard deviations wide; that of the fake runs is 0.1."""
     board = runs.systems(world)

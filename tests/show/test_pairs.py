@@ -140,23 +140,6 @@ def test_tag_figure_draws_order_left_and_gap_right(job, store):
     assert f"All pairs together: Spearman {score:.3f}." in picture.caption
 
 
-def test_teacher_is_at_the_bottom_student_at_the_side_label_the_colour(job, world):
-    student = world.job(NAME, "distill").folder
-    picture = pairs.teacher_student(student, job.folder, NAME)
-    axis, taught, teacher = picture.figure.axes[0], predictions.of_pairs(student), predictions.of_pairs(job.folder)
-    assert drawn.dots(axis) == pytest.approx(np.stack([teacher.cosine, taught.cosine], axis=1))
-    assert np.asarray(axis.collections[0].get_array()) == pytest.approx(taught.score)
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("teacher's cosine", "student's cosine")
-    assert picture.frame["teacher"].tolist() == pytest.approx(teacher.cosine.tolist())
-
-
-def test_teacher_and_student_need_the_same_pairs(job, world, monkeypatch):
-    both = [predictions.of_pairs(job.folder), result_of([0.5], [0.5])]
-    monkeypatch.setattr(pairs.predictions, "of_pairs", lambda run: both.pop())
-    with pytest.raises(ValueError, match="different pairs"):
-        pairs.teacher_student(job.folder, job.folder, NAME)
-
-
 def test_worst_pairs_are_the_largest_gaps_of_rank(job, store):
     found = predictions.of_pairs(job.folder)
     gap = (rankdata(found.cosine) - rankdata(found.score)) / len(found.score)

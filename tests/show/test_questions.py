@@ -40,6 +40,8 @@ def test_forest_draws_every_difference_and_both_ends_of_every_interval():
     assert ends == [[[0.01, 0], [0.05, 0]], [[-0.07, 1], [-0.02, 1]], [[-0.015, 2], [0.025, 2]]]
     assert drawn.line(axis, "claimed").tolist() == [[0.02, 0]]
     assert axis.get_xlabel() == "difference in Spearman to the reference arm"
+    named = questions.forest(THREE, "forest_spearman", named=True)
+    assert drawn.ticks(named.figure.axes[0]) == ["EMA: up", "EMA: down", "EMA: flat"]
 
 
 def test_forest_tells_help_from_harm_by_shape_and_colour():
@@ -188,6 +190,7 @@ def test_verdicts_cell_by_cell():
     first = rows["[Does ema help?](page:question/ema)<br>`with` on aiac_rank1"]
     assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.0300", "+0.5000")
     assert (first["95 % interval"], first["could be seen"]) == ("+0.0200 to +0.0400", "0.0500")
+    assert first["p after Holm"] == "0.200" and table.frame["p"].tolist() == [0.01, 0.01]
     assert list(table.frame["ablation"]) == ["ema", "fgm"] and table.caption.startswith(
         "Arm minus reference, 3 to 5 paired seeds."
     )

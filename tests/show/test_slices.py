@@ -21,7 +21,7 @@ def jobs(world):
 @pytest.mark.parametrize("name", ["aiac_rank1", "wechat_baseline"])
 def test_figure_draws_scores_intervals_and_the_whole(jobs, name):
     job = jobs[name]
-    picture = slices.slices(job.folder, Store.open(job.corpus.store), name)
+    picture = slices.slices(job)
     axis, whole, parts = picture.figure.axes[0], picture.frame.iloc[0], picture.frame.iloc[1:]
     assert drawn.line(axis, "score")[:, 0] == pytest.approx(parts["score"].to_numpy())
     assert drawn.bars(axis)[:, :, 0] == pytest.approx(parts[["low", "high"]].to_numpy())

@@ -10,8 +10,6 @@ from lab.show import runs, style, systems
 from lab.show.picture import Picture
 from lab.show.table import Table
 from lib.data.store import Store
-from lib.recipes.load import load
-from lib.recipes.specs import Recipe
 from tests.show import drawn
 
 
@@ -88,28 +86,6 @@ def test_leaderboard_shows_each_number_under_its_head(board):
     assert "leak-free" not in systems.leaderboard(own.assign(leak_free=None)).markdown()
 
 
-def test_scoreboard_draws_mean_interval_seeds_oracle_and_published(board):
-    own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
-    picture = systems.scoreboard(own, "aiac_rank1")
-    axis = picture.figure.axes[0]
-    y = np.arange(len(own))
-    assert drawn.line(axis, "score") == pytest.approx(np.stack([own["score"], y], axis=1))
-    assert drawn.bars(axis)[:, :, 0] == pytest.approx(own[["low", "high"]].to_numpy())
-    assert drawn.bars(axis, 1)[:, :, 0] == pytest.approx(own[["oracle", "oracle"]].to_numpy())
-    seeds = [(float(score), at) for at, scores in enumerate(own["scores"]) for score in scores.split()]
-    assert drawn.line(axis, "a seed") == pytest.approx(np.array(seeds))
-    published = [
-        (p.value, at)
-        for at, r in own.iterrows()
-        for p in load(Recipe, "aiac_rank1").published
-        if (p.stage, p.arm, p.metric) == (r["stage"], r["arm"], "spearman")
-    ]
-    assert drawn.line(axis, "published, other data") == pytest.approx(np.array(published))
-    assert drawn.ticks(axis)[:2] == ["base finetune", "job2 finetune"] and axis.get_xlabel() == "Spearman"
-    bare = systems.scoreboard(own.assign(published="").head(1), "x")
-    assert "published, other data" not in drawn.words(bare.figure) and drawn.ticks(bare.figure.axes[0]) == ["finetune"]
-
-
 def test_cost_numbers_only_what_nothing_cheaper_beats():
     rows = [
         row("a finetune", 10, 0.2),
@@ -177,10 +153,11 @@ def test_errors_are_those_of_the_track_and_first_seed(world):
     assert f"Spearman {metrics['scores']['validation']['spearman']:.3f}." in tags.caption
 
 
-def test_videos_are_shown_of_own_corpora_only(world):
+def test_videos_are_shown_of_own_corpora_only(world, monkeypatch):
     job = systems.scored_job(world, "aiac_rank1")
     store = Store.open(job.corpus.store)
-    assert systems.videos(job.folder, store, "x") == []
+    assert systems.videos(job) == []
     store.manifest["twin"] = None
-    worst, space, near = systems.videos(job.folder, store, "x")
+    monkeypatch.setattr(systems.Store, "open", lambda path: store)
+    worst, space, near = systems.videos(job)
     assert len(worst.frame) == 10 and len(space.frame) == len(store) and len(near.frame) == 20
