@@ -73,7 +73,7 @@ check: $(READY) ## style, types, floors, notebooks, params
 	$(PY) -m snakefmt.snakefmt --check Snakefile
 	$(PY) -c "from importlinter.cli import lint_imports_command as main; main()" --no-logo
 	$(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
-	$(PY) -m lab.flow.validate
+	$(PY) -m lab.validate
 	$(PY) -m basedpyright
 format: $(READY) ## write what check can fix
 	$(PY) -m ruff check --fix -q $(CODE) notebooks

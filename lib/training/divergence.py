@@ -11,13 +11,21 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
-
-from lib.training.state import TrainState
+from typing import Any, Protocol
 
 
 class DivergenceError(RuntimeError):
     """Training diverged again after every rewind that was allowed."""
+
+
+class Learning(Protocol):
+    """What is taken back: what has been learned after ``step`` updates (``lib.training.state.TrainState``)."""
+
+    step: int
+
+    def learned(self) -> dict[str, Any]: ...
+
+    def load_learned(self, learned: dict[str, Any], /) -> None: ...
 
 
 @dataclass
@@ -77,13 +85,13 @@ class Rewind:
         """Whether a copy of the state after ``step`` updates is wanted."""
         return self.snapshot is None or step - self.snapshot["step"] >= self.snapshot_every
 
-    def keep(self, step: int, loss: float, state: TrainState) -> None:
+    def keep(self, step: int, loss: float, state: Learning) -> None:
         """Copy what ``step`` updates have taught if the loss it gives on the next batch is within the limit."""
         if math.isfinite(loss) and loss <= self.limit and self.streak == 0:
             learned = copy.deepcopy(state.learned())
             self.snapshot = {"step": step, "known": self.state_dict(), "learned": learned}
 
-    def go_back(self, state: TrainState, *, loss: float, lr: float, reason: str) -> dict[str, Any]:
+    def go_back(self, state: Learning, *, loss: float, lr: float, reason: str) -> dict[str, Any]:
         """Restore the copy; returns the row for the history.
 
         Raises:

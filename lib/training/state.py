@@ -8,17 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lib.training.averaging import Averaging
 from lib.training.checkpoint import Checkpointer
+from lib.training.divergence import Rewind
 from lib.training.schedule import Schedule
-
-if TYPE_CHECKING:
-    from lib.training.divergence import Rewind
 
 
 @dataclass

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 
-from lab.flow import validate
+from lab import validate
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load, names

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.flow.validate import all_jobs
+from lab.validate import all_jobs
 from lib.data.store import StoreError
 from lib.recipes import job as jobs
 from lib.recipes.job import Job

@@ -1,4 +1,4 @@
-"""Check every recipe under every arm at every scale without training: ``python -m lab.flow.validate``."""
+"""Check every recipe under every arm at every scale without training: ``python -m lab.validate``."""
 
 from __future__ import annotations
 
