@@ -256,19 +256,8 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
             if row["in_report"]:
                 row |= between(frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)
-    columns = (
-        "recipe",
-        "id",
-        "said",
-        "coded",
-        "switch",
-        "question",
-        "in_report",
-        "arms",
-        "metric",
-        *COSTS,
-        "unmeasured",
-    )
+    measured = ("question", "in_report", "arms", "metric", *COSTS, "unmeasured")
+    columns = ("recipe", "id", "said", "coded", "switch", *measured)
     return pd.DataFrame(rows, columns=list(columns))
 
 

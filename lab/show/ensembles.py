@@ -140,7 +140,10 @@ def kinds(result: Result) -> Table:
     )
     ways = result.kinds.loc[result.kinds["role"] != "best member", "kind"].map(lambda way: way.split(", ")[0]).unique()
     notes = tuple(f"**{way}**: {meaning(way)}" for way in ways)
-    caption = f"The same members, joined in other ways. {_intervals()}"
+    caption = (
+        f"The same members, joined in other ways. Below a score: {shared.ITEMS}; below a difference: {PAIRED}. Another "
+        f"training run of the members may differ by more. {BEST}"
+    )
     return _table(result.kinds, columns, caption, f"kinds_{result.metrics['ensemble']}", notes)
 
 
@@ -245,13 +248,6 @@ def _unseen(row: Row, *, gain: bool = True) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
     score = f.score(row["unseen"], 4)
     return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
-
-
-def _intervals() -> str:
-    return (
-        f"Below a score: {shared.ITEMS}; below a difference: {PAIRED}. "
-        f"Another training run of the members may differ by more. {BEST}"
-    )
 
 
 # ---- what may be said

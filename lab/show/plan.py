@@ -84,7 +84,10 @@ class Plan:
         """Questions of the report and the checks of the scale, or those asked for instead, and more; those about none of the
         systems are left out."""
         more = (name for name in self.more if name in names(Ablation))
-        chosen = (*(self.questions or (*load(ReportSpec, "report").ablations, *self._checks)), *more)
+        checks = (
+            () if self.corpus else load(Scale, self.scale).checks
+        )  # their answers are known on its own corpora only
+        chosen = (*(self.questions or (*load(ReportSpec, "report").ablations, *checks)), *more)
         return {name: asked for name in chosen if (asked := self._about(name)) is not None}
 
     def _about(self, name: str) -> Ablation | None:
@@ -112,11 +115,6 @@ class Plan:
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
             and not (spec.members and self.questions)
         }
-
-    @property
-    def _checks(self) -> tuple[str, ...]:
-        """Their answers are known on the scale's own corpora only."""
-        return () if self.corpus else load(Scale, self.scale).checks
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.evaluation.vectors import pair_cosines
+from lib.evaluation.vectors import pair_cosines, unit
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import kind_of
 from lib.runs.paths import shown
@@ -74,10 +74,6 @@ def positions(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if (rows[found] != wanted).any():
         raise KeyError(f"store row {int(wanted[rows[found] != wanted][0])} was not predicted by this run")
     return found
-
-
-def unit(values: np.ndarray) -> np.ndarray:
-    return values / np.linalg.norm(values, axis=1, keepdims=True).clip(1e-12)
 
 
 def _arrays(run: RunFolder, name: str) -> dict[str, np.ndarray]:

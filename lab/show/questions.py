@@ -65,12 +65,8 @@ def arms(name: str) -> Table:
         Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")),
         Column("what is switched in the recipe", "changes", "code"),
     )
-    return Table(
-        frame,
-        columns,
-        "But for what is switched, arms share corpus, split, steps, seeds and random draws.",
-        emphasis=lambda r: "reference" if r["arm"] == spec.reference else "",
-    )
+    caption = "But for what is switched, arms share corpus, split, steps, seeds and random draws."
+    return Table(frame, columns, caption, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
 def sizes(plan: Plan, name: str) -> Table:

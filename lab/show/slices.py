@@ -68,7 +68,30 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str]:
 
 
 def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray, name: str) -> Table:
-    """Scores of videos that lack something (rows of ``missing_scores``)."""
+    """Scores of the validation videos that lack something, and of those that do not, in slices of at least ``LEAST``.
+
+    ``mean_f1`` is official within the slice, with its bootstrap interval ``low``, ``high``; ``accuracy`` is of the lower level.
+    """
+    facts, place = _facts(store, result.rows)
+    facts = facts.iloc[place]
+    frames = facts["frames"].to_numpy()
+    few = int(np.quantile(frames, 1 / 3, method="inverted_cdf"))
+    lacks = {what: facts[field].to_numpy() == 0 for field, what in MISSING.items()}
+    whole = ~np.any([*lacks.values(), frames <= few], axis=0)
+    chosen = [(ALL, "", np.ones(len(frames), bool)), *((f"without {what}", "", mask) for what, mask in lacks.items())]
+    chosen += [
+        ("few frames", f"at most {few}", frames <= few),
+        ("nothing missing", f"and more than {few} frames", whole),
+    ]
+    rows = []
+    for which, detail, mask in chosen:
+        if mask.sum() >= LEAST:
+            truth, predicted = result.truth[mask], result.predicted[mask]
+            low, high = interval(mean_f1_draws(predicted, truth, level1_of_level2))
+            n, share, *ends = _share(predicted == truth)
+            score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
+            rows.append((which, detail, n, score, low, high, share, *ends))
+    fields = ["slice", "detail", "n", "mean_f1", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
     columns = (
         Column("videos", lambda r: "\n".join(filter(None, (r["slice"], r["detail"])))),
         number("number", "n", f.count),
@@ -80,42 +103,8 @@ def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray
         "slice, so it also depends on which classes happen to be in it and on how many videos there are; the share of "
         "right answers does not."
     )
-    frame = missing_scores(result, store, level1_of_level2)
-    return Table(
-        frame, columns, caption, emphasis=lambda r: "reference" if r["slice"] == ALL else "", name=f"missing_{name}"
-    )
-
-
-def missing_scores(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray) -> pd.DataFrame:
-    """Scores of the validation videos that lack something, and of those that do not.
-
-    Returns:
-        a row per slice of at least ``LEAST`` videos: ``slice``, ``detail``, ``n``, ``mean_f1`` (official, within the slice)
-        with its bootstrap interval ``low``, ``high``, and ``accuracy`` at the lower level with ``accuracy_low``,
-        ``accuracy_high``.
-    """
-    facts, place = _facts(store, result.rows)
-    facts = facts.iloc[place]
-    frames = facts["frames"].to_numpy()
-    few = int(np.quantile(frames, 1 / 3, method="inverted_cdf"))
-    lacks = {name: facts[field].to_numpy() == 0 for field, name in MISSING.items()}
-    whole = ~np.any([*lacks.values(), frames <= few], axis=0)
-    chosen = [(ALL, "", np.ones(len(frames), bool))]
-    chosen += [(f"without {name}", "", mask) for name, mask in lacks.items()]
-    chosen += [
-        ("few frames", f"at most {few}", frames <= few),
-        ("nothing missing", f"and more than {few} frames", whole),
-    ]
-    rows = []
-    for name, detail, mask in chosen:
-        if mask.sum() >= LEAST:
-            truth, predicted = result.truth[mask], result.predicted[mask]
-            low, high = interval(mean_f1_draws(predicted, truth, level1_of_level2))
-            n, share, *ends = _share(predicted == truth)
-            score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
-            rows.append((name, detail, n, score, low, high, share, *ends))
-    names = ["slice", "detail", "n", "mean_f1", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
-    return pd.DataFrame(rows, columns=names)
+    mark = lambda r: "reference" if r["slice"] == ALL else ""  # noqa: E731
+    return Table(pd.DataFrame(rows, columns=fields), columns, caption, emphasis=mark, name=f"missing_{name}")
 
 
 def _of_pairs(result: PairPredictions, store: Store) -> Iterator[Slice]:

@@ -26,7 +26,6 @@ PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#1f2430"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, INK, YELLOW)
 MUTED, FAINT, RULE = "#6b7280", "#b8bec8", "#e3e6eb"
 VERDICT = {"helps": BLUE, "hurts": RED}  # any other verdict is MUTED
-SEQUENTIAL = "cividis"  # for points: perceptually even, safe for colour-blind readers
 HEAT = "Blues"  # for matrices: nothing is white
 
 FONTS = "'DejaVu Sans', 'Noto Sans SC'"  # as matplotlib writes them
