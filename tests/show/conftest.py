@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,23 +23,7 @@ from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.files import write_json, write_text
 
-WORDS = [
-    "家常",
-    "红烧",
-    "简单",
-    "好吃",
-    "教程",
-    "宝宝",
-    "辅食",
-    "健身",
-    "瑜伽",
-    "钓鱼",
-    "搞笑",
-    "剧情",
-    "猫咪",
-    "日常",
-    "化妆",
-]
+WORDS = re.findall("..", "家常红烧简单好吃教程宝宝辅食健身瑜伽钓鱼搞笑剧情猫咪日常化妆")
 VIDEOS = {"pairs": 160, "classes": 240}
 # What a fake run adds to the base score; everything else is noise of the seed.
 EFFECTS = {"ema.with": 0.02, "masked_tokens.without": -0.03, "faithful": -0.05, "distill": 0.01}
@@ -131,49 +116,27 @@ def fake_run(job: Job) -> None:
     )
     kind = "tags" if job.stage.startswith("pretrain") else job.corpus.track
     write_text(run.job, yaml.safe_dump(job.to_dict()))
-    metrics = {
-        "schema": 1,
-        "job": {**job.parameters, "corpus": job.corpus.label},
-        "digest": job.digest,
-        "best_step": 60,
-        "steps": 80,
-        "selected_by": job.stage_spec.evaluation.select,
-        "parameters": 1_234_567,
-        "intervals": {},
-        "oracle": {},
-        "items": {"train": 200, "validation": 120},
-    }
+    metrics = {"schema": 1, "digest": job.digest, "job": {**job.parameters, "corpus": job.corpus.label}}
+    metrics |= {"best_step": 60, "steps": 80, "selected_by": job.stage_spec.evaluation.select, "parameters": 1_234_567}
+    metrics |= {"intervals": {}, "oracle": {}, "items": {"train": 200, "validation": 120}}
     metrics |= {"tags": _tags, "pairs": _pairs, "classes": _classes}[kind](run, job, rng, level)
     primary, final = metrics["primary"], metrics["scores"]["validation"][metrics["primary"]]
     for step in range(0, 80, 2):
         terms = {name: round(float(np.exp(-step / 30) + 0.05 * rng.random()), 4) for name in job.stage_spec.objectives}
-        run.history.append(
-            {
-                "step": step,
-                "epoch": step / 40,
-                "lr": 1e-3 * (1 - step / 80),
-                "loss": sum(terms.values()),
-                "terms": terms,
-                "grad_norm": 1 + float(rng.random()),
-            }
-        )
+        about = {"step": step, "epoch": step / 40, "lr": 1e-3 * (1 - step / 80), "grad_norm": 1 + float(rng.random())}
+        run.history.append({**about, "loss": sum(terms.values()), "terms": terms})
         if step % 20 == 0:
             run.history.append({"step": step, "epoch": step / 40, "scores": {primary: final * (0.6 + 0.4 * step / 60)}})
-    write_json(
-        run.timing, {"seconds": 12.5, "training_seconds": 10.0, "samples_per_second": 640.0, "peak_rss_mb": 512.0}
-    )
-    write_json(
-        run.provenance,
-        {
-            "commit": "abcdef123456",
-            "dirty": False,
-            "python": "3.11.7",
-            "platform": "Linux x86_64",
-            "packages": {"torch": "2.6.0"},
-            "digest": job.digest,
-            "device": "cpu",
-        },
-    )
+    timing = {"seconds": 12.5, "training_seconds": 10.0, "samples_per_second": 640.0, "peak_rss_mb": 512.0}
+    write_json(run.timing, timing)
+    made_with = {
+        "commit": "abcdef123456",
+        "dirty": False,
+        "python": "3.11.7",
+        "platform": "Linux x86_64",
+        "device": "cpu",
+    }
+    write_json(run.provenance, {**made_with, "packages": {"torch": "2.6.0"}, "digest": job.digest})
     run.finish(metrics)
 
 

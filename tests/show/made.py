@@ -13,15 +13,8 @@ def arm(ablation: str = "ema", recipe: str = "aiac_rank1", arm: str = "with", sc
     """The row of an arm, then those of its runs; ``difference`` 0.03 within 0.01 unless told otherwise."""
     about = {"ablation": ablation, "question": f"Does {ablation} help?", "family": "x", "check": "", "recipe": recipe, "arm": arm,
              "reference": "without", "metric": "spearman", "claimed_source": "", "verdict": "", "seconds": 12.5, "digest": ""}  # fmt: skip
-    numbers = {
-        "n": len(scores),
-        "score": sum(scores) / len(scores),
-        "sd": 0.01,
-        "difference": 0.03,
-        "low": 0.02,
-        "high": 0.04,
-    }
-    numbers |= {"p": 0.01, "holm": 0.2, "detectable": 0.05, "verdict": "helps"}
+    numbers = {"n": len(scores), "score": sum(scores) / len(scores), "sd": 0.01, "verdict": "helps"}
+    numbers |= {"difference": 0.03, "low": 0.02, "high": 0.04, "p": 0.01, "holm": 0.2, "detectable": 0.05}
     together = MISSING | about | numbers | more
     about |= {key: more[key] for key in about if key in more and key not in ("verdict", "claimed_source")}
     runs = [MISSING | about | {"seed": k, "n": 1, "score": score, "digest": f"d{k}"} for k, score in enumerate(scores)]

@@ -42,10 +42,9 @@ def ensembles() -> pd.DataFrame:
         "recipe": "aiac_rank1",
         "members": 6,
         "metric": "spearman",
-        "score": 0.5,
-        "low": 0.4,
+        "verdict": "helps",
     }
-    row |= {"high": 0.6, "difference": 0.06, "difference_low": 0.035, "difference_high": 0.08, "verdict": "helps"}
+    row |= {"score": 0.5, "low": 0.4, "high": 0.6, "difference": 0.06, "difference_low": 0.035, "difference_high": 0.08}
     return pd.DataFrame([row])
 
 

@@ -23,25 +23,13 @@ def compared(score: float, prefix: str = "", **more) -> dict:
         "high": score + 0.1,
         "best": "b",
         "best_score": 0.4,
-        "difference": score - 0.4,
-    }
-    row |= {
-        "difference_low": -0.01,
-        "difference_high": 0.2,
-        "verdict": NOTHING,
         "unseen": score - 0.05,
-        "unseen_best": "a",
     }
-    row |= {
-        "unseen_best_score": 0.3,
-        "unseen_difference": 0.02,
-        "unseen_difference_low": 0.01,
-        "unseen_difference_high": 0.03,
-    }
-    row |= {"unseen_verdict": "helps"}
-    return {
-        (prefix if key == "score" else f"{prefix}_{key}") if prefix else key: value for key, value in row.items()
-    } | more
+    row |= {"difference": score - 0.4, "difference_low": -0.01, "difference_high": 0.2, "verdict": NOTHING}
+    row |= {"unseen_difference": 0.02, "unseen_difference_low": 0.01, "unseen_difference_high": 0.03}
+    row |= {"unseen_best": "a", "unseen_best_score": 0.3, "unseen_verdict": "helps"}
+    named = {key: key if not prefix else prefix if key == "score" else f"{prefix}_{key}" for key in row}
+    return {named[key]: value for key, value in row.items()} | more
 
 
 def result(**metrics) -> Result:

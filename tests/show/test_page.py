@@ -135,12 +135,8 @@ def test_csv_and_figure_stand_beside_what_shows_them(report):
     page = text(report, "questions_weight_averaging.html")
     shown = re.search(r'<figure class="picture">.*?</figure>', page, flags=re.S)[0]
     image = re.search(r"<img .*?>", shown)[0]
-    for attribute in (
-        'src="figures/forest_ema.svg"',
-        'alt="Scores of &lt;forest_ema&gt;"',
-        'width="653"',
-        'height="307"',
-    ):
+    size = ('width="653"', 'height="307"')
+    for attribute in ('src="figures/forest_ema.svg"', 'alt="Scores of &lt;forest_ema&gt;"', *size):
         assert attribute in image
     assert '<a href="tables/forest_ema.csv">CSV</a>' in shown
     assert '</div><p class="downloads"><a href="tables/ablation_ema.csv">CSV</a></p></figure>' in page
