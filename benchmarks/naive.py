@@ -50,7 +50,7 @@ class NaiveVideos(Dataset):
                 "row": int(row),
                 "title": video.title,
                 "tags": list(video.tags or ()),
-                "frames": [frame.tobytes() for frame in video.frames],
+                "frames": [frame.tobytes() for frame in (() if video.frames is None else video.frames)],
             }
             for row, video in zip(rows, videos, strict=True)
         ]
@@ -106,6 +106,7 @@ class EveryPositionMaskedTokens(MaskedTokens):
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         logits = self.head(outputs.joint.hidden.index_select(1, outputs.text_index), outputs.word_table)
+        assert batch.token_labels is not None
         return F.cross_entropy(logits.transpose(1, 2).float(), batch.token_labels, ignore_index=IGNORE)
 
 

@@ -79,7 +79,7 @@ class FullVideos:
 def build(backbone: str, accelerator: Accelerator, *, compiled: bool) -> Trainer:
     task = unibert(backbone, frame_dim=FRAME_DIM, num_tags=TAGS, special=SPECIAL)
     if compiled:
-        task.model.fusion.encoder.compile()  # in place: names of parameters stay
+        task.model.get_submodule("fusion.encoder").compile()  # in place: names of parameters stay
     return trainer_of(task, accelerator, rewind=False)
 
 
@@ -111,7 +111,7 @@ def run(
         torch.cuda.reset_peak_memory_stats()
 
     def work() -> int:
-        trainer.fit(loader, trainer.step + steps)
+        trainer.fit(loader, trainer.state.step + steps)
         return steps
 
     per_step = seconds(work, device)

@@ -92,9 +92,9 @@ class Ours:
         self.trainer = trainer_of(task, accelerator)
 
     def __call__(self, steps: int) -> int:
-        before = self.trainer.samples
-        self.trainer.fit(self.loader, self.trainer.step + steps)
-        return self.trainer.samples - before
+        before = self.trainer.state.samples
+        self.trainer.fit(self.loader, self.trainer.state.step + steps)
+        return self.trainer.state.samples - before
 
 
 class Naive:

@@ -164,7 +164,8 @@ def run(kind: str, width: int, arguments: argparse.Namespace) -> dict:
     words = prepare_words(arguments.videos)
     rows = store.rows("pointwise", "pairwise")
     rows = rows[store.tags_csr()[2][rows]]
-    ours, naive = (cls(kind, width, store, words, rows, arguments.batch_size) for cls in (Ours, Naive))
+    given = kind, width, store, words, rows, arguments.batch_size
+    ours, naive = Ours(*given), Naive(*given)
     result = race(lambda: ours(arguments.steps), lambda: naive(max(1, arguments.steps // 4)), rounds=arguments.rounds)
     parameters = sum(parameter.numel() for parameter in naive.task.parameters())
     return {

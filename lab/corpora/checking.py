@@ -41,8 +41,8 @@ def _videos(store: Store) -> Iterator[str]:
     counts = store.manifest["counts"]
     if len(store) != counts["videos"]:
         yield f"videos.arrow holds {len(store)} videos, the manifest says {counts['videos']}"
-    ids = pd.Series(store.column("id"))
-    for row in np.flatnonzero(ids.duplicated() | (ids == "")):
+    ids = store.column("id")
+    for row in np.flatnonzero(pd.Series(ids).duplicated() | (ids == "")):
         yield f"video {row}: " + (f"the id {ids[row]!r} occurs twice" if ids[row] else "it has no id")
     parts = pd.Series(store.column("part")).value_counts().to_dict()
     if parts != counts["parts"]:

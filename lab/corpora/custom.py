@@ -70,19 +70,20 @@ class Vocabulary(Record):
     """The tags and categories that are allowed; those that occur where a list is missing."""
 
     model_config = ConfigDict(extra="forbid")
-    tags: list[Tag] | None = Field(None, description=VOCABULARY)
-    categories: list[Text] | None = Field(None, description=VOCABULARY)
+    tags: list[Tag] | None = Field(default=None, description=VOCABULARY)
+    categories: list[Text] | None = Field(default=None, description=VOCABULARY)
 
     def check(self, record: ManifestRecord) -> None:
         """Raises Wrong: a tag or category that is not declared."""
         remedy = "vocabulary.json does not list it"
-        for tag in record.tags or () if self.tags is not None else ():
-            if tag not in self.tags:
+        tags, listed, given = self.tags, self.categories, record.category
+        for tag in record.tags or ():
+            if tags is not None and tag not in tags:
                 raise Wrong("tags", tag, f"unknown tag: {remedy}")
-        if None not in (self.categories, record.category) and record.category not in self.categories:
-            close = difflib.get_close_matches(record.category, self.categories, 1)
+        if listed is not None and given is not None and given not in listed:
+            close = difflib.get_close_matches(given, listed, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise Wrong("category", record.category, f"unknown category: {remedy}{hint}")
+            raise Wrong("category", given, f"unknown category: {remedy}{hint}")
 
 
 def recognise(folder: Path) -> bool:

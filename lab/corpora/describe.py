@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
+from pyarrow import compute
 
 from lib.data import splits
 from lib.data.store import Store
 
+pc: Any = compute  # makes its functions when it is imported, so their names cannot be checked
 TEXTS = ("title", "asr", "ocr")
 EXAMPLES = 5
 CALIBRATION = {"statistic": "statistic", "target": "published", "low": "lowest", "high": "highest", "measured": "here"}
@@ -52,11 +53,9 @@ def parts(store: Store, table: pd.DataFrame) -> pd.DataFrame:
     """A row per part: videos, and the share of them without title, asr, ocr, frames, tags and category."""
     lacking = (table[[*TEXTS, "frames"]] == 0).assign(tags=~store.tags_csr()[2], category=store.categories() < 0)
     grouped = lacking.groupby(table["part"])
-    return (
-        pd.concat([grouped.size().rename("videos"), grouped.mean().add_prefix("no ")], axis=1)
-        .round(3)
-        .rename_axis(None)
-    )
+    shares = cast(pd.DataFrame, grouped.mean()).add_prefix("no ")
+    shares.insert(0, "videos", grouped.size())
+    return shares.round(3).rename_axis(None)
 
 
 def tag_counts(store: Store) -> pd.Series:
@@ -149,7 +148,9 @@ def overview(store: Store) -> dict[str, pd.DataFrame]:
     if store.manifest["categories"]:
         counts = class_counts(store)
         result["Categories, largest and smallest"] = pd.DataFrame(
-            pd.concat([counts.head(EXAMPLES), counts[counts > 0].tail(EXAMPLES)]).loc[lambda s: ~s.index.duplicated()]
+            pd.concat([counts.head(EXAMPLES), counts.loc[counts > 0].tail(EXAMPLES)]).loc[
+                lambda s: ~s.index.duplicated()
+            ]
         )
     if len(store.pairs()):
         score = store.pairs()["score"]

@@ -58,7 +58,7 @@ def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
     Raises:
         Wrong: not a readable video, or one without pictures.
     """
-    import av
+    import av.error
 
     try:
         with av.open(str(path)) as movie:

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,7 +107,7 @@ def json_array(file: Path) -> Iterator[tuple[int, Any]]:
             )
         text, place, number, reason = "", 0, 0, ""
         while True:
-            place = GAP.match(text, place).end()
+            place = cast(re.Match, GAP.match(text, place)).end()
             if text.startswith("]", place):
                 return
             try:

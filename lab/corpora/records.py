@@ -106,7 +106,7 @@ def _wrong(model: type[Record], error: Any) -> Wrong:
     if kind == "missing" and len(place) == 1:
         return Wrong(field, "missing", model.missing)
     described = model.model_fields[field].description if field in model.model_fields else None
-    return Wrong(field, value, described or BY_KIND.get(kind, error["msg"]))
+    return Wrong(field, value, described or BY_KIND.get(kind, str(error["msg"])))
 
 
 def frame_count(count: int, *, most: int, field: str = "frames") -> None:

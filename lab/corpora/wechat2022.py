@@ -77,7 +77,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
         BadRecord: the first bad record, unless ``rejects`` quarantines.
     """
     files = {file.stem: file for file in _annotations(folder)}
-    names = {part: (part,) for part in files}
+    names: dict[str, tuple[str, ...]] = {part: (part,) for part in files}
     if "test" in files and "test_a" in files and checksum(files["test"]) == checksum(files["test_a"]):
         names["test_a"] = ("test_a", names.pop("test")[0])
     for part, aliases in names.items():
@@ -144,18 +144,18 @@ class _Visual:
         if self.features is not None:
             self.features.close()
 
-    def read(self, name: str, record: str) -> tuple[np.ndarray | None, tuple[bytes, ...], Path, str]:
+    def read(self, name: str, record: str) -> tuple[np.ndarray | None, tuple[bytes, ...], Path | None, str]:
         """Features, images, and the file and field to name if something is wrong with the frames."""
         folder = None if self.frames is None else self.frames / name[-3:] / f"{name}.zip"
         images = () if folder is None else self._images(folder, record)
         if self.features is None:
             return None, images, folder, "frames"
-        return self._features(name, record), images, self.archive, f"{name}.npy"
+        return self._features(self.features, name, record), images, self.archive, f"{name}.npy"
 
-    def _features(self, name: str, record: str) -> np.ndarray:
+    def _features(self, archive: zipfile.ZipFile, name: str, record: str) -> np.ndarray:
         array = f"{name}.npy"
         try:
-            return np.load(io.BytesIO(member(self.features, array)), allow_pickle=False)
+            return np.load(io.BytesIO(member(archive, array)), allow_pickle=False)
         except KeyError:
             value, remedy = "missing", "the archive has no such member; extract the features of this video"
         except zipfile.BadZipFile as error:

@@ -125,7 +125,7 @@ class StoreWriter:
         if frames is not None:
             self.frame_dim = self.frame_dim or frames.shape[1]
             n = len(frames)
-            self._put("frames.f16", self._features, memoryview(frames).cast("B"))
+            self._put("frames.f16", self._features, frames.data.cast("B"))
         for image in video.images:
             self._put("images.bin", self._images, image)
         self._records.append({
@@ -152,7 +152,7 @@ class StoreWriter:
             before, value = ("no frame features", "features") if given else ("frame features", "none")
             raise Wrong(field, value, f"the videos before have {before}; give all of them features, or none")
         limits = {"most": self.max_frames, "width": self.frame_dim, "official": self._official, "field": field}
-        return frame_features(video.frames, **limits) if given else None
+        return None if video.frames is None else frame_features(video.frames, **limits)
 
     def row_of(self, video_id: str) -> int | None:
         """Row of an id; None if no such video was added."""

@@ -91,6 +91,8 @@ class Stream(io.TextIOBase):
 class Hook(DisplayHook):
     """The value of a cell's last line becomes its ``execute_result``."""
 
+    shell: Any  # a Shell
+
     def write_output_prompt(self) -> None: ...
 
     def finish_displayhook(self) -> None: ...
@@ -101,6 +103,8 @@ class Hook(DisplayHook):
 
 
 class Publisher(DisplayPublisher):
+    shell: Any  # a Shell
+
     def publish(self, data, metadata=None, *, transient=None, update=False, **_) -> None:  # type: ignore[override]
         self.shell.outputs.display(data, metadata, (transient or {}).get("display_id"), update)
 

@@ -31,7 +31,9 @@ def check_parameters() -> None:
     from IPython import get_ipython
 
     shell = get_ipython()
-    cells = [] if shell is None else [cell for cell in shell.history_manager.input_hist_raw if cell.strip()]
+    if shell is None:
+        return
+    cells = [cell for cell in shell.history_manager.input_hist_raw if cell.strip()]
     injected = next((i for i in reversed(range(len(cells))) if cells[i].startswith(INJECTED)), None)
     if injected is not None:
         given = {name: shell.user_ns[name] for name in declarations(cells[injected])}

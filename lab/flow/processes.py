@@ -75,7 +75,7 @@ def run(work: Callable[..., int | None], arguments: tuple[Any, ...], log: Path) 
     """
     if _stopping.is_set():
         return -signal.SIGTERM
-    context = multiprocessing.get_context(start_method())
+    context: Any = multiprocessing.get_context(start_method())
     process = context.Process(target=_begin, args=(work, arguments, str(log.absolute()), dict(os.environ)))
     with _one_at_a_time:  # a start also looks after processes that have ended, and two must not read one exit status
         _start(context, process)

@@ -28,6 +28,7 @@ from lab.flow.snake import Workflow
 from lab.flow.tasks import Task, feature_task, job_task, tasks_of
 from lab.show.plan import Plan
 from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.job import Job
 from lib.recipes.load import load, names, split_names
 from lib.recipes.specs import Ablation, Scale
 from lib.runs import paths
@@ -186,10 +187,14 @@ def require_existing(every: list[Task]) -> None:
         )
 
 
+def _job(plan: Plan, recipe: str, stage: str, arm: str, seed: str) -> Job:
+    return plan.job(recipe, stage, arm, int(seed))
+
+
 def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
     """The plan's tasks; with a job, also that job and its parents where no question of the report asks for them."""
     found = {task.step: task for task in tasks_of(plan)}
-    waiting = [plan.job(*job[:3], int(job[3]))] if job else []
+    waiting = [_job(plan, *job)] if job else []
     while waiting:
         one = waiting.pop()
         for task in (*(feature_task(plan, ref) for ref in one.feature_sets), job_task(one)):
@@ -205,7 +210,7 @@ def _targets(every: list[Task], options: argparse.Namespace) -> list[str]:
         UsageError: a target that is neither a kind of step nor a step.
     """
     if options.job:
-        return [job_task(Plan(options.scale, options.corpus).job(*options.job[:3], int(options.job[3]))).step]
+        return [job_task(_job(Plan(options.scale, options.corpus), *options.job)).step]
     known = [
         *(task.rule for task in every),
         *(task.step for task in every),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,9 @@ class Workflow:
     forced: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
-    def run(self, jobs: int = 1, *, keep_going: bool = False, dry_run: bool = False) -> Iterator[Event | None]:
+    def run(
+        self, jobs: int = 1, *, keep_going: bool = False, dry_run: bool = False
+    ) -> Generator[Event | None, None, None]:
         """Make the targets; yields events as they come, and None when a fifth of a second passed without one.
 
         Closing the iterator ends what runs.

@@ -219,9 +219,9 @@ def notebook_task(
     """A task that executes ``notebooks/<notebook>.ipynb``; it, its log and relative ``outputs`` go to ``folder``."""
     executed, source = folder / "notebook.ipynb", _here(paths.notebooks() / f"{notebook}.ipynb")
     files = tuple(_here(folder / file) for file in (*outputs, executed))
-    inputs = (*dict.fromkeys(_here(file) for file in inputs), source)
-    logs = {"executed": _here(executed), "log": _here(executed.with_suffix(".log"))}
-    return Task(rule, name, inputs, files, content, source, parameters, **logs)
+    read = (*dict.fromkeys(_here(file) for file in inputs), source)
+    log = _here(executed.with_suffix(".log"))
+    return Task(rule, name, read, files, content, source, parameters, executed=_here(executed), log=log)
 
 
 def _here(file: str | Path) -> str:

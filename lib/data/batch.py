@@ -67,5 +67,4 @@ class Batch:
         return dataclasses.replace(self, **changes)
 
     def _map(self, function) -> Batch:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Batch(**{name: None if value is None else function(value) for name, value in values.items()})
+        return self.replace(**{name: function(value) for name, value in vars(self).items() if value is not None})

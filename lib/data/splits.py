@@ -18,6 +18,8 @@ class Split(tuple):
         train, val: bool [M]; an item may be in neither.
     """
 
+    _keys: tuple[np.ndarray, ...]
+
     def __new__(cls, train: np.ndarray, val: np.ndarray, *keys: np.ndarray):
         """``keys``: what an item consists of, arrays [M]: both ids of a pair, the group of a row."""
         split = super().__new__(cls, (train, val))

@@ -13,16 +13,19 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import compute
 
 from lib.data.integrity import damaged
 from lib.data.schema import SCHEMA_VERSION, Video
 from lib.runs.files import read_json
 from lib.runs.paths import shown
+
+pc: Any = compute  # makes its functions when it is imported, so their names cannot be checked
 
 
 class StoreError(RuntimeError):
@@ -36,7 +39,7 @@ class Store:
         self.path, self.manifest = path, manifest
         self.fingerprint: str = manifest["fingerprint"]
         self.track: str = manifest["track"]
-        self.frame_dim: int | None = manifest["frame_dim"]
+        self.frame_dim: int = manifest["frame_dim"] or 0  # 0: images only
         try:
             self._table = pa.ipc.open_file(pa.memory_map(str(path / "videos.arrow"))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
@@ -191,7 +194,7 @@ class Store:
             StoreError: the file ends too early.
         """
         start = int(self._frame_offset[row]) * self.frame_dim * 2
-        if os.preadv(self._file("frames.f16"), [memoryview(out).cast("B")], start) != out.nbytes:
+        if os.preadv(self._file("frames.f16"), [out.data.cast("B")], start) != out.nbytes:
             raise StoreError(
                 f"{shown(self.path / 'frames.f16')}: ends within the frames of video {row}; import the corpus again"
             )

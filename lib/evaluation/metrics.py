@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -13,7 +13,7 @@ def spearman(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Rank correlation with average ranks for ties (AIAC 2021 track 1). float in [-1, 1]; 0.0 if one side is constant."""
     if np.ptp(predicted) == 0 or np.ptp(truth) == 0:
         return 0.0
-    return float(spearmanr(predicted, truth).statistic)
+    return float(cast(Any, spearmanr(predicted, truth)).statistic)
 
 
 def mean_f1(
@@ -36,7 +36,9 @@ def mean_f1(
         size = len(level1_of_level2) if level == "lv2" else int(level1_of_level2.max()) + 1
         counted = np.arange(size) if labels == "all" else None
         for average in ("micro", "macro"):
-            scores[f"{level}_f1_{average}"] = float(f1_score(t, p, labels=counted, average=average, zero_division=0.0))
+            scores[f"{level}_f1_{average}"] = float(
+                f1_score(t, p, labels=counted, average=average, zero_division=cast(Any, 0.0))
+            )
     return {"mean_f1": sum(scores.values()) / 4, **scores}
 
 

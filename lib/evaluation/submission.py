@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ def write_embeddings(
     write_atomically(path, write)
 
 
-def write_classes(path: Path, ids: Sequence[str], categories: Sequence[str]) -> None:
+def write_classes(path: Path, ids: Iterable[str], categories: Iterable[str]) -> None:
     """``id,category_id`` a line, no header: result.csv of WeChat 2022."""
     path.write_text(
         "".join(f"{name},{category}\n" for name, category in zip(ids, categories, strict=True)), encoding="utf-8"

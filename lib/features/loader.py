@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,9 +42,7 @@ class Items:
         return self.rows.ndim == 2
 
     def take(self, index: np.ndarray) -> Items:
-        return Items(
-            *(None if value is None else value[index] for value in (self.rows, self.score, self.soft, self.group))
-        )
+        return replace(self, **{name: value[index] for name, value in vars(self).items() if value is not None})
 
 
 class KnownPairs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
@@ -25,7 +25,8 @@ from lib.runs.paths import shown
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # What Pillow raises for pictures that are cut short or damaged.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
-X, Y = TypeVar("X"), TypeVar("Y")
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 
 class Pictures:
@@ -153,7 +154,7 @@ def decode(
     return np.asarray(picture.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
 
 
-def ahead(function: Callable[[X], Y], items: Iterable[X], threads: int, waiting: int) -> Iterator[Y]:
+def ahead(function: Callable[[X], Y], items: Iterable[X], threads: int, waiting: int) -> Generator[Y, None, None]:
     """``function`` of each item in order, computed in threads, at most ``waiting`` results ahead; without threads, in place."""
     if threads == 0:
         yield from map(function, items)

@@ -146,7 +146,7 @@ class FrameSet(SetOnDisk):
         if self._file is None:
             self._file = os.open(self.folder / "frames.f16", os.O_RDONLY)
         start = int(self._offsets[row]) * self.frame_dim * 2
-        if os.preadv(self._file, [memoryview(out).cast("B")], start) != out.nbytes:
+        if os.preadv(self._file, [out.data.cast("B")], start) != out.nbytes:
             raise ValueError(
                 f"{shown(self.folder / 'frames.f16')}: ends within the frames of video {row}; delete the set's "
                 "features.json and build it again"

@@ -149,8 +149,7 @@ def pretrained(name_or_path: str) -> Tokenizer:
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
     """Raises ValueError if the tokenizer lacks one of BERT's special tokens."""
-    ids = {name: tokenizer.token_to_id(name) for name in SPECIAL}
-    missing = [name for name, value in ids.items() if value is None]
-    if missing:
+    ids = {name: number for name in SPECIAL if (number := tokenizer.token_to_id(name)) is not None}
+    if missing := [name for name in SPECIAL if name not in ids]:
         raise ValueError(f"tokenizer has no {', '.join(missing)}: a BERT-style vocabulary is needed")
     return SpecialIds(*(ids[name] for name in SPECIAL))

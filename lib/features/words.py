@@ -134,10 +134,9 @@ def _tag_part(
     rows = store.rows("pointwise") if "pointwise" in set(store.parts) else store.rows()
     offsets = np.concatenate([[0], lengths.cumsum()])
     tokens = np.fromfile(partial / "tokens.i32", dtype="<i4")
-    profile = word_tags(
-        tokens, offsets, indptr, indices, rows[known[rows]], (len(vectors), len(store.manifest["tags"] or ()))
-    )
-    size = min(tag_dim, min(profile.shape) - 1)
+    shape = len(vectors), len(store.manifest["tags"] or ())
+    profile = word_tags(tokens, offsets, indptr, indices, rows[known[rows]], shape)
+    size = min(tag_dim, min(shape) - 1)
     reduced = TruncatedSVD(size, random_state=seed).fit_transform(profile)
     result = np.zeros((len(vectors), tag_dim), np.float32)
     result[:, :size] = reduced / max(float(reduced[1:].std()), 1e-9) * float(vectors[1:].std())

@@ -42,7 +42,7 @@ class ImageFrames(nn.Module):
             raise ValueError(f"ImageFrames: drop_path must be at least 0 and below 1, got {drop_path}")
         if chunk < 1:
             raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
-        options = {"drop_path_rate": drop_path} if drop_path else {}
+        options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
         plain = {name: value for name, value in images.items() if name not in ("mean", "std", "precision")}
         known = torch.get_default_device().type != "meta"  # without memory there is nothing to load weights into
         self.encoder: Any = encoders.load(**plain, pretrained=known, **options)

@@ -70,8 +70,8 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     if named is not None:
         context["hidden"] = backbone_width(replace or named)
     images = None
-    if spec.images is not None and job.frames is not None:
-        context["images"] = job.frames.spec.images.encoding(job.frames.tokenizer)
+    if spec.images is not None and job.frames is not None and (pictures := job.frames.spec.images) is not None:
+        context["images"] = pictures.encoding(job.frames.tokenizer)
         images = bind("models", spec.images, context, "model.images")
         context["frame_dim"] = images.output_dim
     text = bind("models", spec.text, context, "model.text", backbone=replace)
@@ -95,7 +95,9 @@ def freeze(job: Job, model: VideoModel) -> None:
         raise ValueError(f"stages.{job.stage}.{error}") from None
 
 
-def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[int] | None = None) -> ObjectiveMix:
+def build_mix(
+    job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[int] | np.ndarray | None = None
+) -> ObjectiveMix:
     """The weighted objectives of the job's stage, with the heads that only they need.
 
     Args:
@@ -117,7 +119,9 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[
     return ObjectiveMix(terms)
 
 
-def build_postprocess(job: Job, class_counts: Sequence[int] | None) -> list[Callable[[np.ndarray], np.ndarray]]:
+def build_postprocess(
+    job: Job, class_counts: Sequence[int] | np.ndarray | None
+) -> list[Callable[[np.ndarray], np.ndarray]]:
     """What the job's stage does to the logits of categories before they are judged, in order."""
     return [
         bind("evaluation", step, {"class_counts": class_counts}, f"stages.{job.stage}.evaluation.postprocess")

@@ -79,6 +79,7 @@ class Judged:
         mask = self.parts[part]
         if self.pairs is not None:
             return spearman_draws(predicted[mask], self.truth[mask], self.pairs[mask])
+        assert self.level1 is not None
         return mean_f1_draws(predicted[mask], self.truth[mask], self.level1)
 
 
@@ -211,13 +212,14 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
     singles = {name: Joined(value, judged.predicted(value)) for name, value in zip(names, values, strict=True)}
     joined = join(values)
     kinds = _kinds(judged, singles, joined, spec, where)
+    specified = kinds.to_dict("records")[0]
     metrics: dict[str, Any] = {
         "schema": 2,
         "combine": spec.combine.model_dump(),
         "also": [component.model_dump() for component in spec.also],
         "primary": judged.primary,
         "scores": {"validation": judged.scores(joined.predicted)},
-        "intervals": {judged.primary: [float(kinds["low"][0]), float(kinds["high"][0])]},
+        "intervals": {judged.primary: [float(specified["low"]), float(specified["high"])]},
         "items": {"validation": len(judged.truth)},
     }
     arrays = {"ids": judged.ids, "rows": judged.rows}
@@ -226,7 +228,7 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
     else:
         arrays["vectors"] = joined.values
         metrics["items"]["unseen"] = len(judged.truth) if judged.seen is None else int((~judged.seen).sum())
-        if kinds["inside"].notna().any():
+        if np.any(kinds["inside"].notna()):
             metrics["folds_of"] = pair_folds(judged.pairs).grouped_by
         if UNSEEN in judged.parts:
             metrics["scores"][UNSEEN] = judged.scores(joined.predicted, UNSEEN)
@@ -315,7 +317,7 @@ def write(result: Result, folder: Path) -> Path:
     """``members.csv``, ``kinds.csv``, ``similarity.csv``, ``embeddings.npz`` or ``predictions.npz``, ``result.zip`` of the
     test videos as the team handed it in, and last ``metrics.json``."""
     run, arrays = RunFolder(folder), result.arrays
-    similarity = pd.DataFrame(result.similarity, columns=result.members["member"])
+    similarity = pd.DataFrame(result.similarity, columns=list(result.members["member"]))
     for name, frame in (("members", result.members), ("kinds", result.kinds), ("similarity", similarity)):
         write_text(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
     run.write_arrays(run.embeddings if "vectors" in arrays else run.predictions, **arrays)

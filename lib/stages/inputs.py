@@ -38,9 +38,11 @@ def frames_of(job: Job, store: Store) -> Frames | Pictures:
     Raises:
         ValueError: the corpus has nothing of that kind, or the set is another corpus'.
     """
-    if job.spec.model.images is not None and job.frames is not None:
-        return Pictures(store, **job.frames.spec.images.pictures)
-    return choose(store, None if job.frames is None else job.frames.folder)
+    if job.frames is None:
+        return choose(store, None)
+    if job.spec.model.images is not None and (images := job.frames.spec.images) is not None:
+        return Pictures(store, **images.pictures)
+    return choose(store, job.frames.folder)
 
 
 def build_features(store: Store, ref: FeatureRef, *, quarantine: bool = False) -> TokenSet | FrameSet:

@@ -133,7 +133,7 @@ def _pairs(job: Job, store: Store) -> PairProblem:
         pairs=rows[val],
         score=score[val],
         target=target[val],
-        seen=np.isin(rows[val], rows[train]).any(axis=1),
+        seen=np.any(np.isin(rows[val], rows[train]), axis=1),
         select=(rows[split.select], score[split.select], target[split.select]),
         oracle=None if truth is None else truth["oracle"].to_numpy()[val],
     )
@@ -185,7 +185,7 @@ def _videos(job: Job, store: Store) -> Problem:
         group = None
         if data.order == "parts":
             part, order = store.column("part"), {part: number for number, part in enumerate(data.parts)}
-            group = np.array([order[part[row]] for row in train])[: data.limit]
+            group = np.array([order[name] for name in part[train]])[: data.limit]
         return Problem(Items(train[: data.limit], group=group), held[known[held]][:limit])
     if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
         labels, size = store.categories().astype(np.int64), 1 / data.split.k

@@ -275,7 +275,7 @@ def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
     command += ["--again"] if again else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
         try:
-            for line in child.stdout:
+            for line in child.stdout or ():
                 print(line, end="", flush=True)
         except KeyboardInterrupt:
             child.terminate()

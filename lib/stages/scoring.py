@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
-from scipy.stats import spearmanr
 from torch import nn
 
 from lib.data.batch import Batch
@@ -72,7 +71,7 @@ class PairJudge(Judge):
                 scores[name] = {"spearman": spearman(cosine[mask], problem.score[mask])}
         oracle = {}
         if problem.oracle is not None:
-            oracle["spearman"] = float(spearmanr(problem.oracle, problem.score).statistic)
+            oracle["spearman"] = spearman(problem.oracle, problem.score)
         return {
             "scores": scores,
             "intervals": {"spearman": list(interval(spearman_draws(cosine, problem.score, problem.pairs)))},

@@ -261,7 +261,7 @@ def test_features_and_frames(tmp_path: Path):
 
 def test_frames_alone(tmp_path: Path):
     store = import_corpus(small.wechat(tmp_path / "corpus", frames={}, zip_feats=False), tmp_path / "store")
-    assert store.frame_dim is None and store.n_frames.tolist() == [2, 2, 2]
+    assert store.frame_dim == 0 and store.n_frames.tolist() == [2, 2, 2]
     assert store.video(0).images == (small.picture(10), small.picture(200))
     with pytest.raises(StoreError, match="extract"):
         store.frames(0)
@@ -323,7 +323,7 @@ def test_custom_pictures_and_movies(tmp_path: Path):
     for k, data in enumerate(shades):
         (folder / "p" / f"{k:03d}.jpg").write_bytes(data)
     store = import_corpus(folder, tmp_path / "store")
-    assert store.track == "classes" and store.frame_dim is None
+    assert store.track == "classes" and store.frame_dim == 0
     assert store.n_frames.tolist() == [3, 32]
     assert all(image.startswith(b"\xff\xd8\xff") for image in store.video(0).images)
     places = [shades.index(image) for image in store.video(1).images]

@@ -6,7 +6,7 @@ of a few hundred videos sampling alone moves most of them further.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -156,12 +156,16 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    return float(spearmanr(a, b).statistic) if np.ptp(a.astype(float)) and np.ptp(b.astype(float)) else float("nan")
+    return (
+        float(cast(Any, spearmanr(a, b)).statistic)
+        if np.ptp(a.astype(float)) and np.ptp(b.astype(float))
+        else float("nan")
+    )
 
 
 def _variation(values: np.ndarray, published: dict | list) -> float:
     """Total variation distance of values from a histogram: weights of 0, 1, 2 ..., {value: weight}, or bins."""
-    weights = dict(enumerate(published)) if isinstance(published, list) else published
+    weights: dict[Any, Any] = dict(enumerate(published)) if isinstance(published, list) else published
     bins = weights.get("bins_inclusive") or [(int(value), int(value)) for value in weights]
     expected = np.array(weights.get("fractions") or list(weights.values()), float)
     share = np.array([np.mean((values >= low) & (values <= high)) for low, high in bins])

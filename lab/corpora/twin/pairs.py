@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -129,7 +129,7 @@ def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
     (out / "pairwise" / "label.tsv").write_text("".join(lines), encoding="utf-8")
     affinity = pa.table({"id1": first, "id2": second, "affinity": twin.affinity[order]})
     write_arrow(out / "truth.arrow", affinity)
-    oracle = {"spearman": float(spearmanr(twin.affinity, twin.score).statistic)}
+    oracle = {"spearman": float(cast(Any, spearmanr(twin.affinity, twin.score)).statistic)}
     sizes = {"videos": world.n, "pairs": len(twin.i), "topics": len(world.topic_class), "tags": int((used > 0).sum())}
     return {**sizes, "parts": {part: len(rows) for part, rows in parts.items()}, "oracle": oracle, "planted": planted}
 

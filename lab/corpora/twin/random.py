@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def choice(rng: np.random.Generator, weights: np.ndarray, n: int) -> np.ndarray:
     return pick(rng.random(n), weights)
 
 
-def from_counts(u: np.ndarray, counts: dict[str, float]) -> np.ndarray:
+def from_counts(u: np.ndarray, counts: Mapping[str, float]) -> np.ndarray:
     """Values drawn from a {value: weight} table."""
     return np.array([int(value) for value in counts])[pick(u, np.array(list(counts.values()), float))]
 
