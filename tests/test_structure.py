@@ -1,0 +1,37 @@
+"""The shape of the code: no circle of files, and few arrows between floors and parts. Import-linter holds their order."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+
+from lib.runs.paths import PROJECT
+
+FLOORS = {f"lib.{floor}" for floor in "recipes runs data features models objectives training evaluation stages".split()}
+PARTS = {"lab.corpora", "lab.show", "lab.flow"}
+GROUND = {"lib.recipes", "lib.runs", "lib.data"}  # what everything may stand on
+
+
+def imports() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports, anywhere in its text."""
+    files = [file for top in ("lib", "lab") for file in (PROJECT / top).rglob("*.py")]
+    ours = {".".join(file.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+    found: dict[str, set[str]] = {}
+    for module, file in ours.items():
+        nodes = [
+            node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)
+        ]
+        names = {(node.module or "", alias.name) for node in nodes for alias in node.names}
+        found[module] = {f"{a}.{b}" if f"{a}.{b}" in ours else a for a, b in names} & set(ours) - {module}
+    return found
+
+
+def test_no_circle_of_files():
+    assert len(list(TopologicalSorter(imports()).static_order())) > 150
+
+
+def test_few_arrows_between_floors_and_parts():
+    arrows = {tuple(".".join(m.split(".")[:2]) for m in (a, b)) for a, others in imports().items() for b in others}
+    above = {(a, b) for a, b in arrows if a != b and {a, b} <= FLOORS | PARTS and b not in GROUND}
+    assert ("lib.stages", "lib.training") in above
+    assert len(above) <= 12, sorted(above)
