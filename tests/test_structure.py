@@ -7,7 +7,10 @@ from graphlib import TopologicalSorter
 
 from lib.runs.paths import PROJECT
 
-FLOORS = {f"lib.{floor}" for floor in "recipes runs data features models objectives training evaluation stages".split()}
+FLOORS = {
+    f"lib.{floor}"
+    for floor in ["recipes", "runs", "data", "features", "models", "objectives", "training", "evaluation", "stages"]
+}
 PARTS = {"lab.corpora", "lab.show", "lab.flow"}
 GROUND = {"lib.recipes", "lib.runs", "lib.data"}  # what everything may stand on
 
