@@ -258,7 +258,7 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
         rows.append(row)
     measured = ("question", "in_report", "arms", "metric", *COSTS, "unmeasured")
     columns = ("recipe", "id", "said", "coded", "switch", *measured)
-    return pd.DataFrame(rows, columns=list(columns))
+    return pd.DataFrame(rows, columns=list(columns)).astype({"in_report": bool})
 
 
 def _switch(row: Contradiction) -> str:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,12 @@ def test_a_question_that_is_not_asked_names_its_command(world, found):
     assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>padding against masked" in text
     nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
     assert "0 of those in this report. Interval" in nothing.caption
+
+
+def test_a_system_of_which_no_contradiction_is_known(world, found):
+    own = replace(world, systems=("my_system",))
+    table = claims.contradiction_table(contradicted(own, found), "my_system")
+    assert len(table.frame) == 0 and table.caption.startswith("0 listed, 0 with a question, 0 of those in this report")
 
 
 def test_captions_count_effects():
