@@ -168,6 +168,13 @@ def test_two_arms_neither_of_which_is_the_reference_are_paired_anew(world, found
     assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(compare(coded, described)[:3])
 
 
+def test_arms_of_one_name_belong_to_their_own_question():
+    other = [made.arm("fgm", scores=(0.9, 0.1, 0.4)), made.reference("fgm", scores=(0.2, 0.3, 0.6))]
+    asked = [made.arm("ema", scores=(0.5, 0.52, 0.51)), made.reference("ema", scores=(0.47, 0.48, 0.49))]
+    found = claims.between(made.frame(*other, *asked), "ema", "aiac_rank1", "with", "without")
+    assert found["difference"] == pytest.approx((0.03 + 0.04 + 0.02) / 3) and found["seeds"] == 3
+
+
 def test_contradictions_cell_by_cell(world, found):
     rows = contradicted(world, found)
     table = claims.contradiction_table(rows, "aiac_rank1")
