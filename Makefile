@@ -37,7 +37,7 @@ help: ## list the verbs
 
 reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= KEEP_GOING=1]
 	@$(REPRODUCE)
-quick: $(READY) ## two systems and nine questions, a quarter of an hour; its report takes the place of the whole one
+quick: $(READY) ## two systems and nine questions, about ten minutes; its report takes the place of the whole one
 	@$(MAKE) --no-print-directory reproduce SEEDS=3 SYSTEMS="aiac_rank1 wechat_baseline" QUESTIONS="focal_tags \
 		distill_soft ema masked_tokens masked_frames rank_labels pool_padding nextvlad_mask label_smoothing"
 test: $(READY) ## the whole suite
