@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from lib.runs.files import checksum, read_json, write_json
 from lib.runs.paths import shown
 
 
-class SetOnDisk:
+class SetOnDisk(ABC):
     """A finished set.
 
     Attributes:
@@ -54,9 +55,9 @@ class SetOnDisk:
     def __len__(self) -> int:
         return self.about["videos"]
 
+    @abstractmethod
     def lengths(self, field: str) -> np.ndarray:
         """How much of that field each video has, int [N]."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict:  # open files do not travel to other processes
         return {"folder": self.folder}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -12,7 +13,7 @@ from lib.data.batch import Batch
 from lib.models.video_model import Outputs
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """One term of the loss. Heads that only this term needs are its own parameters, saved apart from the model.
 
     ``passes``: how often the model must see the batch for this term, each time with other dropout.
@@ -30,9 +31,9 @@ class Objective(nn.Module):
         """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
         return batch
 
+    @abstractmethod
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from."""
-        raise NotImplementedError
 
     def over(self, passes: Sequence[Outputs], batch: Batch) -> Tensor:
         """The term when some other term needs several passes: the mean of its value over them."""

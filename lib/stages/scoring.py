@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -25,7 +26,7 @@ FEWEST = 10  # pairs that a rank correlation is computed of
 
 
 @dataclass
-class Judge:
+class Judge(ABC):
     """Knows the problem; given a model it says how good it is. There is one for each kind of problem."""
 
     predicts: ClassVar[Literal["embedding", "logits", "pooled"]] = "embedding"
@@ -38,9 +39,9 @@ class Judge:
         loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
         return predict(model, loader, self.accelerator, self.predicts)
 
+    @abstractmethod
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """Scores that select a checkpoint; what the trainer calls every so often."""
-        raise NotImplementedError
 
     def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         """What ``metrics.json`` says of the final model and its predictions: scores, 95 % intervals over items, oracle."""

@@ -7,6 +7,7 @@ adversarial pass together. Specification: section 2.3 of the WeChat 2022 systems
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Adversary:
+class Adversary(ABC):
     """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``.
 
     Raises:
@@ -55,8 +56,13 @@ class Adversary:
             for parameter, own in targets:
                 parameter.data.copy_(own)
 
+    @abstractmethod
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        raise NotImplementedError
+        """Add the gradients of the disturbed module to those that are there.
+
+        Args:
+            again: forward and backward of the same batch; adds to the gradients.
+        """
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ Inside ``with averaging.applied():`` the module holds the average, afterwards ag
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 
-class Averaging:
+class Averaging(ABC):
     """A running average of a module's trainable floating-point parameters, and of its buffers if ``buffers``."""
 
     buffers = False
@@ -37,9 +38,9 @@ class Averaging:
         self._mean = [parameter.detach().clone() for parameter in self._live]
         self.count = 0
 
+    @abstractmethod
     def update(self, step: int, total: int) -> None:
         """Take in the live parameters after update number ``step`` (from 1) of ``total``."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def _take(self) -> None:
