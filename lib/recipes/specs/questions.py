@@ -1,0 +1,108 @@
+"""What is asked of systems: claims, questions with their arms, ensembles."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lib.recipes.specs.recipe import Published
+from lib.recipes.specs.stage import Component, Spec
+
+
+class Claim(Spec):
+    """A gain its authors claimed for a trick.
+
+    ``recipe`` and ``arm`` say which comparison of the question it is held against: without them the first of each.
+    """
+
+    value: float
+    metric: str
+    source: str
+    note: str = ""
+    recipe: str = ""
+    arm: str = ""
+    touched: str = ""  # by which quirk or leak
+
+    def is_about(self, recipe: str, arm: str) -> bool:
+        """Whether a comparison is one that the claim may be held against."""
+        return self.recipe in ("", recipe) and self.arm in ("", arm)
+
+
+class Ablation(Spec):
+    """A question: arms (dotted path -> value) laid over the same recipes, compared with ``reference`` at ``stage``.
+
+    File: ``params/ablations/<name>.yaml``. An arm is named ``<ablation>.<arm>`` elsewhere. ``discussion`` is written by hand
+    for the numbers of ``discussion_digest``.
+    """
+
+    folder: ClassVar[str] = "ablations"
+    question: str
+    family: str
+    stage: str  # where the score is read
+    recipes: tuple[str, ...]
+    arms: dict[str, dict[str, Any]] = Field(min_length=2)
+    reference: str
+    member: str = "base"  # the model of the system that the arms are laid over
+    leak_free: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
+    stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
+    against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
+    other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
+    check: Literal["", "placebo", "planted"] = ""  # a question whose answer is known, asked of the laboratory itself
+    claimed: tuple[Claim, ...] = ()
+    about: str = ""
+    discussion: str = ""
+    discussion_digest: str = ""  # of the numbers the discussion was written for
+
+    def compared_with(self, arm: str) -> str:
+        """The arm that another is compared with."""
+        return self.against.get(arm, self.reference)
+
+    @model_validator(mode="after")
+    def reference_is_an_arm(self) -> Ablation:
+        if self.reference not in self.arms:
+            raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
+        if self.leak_free and self.leak_free not in self.arms:
+            raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        for arm, other in self.against.items():
+            if not {arm, other} <= set(self.arms) or arm in (other, self.reference):
+                raise ValueError(
+                    f"against: {arm}: {other}: needs two arms, the first not the reference; arms: {', '.join(self.arms)}"
+                )
+        if unknown := [arm for arm in self.other_seeds if arm not in self.arms or arm == self.reference]:
+            raise ValueError(
+                f"other_seeds: {unknown[0]!r} is not an arm beside the reference; arms: {', '.join(self.arms)}"
+            )
+        return self
+
+
+class Member(Spec):
+    """One vector (or logits) per video: a model, or the mean of the unit vectors of its folds."""
+
+    recipe: str
+    stage: str = "finetune"
+    arm: str = "base"
+    folds: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.recipe} {self.arm}" + (" folds" if self.folds else "")
+
+
+class EnsembleSpec(Spec):
+    """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed.
+
+    ``combine`` is how they are joined; ``also`` are other ways of joining the same members, shown beside it.
+    """
+
+    folder: ClassVar[str] = "ensembles"
+    title: str
+    recipe: str
+    stage: str = "finetune"
+    arms: tuple[str, ...] = ("base",)
+    members: tuple[Member, ...] = ()
+    combine: Component
+    also: tuple[Component, ...] = ()
+    scaled: bool = False  # vectors of pairs are scaled to length one before they are handed in
+    published: tuple[Published, ...] = ()
+    about: str = ""

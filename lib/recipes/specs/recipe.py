@@ -1,0 +1,179 @@
+"""A system: where it comes from, its features and model, its stages, and what its original did besides."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from lib.recipes.specs.stage import Component, CorpusName, Spec, StageSpec
+
+
+class Origin(Spec):
+    contest: Literal["aiac2021", "wechat2022", "none"]
+    rank: int | None = None
+    team: str = ""
+    paper: str = ""
+    repository: str = ""
+
+
+class Published(Spec):
+    """A score its authors reported; shown beside ours, never mixed with it."""
+
+    stage: str
+    arm: str = "base"
+    split: str
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+class TextSpec(Spec):
+    """How the fields of a video become one sequence of token ids (``lib.features.text``)."""
+
+    set: str = "tokens"
+    layout: Literal[
+        "cls_sep_title", "cls_title", "cls_title_cut", "packed", "blocks", "title_asr", "title_asr_cut", "words"
+    ] = "cls_title"
+    length: int = Field(ge=4)
+    pad: Literal["batch", "full"] = "batch"  # full: always ``length``, as the originals do
+
+
+class FramesSpec(Spec):
+    """Which frames of a video a model sees (``lib.features.frames``)."""
+
+    set: str = "given"  # the corpus' own features, or a set of images of params/features
+    length: int = Field(ge=1)
+    sample: Literal["linspace_round", "bin_centre", "segment_centre", "floor_step", "head", "head_or_step"] = (
+        "bin_centre"
+    )
+    train_sample: Literal["same", "random_sorted", "random_bin"] = "same"
+    pad: Literal["batch", "full"] = "batch"
+
+
+class Features(Spec):
+    text: TextSpec
+    frames: FramesSpec
+
+    @property
+    def batches(self) -> dict[str, Any]:
+        """Arguments of ``lib.features.loader.Assembler``."""
+        text, frames = self.text, self.frames
+        return {
+            "layout": text.layout, "text_length": text.length, "pad_text": text.pad == "full",
+            "frames_length": frames.length, "sample": frames.sample, "train_sample": frames.train_sample, "pad_frames": frames.pad == "full",
+        }  # fmt: skip
+
+
+class ModelSpec(Spec):
+    """The slots of the model, each a component of ``lib.models``; widths flow from slot to slot."""
+
+    text: Component
+    frames: Component
+    fusion: Component
+    pooling: Component
+    head: Component
+    images: Component | None = None  # encodes pictures inside the model; null: frame features are read, not computed
+
+    def slots(self) -> dict[str, Component]:
+        """Those that are filled."""
+        slots = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: component for name, component in slots.items() if component is not None}
+
+
+class SubmissionSpec(Spec):
+    """The zip of embeddings that a team of the pair track handed in."""
+
+    member: str = "result.json"  # the file in the zip
+    precision: Literal["float16", "float64"] = "float16"
+
+
+class Quirk(Spec):
+    """A behaviour of the original that the recipe's default mends; ``switch`` is the dotted path that restores it."""
+
+    id: str
+    says: str
+    switch: dict[str, Any] = {}
+
+
+STAGE_NOTEBOOKS = {
+    "pretrain": "notebooks/02_pretrain.ipynb",
+    "finetune": "notebooks/03_finetune.ipynb",
+    "distill": "notebooks/04_distill.ipynb",
+}
+TRACKS: dict[CorpusName, Literal["pairs", "classes"]] = {
+    "aiac2021": "pairs",
+    "aiac2021_planted": "pairs",
+    "wechat2022": "classes",
+    "wechat2022_pictures": "classes",
+}
+
+
+class Recipe(Spec):
+    """A system as its authors published it, corrected where ``quirks`` says so: ``params/recipes/<name>.yaml``.
+
+    ``model`` names the parts, ``stages`` the trainings in their order. ``variants`` are overlays (dotted path -> value) that
+    restore what the authors did or ask for something else; ``members`` are those of them that are models of the system.
+    ``published`` and ``sources`` say what it scored and who says so.
+    """
+
+    folder: ClassVar[str] = "recipes"
+    title: str
+    summary: str
+    origin: Origin
+    published: tuple[Published, ...] = ()
+    corpus: CorpusName  # a scale says which corpus that is
+    features: Features
+    model: ModelSpec
+    stages: dict[str, StageSpec]
+    variants: dict[str, dict[str, Any]] = {}
+    members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
+    submission: SubmissionSpec = SubmissionSpec()
+    quirks: tuple[Quirk, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def track(self) -> str:
+        """Of the corpora that fit: pairs or classes."""
+        return TRACKS[self.corpus]
+
+    @property
+    def main_stages(self) -> list[str]:
+        """Those that are trained for themselves, not only where another stage needs them."""
+        return [name for name, stage in self.stages.items() if not stage.on_demand]
+
+    @model_validator(mode="before")
+    @classmethod
+    def stages_say_what_they_are(cls, tree: Any) -> Any:
+        """A stage whose very name is a phase need not say so."""
+        stages = tree.get("stages") if isinstance(tree, dict) else None
+        if not isinstance(stages, dict):
+            return tree
+        named = {
+            name: {"phase": name, **stage} if name in STAGE_NOTEBOOKS and isinstance(stage, dict) else stage
+            for name, stage in stages.items()
+        }
+        return {**tree, "stages": named}
+
+    @model_validator(mode="after")
+    def members_are_variants(self) -> Recipe:
+        for name in self.members:
+            if name not in self.variants:
+                raise ValueError(f"members.{name}: not a variant; variants: {', '.join(self.variants) or 'none'}")
+        return self
+
+    @model_validator(mode="after")
+    def stages_follow_each_other(self) -> Recipe:
+        seen: set[str] = set()
+        for name, stage in self.stages.items():
+            if stage.phase is None:
+                raise ValueError(f"stages.{name}.phase: missing; say which it is: {', '.join(STAGE_NOTEBOOKS)}")
+            for role in ("init_from", "teacher"):
+                parent = getattr(stage, role)
+                if parent is not None and parent not in seen:
+                    raise ValueError(
+                        f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"
+                    )
+            seen.add(name)
+        return self

@@ -1,0 +1,218 @@
+"""One stage of training: its data and split, objectives, optimizer, tricks and evaluation; and what all specs share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+# What recipes call the corpora they are made for; a scale says which corpus each is.
+CorpusName = Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    folder: ClassVar[str] = "."
+
+
+class Component(BaseModel):
+    """``use`` names a class that the slot's ``__init__.py`` imports; everything else are its keyword arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    use: str
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class ObjectiveSpec(Component):
+    weight: float = 1.0  # 0.0 skips the term: neither computed nor allowed to corrupt the input
+
+
+class SplitSpec(Spec):
+    """Which labelled items are held out.
+
+    pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
+    pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
+    they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
+    (scikit-learn's StratifiedKFold, shuffled).
+    """
+
+    use: Literal[
+        "both_mod_k", "strict_mod_k", "components", "kfold_rows", "kfold_components", "random", "stratified", "none"
+    ] = "none"
+    k: int = Field(default=5, ge=2)
+    fold: int = Field(default=0, ge=0)
+    seed: int = 2022
+
+    @model_validator(mode="after")
+    def fold_exists(self) -> SplitSpec:
+        if self.use != "none" and self.fold >= self.k:
+            raise ValueError(f"fold: folds of k = {self.k} are 0 to {self.k - 1}, got {self.fold}")
+        return self
+
+    @property
+    def in_folds(self) -> bool:
+        """Its folds together hold out every item exactly once."""
+        return self.use in ("kfold_rows", "kfold_components", "stratified")
+
+
+class DataSpec(Spec):
+    """What a stage learns from, and what is held out: items, targets, batches and how long.
+
+    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates,
+    ``limit`` training items.
+    """
+
+    parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
+    items: Literal["videos", "pairs"] = "videos"
+    split: SplitSpec = SplitSpec()
+    # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
+    hold: SplitSpec | None = None
+    unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
+    # rank_all ranks with the validation labels in sight (quirk A7-8)
+    target: Literal["raw", "rank", "rank_all"] = "raw"
+    batch_size: int = Field(ge=1)
+    epochs: float = Field(ge=0)  # 0, with a soup only: nothing is trained
+    min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
+    bucket: bool = True  # batches of similar length: less padding
+    order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
+    limit: int | None = Field(None, ge=1)
+    resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
+
+    @field_validator("resample")
+    @classmethod
+    def table_ascends(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        sizes = [size for size, _ in value]
+        if sizes != sorted(set(sizes)) or any(size < 1 or times < 1 for size, times in value):
+            raise ValueError(f"wants pairs of ascending category sizes and how often, both at least 1; got {value}")
+        return value
+
+
+class LearningRate(Spec):
+    backbone: float = Field(gt=0)
+    rest: float = Field(gt=0)
+
+
+class OptimizerSpec(Spec):
+    """AdamW (Loshchilov and Hutter 2019), Adam, or BERT's own Adam without bias correction (``lib.training.bert_adam``).
+
+    ``lr`` are the rates at the top of the schedule, of pretrained parts and of the rest; ``weight_decay`` is per unit of
+    rate; ``layer_decay`` multiplies the rate once for every layer further from the output.
+    """
+
+    use: Literal["AdamW", "Adam", "BertAdam"] = "AdamW"
+    lr: LearningRate
+    weight_decay: float = Field(0.01, ge=0)
+    eps: float = 1e-6
+    betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
+    layer_groups: tuple[str, ...] = ()
+    no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.optimizers``)
+    tensor_norm: float | None = Field(1.0, gt=0)  # BertAdam only: limit of each tensor's gradient; null: no clipping
+
+    @field_validator("lr", mode="before")
+    @classmethod
+    def one_rate_for_all(cls, value: Any) -> Any:
+        return {"backbone": value, "rest": value} if isinstance(value, int | float | str) else value
+
+
+class EmaSpec(Spec):
+    decay: float = Field(0.999, ge=0, lt=1)
+
+
+class SwaSpec(Spec):
+    """Stochastic weight averaging: the mean of the weights over the last part of the run."""
+
+    start: float = Field(0.75, ge=0, lt=1)  # share of the run after which averaging begins
+    every: int = Field(0, ge=0)  # updates between two members; 0 = once an epoch
+    lr_factor: float | None = Field(None, gt=0)  # of the base rates, held constant from there on; null = the schedule's
+    buffers: bool = False  # average BatchNorm's statistics too; false leaves those of the live weights
+
+
+class SoupSpec(Spec):
+    """Model soup: the mean weights of several runs of the stage it starts from, whose seeds are ``SEEDS_APART`` apart."""
+
+    runs: int = Field(3, ge=2)
+    kind: Literal["uniform", "greedy"] = "uniform"  # greedy: from the best run down, those that do not lower the score
+
+
+class RewindSpec(Spec):
+    """Divergence: loss above ``factor`` times its best running median for ``patience`` steps, or not finite."""
+
+    factor: float = Field(default=3.0, gt=1)
+    window: int = Field(default=50, ge=2)
+    patience: int = Field(default=5, ge=1)
+    max_rewinds: int = Field(default=3, ge=0)
+
+
+class EvaluationSpec(Spec):
+    """How a checkpoint is chosen: metric, how often, best or last; and what is done to its logits."""
+
+    select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
+    every: int = Field(0, ge=0)  # steps; 0 = once an epoch
+    keep: Literal["best", "last"] = "best"
+    postprocess: tuple[Component, ...] = ()  # what is done to the logits of categories before they are judged and kept
+    limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
+
+
+class StageSpec(Spec):
+    """One training: where its weights come from, its data, loss, optimizer and tricks, and how a checkpoint is chosen.
+
+    Whatever is left out is off. ``max_grad_norm`` is the L2 norm over all parameters; ``schedule`` and ``adversarial`` are
+    components of ``lib.training``, ``objectives`` those of ``lib.objectives`` under names of one's own.
+    """
+
+    phase: Literal["pretrain", "finetune", "distill"] | None = None  # its notebook; null: the stage's own name is one
+    init_from: str | None = None  # stage whose weights this one starts from
+    soup: SoupSpec | None = None  # of several runs of it
+    teacher: str | None = None  # stage whose run gives soft targets
+    # which folds of it: this one, all, the one that has not seen a pair
+    teacher_folds: Literal["same", "mean", "oof"] = "same"
+    on_demand: bool = False  # trained only where another stage needs it
+    data: DataSpec
+    objectives: dict[str, ObjectiveSpec]
+    optimizer: OptimizerSpec
+    schedule: Component
+    max_grad_norm: float | None = 1.0  # over all parameters; BertAdam clips each tensor by itself besides (tensor_norm)
+    freeze: tuple[str, ...] = ()  # slots or dotted parts of the model that do not train (``text``, ``frames.layers.0``)
+    freeze_mode: Literal["eval", "train"] = "eval"  # train: their dropout stays active (quirk C7-4)
+    ema: EmaSpec | None = None
+    swa: SwaSpec | None = None
+    adversarial: Component | None = None
+    rewind: RewindSpec | None = RewindSpec()
+    reload_best_each_epoch: bool = False  # quirk A7-5
+    evaluation: EvaluationSpec
+    seed: int | None = None  # fixed seed of the original; None = the job's
+
+    @model_validator(mode="after")
+    def possible(self) -> StageSpec:
+        if not any(objective.weight > 0 for objective in self.objectives.values()):
+            raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
+        if self.reload_best_each_epoch and self.evaluation.keep == "last":
+            raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
+        if self.soup is not None and (self.init_from is None or self.freeze):
+            raise ValueError("soup: the stage needs init_from, whose runs are averaged, and no freeze")
+        if not self.data.epochs and (self.soup is None or self.data.min_steps):
+            raise ValueError("data.epochs: 0 is for a stage that is a soup and has no min_steps; give it at least one")
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
+        if self.evaluation.postprocess and self.evaluation.select != "mean_f1":
+            raise ValueError(
+                f"evaluation.postprocess: changes the logits of categories, but the stage selects by "
+                f"{self.evaluation.select}; leave it out, or select: mean_f1"
+            )
+        if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
+            raise ValueError(
+                f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
+            )
+        if self.teacher_folds != "same" and self.data.split.use not in ("kfold_rows", "kfold_components"):
+            raise ValueError(
+                f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {self.data.split.use}; use kfold_rows or kfold_components"
+            )
+        if self.data.items == "videos" and self.data.target != "raw":
+            raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
+        return self
