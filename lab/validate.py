@@ -70,6 +70,7 @@ def _require_all(given: Iterable[str], kind: type[Spec], where: str) -> None:
 
 
 def main() -> int:
+    """Check everything in ``params/``; prints the first mistake as one line and returns 1, or how many jobs bind."""
     try:
         for name in names(Scale):
             check_overrides(name)

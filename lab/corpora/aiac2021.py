@@ -70,10 +70,12 @@ class LabelledRecord(UnlabelledRecord):
 
 
 def recognise(folder: Path) -> bool:
+    """Whether a folder holds files of this format."""
     return bool(_files(folder))
 
 
 def track(folder: Path) -> str:
+    """Of a corpus in this format."""
     return "pairs"
 
 

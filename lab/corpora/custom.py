@@ -87,6 +87,7 @@ class Vocabulary(Record):
 
 
 def recognise(folder: Path) -> bool:
+    """Whether a folder holds a manifest."""
     return _manifest(folder) is not None
 
 

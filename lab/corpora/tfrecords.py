@@ -58,6 +58,7 @@ Example = _example_class()
 
 
 def masked_crc(data: bytes) -> int:
+    """CRC-32C, rotated and shifted as TFRecord files hold it (TensorFlow, ``record_writer``)."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

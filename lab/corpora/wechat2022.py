@@ -60,10 +60,12 @@ class LabelledAnnotation(Annotation):
 
 
 def recognise(folder: Path) -> bool:
+    """Whether a folder holds files of this format."""
     return bool(_annotations(folder))
 
 
 def track(folder: Path) -> str:
+    """Of a corpus in this format."""
     return "classes"
 
 

@@ -103,6 +103,8 @@ class Hook(DisplayHook):
 
 
 class Publisher(DisplayPublisher):
+    """Collects what a cell displays as outputs of that cell."""
+
     shell: Any  # a Shell
 
     def publish(self, data, metadata=None, *, transient=None, update=False, **_) -> None:  # type: ignore[override]

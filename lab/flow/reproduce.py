@@ -65,6 +65,11 @@ def main(argv: list[str]) -> int:
 
 
 def reproduce(options: argparse.Namespace, console) -> int:
+    """Plan, run, and end with scores and summary; returns the exit status.
+
+    Raises:
+        UsageError, RecipeError: a wrong call, or params that cannot run.
+    """
     plan = Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions)
     plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
     every = _tasks(plan, options.job)

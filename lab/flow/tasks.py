@@ -81,10 +81,12 @@ class Task:
 
 
 def write(tasks: Iterable[Task], file: Path) -> None:
+    """A plan's tasks as JSON, for processes that evaluate the Snakefile."""
     write_json(file, [asdict(task) for task in tasks])
 
 
 def read(file: Path) -> list[Task]:
+    """What :func:`write` wrote."""
     return [Task(**values) for values in read_json(file)]
 
 
@@ -130,6 +132,7 @@ def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
 
 
 def feature_task(plan: Plan, ref: FeatureRef) -> Task:
+    """Build one feature set by ``01_features``."""
     name, inputs = f"{ref.corpus.label}-{ref.name}", [ref.corpus.manifest]
     parameters = {"corpus": ref.world or ref.corpus.name, "features": ref.name, "scale": plan.scale, "world": ref.world}
     outputs = ["features.json"]
@@ -137,6 +140,7 @@ def feature_task(plan: Plan, ref: FeatureRef) -> Task:
 
 
 def job_task(job: Job) -> Task:
+    """Train one job by the notebook of its phase; what it reads are its corpus, its feature sets and its parents' weights."""
     name = f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}"
     inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
     inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]

@@ -66,6 +66,7 @@ def _near(one: str, other: str, largest: float) -> bool:
 
 
 def main(made: str, committed: str) -> int:
+    """Print every cell that differs; returns 1 if any does."""
     largest = tolerance(Path(committed))
     found = differences(Path(made), Path(committed), largest)
     exactly = "to the last bit" if largest == 0 else f"to {largest:g}"

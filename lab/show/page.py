@@ -347,6 +347,7 @@ def command(plan: Plan) -> str:
 
 
 def main() -> None:
+    """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("questions", ""), ("out", "")):
         parser.add_argument(f"--{name}", default=default)

@@ -14,6 +14,8 @@ from lib.runs.paths import shown
 
 @dataclass(frozen=True)
 class PairPredictions:
+    """What one run says of P validation pairs, beside what is true."""
+
     pairs: np.ndarray  # int64 [P, 2] store rows
     cosine: np.ndarray  # float64 [P]
     score: np.ndarray  # float64 [P], as people gave it
@@ -23,6 +25,8 @@ class PairPredictions:
 
 @dataclass(frozen=True)
 class ClassPredictions:
+    """What one run says of V validation videos, beside what is true."""
+
     rows: np.ndarray  # int64 [V] store rows
     logits: np.ndarray  # float32 [V, C]
     truth: np.ndarray  # int64 [V] class
@@ -50,6 +54,11 @@ def of_pairs(run: RunFolder) -> PairPredictions:
 
 
 def of_classes(run: RunFolder) -> ClassPredictions:
+    """Of a run of a class system.
+
+    Raises:
+        MissingRun, DamagedFile: its predictions are absent or not as the run wrote them.
+    """
     arrays = _arrays(run, "predictions.npz")
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
 

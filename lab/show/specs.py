@@ -80,6 +80,8 @@ class Contradictions(Spec):
 
 
 class ReportSpec(Spec):
+    """``params/report.yaml``: which systems, questions and ensembles the report shows, and its headline questions."""
+
     title: str
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]

@@ -160,6 +160,7 @@ def _attribute(name: str, value: str) -> str:
 
 
 def csv(frame: pd.DataFrame) -> str:
+    """The numbers themselves in full precision, with unix line ends."""
     return frame.to_csv(index=False, lineterminator="\n")
 
 

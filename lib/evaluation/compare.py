@@ -12,6 +12,8 @@ HELPS, HURTS, NOTHING, UNKNOWN = "helps", "hurts", "no measurable effect", "one 
 
 
 class Comparison(NamedTuple):
+    """A mean paired difference with its interval, and what may be said of it by rule: HELPS, HURTS, NOTHING or UNKNOWN."""
+
     mean: float  # arm minus reference, in units of the metric
     low: float  # 95 % t-interval of the mean; NaN with one seed
     high: float

@@ -16,6 +16,8 @@ Combiner = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 class Folds(NamedTuple):
+    """Which fold judges each of P pairs, and what was kept together when they were cut."""
+
     of: np.ndarray  # int64 [P], the fold each pair is judged in
     grouped_by: str  # COMPONENTS or FIRST_VIDEOS
 

@@ -17,6 +17,7 @@ Kind = TypeVar("Kind", bound=Spec)
 
 
 def names(kind: type[Spec]) -> list[str]:
+    """Names of all files of a kind in ``params/``, sorted."""
     return sorted(path.stem for path in (paths.params() / kind.folder).glob("*.yaml"))
 
 
@@ -39,6 +40,11 @@ def file_of(kind: type[Spec], name: str) -> Path:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of keys and values.
+
+    Raises:
+        RecipeError: not valid YAML, no mapping at the top, or ``on``/``off`` as a key; names the file.
+    """
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
@@ -72,6 +78,14 @@ def load(kind: type[Kind], name: str) -> Kind:
 
 
 def validate(kind: type[Kind], tree: dict[str, Any], where: str) -> Kind:
+    """A tree from YAML as a spec.
+
+    Args:
+        where: the file, and what lies over it, as an error names it.
+
+    Raises:
+        RecipeError: the first thing that is wrong, with its key, and the nearest valid key where it is unknown.
+    """
     try:
         return kind.model_validate(tree)
     except ValidationError as error:

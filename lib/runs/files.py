@@ -69,6 +69,7 @@ def replace_folder(partial: Path, target: Path) -> Path:
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> Path:
+    """UTF-8 text, whole or not at all; ``durable`` as for :func:`write_atomically`."""
     return write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable=durable)
 
 

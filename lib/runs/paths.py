@@ -13,14 +13,17 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:
+    """Folder of what is generated: ``VIDLAB_HOME``, else the project."""
     return Path(os.environ.get("VIDLAB_HOME", PROJECT)).resolve()
 
 
 def params() -> Path:
+    """Folder of recipes, scales and the rest: ``VIDLAB_PARAMS``, else the project's ``params/``."""
     return Path(os.environ.get("VIDLAB_PARAMS", PROJECT / "params")).resolve()
 
 
 def notebooks() -> Path:
+    """Folder of the notebooks as they are kept, not as executed."""
     return PROJECT / "notebooks"
 
 
@@ -43,6 +46,7 @@ def world(scale: str, corpus: str | None = None) -> str:
 
 
 def corpus_label(corpus: str) -> str:
+    """Short name of a corpus: that of ``params/corpora/``, or of a store's folder."""
     return Path(corpus).resolve().name if is_path(corpus) else corpus
 
 
@@ -52,10 +56,12 @@ def is_path(corpus: str) -> bool:
 
 
 def runs(scale: str, corpus: str | None = None) -> Path:
+    """Folder of everything made at a scale, on its own corpora or a user's."""
     return home() / "runs" / world(scale, corpus)
 
 
 def reports(scale: str, corpus: str | None = None) -> Path:
+    """Folder of the report of a scale, on its own corpora or a user's."""
     return home() / "reports" / world(scale, corpus)
 
 

@@ -85,6 +85,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class Joined:
+    """What several members say together of N videos, V classes or P pairs."""
+
     values: np.ndarray  # vectors [N, E] or logits [V, C]; of what is learned from pairs: learned from all of them
     predicted: np.ndarray  # what is judged; of what is learned from pairs: each pair by a fit without its fold
     inside: np.ndarray | None = None  # predictions of what was learned from the judged pairs themselves

@@ -234,6 +234,7 @@ def judge_and_save(
 
 
 def write_timing(folder: RunFolder, result: TrainResult, seconds: float) -> None:
+    """``timing.json``: seconds in all and of training, samples a second, peak memory in MB."""
     timing = {
         "seconds": round(seconds, 2),
         "training_seconds": round(result.seconds, 2),
@@ -244,6 +245,7 @@ def write_timing(folder: RunFolder, result: TrainResult, seconds: float) -> None
 
 
 def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
+    """``provenance.json``: commit, versions and machine, and the digests of what the run was made from."""
     facts = provenance.collect(
         digest=job.digest,
         parents={role: {"folder": shown(p.folder.path), "digest": p.digest} for role, p in job.parents.items()},

@@ -94,4 +94,5 @@ def make_ids(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def chunks(rows: np.ndarray) -> list[np.ndarray]:
+    """Rows in pieces of CHUNK, the last one shorter."""
     return np.split(rows, range(CHUNK, len(rows), CHUNK)) if len(rows) else []

@@ -123,6 +123,7 @@ def pick_in_row(u: np.ndarray, cumulative: np.ndarray, row: np.ndarray) -> np.nd
 
 
 def choice(rng: np.random.Generator, weights: np.ndarray, n: int) -> np.ndarray:
+    """n draws with replacement, int [n]; ``weights`` need not add up to one."""
     return pick(rng.random(n), weights)
 
 
@@ -142,4 +143,5 @@ def from_bins(u: np.ndarray, histogram: dict[str, Any]) -> np.ndarray:
 
 
 def unit(a: np.ndarray) -> np.ndarray:
+    """Vectors [..., D] scaled to length one; zero stays zero."""
     return a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), 1e-9)

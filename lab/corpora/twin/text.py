@@ -30,6 +30,8 @@ SPEECH = {"topic": 0.32, "event": 0.16, "class": 0.24, "error": 0.28}  # of what
 
 @dataclass(frozen=True)
 class Style:
+    """How often texts of a corpus say something, and of what."""
+
     uninformative: float = 0.06  # titles that carry nothing specific
     filler: float = 0.50  # share of spoken filler
 
@@ -48,6 +50,7 @@ class Told:
 
 
 def title_lengths(seed: int, rows: np.ndarray) -> np.ndarray:
+    """Characters of each title, int [n], drawn from the published histogram."""
     return from_bins(uniform(seed, "title length", rows), facts("aiac2021")["title_length"])
 
 

@@ -10,6 +10,8 @@ from lib.recipes.specs.stage import Component, CorpusName, Spec, StageSpec
 
 
 class Origin(Spec):
+    """Who made the original, for which contest, and where its paper and code are."""
+
     contest: Literal["aiac2021", "wechat2022", "none"]
     rank: int | None = None
     team: str = ""
@@ -53,6 +55,8 @@ class FramesSpec(Spec):
 
 
 class Features(Spec):
+    """What a model reads of a video: its text and its frames."""
+
     text: TextSpec
     frames: FramesSpec
 

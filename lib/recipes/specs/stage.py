@@ -11,6 +11,8 @@ CorpusName = Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_p
 
 
 class Spec(BaseModel):
+    """Frozen, and without keys that nobody reads; ``folder`` is where the files of a kind lie in ``params/``."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
     folder: ClassVar[str] = "."
 
@@ -27,6 +29,8 @@ class Component(BaseModel):
 
 
 class ObjectiveSpec(Component):
+    """One term of a loss: a class of ``lib.objectives``, its arguments, its weight in the sum."""
+
     weight: float = 1.0  # 0.0 skips the term: neither computed nor allowed to corrupt the input
 
 
@@ -92,6 +96,8 @@ class DataSpec(Spec):
 
 
 class LearningRate(Spec):
+    """Peak rates: of the pretrained backbone, and of everything else. One number in YAML is both."""
+
     backbone: float = Field(gt=0)
     rest: float = Field(gt=0)
 
@@ -121,6 +127,8 @@ class OptimizerSpec(Spec):
 
 
 class EmaSpec(Spec):
+    """Exponential moving average of the weights: ``mean = decay * mean + (1 - decay) * weights`` after every update."""
+
     decay: float = Field(0.999, ge=0, lt=1)
 
 
