@@ -172,6 +172,12 @@ def test_a_failing_cell_keeps_the_partial_notebook(tmp_path):
     assert sorted(path.name for path in out.parent.iterdir()) == ["out.ipynb", "out.log"], "success removes the failure"
 
 
+def _elsewhere(notebook: Path, folder: Path) -> str:
+    """Code that runs a notebook from a process of its own."""
+    paths = f"Path({str(notebook)!r}), Path({str(folder / 'out.ipynb')!r})"
+    return f"import sys; from pathlib import Path; from tests.flow.test_notebook import run; status, _ = run({paths})"
+
+
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_a_process_that_is_killed_is_told_and_leaves_nothing(tmp_path, monkeypatch, method):
     monkeypatch.setattr(processes, "start_method", lambda: method)
@@ -203,7 +209,7 @@ def test_a_long_temporary_folder_is_no_obstacle(notebook, tmp_path):
     """A socket's address holds some hundred characters."""
     folder = tmp_path / ("long" * 40)
     folder.mkdir()
-    code = f"from pathlib import Path\nfrom tests.flow.test_notebook import run\nassert run(Path({str(notebook)!r}), Path({str(tmp_path / 'out.ipynb')!r}))[0] == 0"
+    code = f"{_elsewhere(notebook, tmp_path)}; sys.exit(status)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "TMPDIR": str(folder)},
@@ -225,7 +231,7 @@ def test_nothing_survives_a_killed_driver(tmp_path, number):
         f"pathlib.Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{child.pid}}')\ntime.sleep(100)"
     )
     write_notebook(notebook, "x: int = 0", cell)
-    code = f"from pathlib import Path\nfrom tests.flow.test_notebook import run\nrun(Path({str(notebook)!r}), Path({str(tmp_path / 'out.ipynb')!r}))"
+    code = _elsewhere(notebook, tmp_path)
     driver = subprocess.Popen([sys.executable, "-c", code])
     try:
         _wait(lambda: pids.exists() and pids.read_text(), 100)
