@@ -70,3 +70,19 @@ def test_other_seeds_are_for_arms_that_are_compared():
     for arm in ("without", "unknown"):
         with pytest.raises(ValidationError, match=f"other_seeds: '{arm}' is not an arm beside the reference"):
             Ablation(**{**asked, "other_seeds": {arm: 1}})
+
+
+def test_every_compared_arm_of_the_report_has_a_name_of_its_own_in_words():
+    for name in load(ReportSpec, "report").ablations:
+        spec = load(Ablation, name)
+        compared = {arm for arm in spec.arms if arm != spec.reference}
+        assert set(spec.called) == compared, name
+        assert len(set(spec.called.values())) == len(compared) and not any("_" in text for text in spec.called.values())
+
+
+def test_a_name_for_an_arm_that_is_not_there_is_refused():
+    about = {"question": "?", "family": "x", "stage": "finetune", "recipes": ("r",), "reference": "without"}
+    arms = {"without": {}, "with": {}}
+    assert Ablation(**about, arms=arms, called={"with": "EMA"}).name_of("with") == "EMA"
+    with pytest.raises(ValueError, match="called: 'wiht' is not an arm; arms: without, with"):
+        Ablation(**about, arms=arms, called={"wiht": "EMA"})

@@ -40,6 +40,7 @@ class Ablation(Spec):
     question: str
     family: str
     stage: str  # where the score is read
+    called: dict[str, str] = {}  # arm -> what it is called in a sentence and in a figure
     recipes: tuple[str, ...]
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
     reference: str
@@ -58,12 +59,18 @@ class Ablation(Spec):
         """The arm that another is compared with."""
         return self.against.get(arm, self.reference)
 
+    def name_of(self, arm: str) -> str:
+        """What an arm is called in a sentence: "label smoothing"."""
+        return self.called.get(arm, arm.replace("_", " "))
+
     @model_validator(mode="after")
     def reference_is_an_arm(self) -> Ablation:
         if self.reference not in self.arms:
             raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
         if self.leak_free and self.leak_free not in self.arms:
             raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        if unknown := [arm for arm in self.called if arm not in self.arms]:
+            raise ValueError(f"called: {unknown[0]!r} is not an arm; arms: {', '.join(self.arms)}")
         for arm, other in self.against.items():
             if not {arm, other} <= set(self.arms) or arm in (other, self.reference):
                 raise ValueError(
