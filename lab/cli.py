@@ -61,6 +61,18 @@ def _parser() -> argparse.ArgumentParser:
         help="what the frames of a video are written as (pairs: features only)",
     )
     generate.add_argument(
+        "--world",
+        choices=("calibrated", "clear"),
+        default="calibrated",
+        help="calibrated: as hard to read as the real corpora; clear: readable by a small model (default: calibrated)",
+    )
+    generate.add_argument(
+        "--world-seed",
+        type=int,
+        default=0,
+        help="what words, classes, tags and frames mean (default: 0); --seed decides which videos there are",
+    )
+    generate.add_argument(
         "--blank-start",
         type=int,
         metavar="FRAMES",
@@ -149,6 +161,8 @@ def _generate(options: argparse.Namespace) -> None:
             seed=options.seed,
             pairs=options.pairs,
             frames=options.frames,
+            world=options.world,
+            world_seed=options.world_seed,
             blank_start=options.blank_start,
             blank_titles=options.blank_titles,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,8 @@ from lab.corpora.twin.labels import Annotators, Tagger, annotate
 from lab.corpora.twin.random import facts, stream
 from lab.corpora.twin.relations import populate, retrieve
 from lab.corpora.twin.words import Lexicon
-from lab.corpora.twin.world import PAIRS, World
+from lab.corpora.twin.world import World
+from lab.corpora.twin.worlds import world_spec
 from lab.corpora.writer import write_arrow
 
 DIM = 1536
@@ -34,6 +36,7 @@ class PairTwin:
 
     Args:
         pairs: labelled pairs, about; small numbers of stars and queries are rounded.
+        world, world_seed: language of the corpus; corpora of one language differ in their videos.
         blank_start: frames at the start of every video that say nothing of it; None as 0 without a column of the truth.
         blank_titles: share of videos whose title carries nothing specific; None for that of real titles.
 
@@ -52,27 +55,34 @@ class PairTwin:
         seed: int,
         pairs: int,
         *,
+        world: str = "calibrated",
+        world_seed: int = 0,
         blank_start: int | None = None,
         blank_titles: float | None = None,
     ):
         self.seed = seed
         self.names = [*EFFECTS, "uninformative_start"] if blank_start is not None else EFFECTS
-        self.world = world = World(seed, videos, facts("aiac2021")["category_counts"]["level2"], PAIRS)
-        pool = populate(world, pairs)
-        if world.n > videos:
-            raise ValueError(f"{pairs} pairs need at least {world.n} videos, got {videos}")
-        world.crowd(videos - world.n)
-        world.close()
-        self.i, self.j, self.by_query = retrieve(world, pool)
-        self.affinity = world.affinity(self.i, self.j)
+        spec = world_spec(world, "pairs")
+        if blank_titles is not None:
+            spec = replace(spec, uninformative=blank_titles)
+        counts = facts("aiac2021")["category_counts"]["level2"]
+        kept = sorted(counts, key=lambda name: -counts[name])[: spec.classes]
+        classes = {name: count for name, count in counts.items() if name in kept}
+        self.world = made = World(spec, seed, videos, classes, world_seed)
+        pool = populate(made, pairs)
+        if made.n > videos:
+            raise ValueError(f"{pairs} pairs need at least {made.n} videos, got {videos}")
+        made.crowd(videos - made.n)
+        made.close()
+        self.i, self.j, self.by_query = retrieve(made, pool)
+        self.affinity = made.affinity(self.i, self.j)
         self.score = self.annotation("annotator")
-        self.paired = np.zeros(world.n, bool)
+        self.paired = np.zeros(made.n, bool)
         self.paired[self.i] = self.paired[self.j] = True
-        self.ids = make_ids(stream(seed, "ids"), world.n)
-        self.tagger, self.annotators = Tagger(world, self.paired), Annotators(world)
-        style = texts.Style() if blank_titles is None else texts.Style(uninformative=blank_titles)
-        self.writer = texts.Writer(world, Lexicon(world), style)
-        self.camera = Camera(world, DIM, blank_start=blank_start or 0)
+        self.ids = make_ids(stream(seed, "ids"), made.n)
+        self.tagger, self.annotators = Tagger(made, self.paired), Annotators(made)
+        self.writer = texts.Writer(made, Lexicon(made))
+        self.camera = Camera(made, DIM, blank_start=blank_start or 0)
 
     def annotation(self, name: str) -> np.ndarray:
         """Scores of another round of annotators."""
@@ -101,7 +111,7 @@ class PairTwin:
 def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
     """Write a corpus into an empty folder; returns what twin.json says of it."""
     world, seed, parts = twin.world, twin.seed, twin.parts()
-    number = stream(seed, "tag numbers").permutation(twin.tagger.count) + 10_000_000
+    number = stream(twin.world.world_seed, "tag numbers").permutation(twin.tagger.count) + 10_000_000
     used = np.zeros(twin.tagger.count, np.int64)
     with (
         tqdm(total=world.n, desc="generate videos", unit="video", disable=not progress) as bar,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -12,10 +13,11 @@ from lab.corpora.twin import pairs as pair_corpus
 from lab.corpora.twin.classes import ClassTwin
 from lab.corpora.twin.frames import MOST
 from lab.corpora.twin.pairs import PairTwin
+from lab.corpora.twin.worlds import world_spec
 from lib.runs.files import replace_folder, write_json
 from lib.runs.paths import shown
 
-MODEL = 2  # version of the generative model; part of twin.json
+MODEL = 3  # version of the generative model; part of twin.json
 MAX_PAIRS = 67_899  # labelled pairs of the real corpus
 PAIRS_PER_VIDEO = 0.4
 LEAST = {"pairs": 40, "classes": 10}  # videos
@@ -31,6 +33,8 @@ def generate(
     pairs: int | None = None,
     frames: str = "features",
     parts: dict[str, float] | None = None,
+    world: str = "calibrated",
+    world_seed: int = 0,
     blank_start: int | None = None,
     blank_titles: float | None = None,
     progress: bool = True,
@@ -52,6 +56,10 @@ def generate(
         out: a new or empty folder, or one that holds an earlier twin, which is replaced. Complete or not there at all.
         track: "pairs" or "classes".
         videos: of all parts together.
+        seed: of the corpus: its videos, pairs, labels, lengths and ids.
+        world: "calibrated" or "clear", see ``lab.corpora.twin.worlds``.
+        world_seed: what words, classes, tags and frames mean. Corpora of a world that differ in ``seed`` alone speak one
+            language: what was learnt on one holds for the other.
         pairs: labelled pairs, about; by default 0.4 per video, at most the real number. Only for track pairs.
         frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
             "both"; pictures exist for classes only, as in the competitions.
@@ -90,6 +98,7 @@ def generate(
         raise ValueError(f"blank_start: a whole number of frames from 0 to {MOST}, not {blank_start}")
     if blank_titles is not None and not 0 <= blank_titles <= 1:
         raise ValueError(f"blank_titles: a share of the videos from 0 to 1, not {blank_titles}")
+    world_spec(world, track)
     if videos < LEAST[track]:
         raise ValueError(f"videos: at least {LEAST[track]} for track {track}, not {videos}")
     if pairs is not None and pairs < 1:
@@ -97,6 +106,7 @@ def generate(
     out = Path(out)
     if out.exists() and any(out.iterdir()) and not (out / "twin.json").exists():
         raise FileExistsError(f"{shown(out)}: holds something that is no twin; choose another folder")
+    language: dict[str, Any] = {"world": world, "world_seed": world_seed}
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -104,14 +114,14 @@ def generate(
         with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
             if track == "pairs":
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
-                twin = PairTwin(videos, seed, wanted, **plant)
+                twin = PairTwin(videos, seed, wanted, **language, **plant)
                 about = pair_corpus.write(partial, twin, progress=progress)
                 about |= {"calibration": calibration.of_pairs(twin)} | ({"arguments": plant} if plant else {})
             else:
-                twin = ClassTwin(videos, seed)
+                twin = ClassTwin(videos, seed, **language)
                 about = classes.write(partial, twin, parts=parts or classes.PARTS, frames=frames, progress=progress)
                 about |= {"calibration": calibration.of_classes(twin)}
-        write_json(partial / "twin.json", {"model": MODEL, "track": track, "seed": seed, **about})
+        write_json(partial / "twin.json", {"model": MODEL, "track": track, **language, "seed": seed, **about})
         replace_folder(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -17,7 +17,7 @@ from lab.corpora.tfrecords import read_records
 from lab.corpora.twin import generate
 from lab.corpora.twin.frames import MOST
 from lab.corpora.twin.pairs import EFFECTS, PairTwin
-from lab.corpora.twin.text import Style
+from lab.corpora.twin.worlds import CALIBRATED
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, CorpusSpec
@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A twin as ever, the same with what it has anyway said aloud, and one with a blank start and blank titles."""
     folder, wishes = tmp_path_factory.mktemp("planted"), {
         "as ever": {},
-        "said aloud": {"blank_start": 0, "blank_titles": Style().uninformative},
+        "said aloud": {"blank_start": 0, "blank_titles": CALIBRATED["pairs"].uninformative},
         "planted": {"blank_start": START, "blank_titles": 1.0},
     }  # fmt: skip
     for name, wish in wishes.items():
@@ -63,7 +63,7 @@ def test_saying_aloud_what_is_anyway_changes_no_byte(folders):
     assert truth(ever).column_names[-len(EFFECTS) :] == EFFECTS
     assert truth(aloud).drop_columns("uninformative_start").equals(truth(ever))
     about = [json.loads((folder / "twin.json").read_text()) for folder in (ever, aloud)]
-    assert about[1].pop("arguments") == {"blank_start": 0, "blank_titles": Style().uninformative}
+    assert about[1].pop("arguments") == {"blank_start": 0, "blank_titles": CALIBRATED["pairs"].uninformative}
     assert about[1]["planted"].pop("uninformative_start") == 0 and about[0] == about[1]
 
 

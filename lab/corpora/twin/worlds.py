@@ -1,0 +1,97 @@
+"""The named worlds: every number in which they differ, for each track.
+
+``calibrated`` has the published marginals of the real corpora. ``clear`` keeps their pair graph, score histogram, class
+curve, text lengths and missing modalities, and lets a small model read it; what it gives up for that stands beside the
+published value in ``00_data_eda``.
+
+A world decides what things mean: the tree of classes and topics, concepts and words, tags, the camera. Its ``world seed``
+is fixed (0 by default), so that corpora of other seeds speak the same language, as long as neither ``topics`` nor ``sets``
+follows the size of the corpus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """How one track of a world is made; the defaults are the calibrated pair corpus.
+
+    Shares of a mix or of a variance add up to one; other shares lie in 0 to 1.
+    """
+
+    # what is told and shown
+    x: tuple[float, ...] = (0.05, 0.10, 0.25, 0.35, 0.25)  # variance told by level 1, class, topic, event, video
+    y: tuple[float, ...] = (0.10, 0.30, 0.35, 0.25)  # variance shown by class, theme, visual event, video
+    told: float = 0.55  # weight of what is told in the affinity of two videos
+    classes: int | None = None  # so many of the most frequent; None: all of the contest
+    topics: int | None = None  # about, at least one a class; None: grows as the number of distinct tags does
+    # words
+    sets: int | None = None  # synonym sets, at least 60; None: grows as a vocabulary does (Heaps)
+    words_a_set: tuple[int, int] = (1, 3)  # fewest and most words of one meaning, as many sets of each size
+    vagueness: float = 0.08  # noise in which sets are closest to a meaning, beside cosines of 0 to 1
+    spread: float = 3.0  # how far a video's own direction bends its choice among the words of its topic, 0: not
+    # texts: kinds of words in a title, and in the part of a transcript that is no filler
+    title: tuple[tuple[str, float], ...] = (
+        ("hook", 0.16), ("event", 0.26), ("topic", 0.30), ("class", 0.12), ("theme", 0.06), ("comma", 0.06), ("adjective", 0.02), ("idiom", 0.02),
+    )  # fmt: skip
+    speech: tuple[tuple[str, float], ...] = (("topic", 0.32), ("event", 0.16), ("class", 0.24), ("error", 0.28))
+    uninformative: float = 0.06  # share of titles that carry nothing specific
+    filler: float = 0.50  # share of filler in transcripts and text on screen
+    # tags: how many candidates a class and a topic have, and how many entities a topic has, of which a story uses two
+    tags_of_class: int = 5
+    tags_of_topic: int = 5
+    entities: int = 8
+    # camera: scales of the parts of a frame (bias of a dimension; meaning, codes of video, shot and frame by numbers)
+    bias: float = 0.409
+    meaning: float = 0.294
+    video: float = 0.305
+    shot: float = 0.405
+    frame: float = 0.197
+    video_code: int = 24  # rank of what all frames of a video have in common beside their meaning
+    shot_code: int = 48
+    frame_code: int = 24
+    noise_y: float = 0.42  # blur of the view of what is shown, beside a norm of 1
+    noise_x: float = 1.2  # blur of the view of what is told
+    leak: float = 0.30  # how much of what is told can be seen
+    new_shot: float = 0.27  # chance that a frame begins a shot
+    key_shot: float = 0.55  # share of the shots that show the video, where others show one of sixteen fillers
+    seconds: int = 1  # between two frames; a video of 5 to 32 s has a frame for each so many begun
+
+
+CALIBRATED = {
+    "pairs": WorldSpec(),
+    "classes": WorldSpec(
+        x=(0.14, 0.17, 0.22, 0.20, 0.27),
+        y=(0.32, 0.26, 0.21, 0.21),
+        uninformative=0.35,
+        filler=0.82,
+        noise_y=0.55,
+        noise_x=1.4,
+    ),
+}
+_READABLE = {
+    "sets": 900,
+    "title": (
+        ("hook", 0.04), ("event", 0.36), ("topic", 0.40), ("class", 0.08), ("theme", 0.08), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
+    ),
+    "speech": (("topic", 0.48), ("event", 0.32), ("class", 0.15), ("error", 0.05)),
+    "uninformative": 0.0,
+    "filler": 0.10,
+    "noise_y": 0.15,
+    "key_shot": 0.90,
+    "seconds": 4,
+}  # fmt: skip
+CLEAR = {
+    "pairs": replace(CALIBRATED["pairs"], classes=60, topics=300, **_READABLE),
+    "classes": replace(CALIBRATED["classes"], topics=600, **_READABLE),
+}
+WORLDS = {"calibrated": CALIBRATED, "clear": CLEAR}
+
+
+def world_spec(name: str, track: str) -> WorldSpec:
+    """Raises ValueError: no such world."""
+    if name not in WORLDS:
+        raise ValueError(f"world: {' or '.join(WORLDS)}, not {name!r}")
+    return WORLDS[name][track]
