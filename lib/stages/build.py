@@ -163,7 +163,7 @@ def build_trainer(
         build_optimizer(task.named_parameters(), **spec.optimizer.model_dump()),
         build_schedule(spec, max(1, steps), steps_per_epoch),
         settings,
-        averaging=build_averaging(spec, steps_per_epoch),
+        averaging=build_averaging(spec, max(1, steps), steps_per_epoch),
         adversarial=None if spec.adversarial is None else bind("training", spec.adversarial, {}, "adversarial"),
         rewind=None if spec.rewind is None else Rewind(**spec.rewind.model_dump()),
         score=score,
@@ -181,10 +181,10 @@ def build_schedule(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> S
     return ConstantTail(schedule, total_steps=total_steps, start=spec.swa.start, factor=spec.swa.lr_factor)
 
 
-def build_averaging(spec: StageSpec, steps_per_epoch: int) -> Averaging | None:
+def build_averaging(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> Averaging | None:
     """The stage's average of weights; a stage has at most one."""
     if spec.ema is not None:
-        return WeightEma(decay=spec.ema.decay)
+        return WeightEma(decay=spec.ema.decay_of(total_steps), corrected=spec.ema.correction == "bias")
     if spec.swa is None:
         return None
     return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)

@@ -56,7 +56,8 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     assert list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
     one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)
     assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]
-    assert {job.arm for job in one.jobs} == {"base", "ema.with"} and {job.seed for job in one.jobs} == {0, 1, 2}
+    arms = {"base", "ema.with", "ema.decay_09", "ema.decay_099", "ema.uncorrected"}
+    assert {job.arm for job in one.jobs} == arms and {job.seed for job in one.jobs} == {0, 1, 2}
     with pytest.raises(RecipeError, match="QUESTIONS: no question 'emma'; did you mean 'ema'"):
         Plan.load("laptop", questions=["emma"])
     with pytest.raises(

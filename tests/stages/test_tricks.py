@@ -68,9 +68,12 @@ def _stage(**changes):
 
 
 def test_what_a_stage_asks_for():
-    assert build_averaging(_stage(), 10) is None and isinstance(build_schedule(_stage(), 40, 10), WarmupLinear)
-    assert isinstance(build_averaging(_stage(ema={"decay": 0.9}), 10), WeightEma)
-    swa = build_averaging(_stage(swa={"start": 0.5}), 10)
+    assert build_averaging(_stage(), 40, 10) is None and isinstance(build_schedule(_stage(), 40, 10), WarmupLinear)
+    ema = build_averaging(_stage(ema={"decay": 0.9}), 40, 10)
+    assert isinstance(ema, WeightEma) and (ema.decay, ema.corrected) == (0.9, True)
+    ema = build_averaging(_stage(ema={"horizon": 0.25, "correction": "none"}), 40, 10)  # the last ten updates
+    assert isinstance(ema, WeightEma) and (ema.decay, ema.corrected) == (0.9, False)
+    swa = build_averaging(_stage(swa={"start": 0.5}), 40, 10)
     assert isinstance(swa, WeightSwa) and (swa.begin, swa.every, swa.buffers) == (0.5, 10, False)
     tail = build_schedule(_stage(swa={"start": 0.5, "lr_factor": 0.1}), 40, 10)
     assert isinstance(tail, ConstantTail) and tail.multiplier(19) > 0.1 == tail.multiplier(20)

@@ -69,7 +69,7 @@ SCALE_MAY_SET = (
     "model.fusion.heads",
     "model.fusion.ffn",
     "rewind.window",
-    "ema.decay",
+    "ema.horizon",
 )
 
 

@@ -127,9 +127,16 @@ class OptimizerSpec(Spec):
 
 
 class EmaSpec(Spec):
-    """Exponential moving average of the weights: ``mean = decay * mean + (1 - decay) * weights`` after every update."""
+    """Exponential moving average of the weights (``lib.training.averaging``)."""
 
     decay: float = Field(0.999, ge=0, lt=1)
+    # share of the run's updates that the average reaches back over: decay = 1 - 1 / (horizon * updates); null: as ``decay``
+    horizon: float | None = Field(None, gt=0, le=1)
+    correction: Literal["bias", "none"] = "bias"  # none: the initial weights stay part of it (quirk R21)
+
+    def decay_of(self, steps: int) -> float:
+        """The decay of a run of so many updates."""
+        return self.decay if self.horizon is None else max(0.0, 1 - 1 / (self.horizon * steps))
 
 
 class SwaSpec(Spec):
