@@ -96,7 +96,7 @@ def systems(plan: Plan) -> pd.DataFrame:
     """One row per recipe and scored stage, means over seeds: the raw material of the leaderboard.
 
     ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
-    deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``leak_free`` is the score on
+    deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is the score on
     the same validation pairs after training without any pair that shares a video with them.
     """
     found = [
@@ -125,7 +125,7 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
         "score": frame["score"].mean(),
         "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
         **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
-        "leak_free": _leak_free(plan, recipe, stage, arm),
+        "strict": _strict(plan, recipe, stage, arm),
         "oracle": _mean(frame["oracle"]),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
         "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
@@ -138,10 +138,10 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
     }
 
 
-def _leak_free(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
+def _strict(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
     for name, question in plan.ablations.items():
-        if question.leak_free and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
-            return _mean(rows(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
+        if question.strict and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
+            return _mean(rows(plan.ablation_jobs(name)[recipe, question.strict])["score"])
     return None
 
 

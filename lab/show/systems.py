@@ -22,7 +22,7 @@ from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
 from lib.runs.folder import MissingRun
 from lib.runs.kinds import CONTEST_METRICS
 
-LEAK_FREE = "score on the same validation pairs after a training without any pair that shares a video with them"
+STRICT = "score on the same validation pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
 
@@ -165,7 +165,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
         number("seeds", "seeds", f.count),
         shared.INTERVAL,
         number("unseen videos", "unseen", hint=shared.UNSEEN),
-        number("leak-free", "leak_free", hint=LEAK_FREE),
+        number("strict split", "strict", hint=STRICT),
         shared.ORACLE,
         Column("published", _published, "number", "on the competition's data, not on this corpus"),
         number("training", "total_seconds", f.seconds, "all stages, mean over seeds"),
@@ -182,9 +182,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
 
 def _notes(columns: tuple[Column, ...]) -> tuple[str, ...]:
     """What the short names among the columns mean."""
-    return tuple(
-        f"**{column.title}**: {column.hint}." for column in columns if column.hint in (shared.UNSEEN, LEAK_FREE)
-    )
+    return tuple(f"**{column.title}**: {column.hint}." for column in columns if column.hint in (shared.UNSEEN, STRICT))
 
 
 def _system(row: Row) -> str:

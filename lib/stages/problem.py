@@ -92,6 +92,8 @@ def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
     """Training and validation pairs as a recipe asks; everything trains where it asks for no split."""
     if spec.use in RULES:
         return RULES[spec.use](id1, id2, k=spec.k, fold=spec.fold)
+    if spec.use == "thinned_mod_k":
+        return splits.thinned_mod_k(id1, id2, k=spec.k, fold=spec.fold, seed=spec.seed)
     if spec.use == "kfold_rows":
         return splits.kfold_rows(len(id1), k=spec.k, fold=spec.fold, seed=spec.seed)
     return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)

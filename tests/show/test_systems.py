@@ -78,12 +78,12 @@ def test_leaderboard_shows_each_number_under_its_head(board):
     base = own.iloc[0]
     assert cells["Spearman"] == f"**{base['score']:.3f}**<br>± {base['sd']:.4f}"
     assert cells["95 % interval"] == f"{base['low']:.3f} to {base['high']:.3f}"
-    assert cells["unseen videos"] == f"{base['unseen']:.3f}" != cells["leak-free"] == f"{base['leak_free']:.3f}"
+    assert cells["unseen videos"] == f"{base['unseen']:.3f}" != cells["strict split"] == f"{base['strict']:.3f}"
     assert cells["oracle"] == f"{base['oracle']:.3f}" and cells["seeds"] == "3"
     assert cells["published"] == "0.886 / 0.836<br>validation / test"
     assert "[UniBERT, single stream](page:system/aiac_rank1)<br>aiac_rank1, finetune" in first
     assert table.name == "scores_aiac_rank1" and len(table.notes) == 2
-    assert "leak-free" not in systems.leaderboard(own.assign(leak_free=None)).markdown()
+    assert "strict split" not in systems.leaderboard(own.assign(strict=None)).markdown()
 
 
 def test_cost_numbers_only_what_nothing_cheaper_beats():

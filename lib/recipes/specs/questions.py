@@ -45,7 +45,7 @@ class Ablation(Spec):
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
     reference: str
     member: str = "base"  # the model of the system that the arms are laid over
-    leak_free: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
+    strict: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
     other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
@@ -67,8 +67,8 @@ class Ablation(Spec):
     def reference_is_an_arm(self) -> Ablation:
         if self.reference not in self.arms:
             raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
-        if self.leak_free and self.leak_free not in self.arms:
-            raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        if self.strict and self.strict not in self.arms:
+            raise ValueError(f"strict: {self.strict!r} is not an arm; arms: {', '.join(self.arms)}")
         if unknown := [arm for arm in self.called if arm not in self.arms]:
             raise ValueError(f"called: {unknown[0]!r} is not an arm; arms: {', '.join(self.arms)}")
         for arm, other in self.against.items():

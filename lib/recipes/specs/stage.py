@@ -38,13 +38,22 @@ class SplitSpec(Spec):
     """Which labelled items are held out.
 
     pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
-    pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
+    pair touches one of their residues), ``thinned_mod_k`` (the same again, and as few training pairs, but left out at
+    random), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
     they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
     (scikit-learn's StratifiedKFold, shuffled).
     """
 
     use: Literal[
-        "both_mod_k", "strict_mod_k", "components", "kfold_rows", "kfold_components", "random", "stratified", "none"
+        "both_mod_k",
+        "strict_mod_k",
+        "thinned_mod_k",
+        "components",
+        "kfold_rows",
+        "kfold_components",
+        "random",
+        "stratified",
+        "none",
     ] = "none"
     k: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
