@@ -27,7 +27,7 @@ from lib.models.video_model import Precomputed, VideoModel, encode
 from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale
+from lib.recipes.specs import DataSpec, Scale
 from lib.runs import provenance
 from lib.runs.files import write_json, write_text
 from lib.runs.folder import RunFolder
@@ -182,10 +182,17 @@ def make_judge(
     return TagJudge(problem, assembler, accelerator, tags)
 
 
+def updates(data: DataSpec, per_epoch: int, repeats: float) -> int:
+    """How many updates a stage makes; ``repeats`` is how often a training video is seen in an epoch, in the mean."""
+    longer, shorter = (repeats, 1.0) if data.resample_steps == "more" else (1.0, repeats)
+    return max(round(data.min_steps * longer), round(data.epochs * per_epoch / shorter), 1 if data.epochs else 0)
+
+
 def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
     """Leaves the chosen weights in the parts' model and objectives."""
     data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
-    steps = max(data.min_steps, round(data.epochs * per_epoch), 1 if data.epochs else 0)
+    seen = parts.problem.train.rows
+    steps = updates(data, per_epoch, len(seen) / len(np.unique(seen)) if data.resample else 1.0)
     trainer = build.build_trainer(
         job.stage_spec,
         Task(parts.model, parts.mix),

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from lib.data.store import Store
 from lib.evaluation import CountRescaling
 from lib.recipes.job import Job
-from lib.recipes.specs import StageSpec
+from lib.recipes.specs import DataSpec, StageSpec
 from lib.stages.build import build_averaging, build_schedule, check
 from lib.stages.problem import make_problem
-from lib.stages.run import run
+from lib.stages.run import run, updates
 from lib.training.averaging import WeightEma, WeightSwa
 from lib.training.schedule import ConstantTail, WarmupLinear
 
@@ -59,6 +59,23 @@ def test_counts_are_those_of_the_training_part_before_repeats(home, recipe):
     assert len(problem.class_counts) == len(store.manifest["categories"])
     np.testing.assert_array_equal(problem.class_counts, np.bincount(labels[seen], minlength=len(problem.class_counts)))
     assert not np.isin(problem.rows, seen).any()
+
+
+@pytest.mark.parametrize(
+    "settings, repeats, expected",
+    [
+        ({}, 1.0, 300),  # three epochs of 100 updates
+        ({"min_steps": 400}, 1.0, 400),
+        ({}, 2.0, 300),  # 50 updates without repeats make 100 with them: as many epochs
+        ({"min_steps": 250}, 2.0, 500),  # 250 without repeats are five epochs of 50, and five of 100 are 500
+        ({"resample_steps": "same"}, 2.0, 150),
+        ({"resample_steps": "same", "min_steps": 250}, 2.0, 250),
+        ({"epochs": 0.001}, 1.0, 1),
+        ({"epochs": 0}, 1.0, 0),
+    ],
+)
+def test_repeats_keep_the_epochs_or_the_updates(settings, repeats, expected):
+    assert updates(DataSpec(**{"batch_size": 8, "epochs": 3} | settings), 100, repeats) == expected
 
 
 def _stage(**changes):

@@ -74,8 +74,8 @@ class SplitSpec(Spec):
 class DataSpec(Spec):
     """What a stage learns from, and what is held out: items, targets, batches and how long.
 
-    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates,
-    ``limit`` training items.
+    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates
+    without the repeats of ``resample``, ``limit`` training items.
     """
 
     parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
@@ -93,6 +93,8 @@ class DataSpec(Spec):
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
     limit: int | None = Field(None, ge=1)
     resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once
+    resample_steps: Literal["more", "same"] = "more"
     resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
 
     @field_validator("resample")
