@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--pairs", type=int, help="labelled pairs (default: in proportion)")
     generate.add_argument(
+        "--test-pairs", type=int, default=0, help="labelled pairs of a test part (default: no such part)"
+    )
+    generate.add_argument(
         "--frames",
         choices=("features", "jpeg", "both"),
         default="features",
@@ -160,6 +163,7 @@ def _generate(options: argparse.Namespace) -> None:
             videos=options.videos,
             seed=options.seed,
             pairs=options.pairs,
+            test_pairs=options.test_pairs,
             frames=options.frames,
             world=options.world,
             world_seed=options.world_seed,

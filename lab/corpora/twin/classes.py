@@ -24,6 +24,7 @@ from lib.evaluation.metrics import mean_f1
 
 DIM = 768
 PARTS = {"labeled": 0.4, "unlabeled": 0.4, "test_a": 0.2}
+LABELLED = ("labeled", "test_b")
 IMAGES = 8  # pictures of a video at most, as most teams used
 
 
@@ -143,7 +144,7 @@ def _write_part(
             screen = texts.fragments(twin.seed, rows, words["ocr"])
             for k, name in enumerate(ids):
                 item = {"id": name, "title": words["title"][k], "asr": words["asr"][k], "ocr": screen[k]}
-                annotations.add(item | {"category_id": twin.names[labels[k]]} if part == "labeled" else item)
+                annotations.add(item | {"category_id": twin.names[labels[k]]} if part in LABELLED else item)
             if features is not None:
                 for name, film in zip(ids, twin.camera.film(rows), strict=True):
                     add_member(features, f"{name}.npy", npy(film))
@@ -154,9 +155,11 @@ def _write_part(
             for k, name in enumerate(ids):
                 file = out / "zip_frames" / {"test_a": "test"}.get(part, part) / name[-3:] / f"{name}.zip"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                images = pixels.render(
-                    twin.seed, int(rows[k]), twin.names[twin.world.cls[rows[k]]], int(count[k]), blank=bool(blank[k])
+                of, true = (
+                    {"world": twin.world.world_seed, "blank": bool(blank[k])},
+                    twin.names[twin.world.cls[rows[k]]],
                 )
+                images = pixels.render(twin.seed, int(rows[k]), true, int(count[k]), **of)
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                     for position, image in enumerate(images, start=1):
                         add_member(archive, f"{position:02d}.jpg", image)

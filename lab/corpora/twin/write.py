@@ -31,6 +31,7 @@ def generate(
     videos: int,
     seed: int = 0,
     pairs: int | None = None,
+    test_pairs: int = 0,
     frames: str = "features",
     parts: dict[str, float] | None = None,
     world: str = "calibrated",
@@ -45,7 +46,7 @@ def generate(
     order (10 MB for 100,000 videos), memory does not grow with the corpus.
 
     ``pairs`` (AIAC 2021): ``pointwise/pretrain_<k>.tfrecords``, ``pairwise/pairwise.tfrecords``, ``pairwise/label.tsv``,
-    ``test_a/test_a.tfrecords``, ``tag_list.txt``; the truth is in ``truth.arrow`` (``id1``, ``id2``, ``affinity``) and
+    ``test_a/test_a.tfrecords``, ``tag_list.txt``, and with ``test_pairs`` the tfrecords and labels of ``test_b``; the truth is in ``truth.arrow`` (``id1``, ``id2``, ``affinity``) and
     ``truth_videos.arrow``. ``classes`` (WeChat 2022): ``annotations/<part>.json``, ``zip_feats/<part>.zip``,
     ``zip_frames/<part>/<last 3 digits>/<id>.zip``; the truth is in ``truth.arrow``, a row per video. Truth per video is
     what ``lab.corpora.twin.files.TruthFile`` lists. ``twin.json`` holds seed, sizes, version of the model, score of an
@@ -61,9 +62,12 @@ def generate(
         world_seed: what words, classes, tags and frames mean. Corpora of a world that differ in ``seed`` alone speak one
             language: what was learnt on one holds for the other.
         pairs: labelled pairs, about; by default 0.4 per video, at most the real number. Only for track pairs.
+        test_pairs: pairs of the part ``test_b``, about, among videos of its own; as a test set its videos have no tags.
+            Only for track pairs.
         frames: "features" (float16, 1536 or 768 wide), "jpeg" (up to 8 pictures of 224 x 224, 12 to 15 ms a video) or
             "both"; pictures exist for classes only, as in the competitions.
-        parts: share of each part of a class corpus; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
+        parts: share of each part of a class corpus, ``labeled``, ``unlabeled``, ``test_a`` and ``test_b``, of which the
+            first and the last have labels; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
         blank_start: plants an effect: so many frames at the start of every video show another one; by default none.
             With 32, the most a video has, nothing but text tells videos apart, so reading it must help; with fewer,
             frames of the whole video must tell more than its first ones. Where it is given, the truth has a column
@@ -84,6 +88,10 @@ def generate(
         raise ValueError("frames: the pair corpus has features only; pictures need track classes")
     if track == "pairs" and parts is not None:
         raise ValueError("parts: the parts of the pair corpus follow from its pairs; leave them out")
+    if test_pairs and track == "classes":
+        raise ValueError("test_pairs: the class corpus has none; give its part test_b a share with parts")
+    if test_pairs < 0:
+        raise ValueError(f"test_pairs: at least 0, not {test_pairs}")
     if track == "classes" and pairs is not None:
         raise ValueError("pairs: the class corpus has none; leave them out")
     if set(parts or ()) - {"labeled", "unlabeled", "test_a", "test_b"} or any(
@@ -114,7 +122,7 @@ def generate(
         with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
             if track == "pairs":
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
-                twin = PairTwin(videos, seed, wanted, **language, **plant)
+                twin = PairTwin(videos, seed, wanted, test_pairs=test_pairs, **language, **plant)
                 about = pair_corpus.write(partial, twin, progress=progress)
                 about |= {"calibration": calibration.of_pairs(twin)} | ({"arguments": plant} if plant else {})
             else:
