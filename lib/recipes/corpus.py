@@ -16,7 +16,11 @@ from lib.runs.files import read_json
 
 @dataclass(frozen=True)
 class CorpusRef:
-    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists."""
+    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists.
+
+    ``twin_pairs@3`` is the generated corpus ``twin_pairs`` with other videos, those of seed 3, in the same language: what a
+    question is asked of again when it is to hold for more than one corpus. Its store lies beside that of ``twin_pairs``.
+    """
 
     name: str
     scale: str
@@ -24,6 +28,11 @@ class CorpusRef:
     @property
     def is_path(self) -> bool:
         return paths.is_path(self.name)
+
+    @property
+    def spec(self) -> CorpusSpec:
+        """Of a corpus by name."""
+        return load(CorpusSpec, self.name.partition("@")[0])
 
     @property
     def store(self) -> Path:
@@ -40,23 +49,21 @@ class CorpusRef:
     @property
     def track(self) -> str:
         """ "pairs" or "classes"."""
-        return self._read_manifest()["track"] if self.is_path else load(CorpusSpec, self.name).track
+        return self._read_manifest()["track"] if self.is_path else self.spec.track
 
     @property
     def has_pictures(self) -> bool:
         """Whether videos have pictures; files that a user provides are believed to."""
         if self.is_path:
             return bool(self._read_manifest().get("images"))
-        spec = load(CorpusSpec, self.name)
-        return spec.source is not None or self.arguments.get("frames", "features") != "features"
+        return self.spec.source is not None or self.arguments.get("frames", "features") != "features"
 
     @property
     def has_features(self) -> bool:
         """Whether videos have frame features of their own; files that a user provides are believed to."""
         if self.is_path:
             return bool(self._read_manifest().get("frame_dim"))
-        spec = load(CorpusSpec, self.name)
-        return spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
+        return self.spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
 
     @property
     def frames(self) -> str:
@@ -70,21 +77,23 @@ class CorpusRef:
         """Arguments of the twin generator at this scale.
 
         Raises:
-            RecipeError: the corpus is not generated at this scale.
+            RecipeError: the corpus is not generated at this scale, or its seed is not a whole number.
         """
-        spec = load(CorpusSpec, self.name)
-        if self.scale not in spec.generate:
+        (name, at, seed), known = self.name.partition("@"), self.spec.generate
+        if self.scale not in known:
             raise RecipeError(
-                f"{paths.shown(file_of(CorpusSpec, self.name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, spec.generate)}"
+                f"{paths.shown(file_of(CorpusSpec, name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, known)}"
             )
-        return dict(spec.generate[self.scale])
+        if at and not seed.isdecimal():
+            raise RecipeError(f"corpus {self.name}: what follows the @ is a seed, a whole number from 0 on")
+        return known[self.scale] | ({"seed": int(seed)} if at else {})
 
     @property
     def digest(self) -> str:
         """Content of a given store; recipe and code of a generated one."""
         if self.is_path:
             return digest(self._read_manifest()["fingerprint"])
-        spec = load(CorpusSpec, self.name)
+        spec = self.spec
         if spec.source is not None:
             return digest([spec.source, spec.format])
         return digest([spec.track, self.arguments, code_digest(spec.code)])
