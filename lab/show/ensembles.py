@@ -13,9 +13,9 @@ from IPython.display import Markdown
 
 from lab.show import formats as f
 from lab.show import runs, shared, style, systems
+from lab.show.forest import forest
 from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.questions import forest_picture
 from lab.show.table import Column, Row, Table, filled, link, number
 from lib import evaluation
 from lib.evaluation.crossfit import FIRST_VIDEOS
@@ -165,10 +165,8 @@ def kinds_forest(result: Result) -> Picture:
     """Differences of all ways of joining from the best member."""
     rows = result.kinds[(result.kinds["role"] != "best member") & result.kinds["score"].notna()]
     frame = rows[["difference", "verdict"]].assign(low=rows["difference_low"], high=rows["difference_high"])
-    frame = frame.assign(label=rows["kind"], claimed=float("nan"), metric=result.metrics["primary"])
-    return forest_picture(
-        frame.reset_index(drop=True), f"forest_{result.metrics['ensemble']}", "the best member", PAIRED
-    )
+    frame = frame.assign(label=rows["kind"], metric=result.metrics["primary"])
+    return forest(frame, f"forest_{result.metrics['ensemble']}", "the best member", PAIRED)
 
 
 def added(result: Result) -> Table:

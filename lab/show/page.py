@@ -184,7 +184,8 @@ class Report:
         csv = f'<p class="downloads"><a href="{file}">CSV</a></p></figure>'
         if about and "image/svg+xml" in data:
             image = self._save(f"figures/{about['name']}.svg", data["image/svg+xml"])
-            data["text/html"] = _figure(image, data["image/svg+xml"], about) + csv
+            narrow = self._save(f"narrow/{about['name']}.svg", about["narrow"]) if "narrow" in about else ""
+            data["text/html"] = _figure(image, narrow, data["image/svg+xml"], about) + csv
             caption = f"*{about['caption']}* " if about["caption"] else ""
             data["text/markdown"] = f"![{about['alt']}]({image})\n\n{caption}[CSV]({file})"
         elif about:
@@ -267,15 +268,23 @@ class Report:
         return ""
 
 
-def _figure(file: str, svg: str, about: dict[str, Any]) -> str:
-    """The open ``<figure>`` of a picture."""
-    width, height = (round(float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height"))
+def _figure(file: str, narrow: str, svg: str, about: dict[str, Any]) -> str:
+    """The open ``<figure>`` of a picture; ``narrow``: the file for a telephone, if there is one."""
+    width, height = _size(svg)
     photo = ' class="photo"' if about["photo"] else ""
     image = (
         f'<img src="{file}" alt="{html.escape(about["alt"])}" width="{width}" height="{height}"{photo} loading="lazy">'
     )
+    if narrow:
+        small = 'media="(max-width: 640px)" width="{}" height="{}"'.format(*_size(about["narrow"]))
+        image = f'<picture><source srcset="{narrow}" {small}>{image}</picture>'
     caption = f"<figcaption>{inline(about['caption'])}</figcaption>" if about["caption"] else ""
-    return f'<figure class="picture">{scroll_box(image, "figure", "frame")}{caption}'
+    return f'<figure class="picture">{scroll_box(image, html.escape(about["alt"]), "frame")}{caption}'
+
+
+def _size(svg: str) -> list[int]:
+    """Width and height in pixels."""
+    return [round(float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height")]
 
 
 def _markdown(cell: NotebookNode) -> str:

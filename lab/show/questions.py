@@ -17,6 +17,7 @@ from lab.show import formats as f
 from lab.show import runs, shared, style
 from lab.show.comparisons import arms as arms_of
 from lab.show.comparisons import compared, digest_of
+from lab.show.forest import forest as forest_picture
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.table import Column, Row, Table, filled, link, number, signed_interval
@@ -26,7 +27,6 @@ from lib.recipes.specs import Ablation
 
 SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "difference", "low", "high", "verdict",
          "detectable", "claimed", "claimed_source", "scores", "seconds")  # fmt: skip
-MARKERS = {HELPS: ">", HURTS: "<"}  # any other verdict is a circle
 
 
 # ---- before anything is compared
@@ -174,18 +174,17 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
     return Table(rows[[*SHOWN, "ablation", "question", "family", "p", "holm"]], columns, caption, name=name)
 
 
-def forest(frame: pd.DataFrame, name: str, *, named: bool = False) -> Picture:
+def forest(frame: pd.DataFrame, name: str) -> Picture:
     """Paired differences to the reference arm with their intervals.
 
     Args:
         frame: any rows of the table of comparisons.
         name: of the picture and its CSV.
-        named: the question's name stands beside each arm, as it does whenever there are several questions.
     """
     rows = compared(frame)
-    labels = rows["arm"] + (" · " + rows["recipe"] if rows["recipe"].nunique() > 1 else "")
-    if named or rows["ablation"].nunique() > 1:
-        labels = rows["ablation"].map(f.trick) + ": " + labels
+    labels = [shared.trick(row["ablation"], row["arm"]) for row in rows.to_dict("records")]
+    if rows["recipe"].nunique() > 1:
+        labels = [f"{label} · {shared.system(recipe)}" for label, recipe in zip(labels, rows["recipe"], strict=True)]
     return forest_picture(rows.assign(label=labels), name, _to(frame), shared.PAIRED)
 
 
@@ -193,49 +192,6 @@ def _to(frame: pd.DataFrame) -> str:
     """What arms are compared with: a question may compare each with the arm before."""
     several = compared(frame).groupby(["ablation", "recipe"])["reference"].nunique().max() > 1
     return "the arm before" if several and frame["ablation"].nunique() == 1 else "the reference arm"
-
-
-def forest_picture(rows: pd.DataFrame, name: str, to: str, interval: str) -> Picture:
-    """Differences with intervals, one line each, one panel a metric; a diamond is what was claimed.
-
-    Args:
-        rows: ``label``, ``metric``, ``difference``, ``low``, ``high``, ``verdict``, and ``claimed`` or NaN.
-        to: what is subtracted, as the axis names it.
-        interval: what the intervals are, for the caption.
-    """
-    panels = list(rows.groupby("metric", sort=False))
-    counts = [len(panel) for _, panel in panels]
-    height = 0.6 + sum(0.5 + 0.33 * count for count in counts)
-    figure, axes = style.canvas(height=height, rows=len(panels), squeeze=False, height_ratios=counts)
-    for axis, (metric, panel) in zip(axes.flat, panels, strict=True):
-        _forest_panel(axis, panel.reset_index(drop=True), f"difference in {f.metric(str(metric))} to {to}")
-    handles = {label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower right", ncols=len(handles))
-    told = "; ".join(f"{r['label']}: {f.difference(r['difference'])}, {r['verdict']}" for r in rows.to_dict("records"))
-    diamond = " Diamond: what was claimed." if rows["claimed"].notna().any() else ""
-    drawn = rows[["label", "metric", "difference", "low", "high", "verdict", "claimed"]]
-    alt = f"Paired differences to {to} with intervals. {told}"
-    return Picture(figure, drawn, name, alt, f"Line: {interval}.{diamond}")
-
-
-def _forest_panel(axis: Axes, rows: pd.DataFrame, xlabel: str) -> None:
-    for verdict in sorted(rows["verdict"].unique(), key=lambda word: (word not in MARKERS, word)):
-        chosen = rows[rows["verdict"] == verdict]
-        colour = style.VERDICT.get(verdict, style.MUTED)
-        axis.hlines(chosen.index, chosen["low"], chosen["high"], color=colour, linewidth=2.6, alpha=0.85)
-        marker = MARKERS.get(verdict, "o")
-        look = {"color": colour, "markersize": 7, "markeredgecolor": "white", "label": verdict}
-        axis.plot(chosen["difference"], chosen.index, marker, **look)
-    claimed = rows[rows["claimed"].notna()]
-    if len(claimed):
-        axis.plot(claimed["claimed"], claimed.index, "D", color=style.ORANGE, markeredgecolor="white", label="claimed")
-    axis.axvline(0, color=style.INK, linewidth=0.9)
-    axis.set_yticks(range(len(rows)), rows["label"])
-    axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.grid(axis="y", visible=False)
-    axis.margins(x=0.04)
-    axis.locator_params(axis="x", nbins=7)
-    axis.set_xlabel(xlabel)
 
 
 def curves(plan: Plan, part: pd.DataFrame) -> Picture:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from lab.show import formats as f
 from lab.show.table import Column, number, signed_interval
+from lib.recipes.load import load, names
+from lib.recipes.specs import Ablation, Recipe
+
+CONTESTS = {"aiac2021": "AIAC", "wechat2022": "WeChat"}
+ENDINGS = {1: "st", 2: "nd", 3: "rd"}  # of ordinals, but for 11 to 13
 
 ITEMS = "95 % interval over validation items (bootstrap)"
 PAIRED = "95 % t-interval of the mean paired difference over seeds"
@@ -21,3 +26,37 @@ PAIRED_INTERVAL = Column("95 % interval", signed_interval, "number", PAIRED, "lo
 VERDICT = Column("verdict", "verdict", "verdict", needs="verdict")
 CLAIMED = number("claimed", "claimed", f.difference, "by its authors, on other data")
 DETECTABLE = number("could be seen", "detectable", f.score4, COULD_BE_SEEN)
+
+
+def system(recipe: str) -> str:
+    """What a system is called in a sentence.
+
+    >>> system("aiac_rank1"), system("aiac_rank17"), system("wechat_rank72"), system("wechat_baseline")
+    ('AIAC 1st', 'AIAC 17th', 'WeChat 72nd', 'WeChat baseline')
+    """
+    spec = load(Recipe, recipe)
+    contest, rank = CONTESTS.get(spec.origin.contest), spec.origin.rank
+    if contest is None:
+        return spec.title
+    if rank is None:
+        return f"{contest} baseline"
+    return f"{contest} {rank}" + ("th" if rank % 100 in (11, 12, 13) else ENDINGS.get(rank % 10, "th"))
+
+
+def model(recipe: str, arm: str = "base") -> str:
+    """What one of several models of a system is called.
+
+    >>> model("aiac_rank1", "job2"), model("aiac_rank6")
+    ('Job 2', 'GRU-LXMERT')
+    """
+    spec = load(Recipe, recipe)
+    return spec.title.split(", ")[-1] if arm == "base" else spec.members[arm].split(",")[0]
+
+
+def trick(question: str, arm: str) -> str:
+    """What an arm of a question is called in a sentence.
+
+    >>> trick("ema", "with"), trick("quirks_aiac_rank17", "c7_10")
+    ('EMA of the weights', 'BertAdam')
+    """
+    return load(Ablation, question).name_of(arm) if question in names(Ablation) else f"{f.trick(question)} {arm}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from lab.show import questions, style
+from lab.show import questions
 from lab.show.comparisons import digest_of, of_question
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
@@ -29,74 +29,16 @@ def cells(table) -> dict[str, dict[str, str]]:
 # ---- forest
 
 
-def test_forest_draws_every_difference_and_both_ends_of_every_interval():
-    picture = questions.forest(THREE, "forest_ema")
-    (axis,) = picture.figure.axes
-    assert drawn.ticks(axis) == ["up", "down", "flat"] and axis.get_ylim() == (2.6, -0.6)
-    assert drawn.line(axis, "helps").tolist() == [[0.03, 0]]
-    assert drawn.line(axis, "hurts").tolist() == [[-0.04, 1]]
-    assert drawn.line(axis, NOTHING).tolist() == [[0.005, 2]]
-    ends = [drawn.bars(axis, number)[0].tolist() for number in range(3)]
-    assert ends == [[[0.01, 0], [0.05, 0]], [[-0.07, 1], [-0.02, 1]], [[-0.015, 2], [0.025, 2]]]
-    assert drawn.line(axis, "claimed").tolist() == [[0.02, 0]]
+def test_a_forest_names_tricks_and_where_there_are_several_systems():
+    two = made.frame(made.reference(), made.arm(), made.reference("focal_tags"), made.arm("focal_tags", arm="gamma1"))
+    (axis,) = questions.forest(two, "forest_spearman").figure.axes
+    assert drawn.ticks(axis) == ["EMA of the weights", "focal loss on tags, gamma 1"]
     assert axis.get_xlabel() == "difference in Spearman to the reference arm"
-    named = questions.forest(THREE, "forest_spearman", named=True)
-    assert drawn.ticks(named.figure.axes[0]) == ["EMA: up", "EMA: down", "EMA: flat"]
-
-
-def test_forest_tells_help_from_harm_by_shape_and_colour():
-    (axis,) = questions.forest(THREE, "forest_ema").figure.axes
-    looks = {line.get_label(): (line.get_marker(), line.get_color()) for line in axis.lines}
-    assert looks["helps"] == (">", style.BLUE) and looks["hurts"] == ("<", style.RED)
-    assert looks[NOTHING] == ("o", style.MUTED) and looks["claimed"] == ("D", style.ORANGE)
-    assert [bar.get_color()[0][:3].tolist() for bar in axis.collections] == [
-        pytest.approx([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (style.BLUE, style.RED, style.MUTED)
-    ]
-    figure = questions.forest(THREE, "forest_ema").figure
-    assert drawn.words(figure) == ["helps", "hurts", NOTHING, "claimed"]
-
-
-def test_forest_has_zero_in_sight():
-    far = made.frame(made.reference(), made.arm(difference=0.5, low=0.45, high=0.55))
-    (axis,) = questions.forest(far, "forest_ema").figure.axes
-    low, high = axis.get_xlim()
-    assert low < 0 and high > 0.55
-    assert [0, 0] in [list(line.get_xdata()) for line in axis.lines]
-
-
-def test_forest_has_a_panel_for_each_metric():
-    two = made.frame(
-        made.reference(),
-        made.arm(),
-        made.reference(recipe="w", metric="mean_f1"),
-        made.arm(recipe="w", metric="mean_f1", low=-1),
+    systems = made.frame(
+        made.reference(), made.arm(), made.reference(recipe="aiac_rank6"), made.arm(recipe="aiac_rank6")
     )
-    picture = questions.forest(two, "forest_ema")
-    assert [axis.get_xlabel() for axis in picture.figure.axes] == [
-        "difference in Spearman to the reference arm", "difference in mean F1 to the reference arm",
-    ]  # fmt: skip
-    assert [drawn.ticks(axis) for axis in picture.figure.axes] == [["with · aiac_rank1"], ["with · w"]]
-    assert [drawn.bars(axis)[0, 0, 0] for axis in picture.figure.axes] == [0.02, -1]
-
-
-def test_forest_of_many_questions_names_them_and_one_seed_has_no_interval():
-    nothing = dict.fromkeys(("low", "high"), float("nan"))
-    many = made.frame(
-        made.reference(), made.arm(), made.reference("fgm"), made.arm("fgm", verdict="one seed: no interval", **nothing)
-    )
-    picture = questions.forest(many, "forest_spearman")
-    (axis,) = picture.figure.axes
-    assert drawn.ticks(axis) == ["EMA: with", "FGM: with"]
-    assert drawn.line(axis, "one seed: no interval").tolist() == [[0.03, 1]]
-    assert "Diamond" not in picture.caption and "claimed" not in drawn.words(picture.figure)
-
-
-def test_forest_frame_holds_what_is_drawn():
-    picture = questions.forest(THREE, "forest_ema")
-    assert picture.frame["difference"].tolist() == [0.03, -0.04, 0.005] and picture.name == "forest_ema"
-    assert picture.frame[["low", "high"]].to_numpy().tolist() == [[0.01, 0.05], [-0.07, -0.02], [-0.015, 0.025]]
-    assert picture.frame["label"].tolist() == ["up", "down", "flat"] and picture.frame["claimed"].iloc[0] == 0.02
-    assert "up: +0.0300, helps" in picture.alt and picture.caption.endswith("Diamond: what was claimed.")
+    (axis,) = questions.forest(systems, "forest_ema").figure.axes
+    assert drawn.ticks(axis) == ["EMA of the weights · AIAC 1st", "EMA of the weights · AIAC 6th"]
 
 
 def test_where_arms_are_compared_with_each_other_the_axis_says_so():

@@ -81,7 +81,7 @@ def test_leaderboard_shows_each_number_under_its_head(board):
     assert cells["unseen videos"] == f"{base['unseen']:.3f}" != cells["strict split"] == f"{base['strict']:.3f}"
     assert cells["oracle"] == f"{base['oracle']:.3f}" and cells["seeds"] == "3"
     assert cells["published"] == "0.886 / 0.836<br>validation / test"
-    assert "[UniBERT, single stream](page:system/aiac_rank1)<br>aiac_rank1, finetune" in first
+    assert "[UniBERT, single stream (job 1)](page:system/aiac_rank1)<br>aiac_rank1, finetune" in first
     assert table.name == "scores_aiac_rank1" and len(table.notes) == 2
     assert "strict split" not in systems.leaderboard(own.assign(strict=None)).markdown()
 
