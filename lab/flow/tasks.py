@@ -178,7 +178,7 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
-            code_digest(["lab.show.advice", "lab.show.claims", "lab.show.systems"]),
+            code_digest(["lab.show.front", "lab.show.claims", "lab.show.systems"]),
         ]
     )
     runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions)}

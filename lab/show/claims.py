@@ -81,7 +81,8 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
     for name in names(Ablation):
         spec = load(Ablation, name)
         for claim in spec.claimed:
-            row = _claimed(claim, spec.question, runs.contest_metric(spec.recipes[0]))
+            arm = claim.arm or next(iter(spec.called), spec.reference)
+            row = _claimed(claim, shared.trick(name, arm), runs.contest_metric(spec.recipes[0]))
             elsewhere = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
             told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in elsewhere.items() if r]
             found = _against(frame, name, claim)
@@ -132,7 +133,7 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
 
     def measured(row: Row) -> str:
         holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
-        where = f"{row['recipe']}, {row['arm']}" if row["recipe"] else ""
+        where = shared.system(row["recipe"]) if row["recipe"] else ""
         return _lines(f.difference(row["measured"]), signed_interval(row), holm, where)
 
     columns = (

@@ -72,6 +72,18 @@ def difference(value: float | None, digits: int = 4) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS) if round(value, digits) else f"{0:.{digits}f}"
 
 
+def points(value: float | None, sign: bool = True) -> str:
+    """A difference in hundredths of the score, two digits.
+
+    >>> points(0.0046), points(-0.2218), points(0.0001), points(0.0132, sign=False), points(0.0)
+    ('+0.46', '−22', '+0.01', '1.3', '0')
+    """
+    if missing(value):
+        return NOTHING
+    hundredths = round(100 * value, 2 if abs(value) < 0.01 else 1 if abs(value) < 0.1 else 0) or 0
+    return f"{hundredths:{'+' if sign and hundredths else ''}g}".replace("-", MINUS)
+
+
 def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
     """The two ends of an interval.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 from scipy import stats
 
 from lab.show import formats as f
@@ -152,30 +153,37 @@ def table(found: pd.DataFrame) -> Table:
 
 
 def picture(found: pd.DataFrame, agreed: pd.DataFrame) -> Picture:
-    """A panel a team and stage: models in their published order from above, ours as dots; agreement falls to the left."""
+    """A panel a team and stage: models from above in their published order, ours as dots; best first would fall to the left."""
+    told = [f"{r['group']} {f.score(r['rho'], 2)}" for r in agreed.to_dict("records")]
+    alt = f"Published order of models against our scores; rank correlations: {', '.join(told)}"
+    caption = (
+        "Models from above in their published order, the published score beside the name. Were the order ours, dots would run "
+        "from right to left."
+    )
+    wide, narrow = (_figure(found, agreed, width) for width in (style.WIDTH, style.NARROW))
+    return Picture(wide, found, "order", alt, caption, narrow=narrow)
+
+
+def _figure(found: pd.DataFrame, agreed: pd.DataFrame, width: float) -> Figure:
     groups = list(found.groupby("group", sort=False))
     counts = [len(part) for _, part in groups]
     height = 0.3 + sum(0.75 + 0.25 * count for count in counts)
-    figure, axes = style.canvas(height=height, rows=len(groups), squeeze=False, height_ratios=counts)
+    figure, axes = style.canvas(width, height, rows=len(groups), squeeze=False, height_ratios=counts)
     rho = agreed.set_index("group")["rho"]
     for axis, (group, part) in zip(axes.flat, groups, strict=True):
-        places = range(len(part))
-        for place, scores in zip(places, part["scores"].str.split(), strict=True):
-            axis.plot([float(score) for score in scores], [place] * len(scores), ".", color=style.SKY, label="a seed")
+        places, runs = range(len(part)), part["scores"].str.split()
+        each = [(float(score), place) for place, scores in zip(places, runs, strict=True) for score in scores]
+        axis.plot(*zip(*each, strict=True), ".", color=style.SKY, label="a seed")
         axis.plot(part["score"], places, "o", color=style.BLUE, markersize=7, label="mean over seeds")
         axis.set_yticks(places, [f"{m}  {p:.3f}" for m, p in zip(part["model"], part["published"], strict=True)])
         axis.set_ylim(len(part) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
-        axis.set(
-            xlabel=f"{f.metric(part['metric'].iloc[0])} here",
-            title=f"{group}: rank correlation {f.score(rho[group], 2)}",
-        )
+        axis.locator_params(axis="x", nbins=7 if width > style.NARROW else 3)
+        axis.set(xlabel=f"{f.metric(part['metric'].iloc[0])} here")
+        axis.set_title(f"{group}: {f.score(rho[group], 2)}", x=0 if width > style.NARROW else -0.5)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    named = dict(zip(labels, handles, strict=True))
-    figure.legend(named.values(), named, loc="outside lower right", ncols=2)
-    alt = "; ".join(f"{r['group']}: rank correlation {f.score(r['rho'], 2)}" for r in agreed.to_dict("records"))
-    caption = "Models from above in their published order (beside the name: published score). If ours were the same, dots would run from right to left."
-    return Picture(figure, found, "order", f"Published order against ours. {alt}", caption)
+    figure.legend(handles, labels, loc="outside lower right", ncols=2)
+    return figure
 
 
 def sentence(agreed: pd.DataFrame) -> str:

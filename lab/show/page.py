@@ -150,7 +150,8 @@ class Report:
             about = notebook.metadata.get("papermill", {})
             if page.joined:
                 yield new_markdown_cell(f"## {section.title}", metadata={"anchor": section.name})
-            yield new_markdown_cell(f"`{_command(about)}`", metadata={"class": "parameters"})
+            if page.name != "index":  # it ends with the command of the whole report
+                yield new_markdown_cell(f"`{_command(about)}`", metadata={"class": "parameters"})
             for cell in notebook.cells:
                 if cell.get("id") not in HIDDEN and "injected-parameters" not in cell.metadata.get("tags", []):
                     cell.metadata["prefix"] = f"{section.name}-" if page.joined else ""

@@ -32,6 +32,7 @@ FONTS = "'DejaVu Sans', 'Noto Sans SC'"  # as matplotlib writes them
 
 AS_SHAPES = 200  # dots; more of them are one image, a tenth of the bytes
 WIDTH = 6.8  # inches at 100 %: the text column of a page
+NARROW = 3.3  # that of a telephone
 
 
 class Look(NamedTuple):

@@ -46,7 +46,12 @@ def test_front_page_shows_score_interval_oracle_and_published(report):
     front = text(report, "index.html")
     assert f"<strong>{row['score']:.3f}</strong>" in front and f"{row['low']:.3f} to {row['high']:.3f}" in front
     assert f">{row['oracle']:.3f}<" in front and "0.886 / 0.836" in front
-    assert front.index("Which trick first?") < front.index('id="scores"') < front.index('id="questions"')
+    assert (
+        front.index("What was found")
+        < front.index("How sure that is")
+        < front.index('id="scores"')
+        < front.index('id="questions"')
+    )
 
 
 def test_a_question_says_what_its_csv_says(report):
@@ -69,4 +74,4 @@ def test_no_output_is_a_bare_object(report):
 
 
 def test_the_terminal_gets_a_summary(report):
-    assert text(report, "summary.txt").startswith("Pairs: ")
+    assert text(report, "summary.txt").startswith("Of ")
