@@ -280,7 +280,7 @@ def _figure(file: str, narrow: str, svg: str, about: dict[str, Any]) -> str:
         small = 'media="(max-width: 640px)" width="{}" height="{}"'.format(*_size(about["narrow"]))
         image = f'<picture><source srcset="{narrow}" {small}>{image}</picture>'
     caption = f"<figcaption>{inline(about['caption'])}</figcaption>" if about["caption"] else ""
-    return f'<figure class="picture">{scroll_box(image, html.escape(about["alt"]), "frame")}{caption}'
+    return f'<figure class="picture">{scroll_box(image, about["alt"], "frame")}{caption}'
 
 
 def _size(svg: str) -> list[int]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.lines import Line2D
 
 from lab.show import classes, pairs, predictions, runs, shared, slices, space, style
 from lab.show import formats as f
@@ -38,14 +35,20 @@ def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
 # ---- what a system is
 
 
-def about(recipe: str) -> Table:
-    """Where a system comes from and what its authors say of it."""
-    spec = load(Recipe, recipe)
-    origin = spec.origin
+def about(job: Job) -> Table:
+    """Where a system comes from, what its authors say of it, and how much of that is here.
+
+    Raises:
+        MissingRun: the run is absent or stale; names it and its ``make`` line.
+    """
+    spec, metrics = load(Recipe, job.recipe), runs.metrics_of(job)
+    origin, items = spec.origin, f.count(metrics["items"]["train"])
+    corpus = f"{f.count(len(Store.open(job.corpus.store)))} videos of {job.corpus.label}"
     paper = f"[{origin.paper}](https://arxiv.org/abs/{origin.paper.removeprefix('arXiv:')})"
     facts = {
-        "system": f"{spec.title} (`{recipe}`)",
+        "system": f"{spec.title} (`{job.recipe}`)",
         "in the original": spec.summary.strip(),
+        "here": f"{f.millions(metrics['parameters'])} parameters; {corpus}, {items} {job.stage_spec.data.items} to train on",
         "contest": origin.contest,
         "rank": str(origin.rank or ""),
         "team": origin.team,
@@ -113,7 +116,12 @@ def stages(plan: Plan, recipe: str) -> Table:
         spec = plan.job(recipe, stage, "base", plan.seeds[0]).stage_spec
         objectives = [f"{f.significant(o.weight, 5)} × {o.use}" for o in spec.objectives.values()]
         rows.append({"stage": stage, "objectives": "\n".join(objectives), "settings": "; ".join(_settings(spec))})
-    columns = (Column("stage", "stage"), Column("minimises", "objectives", "code"), Column("how", "settings"))
+    added = load(Recipe, recipe).added
+    columns = (
+        Column("stage", lambda r: r["stage"] + (f"\nadded here: {added[r['stage']]}" if r["stage"] in added else "")),
+        Column("minimises", "objectives", "code"),
+        Column("how", "settings"),
+    )
     backbone = (
         f"Every backbone is `{found}`, trained from random weights."
         if (found := load(Scale, plan.scale).backbone)
@@ -158,7 +166,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     Args:
         board: rows of ``runs.systems``, all or some.
     """
-    over = "mean over seeds ± standard deviation over seeds"
+    over = "mean over the seeds of the row ± standard deviation over seeds"
     columns = (
         Column("system", _system),
         Column(f.metric(board["metric"].iloc[0]), _score, "number", over),
@@ -169,7 +177,6 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
         shared.ORACLE,
         Column("published", _published, "number", "on the competition's data, not on this corpus"),
         number("training", "total_seconds", f.seconds, "all stages, mean over seeds"),
-        shared.SAMPLES,
         shared.PARAMETERS,
     )
     shown = filled(board, columns)
@@ -177,17 +184,13 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
         f"Validation part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
         "scores belong to the competition's data and are not comparable."
     )
-    return Table(board, shown, caption, _notes(shown), name=name)
-
-
-def _notes(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """What the short names among the columns mean."""
-    return tuple(f"**{column.title}**: {column.hint}." for column in columns if column.hint in (shared.UNSEEN, STRICT))
+    several = board["seeds"].max() > 1
+    return Table(board, shown, caption, emphasis=lambda r: "single" if several and r["seeds"] == 1 else "", name=name)
 
 
 def _system(row: Row) -> str:
-    arm = "" if row["arm"] == "base" else f" {row['arm']}"
-    return f"{link(row['title'], 'system', row['recipe'])}\n{row['recipe']}{arm}, {row['stage']}"
+    stage = f"{row['stage']}, added here" if row["stage"] in load(Recipe, row["recipe"]).added else row["stage"]
+    return f"{link(row['title'], 'system', row['recipe'])}\n{shared.system(row['recipe'])}, {stage}"
 
 
 def _score(row: Row) -> str:
@@ -199,60 +202,6 @@ def _published(row: Row) -> str:
     pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
     values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
     return f"{values}\n{splits}" if pairs else f.NOTHING
-
-
-def cost_against_score(board: pd.DataFrame, name: str) -> Picture:
-    """Training seconds (all stages) against score; up and to the left is better.
-
-    Only what nothing cheaper beats has a name; names of all would hide each other.
-
-    Args:
-        board: rows of ``runs.systems``, of one metric and corpus.
-    """
-    arm = board["arm"].map(lambda arm: "" if arm == "base" else f" {arm}")
-    frame = pd.DataFrame(
-        {
-            "label": board["recipe"] + arm + " " + board["stage"], "system": board["recipe"], "seconds": board["total_seconds"],
-            "score": board["score"], "low": board["low"], "high": board["high"],
-        }
-    )  # fmt: skip
-    frame = frame.assign(best=on_front(frame)).sort_values(["seconds", "score"], ascending=[True, False], kind="stable")
-    palette = style.colours(sorted(set(frame["system"])))
-    figure, axis = style.canvas(height=3.6)
-    axis.vlines(frame["seconds"], frame["low"], frame["high"], color=frame["system"].map(palette), alpha=0.3)
-    sns.scatterplot(frame, x="seconds", y="score", hue="system", palette=palette, style="best",
-                    style_order=[True, False], markers=["o", "X"], s=50, ax=axis, legend=False)  # fmt: skip
-    front = frame[frame["best"]]
-    axis.plot(front["seconds"], front["score"], color=style.FAINT, linewidth=1, drawstyle="steps-post", zorder=0)
-    near = {"xytext": (-6, 4), "textcoords": "offset points", "ha": "right"}
-    for place, row in enumerate(front.to_dict("records"), 1):
-        axis.annotate(str(place), (row["seconds"], row["score"]), **near)
-    handles = [
-        Line2D([], [], marker="o", linewidth=0, color=palette[row["system"]]) for row in front.to_dict("records")
-    ]
-    handles += [Line2D([], [], marker="X", linewidth=0, color=colour) for colour in palette.values()]
-    names = [f"{place}  {label}" for place, label in enumerate(front["label"], 1)]
-    names += [f"others of {system}" for system in palette]
-    figure.legend(handles, names, loc="outside lower center", ncols=2, title="numbered: nothing cheaper scores higher")
-    axis.set_xscale("log")
-    for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        formatter("{x:g}")
-    metric = f.metric(board["metric"].iloc[0])
-    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric)
-    alt = f"Training time against {metric} of {f.plural(len(frame), 'scored stage')}"
-    return Picture(figure, frame, f"cost_{name}", alt, "Up and to the left is better.")
-
-
-def on_front(frame: pd.DataFrame) -> np.ndarray:
-    """bool [N]: no other row costs as little or less and scores higher, or costs less and scores the same.
-
-    >>> on_front(pd.DataFrame({"seconds": [1, 2, 3, 3], "score": [0.2, 0.1, 0.5, 0.4]})).tolist()
-    [True, False, True, False]
-    """
-    seconds, score = frame["seconds"].to_numpy(), frame["score"].to_numpy()
-    no_dearer, no_worse = seconds[:, None] <= seconds, score[:, None] >= score
-    better = (seconds[:, None] < seconds) | (score[:, None] > score)
-    return ~(no_dearer & no_worse & better).any(axis=0)
 
 
 def published(recipe: str) -> Table:
@@ -346,4 +295,4 @@ def cost(plan: Plan, recipe: str) -> Table:
     )
     frame = pd.DataFrame(rows)
     shown = filled(frame, columns)
-    return Table(frame, shown, "Means over seeds.", _notes(shown), name=f"cost_{recipe}")
+    return Table(frame, shown, "Means over seeds.", name=f"cost_{recipe}")

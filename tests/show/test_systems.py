@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import runs, style, systems
+from lab.show import runs, systems
 from lab.show.picture import Picture
 from lab.show.table import Table
 from lib.data.store import Store
-from tests.show import drawn
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +61,9 @@ def test_parts_and_stages_are_those_of_the_resolved_job(world):
     assert "small-1x64" in systems.stages(world, "aiac_rank1").caption
 
 
-def test_about_names_source_and_code():
-    told = systems.about("aiac_rank1").markdown()
+def test_about_names_source_and_code_and_says_how_small_this_is(world):
+    told = systems.about(world.job("aiac_rank1", "finetune")).markdown()
+    assert "| here | 1.23 M parameters; 160 videos of twin_pairs, 200 pairs to train on |" in told
     assert "[arXiv:2111.01677](https://arxiv.org/abs/2111.01677)" in told and "| rank | 1 |" in told
 
 
@@ -81,41 +81,20 @@ def test_leaderboard_shows_each_number_under_its_head(board):
     assert cells["unseen videos"] == f"{base['unseen']:.3f}" != cells["strict split"] == f"{base['strict']:.3f}"
     assert cells["oracle"] == f"{base['oracle']:.3f}" and cells["seeds"] == "3"
     assert cells["published"] == "0.886 / 0.836<br>validation / test"
-    assert "[UniBERT, single stream (job 1)](page:system/aiac_rank1)<br>aiac_rank1, finetune" in first
-    assert table.name == "scores_aiac_rank1" and len(table.notes) == 2
+    assert "[UniBERT, single stream (job 1)](page:system/aiac_rank1)<br>AIAC 1st, finetune" in first
+    assert table.name == "scores_aiac_rank1"
     assert "strict split" not in systems.leaderboard(own.assign(strict=None)).markdown()
 
 
-def test_cost_numbers_only_what_nothing_cheaper_beats():
-    rows = [
-        row("a finetune", 10, 0.2),
-        row("b finetune", 30, 0.5),
-        row("b distill", 40, 0.4),
-        row("c finetune", 40, 0.5),
-    ]
-    picture = systems.cost_against_score(pd.DataFrame(rows).iloc[::-1], "spearman")
-    axis, frame = picture.figure.axes[0], picture.frame
-    assert frame["label"].tolist() == ["a finetune", "b finetune", "c finetune", "b distill"]
-    assert frame["best"].tolist() == [True, True, False, False]
-    assert drawn.dots(axis) == pytest.approx(frame[["seconds", "score"]].to_numpy())
-    assert drawn.bars(axis)[:, :, 1] == pytest.approx(frame[["low", "high"]].to_numpy())
-    assert drawn.words(picture.figure) == [
-        "1  a finetune",
-        "2  b finetune",
-        "others of a",
-        "others of b",
-        "others of c",
-    ]
-    numbers = {text.get_text(): text.xy for text in axis.texts}
-    assert numbers == {"1": (10, 0.2), "2": (30, 0.5)}
-    palette = [style.BLUE, style.ORANGE, style.GREEN, style.ORANGE]
-    faces = axis.collections[1].get_facecolors()[:, :3]
-    assert faces == pytest.approx(np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in palette]))
-    assert axis.get_xlabel().startswith("training seconds") and axis.get_ylabel() == "Spearman"
-
-
-def test_equal_cost_and_score_are_both_on_the_front():
-    assert systems.on_front(pd.DataFrame({"seconds": [1, 1], "score": [0.5, 0.5]})).all()
+def test_rows_of_one_seed_are_grey_among_rows_of_several_and_added_stages_are_marked(board):
+    own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
+    table = systems.leaderboard(own, "scores_aiac_rank1")
+    looks = {(row["arm"], row["stage"]): table.emphasis(row) for row in own.to_dict("records")}
+    assert looks["base", "finetune"] == "" and looks["job2", "finetune"] == "single"
+    assert '<tr class="single">' in table.html()
+    assert "<br>AIAC 1st, distill, added here |" in table.markdown() and "finetune, added here" not in table.markdown()
+    alone = systems.leaderboard(own[own["seeds"] == 1].reset_index(drop=True), "x")
+    assert 'class="single"' not in alone.html()
 
 
 def test_published_scores_name_their_model_where_there_are_several():

@@ -131,6 +131,7 @@ class Recipe(Spec):
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
+    added: dict[str, str] = {}  # stage that the published system does not have -> what it is
     variants: dict[str, dict[str, Any]] = {}
     members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
     submission: SubmissionSpec = SubmissionSpec()
