@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -159,47 +158,6 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
         f"{'is' if small == 1 else 'are'} smaller."
     )
     return Table(rows, columns, caption, name=f"claims_{metric}")
-
-
-def noise(plan: Plan, board: pd.DataFrame) -> Table:
-    """Where a score's uncertainty comes from: three standard deviations of it, in units of its metric.
-
-    ``seed`` is over runs of other seeds; ``items`` is a bootstrap over validation items within a run, read off its 95 %
-    interval as if that were normal; ``split`` is over runs of the same seed in other folds, where an ensemble of the report
-    trained them; part of the last is the other two again.
-
-    Args:
-        board: rows of ``runs.systems``.
-
-    Raises:
-        MissingRun: a fold has no finished run.
-    """
-    frame = board[["recipe", "arm", "stage", "metric"]].assign(
-        seed=board["sd"].where(board["seeds"] > 1),
-        items=(board["high"] - board["low"]) / (2 * stats.norm.ppf(0.975)),
-        split=[_over_folds(plan, row) for row in board.to_dict("records")],
-    )
-    columns = (
-        Column("system", lambda r: f"{r['recipe']}{'' if r['arm'] == 'base' else ' ' + r['arm']}\n{r['stage']}"),
-        shared.METRIC,
-        number("seed", "seed", f.score4, "standard deviation over seeds, same data"),
-        number("split", "split", f.score4, "standard deviation over folds, same seed"),
-        number("items", "items", f.score4, "bootstrap over the validation items of one run"),
-    )
-    known = frame[frame[["seed", "split"]].notna().any(axis=1)].reset_index(drop=True)
-    caption = (
-        "Standard deviations of a score. Arms of a question share seed, split and items, so most of this cancels there."
-    )
-    return Table(known, columns, caption, name="noise")
-
-
-def _over_folds(plan: Plan, row: dict[str, Any]) -> float:
-    wanted = (row["recipe"], row["arm"], row["stage"])
-    for name in plan.ensembles:
-        for jobs in plan.ensemble_members(name).values():
-            if len(jobs) > 1 and (jobs[0].recipe, jobs[0].arm.split("@")[0], jobs[0].stage) == wanted:
-                return float(np.std(runs.rows(jobs)["score"].to_numpy(float), ddof=1))
-    return NONE
 
 
 # ---- what the code did

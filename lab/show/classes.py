@@ -1,4 +1,4 @@
-"""Systems of the class track: rare and frequent classes, siblings, confusion, and how sure a classifier may be.
+"""Systems of the class track: rare and frequent classes, confusion, and how sure a classifier may be.
 
 Everything is counted from two arrays, truth and prediction of the same videos. Intervals of F1 are 95 % percentile
 bootstrap intervals over videos: they say how far a number depends on which videos were held out, nothing about another
@@ -21,7 +21,6 @@ from lab.show.calibration import ACCURACY, BINS, CHANCE, CONFIDENCE, ERROR, cali
 from lab.show.calibration import reliability as reliability_of
 from lab.show.longtail import (
     THIRDS,
-    confused_siblings,
     f1_of_groups,
     per_class,
     scores_of_groups,
@@ -260,25 +259,7 @@ def confused(answers: Answers, count: int = 10) -> Table:
         number("videos", "videos", f.count),
         Column("of all of the class", lambda r: f.share(r["videos"] / r["of"]), "number"),
     )
-    caption = "Classes taken for each other most often." if len(frame) else "No answer is wrong."
-    return Table(frame.reset_index(drop=True), columns, caption, name=f"confused_{answers.name}")
-
-
-def siblings(answers: Answers, count: int = 15) -> Table:
-    """Classes of one upper class that are taken for each other."""
-    frame, ids = confused_siblings(*answers.both, answers.level1).head(count), np.array(answers.tree.ids)
-    frame.insert(0, "parent", answers.tree.level1_names[answers.level1[frame["a"]]])
-    columns = (
-        Column("upper class", lambda r: f.literal(r["parent"])),
-        Column("first", lambda r: f.literal(r["a"])),
-        Column("second", lambda r: f.literal(r["b"])),
-        number("first as second", "a_as_b", f.count, "videos"),
-        number("second as first", "b_as_a", f.count, "videos"),
-        Column("of all of the two", lambda r: f.share(r["both"] / r["of"] if r["of"] else None), "number"),
-    )
-    caption = f"{_mistakes(answers)} Classes of one upper class that are taken for each other most often."
-    frame = frame.assign(a=ids[frame["a"]], b=ids[frame["b"]])
-    return Table(frame, columns, caption, name=f"siblings_{answers.name}")
+    return Table(frame.reset_index(drop=True), columns, _mistakes(answers), name=f"confused_{answers.name}")
 
 
 def _mistakes(answers: Answers) -> str:

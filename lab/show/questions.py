@@ -10,11 +10,9 @@ from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lab.show import formats as f
-from lab.show import runs, shared, style
+from lab.show import runs, shared
 from lab.show.comparisons import arms as arms_of
 from lab.show.comparisons import compared, digest_of
 from lab.show.forest import forest as forest_picture
@@ -192,64 +190,6 @@ def _to(frame: pd.DataFrame) -> str:
     """What arms are compared with: a question may compare each with the arm before."""
     several = compared(frame).groupby(["ablation", "recipe"])["reference"].nunique().max() > 1
     return "the arm before" if several and frame["ablation"].nunique() == 1 else "the reference arm"
-
-
-def curves(plan: Plan, part: pd.DataFrame) -> Picture:
-    """Validation scores over steps, one panel a system: seeds thin, their mean thick, the reference dashed.
-
-    Raises:
-        MissingRun: a run is absent; names it.
-    """
-    name, spec = part["ablation"].iloc[0], plan.question(part["ablation"].iloc[0])
-    metrics = arms_of(part).groupby("recipe")["metric"].first()
-    jobs = [(arm, job) for (_, arm), group in plan.ablation_jobs(name).items() for job in group]
-    frame = pd.concat([_curve(job, arm, metrics[job.recipe]) for arm, job in jobs], ignore_index=True)
-    held = sorted({job.recipe for _, job in jobs if job.stage_spec.data.hold is not None})
-    caption = (
-        "Thin lines are seeds, thick lines their mean, dashed is the reference; an arm that is scored once is a point."
-    )
-    if held:
-        caption += (
-            f" Curves of {f.listed(held)} are over the pairs of the fold that a checkpoint is chosen by, not over the "
-            "held-out pairs of the table."
-        )
-    alt = f"Validation scores over steps for the arms {', '.join(spec.arms)}"
-    return Picture(curves_figure(frame, spec.reference), frame, f"curves_{name}", alt, caption)
-
-
-def _curve(job, arm: str, metric: str) -> pd.DataFrame:
-    scores = job.folder.history.frame("scores").rename(columns={f"scores.{metric}": "score"})
-    about = {"recipe": job.recipe, "metric": metric, "arm": arm, "seed": job.seed}
-    return scores.reindex(columns=["step", "score"]).assign(**about)[[*about, "step", "score"]]
-
-
-def curves_figure(frame: pd.DataFrame, reference: str) -> Figure:
-    """One panel a system. ``frame``: ``recipe``, ``metric``, ``arm``, ``seed``, ``step``, ``score``."""
-    systems = list(frame.groupby("recipe", sort=False))
-    columns = min(3, len(systems))
-    rows = -(-len(systems) // columns)
-    figure, axes = style.canvas(height=2.9 * rows, rows=rows, columns=columns, squeeze=False)
-    for axis in axes.flat[len(systems) :]:
-        axis.set_axis_off()
-    for axis, (system, runs_of) in zip(axes.flat, systems, strict=False):
-        others = [arm for arm in runs_of["arm"].unique() if arm != reference]
-        palette = {reference: style.MUTED, **style.colours(others)}
-        for arm in [reference, *others]:
-            _arm_curves(axis, runs_of[runs_of["arm"] == arm], palette[arm], "--" if arm == reference else "-")
-        axis.set(xlabel="step", ylabel=f.metric(runs_of["metric"].iloc[0]), title=system if len(systems) > 1 else "")
-        axis.locator_params(nbins=6 if columns < 3 else 4)
-        axis.legend(loc="best")
-    return figure
-
-
-def _arm_curves(axis: Axes, arm: pd.DataFrame, colour: str, line: str) -> None:
-    """A curve of one point gets a marker, which no line would show."""
-    for _, seed in arm.groupby("seed"):
-        mark = "." if len(seed) == 1 else ""
-        axis.plot(seed["step"], seed["score"], color=colour, alpha=0.35, linewidth=0.9, marker=mark)
-    mean, name = arm.groupby("step")["score"].mean(), arm["arm"].iloc[0]
-    mark = "o" if len(mean) == 1 else ""
-    axis.plot(mean.index, mean, color=colour, linewidth=2.2, label=name, linestyle=line, marker=mark)
 
 
 # ---- what may be said

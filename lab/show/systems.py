@@ -246,13 +246,12 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
             "Cosines against labels": [pairs.predicted(found, recipe)],
             "By kind of video": [sliced],
             "What a cosine is worth": [pairs.calibration(found, recipe)],
-            "Rare and frequent tags": [pairs.by_tags(job, found, store, recipe)],
         }
     answers = classes.Answers.of(job, store)
     seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     return {
-        "What is taken for what": [classes.confusion(answers), classes.confused(answers), classes.siblings(answers)],
+        "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
         "By kind of video": [sliced, slices.missing(answers.result, store, answers.level1, recipe)],
         "Two ways of counting": [classes.both_ways(answers)],
         "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
@@ -262,13 +261,13 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
 
 
 def videos(job: Job) -> list[Picture | Table]:
-    """Largest errors, map and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
+    """Largest errors and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
     run, store, name = job.folder, Store.open(job.corpus.store), job.recipe
     if store.manifest["twin"] or predictions.kind(run) not in ("pairs", "classes"):
         return []
     worst = pairs.worst if predictions.kind(run) == "pairs" else classes.worst
     near = space.gallery(run, store, name) if store.manifest["images"] else space.neighbours(run, store)
-    return [worst(run, store), space.embedding_map(run, store, name), near]
+    return [worst(run, store), near]
 
 
 # ---- cost

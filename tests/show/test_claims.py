@@ -9,11 +9,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import claims, comparisons, runs
+from lab.show import claims, comparisons
 from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledger_table, quirk_of
 from lab.show.plan import Plan
 from lab.show.specs import Claims
@@ -108,28 +107,6 @@ def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     assert (
         "3 of 3 claims held against a comparison are smaller" in table.caption
     )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
-
-
-def test_noise_by_hand(world) -> None:
-    """A 95 % interval of a normal is 3.92 standard deviations wide; that of the fake runs is 0.1."""
-    board = runs.systems(world)
-    frame = claims.noise(world, board).frame.set_index(["recipe", "arm", "stage"])
-    row = frame.loc[("aiac_rank1", "base", "finetune")]
-    scores = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)["score"]
-    assert row["seed"] == pytest.approx(np.std(scores, ddof=1)) and row["items"] == pytest.approx(
-        0.1 / 3.919928, rel=1e-6
-    )
-    assert np.isnan(row["split"]) and ("aiac_rank1", "job2", "finetune") not in frame.index
-
-
-def test_noise_of_the_split_is_over_the_folds_of_an_ensemble(world, monkeypatch) -> None:
-    folds = [world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds]
-    monkeypatch.setattr(Plan, "ensemble_members", lambda self, name: {"m": folds})
-    frame = claims.noise(world, runs.systems(world)).frame.set_index(["recipe", "arm", "stage"])
-    assert frame.loc[("aiac_rank1", "base", "finetune"), "split"] == pytest.approx(
-        np.std(runs.rows(folds)["score"], ddof=1)
-    )
-    assert np.isnan(frame.loc[("aiac_rank1", "base", "distill"), "split"])
 
 
 # ---- what the code did

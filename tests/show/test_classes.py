@@ -97,22 +97,18 @@ def test_thirds_tell_mean_and_spread_over_seeds(answers, seeds):
 
 def test_mistakes_by_hand():
     """Six videos; two answers are wrong, one of them is a sibling."""
-    told = classes.siblings(answers_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])).caption
+    told = classes.confused(answers_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])).caption
     assert told.startswith("2 of 6 answers are wrong (33.3 %). Of these 1 stay under the right upper class: 50.0 % (")
     assert "answers spread evenly over all other classes would reach 25.0 %." in told
 
 
-def test_confused_and_siblings_by_hand():
+def test_confused_by_hand():
     given = answers_of([0, 0, 0, 1, 1, 2], [1, 1, 0, 0, 1, 0])
     frame = classes.confused(given).frame
     assert frame.to_dict("list") == {
         "true": ["a/x", "a/y", "b/z"], "given": ["a/y", "a/x", "a/x"], "videos": [2, 1, 1], "of": [3, 2, 1],
     }  # fmt: skip
     assert "| a/x | a/y | 2 | 66.7 % |" in classes.confused(given).markdown()
-    assert classes.siblings(given).frame.iloc[0].to_dict() == {
-        "parent": "a", "a": "a/x", "b": "a/y", "a_as_b": 2, "b_as_a": 1, "both": 3, "of": 5,
-    }  # fmt: skip
-    assert classes.siblings(given).markdown().splitlines()[2] == "| a | a/x | a/y | 2 | 1 | 60.0 % |"
 
 
 def test_a_system_without_a_mistake_says_so(answers):
@@ -120,8 +116,8 @@ def test_a_system_without_a_mistake_says_so(answers):
         ClassPredictions(answers.result.rows, 9.0 * np.eye(60)[answers.result.truth], answers.result.truth),
         answers.tree, answers.train, NAME,
     )  # fmt: skip
-    for table in (classes.confused(perfect), classes.siblings(perfect)):
-        assert table.frame.empty and table.caption.startswith("No answer is wrong.")
+    table = classes.confused(perfect)
+    assert table.frame.empty and table.caption == "No answer is wrong."
 
 
 def test_the_worst_are_the_most_confident_of_the_wrong(job):

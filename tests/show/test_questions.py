@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
 from lab.show import questions
-from lab.show.comparisons import digest_of, of_question
+from lab.show.comparisons import digest_of
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
 from tests.show import drawn, made
@@ -48,50 +47,6 @@ def test_where_arms_are_compared_with_each_other_the_axis_says_so():
 
 
 # ---- curves
-
-
-def history() -> pd.DataFrame:
-    rows = [
-        {
-            "recipe": recipe,
-            "metric": metric,
-            "arm": arm,
-            "seed": seed,
-            "step": step,
-            "score": 0.1 * step + seed + (arm == "with"),
-        }
-        for recipe, metric in (("a", "spearman"), ("w", "mean_f1"))
-        for arm in ("with", "without")
-        for seed in (0, 1)
-        for step in (0, 10, 20)
-    ]
-    return pd.DataFrame([*rows, {**rows[0], "arm": "once", "step": 20, "score": 5.0}])
-
-
-def test_curves_by_arm_seed_and_system():
-    figure = questions.curves_figure(history(), "without")
-    first, second = figure.axes
-    assert [axis.get_title("left") for axis in (first, second)] == ["a", "w"]
-    assert [axis.get_ylabel() for axis in (first, second)] == ["Spearman", "mean F1"]
-    assert drawn.line(first, "with").tolist() == [[0, 1.5], [10, 2.5], [20, 3.5]]  # mean of two seeds
-    assert drawn.line(first, "without").tolist() == [[0, 0.5], [10, 1.5], [20, 2.5]]
-    thin = [line.get_xydata().tolist() for line in first.lines if line.get_label().startswith("_")]
-    assert [[0, 1], [10, 2], [20, 3]] in thin and [[0, 2], [10, 3], [20, 4]] in thin and len(thin) == 5
-    looks = {line.get_label(): (line.get_linestyle(), line.get_marker()) for line in first.lines}
-    assert looks["without"] == ("--", "") and looks["with"] == ("-", "") and looks["once"] == ("-", "o")
-    assert drawn.line(first, "once").tolist() == [[20, 5.0]]
-    assert drawn.words(figure)[:3] == ["without", "with", "once"]
-
-
-def test_curves_of_a_question_come_from_the_histories_of_its_runs(world):
-    picture = questions.curves(world, of_question(world, "ema"))
-    assert picture.name == "curves_ema" and set(picture.frame["arm"]) == {"with", "without"}
-    job = world.ablation_jobs("ema")["wechat_baseline", "with"][2]
-    rows = picture.frame[(picture.frame["recipe"] == "wechat_baseline") & (picture.frame["arm"] == "with")]
-    rows = rows[rows["seed"] == job.seed]
-    scores = job.folder.history.frame("scores")
-    assert rows["step"].tolist() == scores["step"].tolist()
-    assert rows["score"].tolist() == scores["scores.mean_f1"].tolist() and set(rows["metric"]) == {"mean_f1"}
 
 
 # ---- tables
