@@ -15,7 +15,16 @@ NOTHING = "–"
 
 METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
 
-WORDS = {"aiac": "AIAC", "ema": "EMA", "fgm": "FGM", "nextvlad": "NeXtVLAD", "r": "R"}  # of names of questions
+WORDS = {
+    "aiac": "AIAC",
+    "ema": "EMA",
+    "fgm": "FGM",
+    "nextvlad": "NeXtVLAD",
+    "r": "R",
+    "rank1": "1st",
+    "rank6": "6th",
+    "rank17": "17th",
+}  # of names of questions
 
 
 def missing(value: float | None) -> bool:
@@ -35,7 +44,7 @@ def trick(name: str) -> str:
     """The name of a question or an arm as text.
 
     >>> trick("focal_tags"), trick("ema"), trick("quirks_aiac_rank6")
-    ('focal tags', 'EMA', 'quirks AIAC rank6')
+    ('focal tags', 'EMA', 'quirks AIAC 6th')
     """
     return " ".join(WORDS.get(word, word) for word in name.split("_"))
 

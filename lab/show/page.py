@@ -25,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from lab.show import formats, questions
+from lab.show import formats, questions, shared
 from lab.show.plan import Plan
 from lab.show.specs import ReportSpec
 from lab.show.table import NUMBERS, inline, link, scroll_box
@@ -74,10 +74,10 @@ def pages(plan: Plan) -> list[Page]:
     """What is in the report of a plan."""
     title = load(ReportSpec, "report").title
     found = [Page("index", title, (Section("index", "", title),), twin=True)]
-    found += [Page("claims", "Claims and what became of them", (Section("claims", "", "Claims"),))]
+    found += [Page("claims", "Claims, and what the code does", (Section("claims", "", "Claims"),))]
     for name in plan.systems:
         title = load(Recipe, name).title
-        found.append(Page(f"system_{name}", f"{name}: {title}", (Section("system", name, title),)))
+        found.append(Page(f"system_{name}", f"{shared.system(name)}: {title}", (Section("system", name, title),)))
     families: dict[str, list[Section]] = {}
     for name, asked in plan.ablations.items():
         section = Section("question", name, questions.title(name))
@@ -225,7 +225,7 @@ class Report:
     def _navigation(self) -> list[tuple[str, str]]:
         home = (f"vidlab · {paths.world(self.plan.scale, self.plan.corpus)}", "index.html")
         named = {page.name: page.title for page in self.pages if page.name in ("ensembles", "corpora")}
-        links = [(title, f"{name}.html") for name, title in {**named, "claims": "Claims"}.items()]
+        links = [(title, f"{name}.html") for name, title in {**named, "claims": "Claims and code"}.items()]
         return [home, *links, ("All pages", "index.html#all-pages")]
 
     def _contents(self) -> str:
@@ -233,7 +233,8 @@ class Report:
         lines = ["## All pages"]
         for kind, heading in HEADINGS.items():
             about = [s for page in self.pages for s in page.sections if s.kind == kind]
-            named = [(formats.trick(s.name) if kind == "question" else s.name or s.title, s) for s in about]
+            shown = {"question": formats.trick, "system": shared.system}.get(kind, lambda name: name)
+            named = [(shown(s.name) or s.title, s) for s in about]
             lines += [f"- **{heading}**: {', '.join(link(text, kind, s.name) for text, s in named)}"] if named else []
         return "\n".join([*lines, "", "## Repeat it", "", "```", command(self.plan), "```"])
 
