@@ -41,7 +41,7 @@ from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 COLOURS = dict(zip(THIRDS, (style.BLUE, style.GREEN, style.ORANGE), strict=True))
-FEW = 5  # validation videos; the F1 of a class with fewer is mostly luck
+FEW = 5  # scored videos; the F1 of a class with fewer is mostly luck
 METRICS = {
     "mean_f1": "mean F1\nof the four below",
     "lv1_f1_micro": "upper level, micro F1\nthe accuracy",
@@ -53,7 +53,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What one run said of its validation videos.
+    """What one run said of the videos it is scored on.
 
     Attributes:
         result: rows, logits and truth; tree: the corpus' categories, C of them.
@@ -101,7 +101,7 @@ def both_ways(answers: Answers) -> Table:
     )
     caption = (
         "Official: classes that neither the truth nor the prediction has are skipped. All classes: they count as zero, so "
-        "that even a faultless prediction stays below one where the validation part lacks classes (last column)."
+        "that even a faultless prediction stays below one where the scored part lacks classes (last column)."
     )
     mark = lambda r: "reference" if r["metric"] == "mean_f1" else ""  # noqa: E731
     return Table(frame, columns, caption, emphasis=mark, name=f"both_ways_{answers.name}")
@@ -132,8 +132,8 @@ def long_tail(answers: Answers) -> Picture:
     missed, few = int((every["videos"] == 0).sum()), int(every["videos"].between(1, FEW - 1).sum())
     alt = f"F1 of each class of {answers.name} against its number of training videos"
     caption = (
-        f"{f.plural(len(answers.result.truth), 'validation video')}, {f.plural(len(every), 'class', 'classes')} under "
-        f"{len(answers.tree.level1_names)} upper ones. {missed} have no validation video and {few} more have fewer than "
+        f"{f.plural(len(answers.result.truth), 'scored video')}, {f.plural(len(every), 'class', 'classes')} under "
+        f"{len(answers.tree.level1_names)} upper ones. {missed} have no scored video and {few} more have fewer than "
         f"{FEW}, so the macro scores hang on a few videos. The colour says to which third of the classes a class belongs."
     )
     return Picture(figure, frame, f"tail_{answers.name}", alt, caption)
@@ -164,7 +164,7 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
         Column("classes", lambda r: f"{r['slice']}\n{r['by']}"),
         Column("number", lambda r: f"{f.count(r['classes'])}\n{f.count(r['counted'])} counted", "number", "of classes"),
         number("training videos", "train", f.count),
-        number("validation videos", "n", f.count),
+        number("scored videos", "n", f.count),
         with_interval("macro F1", "f1", "f1_low", "f1_high", macro),
         with_interval("right", "recall", "recall_low", "recall_high", right),
     ]
@@ -183,13 +183,13 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
 
 def every_class(answers: Answers) -> Table:
     """Every class with its parent, its third, its videos and scores; most frequent in training first."""
-    given = "validation videos that were said to be of the class"
+    given = "scored videos that were said to be of the class"
     columns = (
         Column("class", lambda r: f.literal(r["class"])),
         Column("upper class", lambda r: f.literal(r["parent"])),
         Column("third", "third", "text", "of the classes, by training videos"),
         number("training videos", "train", f.count),
-        number("validation videos", "videos", f.count),
+        number("scored videos", "videos", f.count),
         number("given", "given", f.count, given),
         number("precision", "precision"),
         number("recall", "recall"),
@@ -269,7 +269,7 @@ def _mistakes(answers: Answers) -> str:
         return "No answer is wrong."
     return (
         f"{f.count(found['wrong'])} of {f.plural(of, 'answer')} are wrong ({f.share(found['wrong'] / of)}). Of these "
-        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over validation videos "
+        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over scored videos "
         f"{f.share(found['low'])} to {f.share(found['high'])}), where answers spread evenly over all other classes would "
         f"reach {f.share(found['chance'])}."
     )
@@ -329,7 +329,7 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
 def calibration_table(answers: Answers) -> Table:
     """Calibration in one table of facts."""
     frame = calibration(answers.result.logits, answers.result.truth)
-    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over validation videos")
+    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over scored videos")
     columns = (Column("", "what"), number("value", "value", f.score4), ends)
     caption = (
         f"At temperature 1: nothing was fitted to the validation part. {BINS} bins of equal width. The interval of the "

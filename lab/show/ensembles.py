@@ -21,13 +21,14 @@ from lib import evaluation
 from lib.evaluation.crossfit import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import EnsembleSpec, Recipe
+from lib.runs.kinds import scored_on
 from lib.runs.paths import shown
 from lib.stages import ensemble
 from lib.stages.ensemble import FEWEST, UNSEEN, Result
 from lib.stages.ensemble import write as write
 
-PAIRED = "95 % interval of the difference on the same bootstrap samples of validation items"
-BEST = "The best member was chosen by the same items, which flatters it a little."
+PAIRED = "95 % interval of the difference on the same bootstrap samples of the scored items"
+BEST = "The best member is that of validation; where there is no test part it is judged by the same items, which flatters it."
 NEW = "score on those validation pairs neither of whose videos occurs in a training pair of any member"
 INSIDE = "the same way of joining, learned from the very pairs it is scored on; not a result, but what one would see without folds"
 NOTES = {"unseen videos": NEW, "in-sample": INSIDE}
@@ -254,9 +255,14 @@ def _unseen(row: Row, *, gain: bool = True) -> str:
 def reading(result: Result) -> Markdown:
     """Does it beat its best member? On all items, on pairs of unseen videos, and how what is learned from pairs was judged."""
     kind, items, metric = dict(result.kinds.iloc[0]), result.metrics["items"], result.metrics["primary"]
-    what = "pairs" if metric == "spearman" else "videos"
-    told = [_sentence(f"On all {f.count(items['validation'])} validation {what}", kind, "", metric)]
-    if what == "pairs" and items["unseen"] == items["validation"]:
+    what, part = "pairs" if metric == "spearman" else "videos", scored_on(result.metrics["scores"])
+    told = [_sentence(f"On all {f.count(items[part])} {part} {what}", kind, "", metric)]
+    if part == "test":
+        told.append(
+            f"The {part} part shares no video with training; the best member is that of validation, and what is learned from "
+            "scores is learned there."
+        )
+    elif what == "pairs" and items["unseen"] == items["validation"]:
         told.append(
             "No member was trained on a pair with one of these videos: the score is free of that leak as it stands."
         )

@@ -1,6 +1,6 @@
 """Systems of the pair track: what a cosine is worth, largest errors.
 
-Bins hold about equally many validation pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
+Bins hold about equally many scored pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
 with all their pairs, as for the score itself.
 """
 
@@ -61,7 +61,7 @@ def calibration(result: PairPredictions, name: str) -> Picture:
     axis.axline((0, 0), slope=1, color=style.MUTED, linewidth=1, linestyle=":", label="cosine = label")
     axis.legend(loc="upper left")
     axis.set(xlabel="mean cosine of the bin", ylabel="mean label of the bin", ylim=(-0.04, 1.04))
-    alt = f"Mean label of the validation pairs of {name} against the cosine it gave them, in {len(bins)} bins"
+    alt = f"Mean label of the scored pairs of {name} against the cosine it gave them, in {len(bins)} bins"
     target = "" if same else f", from the label that the loss saw {f.score(calibration_error(bins, 'target'), 2)}"
     caption = (
         f"Mean distance of cosine and label, bin by bin: {f.score(calibration_error(bins), 2)}{target}. On the dotted "

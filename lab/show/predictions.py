@@ -1,4 +1,4 @@
-"""What a finished run predicted for its validation part, read back from its folder."""
+"""What a finished run predicted for the part it is scored on, read back from its folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lib.runs.paths import shown
 
 @dataclass(frozen=True)
 class PairPredictions:
-    """What one run says of P validation pairs, beside what is true."""
+    """What one run says of P pairs, beside what is true."""
 
     pairs: np.ndarray  # int64 [P, 2] store rows
     cosine: np.ndarray  # float64 [P]
@@ -25,7 +25,7 @@ class PairPredictions:
 
 @dataclass(frozen=True)
 class ClassPredictions:
-    """What one run says of V validation videos, beside what is true."""
+    """What one run says of V videos, beside what is true."""
 
     rows: np.ndarray  # int64 [V] store rows
     logits: np.ndarray  # float32 [V, C]
@@ -42,12 +42,12 @@ def kind(run: RunFolder) -> str:
 
 
 def of_pairs(run: RunFolder) -> PairPredictions:
-    """Cosines of the validation pairs.
+    """Cosines of the pairs that the run is scored on.
 
     Raises:
         MissingRun: the run left no embeddings.
     """
-    embeddings, pairs = _arrays(run, "embeddings.npz"), _arrays(run, "pairs.npz")
+    embeddings, pairs = _arrays(run, "embeddings.npz"), _scored(_arrays(run, "pairs.npz"))
     positions(embeddings["rows"], pairs["pairs"])
     cosine = pair_cosines(embeddings["rows"], embeddings["vectors"], pairs["pairs"])
     return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
@@ -59,8 +59,14 @@ def of_classes(run: RunFolder) -> ClassPredictions:
     Raises:
         MissingRun, DamagedFile: its predictions are absent or not as the run wrote them.
     """
-    arrays = _arrays(run, "predictions.npz")
+    arrays = _scored(_arrays(run, "predictions.npz"))
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
+
+
+def _scored(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The items of the test part where there are some, else those of validation (``lib.runs.kinds.scored_on``)."""
+    test = arrays["test"]
+    return {name: array[test] for name, array in arrays.items()} if test.any() else arrays
 
 
 def vectors(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,7 @@ def sizes(plan: Plan, name: str) -> Table:
     """
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
     found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in plan.ablation_jobs(name).items() for _ in group])
-    same = ["recipe", "stage", "corpus", "train_items", "steps", "validation_items"]
+    same = ["recipe", "stage", "corpus", "train_items", "steps", "scored_items"]
     groups = found.groupby(same, sort=False, dropna=False)
     frame = groups.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
     shared = {
@@ -95,7 +95,7 @@ def sizes(plan: Plan, name: str) -> Table:
         Column("corpus", "corpus"),
         number("training items", "train_items", f.count),
         number("steps", "steps", f.count),
-        number("validation items", "validation_items", f.count),
+        number("scored items", "scored_items", f.count),
         number("a run", "seconds", f.seconds, "training of this stage, mean"),
     )
     return Table(frame, columns, notes=tuple(notes))

@@ -16,7 +16,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.files import read_json
-from lib.runs.kinds import CONTEST_METRICS, KINDS
+from lib.runs.kinds import CONTEST_METRICS, KINDS, score_of, scored_on
 from lib.runs.machine import processor
 from lib.runs.paths import shown
 
@@ -56,13 +56,14 @@ def _row(job: Job) -> dict[str, Any]:
         "arm": job.arm,
         "seed": job.seed,
         "metric": primary,
-        "score": scores["validation"][primary],
+        "score": score_of(metrics),
+        "scored_on": scored_on(scores),
         "low": low,
         "high": high,
         "unseen": scores.get("unseen", {}).get(primary),
         "oracle": metrics["oracle"].get(primary),
         "train_items": items.get("train"),
-        "validation_items": items.get("validation"),
+        "scored_items": items.get(scored_on(scores)),
         "seen_share": items.get("seen_share"),
         **{name: metrics[name] for name in ("steps", "best_step", "parameters")},
         **{name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")},
@@ -95,9 +96,9 @@ def lineage(job: Job) -> list[Job]:
 def systems(plan: Plan) -> pd.DataFrame:
     """One row per recipe and scored stage, means over seeds: the raw material of the leaderboard.
 
-    ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
-    deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is the score on
-    the same validation pairs after training without any pair that shares a video with them.
+    ``low`` and ``high`` are the means over seeds of the 95 % interval over the items of the part ``scored_on``; ``sd`` is the
+    standard deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is the
+    score on the same pairs after training without any pair that shares a video with them.
     """
     found = [
         _system(plan, recipe, stage, arm, jobs)
@@ -124,6 +125,7 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
         "seeds": len(frame),
         "score": frame["score"].mean(),
         "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+        "scored_on": frame["scored_on"].iloc[0],
         **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
         "strict": _strict(plan, recipe, stage, arm),
         "oracle": _mean(frame["oracle"]),

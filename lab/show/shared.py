@@ -10,7 +10,7 @@ from lib.recipes.specs import Ablation, Recipe
 CONTESTS = {"aiac2021": "AIAC", "wechat2022": "WeChat"}
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}  # of ordinals, but for 11 to 13
 
-ITEMS = "95 % interval over validation items (bootstrap)"
+ITEMS = "95 % interval over the scored items (bootstrap)"
 PAIRED = "95 % t-interval of the mean paired difference over seeds"
 COULD_BE_SEEN = "true effect that these seeds would have shown four times out of five"
 UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"

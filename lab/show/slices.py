@@ -25,7 +25,7 @@ from lib.runs.folder import RunFolder
 LEAST = 12  # items; smaller slices say nothing
 MISSING = {"title": "a title", "asr": "speech", "ocr": "text in the picture"}  # field -> name
 ALL = "all"
-BOOTSTRAP = "95 % interval over validation videos (bootstrap)"
+BOOTSTRAP = "95 % interval over the scored videos (bootstrap)"
 WILSON = "Wilson's 95 % interval"
 Slice = tuple[str, str, np.ndarray]  # by what, which of it, bool [items]
 
@@ -42,7 +42,7 @@ def slices(job: Job) -> Picture:
     axis.axvline(frame["score"].iloc[0], color=style.MUTED, linewidth=1, linestyle=":")
     axis.set_xlabel(metric)
     if parts.empty:
-        axis.set_title("too few validation items to slice", fontweight="normal")
+        axis.set_title("too few items to slice", fontweight="normal")
     alt = "; ".join(f"{row['by']} {row['slice']} {f.score(row['score'])}" for row in frame.to_dict("records"))
     caption = (
         f"{metric[0].upper()}{metric[1:]} by kind of video, with 95 % intervals; the dotted line is over everything."
@@ -68,7 +68,7 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str]:
 
 
 def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray, name: str) -> Table:
-    """Scores of the validation videos that lack something, and of those that do not, in slices of at least ``LEAST``.
+    """Scores of the scored videos that lack something, and of those that do not, in slices of at least ``LEAST``.
 
     ``mean_f1`` is official within the slice, with its bootstrap interval ``low``, ``high``; ``accuracy`` is of the lower level.
     """

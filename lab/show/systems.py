@@ -19,7 +19,7 @@ from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
 from lib.runs.folder import MissingRun
 from lib.runs.kinds import CONTEST_METRICS
 
-STRICT = "score on the same validation pairs after a training without any pair that shares a video with them"
+STRICT = "score on the same pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
 

@@ -19,7 +19,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 
-from lib.data.items import rows_of_test
+from lib.data.items import parts_of_test, rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, EvalLoader, TrainLoader
@@ -111,7 +111,7 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
     assembler = make_assembler(job, inputs, problem, mix)
     test = np.arange(0)
     if isinstance(problem, PairProblem | ClassProblem):
-        test = rows_of_test(store, spec.data.parts)
+        test = rows_of_test(store)
     # frozen encoders run once over all videos that the job will see, before a loader asks for batches without their inputs
     rows = np.union1d(problem.train.rows, np.union1d(problem.rows, test).astype(np.int64))
     if precomputed := precompute(job, model, mix, assembler, rows, accelerator):
@@ -213,9 +213,12 @@ def judge_and_save(
     problem, model, judge, folder = parts.problem, parts.model, parts.judge, job.folder
     everything = np.union1d(problem.rows, parts.test).astype(np.int64) if isinstance(problem, PairProblem) else None
     rows, values = judge.predict(model, everything)
-    main, parts_used = accelerator.is_main_process, job.stage_spec.data.parts
+    handed_in, store = {}, inputs.store
     if isinstance(judge, ClassJudge):
-        result_files.hand_in_classes(folder, judge, model, inputs.store, parts_used, writes=main)
+        handed_in = {part: judge.predict(model, store.rows(part)) for part in parts_of_test(store)}
+        rows, values = (np.concatenate(arrays) for arrays in zip((rows, values), *handed_in.values(), strict=True))
+        order = rows.argsort()
+        rows, values = rows[order], values[order]
     metrics: dict[str, Any] = {
         "schema": 1,
         "job": {**job.parameters, "corpus": job.corpus.label},
@@ -229,14 +232,15 @@ def judge_and_save(
     if parts.soup_seeds:
         metrics["soup_of_seeds"] = parts.soup_seeds
     metrics |= judge.report(model, rows, values)
-    if not main:
+    if not accelerator.is_main_process:
         return
     result_files.save_weights(folder, model, parts.mix)
-    result_files.save_predictions(folder, problem, inputs.store, rows, values)
+    result_files.save_predictions(folder, problem, store, rows, values)
     if isinstance(problem, PairProblem):
-        result_files.hand_in_embeddings(folder, inputs.store, rows, values, parts.test, job.spec.submission)
+        result_files.hand_in_embeddings(folder, store, rows, values, parts.test, job.spec.submission)
+    result_files.hand_in_classes(folder, handed_in, store)
     write_timing(folder, result, time.perf_counter() - started)
-    write_provenance(job, inputs.store, accelerator)
+    write_provenance(job, store, accelerator)
     folder.finish(metrics)
 
 

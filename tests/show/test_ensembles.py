@@ -52,6 +52,7 @@ def result(**metrics) -> Result:
         "primary": "spearman",
         "items": {"validation": 300, "unseen": 60},
         "oracle": {"spearman": 0.9},
+        "scores": {"validation": {"spearman": 0.46}},
     }
     return Result(about | metrics, members, kinds, np.array([[1.0, 0.7], [0.7, 1.0]]), {})
 
@@ -156,6 +157,12 @@ def test_reading_tells_all_items_and_unseen_videos_apart():
 def test_reading_with_few_unseen_pairs_or_none_seen(unseen, told):
     text = ensembles.reading(result(items={"validation": 300, "unseen": unseen})).data
     assert told in text.splitlines()[1]
+
+
+def test_reading_of_a_test_part_says_where_the_best_member_was_chosen():
+    made = result(items={"test": 9000, "unseen": 9000}, scores={"test": {"spearman": 0.46}})
+    first, second = ensembles.reading(made).data.splitlines()[:2]
+    assert first.startswith("- On all 9,000 test pairs: ") and "the best member is that of validation" in second
 
 
 def test_reading_says_how_what_is_learned_was_judged():

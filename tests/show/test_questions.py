@@ -104,7 +104,7 @@ def test_sizes_of_the_runs_behind_a_question(world):
     rows = cells(table)
     assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with"
     assert rows["aiac_rank1<br>finetune"]["training items"] == "200" and rows["aiac_rank1<br>finetune"]["steps"] == "80"
-    assert (rows["aiac_rank1<br>finetune"]["validation items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
+    assert (rows["aiac_rank1<br>finetune"]["scored items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
         "120",
         "12 s",
     )

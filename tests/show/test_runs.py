@@ -20,7 +20,8 @@ def test_a_row_holds_what_the_run_left(world):
     assert (row["recipe"], row["stage"], row["arm"], row["seed"]) == ("aiac_rank1", "finetune", "base", 1)
     assert (row["metric"], row["score"], row["unseen"]) == ("spearman", value, metrics["scores"]["unseen"]["spearman"])
     assert [row["low"], row["high"]] == metrics["intervals"]["spearman"]
-    assert (row["train_items"], row["validation_items"], row["steps"], row["best_step"]) == (200, 120, 80, 60)
+    assert (row["train_items"], row["scored_items"], row["steps"], row["best_step"]) == (200, 120, 80, 60)
+    assert row["scored_on"] == "validation"
     assert (row["seconds"], row["samples_per_second"], row["peak_rss_mb"]) == (12.5, 640.0, 512.0)
     assert (row["digest"], row["commit"], row["torch"], row["dirty"]) == (job.digest, "abcdef123456", "2.6.0", False)
 
