@@ -34,7 +34,7 @@ def title(name: str) -> str:
     """What a page or a section about a question is called.
 
     >>> title("ema")
-    'EMA: Does averaging the weights raise the validation score?'
+    'EMA: Does averaging the weights raise the score?'
     """
     return f"{f.trick(name)}: {load(Ablation, name).question}"
 

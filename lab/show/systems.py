@@ -141,7 +141,8 @@ def _settings(spec: StageSpec) -> list[str]:
         f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
-        f"EMA {spec.ema.decay:g}" if spec.ema else "",
+        f"EMA {spec.ema.decay:g}" if spec.ema and spec.ema.horizon is None else "",
+        f"EMA over {spec.ema.horizon:.1%} of the updates" if spec.ema and spec.ema.horizon is not None else "",
         f"starts from {spec.init_from}" if spec.init_from else "starts from the backbone's weights",
         f"teacher {spec.teacher}" if spec.teacher else "",
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from lab.show import runs, systems
 from lab.show.picture import Picture
+from lab.show.plan import Plan
 from lab.show.table import Table
 from lib.data.store import Store
 
@@ -59,6 +60,14 @@ def test_parts_and_stages_are_those_of_the_resolved_job(world):
         and "teacher finetune" in stages.loc["distill", "settings"]
     )
     assert "small-1x64" in systems.stages(world, "aiac_rank1").caption
+
+
+def test_an_average_of_weights_is_told_as_the_run_has_it():
+    settings = {
+        scale: systems.stages(Plan.load(scale, systems=["wechat_rank72"]), "wechat_rank72").frame["settings"].iloc[-1]
+        for scale in ("laptop", "full")
+    }
+    assert "EMA over 7.5% of the updates" in settings["laptop"] and "EMA 0.999" in settings["full"]
 
 
 def test_about_names_source_and_code_and_says_how_small_this_is(world):
