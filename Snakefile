@@ -30,6 +30,7 @@ for task in TASKS.values():
         log:
             task.log,
         threads: 1
+        priority: task.priority
         params:
             digest=task.digest,
             page=task.page,

@@ -6,7 +6,7 @@ import csv
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -15,9 +15,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab.flow import forecast
 from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
-from lab.flow.tasks import Task
+from lab.flow.tasks import Task, tasks_of
+from lab.show.plan import Plan
 from lib.recipes.specs import STAGE_NOTEBOOKS
 from lib.runs import paths
 
@@ -32,7 +34,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def forecast(
+def totals(
     tasks: Iterable[Task], pending: Iterable[Task], expected: Mapping[str, float], jobs: int, console: Console
 ) -> None:
     """A table: kind of step, how many there are, how many will run, how long that takes on ``jobs`` cores."""
@@ -52,6 +54,33 @@ def forecast(
     console.print(
         f"{len(pending)} of {sum(there.values())} steps to run, about {duration(max(total / jobs, longest))} with {jobs} at a time."
     )
+
+
+def plan(
+    depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console
+) -> None:
+    """What each depth costs, and what each question of the deepest costs and can show.
+
+    Args:
+        depths: the plans, the least deep first. expect: seconds by step.
+    """
+    expected: dict[str, float] = {}
+    totals = Table("depth", "systems", "questions", "trainings", "hours of one core", f"with {jobs} at a time")
+    for one in depths:
+        expected = expect(tasks_of(one))
+        seconds = sum(expected.values())
+        row = (one.depth, len(one.systems), len(one.ablations), len(one.jobs), f"{seconds / 3600:.1f}")
+        totals.add_row(*map(str, row), duration(seconds / jobs))
+    table = Table("question", "seeds", "trainings of its own", "minutes of one core", "visible", "claimed")
+    for row in forecast.questions(one, expected):
+        visible, claimed = ("-" if row[key] is None else f"{row[key]:.2g}" for key in ("visible", "claimed"))
+        cost = (row["seeds"], row["jobs"], f"{row['minutes']:.1f}", visible, claimed)
+        table.add_row(row["question"], *map(str, cost))
+    for shown in (table, totals):
+        for column in shown.columns[1:]:
+            column.justify = "right"
+        console.print(shown)
+    console.print("Visible: smallest effect that so many seeds would show four times out of five, by the newest report.")
 
 
 class Progress:
@@ -83,7 +112,7 @@ class Progress:
         if event.kind == "plan" and not self.pending:  # a dry run says it twice
             self.pending, self.left = set(event.steps), set(event.steps)
             pending = [task for task in self.tasks.values() if task.step in self.pending]
-            forecast(self.tasks.values(), pending, self.expected, self.jobs, self.console)
+            totals(self.tasks.values(), pending, self.expected, self.jobs, self.console)
         elif event.kind == "stopped":
             self.stopped = event.text
         elif event.kind == "start":

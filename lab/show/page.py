@@ -347,11 +347,13 @@ def _command(about: dict[str, Any]) -> str:
 
 def command(plan: Plan) -> str:
     """The make line of the whole report."""
+    plan = plan.whole or plan
     narrowed = {
         "CORPUS": plan.corpus,
         "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").recipes else "",
         "QUESTIONS": ",".join(plan.questions),
         "SEEDS": str(len(plan.seeds)) if plan.seeds_given else "",
+        "DEPTH": plan.depth if plan.depth != "default" else "",
     }
     given = [f"{key}={words}" for key, words in narrowed.items() if words]
     return " ".join([f"make reproduce SCALE={plan.scale}", *given])
@@ -360,12 +362,12 @@ def command(plan: Plan) -> str:
 def main() -> None:
     """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("questions", ""), ("out", "")):
+    for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("questions", ""), ("depth", "all"), ("out", "")):
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--seeds", type=int, default=0)
     given = parser.parse_args()
     systems, questions = split_names(given.systems), split_names(given.questions)
-    plan = Plan.load(given.scale, given.corpus or None, systems, given.seeds or None, questions)
+    plan = Plan.load(given.scale, given.corpus or None, systems, given.seeds or None, questions, given.depth).so_far()
     print(paths.shown(render(plan, Path(given.out) if given.out else None)))
 
 

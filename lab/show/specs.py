@@ -85,5 +85,5 @@ class ReportSpec(Spec):
     title: str
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
-    headline: tuple[str, ...] = ()  # those of the ablations that get the scale's headline seeds
+    headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
     ensembles: tuple[str, ...]

@@ -4,11 +4,11 @@ import pytest
 from pydantic import ValidationError
 
 from lab.flow.tasks import tasks_of
-from lab.show.plan import Plan
+from lab.show.plan import DEPTHS, Plan
 from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation, Scale
+from lib.recipes.specs import Ablation, Recipe, Scale
 
 
 def test_checks_are_asked_on_the_scales_own_corpora_only():
@@ -30,11 +30,48 @@ def test_a_placebo_is_the_reference_with_other_seeds():
     assert len({job.folder.path.parent for jobs in groups.values() for job in jobs}) == 1  # arms of the same digest
 
 
-def test_headlines_have_more_seeds_unless_told():
+def test_a_question_has_as_many_seeds_as_it_asks_for_unless_told():
     name = load(ReportSpec, "report").headline[0]
-    assert len(Plan.load("laptop").seeds_of(name)) == len(load(Scale, "laptop").headline_seeds) > 3
+    assert Plan.load("laptop").seeds_of(name) == tuple(range(load(Ablation, name).seeds)) != (0, 1, 2)
+    assert Plan.load("laptop").seeds_of("rank_labels") == load(Scale, "laptop").seeds
+    assert Plan.load("smoke").seeds_of(name) == (0,), "the scale has one"
     assert Plan.load("laptop", seeds=1).seeds_of(name) == (0,)
-    assert Plan.load("laptop", seeds=3).seeds_of(name) == load(Scale, "laptop").seeds  # even the scale's own number
+    assert Plan.load("laptop", seeds=3).seeds_of(name) == (0, 1, 2)
+    assert Plan.load("full", seeds=3).seeds == (2021, 2022, 2023), "the scale's own and those that follow"
+
+
+def test_a_deeper_plan_holds_the_jobs_of_a_shallower_one():
+    plans = [Plan.load("laptop", depth=depth) for depth in DEPTHS]
+    questions, folders = [set(plan.ablations) for plan in plans], [{j.folder.path for j in plan.jobs} for plan in plans]
+    assert questions[0] == set(load(ReportSpec, "report").headline) < questions[1] < questions[2]
+    assert folders[0] < folders[1] < folders[2]
+    assert all(load(Ablation, name).claimed or load(Ablation, name).depth for name in questions[1] - questions[0])
+    with pytest.raises(RecipeError, match="DEPTH: 'al'; did you mean 'all'"):
+        Plan.load("laptop", depth="al")
+
+
+def test_the_first_report_shows_every_model_of_every_system_once():
+    plan = Plan.load("laptop", depth="first")
+    assert plan.seeds == (0,) and {len(plan.seeds_of(name)) for name in plan.ablations} == {2}
+    assert set(plan.member_jobs("aiac_rank6", "finetune")) == {"base", *load(Recipe, "aiac_rank6").members}
+    assert set(plan.member_jobs("aiac_rank6", "distill")) == {"base"}, "every model would need teachers of its own"
+    own = {job.folder.path for job in plan.system_jobs}
+    assert plan.ensembles and all({j.folder.path for j in plan.ensemble_jobs(name)} <= own for name in plan.ensembles)
+    deep = Plan.load("laptop", depth="all")
+    assert {len(jobs) for jobs in deep.member_jobs("aiac_rank6", "distill").values()} == {3}
+
+
+def test_what_tells_most_comes_first():
+    """The first seed of every system, then of the headline questions, then all others, then the second seed."""
+    plan = Plan.load("laptop")
+    place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
+    last = [max(place[job.folder.path] for job in plan._of_systems(seed)) for seed in range(3)]
+    headline = [job for jobs in plan.ablation_jobs("ema").values() for job in jobs]
+    other = [job for jobs in plan.ablation_jobs("quirks_aiac_rank1").values() for job in jobs]
+    for seed, before in enumerate(last):
+        places = [[place[j.folder.path] for j in jobs if j.seed == seed] for jobs in (headline, other)]
+        assert before < max(places[0]) < max(places[1])
+        assert all(after > before for after in last[seed + 1 :])
 
 
 def test_a_question_outside_the_report_can_be_asked_too():
@@ -52,7 +89,7 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     plan = Plan.load("laptop", systems=["wechat_baseline"], questions=["ema", "swa"])
     assert list(plan.ablations) == ["ema", "swa"]  # neither the others of the report nor the scale's checks
     report = next(task for task in tasks_of(plan) if task.rule == "report")
-    assert {"--questions=ema,swa", "--systems=wechat_baseline", "--seeds=0"} <= set(report.command)
+    assert {"--questions=ema,swa", "--systems=wechat_baseline", "--seeds=0", "--depth=all"} <= set(report.command)
     assert list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
     one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)
     assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]

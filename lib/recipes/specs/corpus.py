@@ -21,7 +21,7 @@ class Scale(Spec):
     pictures: str = "pixels_small"  # set of images for a user's corpus that has pictures and no frame features
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
-    headline_seeds: tuple[int, ...] = ()  # of the report's headline questions; empty for ``seeds``
+    most_seeds: int = Field(1, ge=1)  # of a question that asks for more than ``seeds``
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET

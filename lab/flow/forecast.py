@@ -1,0 +1,79 @@
+"""How long steps take, and what their results will be able to show: known before they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import pandas as pd
+
+from lab.flow.tasks import Task, job_task
+from lab.show import comparisons
+from lab.show.plan import Plan
+from lab.show.runs import lineage
+from lib.evaluation.compare import detectable
+from lib.recipes.load import load
+from lib.recipes.specs import Ablation
+from lib.runs.files import read_json
+
+
+def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float]) -> dict[str, float]:
+    """Seconds each step should take: as long as last time, else as others of its kind and system did, else as its kind did,
+    else as the scale's file says."""
+    every, known = list(every), durations(world)
+    like: dict[str, list[float]] = {}
+    for task in every:
+        if task.step in known:
+            for kind in _kinds(task):
+                like.setdefault(kind, []).append(known[task.step])
+
+    def usual(task: Task) -> float:
+        kind = next((kind for kind in _kinds(task) if kind in like), None)
+        return mean(like[kind]) if kind else by_kind.get(task.rule, 10.0)
+
+    return {task.step: known.get(task.step) or usual(task) for task in every}
+
+
+def _kinds(task: Task) -> tuple[str, str]:
+    return f"{task.rule}/{task.name.partition('-')[0]}", task.rule
+
+
+def durations(world: Path) -> dict[str, float]:
+    """Seconds of every step that ran once in this folder."""
+    file = world / "durations.json"
+    return read_json(file) if file.exists() else {}
+
+
+def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Of each question: ``seeds``, ``jobs`` and ``minutes`` of one core that nothing above it in the list needs as well, the
+    largest of ``claimed``, and ``visible``: the smallest effect that so many seeds would show, by the spread in the newest
+    report; None where that is not known."""
+    report = plan.report_folder / "tables" / comparisons.FILE
+    known = comparisons.read(report) if report.exists() else None
+    seen = {job.folder.path for job in plan.system_jobs}
+    rows = []
+    for name in plan.ablations:
+        jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
+        new = {job.folder.path: job for one in jobs for job in lineage(one) if job.folder.path not in seen}
+        seen |= set(new)
+        seeds = len(plan.seeds_of(name))
+        rows.append(
+            {
+                "question": name,
+                "seeds": seeds,
+                "jobs": len(new),
+                "minutes": sum(expected[job_task(job).step] for job in new.values()) / 60,
+                "visible": None if known is None else _visible(known[known["ablation"] == name], seeds),
+                "claimed": max((abs(claim.value) for claim in load(Ablation, name).claimed), default=None),
+            }
+        )
+    return rows
+
+
+def _visible(part: pd.DataFrame, seeds: int) -> float | None:
+    """The median over the comparisons of a question."""
+    known = part[part["detectable"].notna()]
+    spread = [row["detectable"] / detectable(1.0, int(row["n"])) for row in known.to_dict("records")]
+    return detectable(median(spread), seeds) if spread and seeds > 1 else None
