@@ -139,9 +139,7 @@ def _waiting(tasks: list[Task]) -> set[str]:
 
 def _depths(options: argparse.Namespace) -> Iterator[Plan]:
     for depth in DEPTHS:
-        yield Plan.load(
-            options.scale, options.corpus or None, options.systems, options.seeds, options.questions, depth
-        )
+        yield Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions, depth)
 
 
 def make(

@@ -56,9 +56,7 @@ def totals(
     )
 
 
-def plan(
-    depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console
-) -> None:
+def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console) -> None:
     """What each depth costs, and what each question of the deepest costs and can show.
 
     Args:
@@ -80,7 +78,9 @@ def plan(
         for column in shown.columns[1:]:
             column.justify = "right"
         console.print(shown)
-    console.print("Visible: smallest effect that so many seeds would show four times out of five, by the newest report.")
+    console.print(
+        "Visible: smallest effect that so many seeds would show four times out of five, by the newest report."
+    )
 
 
 class Progress:

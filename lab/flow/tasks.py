@@ -109,7 +109,8 @@ def needed_by(tasks: Iterable[Task], wanted: Iterable[str]) -> list[Task]:
 def tasks_of(plan: Plan) -> list[Task]:
     """Every step that a report needs: what others read comes first."""
     feature_sets = {ref.folder: ref for job in plan.jobs for ref in job.feature_sets}
-    tasks = [_corpus_task(plan, ref) for ref in plan.corpora if not ref.is_path]
+    corpora = {job.corpus.name: job.corpus for job in plan.jobs}
+    tasks = [_corpus_task(plan, ref) for ref in corpora.values() if not ref.is_path]
     tasks += [_eda_task(plan, ref) for ref in plan.corpora]
     tasks += [feature_task(plan, ref) for ref in feature_sets.values()]
     tasks += [replace(job_task(job), priority=-place) for place, job in enumerate(plan.jobs)]

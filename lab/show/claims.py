@@ -206,12 +206,16 @@ def between(frame: pd.DataFrame, question: str, recipe: str, arm: str, other: st
 
 def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
-    asked, rows = set(frame["ablation"]), []
+    asked, rows = set(zip(frame["ablation"], frame["recipe"], strict=True)), []
     for found in (row for row in contradictions() if row.recipe in plan.systems):
         row = {**found.model_dump(include={"recipe", "id", "said", "coded", "unmeasured"}), "switch": _switch(found)}
         row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS}
         if (by := found.measured) is not None:
-            row |= {"question": by.question, "arms": f"{by.coded} against {by.said}", "in_report": by.question in asked}
+            row |= {
+                "question": by.question,
+                "arms": f"{by.coded} against {by.said}",
+                "in_report": (by.question, row["recipe"]) in asked,
+            }
             if row["in_report"]:
                 row |= between(frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)

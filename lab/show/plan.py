@@ -242,19 +242,18 @@ class Plan:
 
     def _arms(self, name: str, seeds: Sequence[int], recipes: Sequence[str]) -> dict[tuple[str, str], list[Job]]:
         asked = self.question(name)
-        return {
-            (recipe, arm): [
-                self.job(
-                    recipe,
-                    asked.stages.get(arm, asked.stage),
-                    f"{name}.{arm}",
-                    seed + asked.other_seeds.get(arm, 0),
-                )
-                for seed in seeds
-            ]
-            for recipe in recipes
-            for arm in asked.arms
-        }
+
+        def job(recipe: str, arm: str, seed: int) -> Job:
+            stage, own = asked.stages.get(arm, asked.stage), seed + asked.other_seeds.get(arm, 0)
+            return self.job(recipe, stage, f"{name}.{arm}", own, self._replica(asked, recipe, seed))
+
+        return {(recipe, arm): [job(recipe, arm, seed) for seed in seeds] for recipe in recipes for arm in asked.arms}
+
+    def _replica(self, asked: Ablation, recipe: str, seed: int) -> str:
+        """The corpus of a seed, where a question is asked of as many corpora as it has seeds; empty for the usual one."""
+        if asked.corpora == "one" or seed == self.seeds[0] or self.corpus:
+            return ""
+        return f"{load(Scale, self.scale).corpora[load(Recipe, recipe).corpus]}@{seed}"
 
     def ensemble_members(self, name: str) -> dict[str, list[Job]]:
         """Label -> the jobs behind one member: one, or one a fold."""
@@ -319,7 +318,8 @@ class Plan:
 
     @cached_property
     def corpora(self) -> list[CorpusRef]:
-        return list({job.corpus.name: job.corpus for job in self.jobs}.values())
+        """Those that have a page: without the further ones that a question is asked of."""
+        return list({job.corpus.name: job.corpus for job in self.jobs if job.corpus_given == self.corpus}.values())
 
     @property
     def report_folder(self) -> Path:

@@ -142,7 +142,7 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
 
 def _strict(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
     for name, question in plan.ablations.items():
-        if question.strict and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
+        if question.strict and recipe in plan.recipes_of(name) and (stage, arm) == (question.stage, question.member):
             return _mean(rows(plan.ablation_jobs(name)[recipe, question.strict])["score"])
     return None
 

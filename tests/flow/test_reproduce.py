@@ -196,8 +196,8 @@ def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path):
     command = [sys.executable, "-m", "tests.flow.toy", str(tmp_path)]
     driver = subprocess.Popen([*command, "60"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        _wait((tmp_path / "runs/base").exists, 60, "the first training never started")
-        _wait(lambda: list((tmp_path / "runs/base").glob("*.partial.ipynb")), 30, "no notebook runs")
+        _wait((tmp_path / "runs/base").exists, 240, "the first training never started")
+        _wait(lambda: list((tmp_path / "runs/base").glob("*.partial.ipynb")), 120, "no notebook runs")
         assert len(_mine(tmp_path)) >= 2
     finally:
         os.kill(driver.pid, signal.SIGKILL)

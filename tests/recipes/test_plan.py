@@ -1,5 +1,7 @@
 """What a plan asks: checks of the laboratory, other seeds for a placebo, more seeds for headlines, further questions."""
 
+import shutil
+
 import pytest
 from pydantic import ValidationError
 
@@ -9,6 +11,8 @@ from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Recipe, Scale
+from lib.runs import paths
+from tests.forget import forget
 
 
 def test_checks_are_asked_on_the_scales_own_corpora_only():
@@ -72,6 +76,29 @@ def test_what_tells_most_comes_first():
         places = [[place[j.folder.path] for j in jobs if j.seed == seed] for jobs in (headline, other)]
         assert before < max(places[0]) < max(places[1])
         assert all(after > before for after in last[seed + 1 :])
+
+
+def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch):
+    """Arms of one seed share their corpus; runs, features and digests of two corpora lie apart, and only the usual one has a page."""
+    shutil.copytree(paths.params(), tmp_path / "params")
+    file = tmp_path / "params/ablations/rank_labels.yaml"
+    file.write_text(file.read_text() + "corpora: per_seed\nother_seeds: {rank: 10}\n")
+    monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
+    forget()
+    try:
+        plan = Plan.load("laptop", questions=["rank_labels"], seeds=2)
+        groups = plan.ablation_jobs("rank_labels")
+        for jobs in groups.values():
+            assert [job.corpus.name for job in jobs] == ["twin_pairs", "twin_pairs@1"]
+            assert jobs[1].folder.path.is_relative_to(paths.runs("laptop", "twin_pairs@1"))
+            assert jobs[0].parents["init_from"].digest != jobs[1].parents["init_from"].digest
+        assert {job.seed for job in groups["aiac_rank1", "rank"]} == {10, 11}
+        steps = {task.step for task in tasks_of(plan)}
+        assert {"corpus/twin_pairs", "corpus/twin_pairs@1", "features/twin_pairs@1-tokens"} <= steps
+        assert "eda/twin_pairs" in steps and "eda/twin_pairs@1" not in steps
+    finally:
+        monkeypatch.undo()
+        forget()
 
 
 def test_a_question_outside_the_report_can_be_asked_too():

@@ -33,11 +33,15 @@ def test_a_question_has_its_first_seeds_or_is_left_out(world):
         here = world.so_far()
         assert here.seeds_of("ema") == (0, 1, 2), "a later seed is no use to a table that counts them"
         assert {len(jobs) for jobs in here.ablation_jobs("ema").values()} == {3}
-        assert here.coming() == [Coming("question", "ema", 3, 5)]
+        assert here.coming() == [Coming("question", "ema", 3 * 15, 5 * 15)], "five arms of three systems"
     with without(arms[0]):
         here = world.so_far()
-        assert "ema" not in here.ablations and "focal_tags" in here.ablations
-        assert here.coming() == [Coming("question", "ema", 0, 5)]
+        assert here.recipes_of("ema") == ("aiac_rank1", "wechat_baseline") and len(here.seeds_of("ema")) == 5
+        assert here.coming() == [Coming("question", "ema", 50, 75)]
+    with without(world.ablation_jobs("focal_tags")["aiac_rank1", "with"][0]):
+        here = world.so_far()
+        assert "focal_tags" not in here.ablations and "ema" in here.ablations
+        assert here.coming() == [Coming("question", "focal_tags", 0, 15)]
 
 
 def test_a_run_without_what_it_was_trained_from_is_not_there(world):
@@ -51,7 +55,7 @@ def test_systems_seeds_models_and_ensembles_that_are_not_there_are_left_out_and_
     with without(world.job("aiac_rank1", "distill", "base", 1)):
         here = world.so_far()
         assert here.seeds == (0,) and here.systems == world.systems
-        assert Coming("question", "distill_soft", 1, 5) in here.coming()
+        assert Coming("question", "distill_soft", 2, 10) in here.coming()
     member = world.member_jobs("aiac_rank1", "finetune")["job2"][0]
     with without(member):
         here = world.so_far()

@@ -41,7 +41,7 @@ def test_means_over_seeds_by_hand(world):
     everything = runs.systems(world)
     members = everything[everything["arm"] != "base"]
     assert members.groupby("recipe").size().to_dict() == {"aiac_rank1": 10, "aiac_rank17": 1}
-    assert set(members["seeds"]) == {1}
+    assert set(members["seeds"]) == {3}
     board = everything[everything["arm"] == "base"].set_index(["recipe", "stage"])
     assert list(board.index) == [
         ("aiac_rank1", "finetune"), ("aiac_rank1", "distill"), ("aiac_rank17", "finetune"), ("wechat_baseline", "finetune"),

@@ -50,7 +50,10 @@ class Ablation(Spec):
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
     other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
     seeds: int | None = Field(None, ge=1)  # how many its claim needs; the scale's own number if not given
-    depth: Literal["", "default", "all"] = ""  # of the report that asks it; with a claim the default one, without one all
+    corpora: Literal["one", "per_seed"] = "one"  # per_seed: seed s is also that of the videos, from the second seed on
+    depth: Literal["", "default", "all"] = (
+        ""  # of the report that asks it; with a claim the default one, without one all
+    )
     check: Literal["", "placebo", "planted"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
     about: str = ""
