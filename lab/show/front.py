@@ -18,7 +18,7 @@ from lab.show import order, runs, shared, style
 from lab.show.comparisons import LEVEL, compared
 from lab.show.forest import forest
 from lab.show.picture import Picture
-from lab.show.plan import Plan
+from lab.show.plan import Coming, Plan
 from lab.show.table import link
 from lib.data.store import Store
 from lib.evaluation.compare import HELPS, HURTS
@@ -148,11 +148,16 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
     )
 
 
-def coming(missing: Sequence[str]) -> Markdown | None:
-    """What is not there yet, or nothing. Args: missing: the steps, in words."""
+def coming(missing: Sequence[Coming]) -> Markdown | None:
+    """What the report wants and does not have yet, or nothing."""
     if not missing:
         return None
-    told = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+    words = [shared.system(part.name) if part.kind == "system" else f.trick(part.name) for part in missing]
+    words = [
+        f"{name} ({part.there} of {f.plural(part.wanted, 'run')})" if part.there else name
+        for name, part in zip(words, missing, strict=True)
+    ]
+    told = ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
     return Markdown(
         f"> **Still coming**: {told}. What stands here is true of what is finished; the same command goes on."
     )

@@ -7,6 +7,7 @@ import pytest
 
 from lab.show import front
 from lab.show.claims import LEDGER
+from lab.show.plan import Coming
 from tests.show import drawn, made
 
 NAN = float("nan")
@@ -115,8 +116,10 @@ def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
 
 def test_what_is_missing_is_said_and_nothing_if_nothing_is():
     assert front.coming([]) is None
-    assert "**Still coming**: EMA, seeds 1 and 2 of R-Drop." in front.coming(["EMA", "seeds 1 and 2 of R-Drop"]).data
-    assert front.coming([f"step {n}" for n in range(12)]).data.count("step ") == 10
+    missing = [Coming("system", "aiac_rank1", 6, 12), Coming("question", "ema", 0, 75)]
+    assert "**Still coming**: AIAC 1st (6 of 12 runs), EMA." in front.coming(missing).data
+    many = front.coming([Coming("question", f"step_{n}", 0, 1) for n in range(12)]).data
+    assert many.count("step ") == 10 and "and 2 more" in many
 
 
 def test_the_terminal_gets_the_same_without_signs(held):
