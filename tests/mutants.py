@@ -87,7 +87,7 @@ MUTANTS = [
     ("forest", 'rows.loc[known, "claimed"], place', 'rows.loc[known, "difference"], place', "forest"),
     ("forest", "axis.fill_between([-reach, reach]", "axis.fill_between([0, reach]", "forest"),
     ("forest", 'rows.groupby("metric", sort=False)', 'rows.groupby(lambda row: "spearman", sort=False)', "forest"),
-    ("style", "verdict.startswith(look.word)), LOOKS[-2]", "verdict.endswith(look.word)), LOOKS[-2]", "forest"),
+    ("style", "verdict.startswith(look.word)), Look", "verdict.endswith(look.word)), Look", "forest"),
     ("order", 'part["published"].to_numpy(float), part["score"]', 'part["score"].to_numpy(float), part["score"]', "order"),
     ("order", "rng.integers(end - len(group), end,", "rng.integers(0, end,", "order"),
     ("order", ".prod(axis=2)", ".mean(axis=2)", "order"),

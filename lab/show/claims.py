@@ -124,7 +124,8 @@ def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, 
 
 def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     """The rows of one metric."""
-    rows = rows.loc[rows["metric"] == metric].reset_index(drop=True)
+    rows = rows.loc[rows["metric"] == metric]
+    rows = rows.sort_values("measured", key=lambda column: column.isna(), kind="stable", ignore_index=True)
 
     def claim(row: Row) -> str:
         kind, _, name = row["page"].partition("/")
@@ -137,6 +138,7 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
 
     columns = (
         Column("claim", claim),
+        shared.VERDICT,
         shared.CLAIMED,
         shared.DETECTABLE,
         Column(
@@ -145,7 +147,6 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
             "number",
             f"{shared.PAIRED}; its p-value if all comparisons are judged together; where",
         ),
-        shared.VERDICT,
         Column(
             "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
         ),
@@ -153,9 +154,8 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
     caption = (
-        "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted. "
-        f"Could be seen: {shared.COULD_BE_SEEN}; {small or 'none'} of {f.plural(len(held), 'claim')} held against a comparison "
-        f"{'is' if small == 1 else 'are'} smaller."
+        "One row per claim, measured ones first. Claims belong to other data and larger models: do not subtract. "
+        f"{small or 'None'} of {f.plural(len(held), 'measured claim')} {'is' if small == 1 else 'are'} smaller than what could be seen."
     )
     return Table(rows, columns, caption, name=f"claims_{metric}")
 

@@ -53,8 +53,8 @@ LOOKS = (
 
 
 def of_verdict(verdict: str) -> Look:
-    """The look of a verdict; any word that is none has the last but one."""
-    return next((look for look in LOOKS if verdict.startswith(look.word)), LOOKS[-2]._replace(word=verdict))
+    """The look of a verdict; a word that is none has a plain one."""
+    return next((look for look in LOOKS if verdict.startswith(look.word)), Look(verdict, "idle", MUTED, filled=False))
 
 
 def rank(verdict: str) -> tuple[int, str]:

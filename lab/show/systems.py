@@ -191,7 +191,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
 
 def _system(row: Row) -> str:
     stage = f"{row['stage']}, added here" if row["stage"] in load(Recipe, row["recipe"]).added else row["stage"]
-    return f"{link(row['title'], 'system', row['recipe'])}\n{shared.system(row['recipe'])}, {stage}"
+    return f"{link(shared.system(row['recipe']), 'system', row['recipe'])}\n{shared.model(row['recipe'], row['arm'])}, {stage}"
 
 
 def _score(row: Row) -> str:

@@ -105,7 +105,7 @@ def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     assert row["measured"] == "+0.0010<br>−0.0020 to +0.0040<br>p 0.200 after Holm<br>AIAC 1st"
     assert table.name == "claims_spearman" and list(table.frame.columns) == list(claims.LEDGER)
     assert (
-        "3 of 3 claims held against a comparison are smaller" in table.caption
+        "3 of 3 measured claims are smaller than what could be seen" in table.caption
     )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
 
 
