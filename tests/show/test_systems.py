@@ -1,7 +1,5 @@
 """Systems: what they are made of, and every score, cost and published number where it belongs."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +95,7 @@ def test_leaderboard_shows_each_number_under_its_head(board):
 
 def test_rows_of_one_seed_are_grey_among_rows_of_several_and_added_stages_are_marked(board):
     own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
+    own = own.assign(seeds=own["seeds"].where(own["arm"] == "base", 1))
     table = systems.leaderboard(own, "scores_aiac_rank1")
     looks = {(row["arm"], row["stage"]): table.emphasis(row) for row in own.to_dict("records")}
     assert looks["base", "finetune"] == "" and looks["job2", "finetune"] == "single"
@@ -136,9 +135,6 @@ def test_errors_are_those_of_the_track_and_first_seed(world):
         assert len({one.name for one in shown}) == len(shown)
     found = systems.scored_job(world, "aiac_rank1")
     assert (found.stage, found.seed) == ("finetune", world.seeds[0])
-    metrics = json.loads(found.folder.metrics.read_text())
-    (tags,) = systems.errors(world, "aiac_rank1")["Rare and frequent tags"]
-    assert f"Spearman {metrics['scores']['validation']['spearman']:.3f}." in tags.caption
 
 
 def test_videos_are_shown_of_own_corpora_only(world, monkeypatch):
@@ -147,5 +143,5 @@ def test_videos_are_shown_of_own_corpora_only(world, monkeypatch):
     assert systems.videos(job) == []
     store.manifest["twin"] = None
     monkeypatch.setattr(systems.Store, "open", lambda path: store)
-    worst, space, near = systems.videos(job)
-    assert len(worst.frame) == 10 and len(space.frame) == len(store) and len(near.frame) == 20
+    worst, near = systems.videos(job)
+    assert len(worst.frame) == 10 and len(near.frame) == 20
