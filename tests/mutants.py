@@ -80,7 +80,7 @@ MUTANTS = [
     ("questions", '"p after Holm", "holm"', '"p after Holm", "p"', "questions"),
     ("front", 'rows["holm"].astype(float) < LEVEL', 'rows["holm"].astype(float) < 1', "front"),
     ("front", 'known["claimed"].abs() >= known["detectable"]', 'known["claimed"].abs() < known["detectable"]', "front"),
-    ("front", "(HURTS, RULED_OUT)) & (", "(HURTS, HELPS)) & (", "front"),
+    ("front", '(held["verdict"] == HURTS) & _survives(held)', '(held["verdict"] == HURTS)', "front"),
     ("front", '100 * rows[numbers]', 'rows[numbers]', "front"),
     ("front", "board[board[\"below_floor\"].astype(bool)]", "board[~board[\"below_floor\"].astype(bool)]", "front"),
     ("forest", 'rows.loc[chosen, "low"], rows.loc[chosen, "high"]', 'rows.loc[chosen, "low"], rows.loc[chosen, "low"]', "forest"),

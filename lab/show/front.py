@@ -64,15 +64,20 @@ def _claims(held: pd.DataFrame) -> str:
     measured = held[held["measured"].notna()]
     gains = measured[(measured["verdict"] == HELPS) & _survives(measured)].sort_values("low", ascending=False)
     named = f": {_named(gains.to_dict('records'))}" if len(gains) else ""
-    counted = measured["verdict"].map(lambda verdict: style.of_verdict(verdict).word)
-    others = [f"{n} {word}" for word, n in counted[~measured.index.isin(gains.index)].value_counts(sort=False).items()]
-    rest = f" The others: {f.listed(others)}." if others else ""
+    rest = measured[~measured.index.isin(gains.index)]
+    doubtful = rest["verdict"].isin((HELPS, HURTS)) & ~_survives(rest)
+    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word) + doubtful.map(
+        {True: " before correction", False: ""}
+    )
+    others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
+    told = f" The others: {f.listed(others)}." if others else ""
     gained = f"{len(gains) or 'none'} came out as a gain that survives correction"
-    return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{rest}"
+    return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{told}"
 
 
 def _contradicted(held: pd.DataFrame) -> str:
-    rows = held[held["verdict"].isin((HURTS, RULED_OUT)) & (held["claimed"].fillna(0) != 0)]
+    off = (held["verdict"] == RULED_OUT) | ((held["verdict"] == HURTS) & _survives(held))
+    rows = held[off & (held["claimed"].fillna(0) != 0)]
     rows = rows.assign(far=(rows["claimed"].astype(float) - rows["measured"].astype(float)).abs())
     rows = rows.sort_values("far", ascending=False)
     return f"**Not what was claimed**: {_named(rows.to_dict('records'))}." if len(rows) else ""
@@ -80,6 +85,8 @@ def _contradicted(held: pd.DataFrame) -> str:
 
 def _floors(board: pd.DataFrame) -> str:
     """The systems below what needs no training, by name; then the best of each corpus against its ceiling."""
+    if board.empty:
+        return ""
     text = ""
     if "below_floor" in board:
         below = board[board["below_floor"].astype(bool)]

@@ -18,7 +18,7 @@ class PairPredictions:
 
     pairs: np.ndarray  # int64 [P, 2] store rows
     cosine: np.ndarray  # float64 [P]
-    score: np.ndarray  # float64 [P], as people gave it
+    score: np.ndarray  # float64 [P], as the corpus has it
     target: np.ndarray  # float64 [P], as the loss saw it
     seen: np.ndarray  # bool [P], shares a video with a training pair
 

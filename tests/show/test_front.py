@@ -62,8 +62,8 @@ def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
 def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_is_counted(held):
     assert said(held)[0] == (
         "**Of 6 claimed gains that we measured, 1 came out as a gain that survives correction**: "
-        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 2 helps, 1 claim ruled out, 1 hurts and "
-        "1 too small to see here."
+        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 2 helps before correction, 1 claim ruled out, 1 hurts "
+        "and 1 too small to see here."
     )
     assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
 
@@ -144,3 +144,7 @@ def test_no_sentence_has_an_internal_name_or_a_number_of_four_digits(held):
     )
     text = " ".join(front.lines([*said(held, made.frame(quirk)), front.sure(held, made.frame(quirk)).data]))
     assert not pd.Series([text]).str.contains(r"_|\d[.,]?\d\d\d").any()
+
+
+def test_a_harm_is_named_only_if_it_survives_correction(held):
+    assert "EMA" not in said(held.assign(holm=held["holm"].replace(0.01, 0.3)))[1]
