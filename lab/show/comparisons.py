@@ -51,7 +51,7 @@ def of_question(plan: Plan, name: str) -> pd.DataFrame:
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
     spec, jobs = plan.question(name), plan.ablation_jobs(name)
-    found = {key: runs.rows(group) for key, group in jobs.items()}
+    found = {key: runs.rows(group, spec.scored_on) for key, group in jobs.items()}
     rows: list[dict[str, Any]] = []
     for recipe in dict.fromkeys(recipe for recipe, _ in jobs):
         for arm in sorted(spec.arms, key=lambda arm: arm != spec.reference):

@@ -41,13 +41,13 @@ def kind(run: RunFolder) -> str:
     return kind_of(run.read_metrics()["primary"]).name
 
 
-def of_pairs(run: RunFolder) -> PairPredictions:
-    """Cosines of the pairs that the run is scored on.
+def of_pairs(run: RunFolder, part: str = "") -> PairPredictions:
+    """Cosines of the pairs that the run is scored on, or of ``part`` validation.
 
     Raises:
         MissingRun: the run left no embeddings.
     """
-    embeddings, pairs = _arrays(run, "embeddings.npz"), _scored(_arrays(run, "pairs.npz"))
+    embeddings, pairs = _arrays(run, "embeddings.npz"), _scored(_arrays(run, "pairs.npz"), part)
     positions(embeddings["rows"], pairs["pairs"])
     cosine = pair_cosines(embeddings["rows"], embeddings["vectors"], pairs["pairs"])
     return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
@@ -63,10 +63,11 @@ def of_classes(run: RunFolder) -> ClassPredictions:
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
 
 
-def _scored(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _scored(arrays: dict[str, np.ndarray], part: str = "") -> dict[str, np.ndarray]:
     """The items of the test part where there are some, else those of validation (``lib.runs.kinds.scored_on``)."""
     test = arrays["test"]
-    return {name: array[test] for name, array in arrays.items()} if test.any() else arrays
+    kept = test if test.any() and part != "validation" else ~test
+    return {name: array[kept] for name, array in arrays.items()}
 
 
 def vectors(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:

@@ -35,35 +35,40 @@ def metrics_of(job: Job) -> dict[str, Any]:
     return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")
 
 
-def rows(jobs: Iterable[Job]) -> pd.DataFrame:
+def rows(jobs: Iterable[Job], part: str = "") -> pd.DataFrame:
     """One row a job: names, primary score with its interval, oracle, cost and provenance.
 
     ``seconds`` and ``samples_per_second`` are of this stage alone, ``peak_rss_mb`` is in MB.
 
+    Args:
+        part: what the scores are read on, if not on the part that the runs are scored on; without interval and oracle then.
+
     Raises:
         MissingRun: a job has no finished run with its digest.
     """
-    return pd.DataFrame([_row(job) for job in jobs])
+    return pd.DataFrame([_row(job, part) for job in jobs])
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _row(job: Job, part: str = "") -> dict[str, Any]:
     metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
     primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
-    low, high = metrics["intervals"].get(primary) or (None, None)
+    part = part or scored_on(scores)
+    known = part == scored_on(scores)
+    low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
     return {
         "recipe": job.recipe,
         "stage": job.stage,
         "arm": job.arm,
         "seed": job.seed,
         "metric": primary,
-        "score": score_of(metrics),
-        "scored_on": scored_on(scores),
+        "score": score_of(metrics, part),
+        "scored_on": part,
         "low": low,
         "high": high,
         "unseen": scores.get("unseen", {}).get(primary),
-        "oracle": metrics["oracle"].get(primary),
+        "oracle": metrics["oracle"].get(primary) if known else None,
         "train_items": items.get("train"),
-        "scored_items": items.get(scored_on(scores)),
+        "scored_items": items.get(part),
         "seen_share": items.get("seen_share"),
         **{name: metrics[name] for name in ("steps", "best_step", "parameters")},
         **{name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")},
@@ -97,8 +102,8 @@ def systems(plan: Plan) -> pd.DataFrame:
     """One row per recipe and scored stage, means over seeds: the raw material of the leaderboard.
 
     ``low`` and ``high`` are the means over seeds of the 95 % interval over the items of the part ``scored_on``; ``sd`` is the
-    standard deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is the
-    score on the same pairs after training without any pair that shares a video with them.
+    standard deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is, where
+    that part is validation, the score on the same pairs after training without any pair that shares a video with them.
     """
     found = [
         _system(plan, recipe, stage, arm, jobs)
@@ -127,7 +132,7 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
         "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
         "scored_on": frame["scored_on"].iloc[0],
         **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
-        "strict": _strict(plan, recipe, stage, arm),
+        "strict": _strict(plan, recipe, stage, arm) if frame["scored_on"].iloc[0] == "validation" else None,
         "oracle": _mean(frame["oracle"]),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
         "published_source": "; ".join(dict.fromkeys(p.source for p in published)),

@@ -57,10 +57,11 @@ def scored_on(scores: Mapping[str, Any]) -> str:
     return "test" if "test" in scores else "validation"
 
 
-def score_of(metrics: Mapping[str, Any]) -> float:
+def score_of(metrics: Mapping[str, Any], part: str = "") -> float:
     """The score of a run or an ensemble: its primary metric on the part it is scored on.
 
     Args:
         metrics: ``metrics.json``.
+        part: another part of it.
     """
-    return metrics["scores"][scored_on(metrics["scores"])][metrics["primary"]]
+    return metrics["scores"][part or scored_on(metrics["scores"])][metrics["primary"]]

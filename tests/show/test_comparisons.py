@@ -33,7 +33,7 @@ def test_row_of_an_arm_by_hand(world):
     arm, reference = (validation(jobs["aiac_rank1", name]) for name in ("with", "without"))
     differences = arm - reference
     half = stats.sem(differences) * stats.t.ppf(0.975, len(differences) - 1)
-    row = compared(of_question(world, "ema")).set_index("recipe").loc["aiac_rank1"]
+    row = compared(of_question(world, "ema")).set_index(["recipe", "arm"]).loc["aiac_rank1", "with"]
     assert (row["n"], row["reference"], row["family"]) == (5, "without", "weight averaging")
     assert row["score"] == pytest.approx(arm.mean()) and row["sd"] == pytest.approx(arm.std(ddof=1))
     assert row["unseen"] == pytest.approx(
@@ -80,7 +80,7 @@ def test_parts_are_put_together_in_the_order_of_the_plan(world, monkeypatch):
     found = comparisons.of_plan(world)
     parts = pd.concat([of_question(world, name) for name in ("ema", "masked_tokens")], ignore_index=True)
     pd.testing.assert_frame_equal(found.drop(columns="holm"), parts.drop(columns="holm"))
-    assert found["holm"].notna().sum() == len(compared(found)) == 4
+    assert found["holm"].notna().sum() == len(compared(found)) == 3 * 4 + 1  # arms of three systems, and of one
 
 
 def test_holm_by_hand_over_all_questions_of_a_metric():

@@ -95,14 +95,14 @@ def test_verdicts_cell_by_cell():
 
 def test_arms_say_what_they_switch():
     rows = cells(questions.arms("ema"))
-    assert list(rows) == ["`without` (reference)", "`with`"]
-    assert rows["`with`"]["what is switched in the recipe"] == '`stages.finetune.ema: {"decay": 0.99}`'
+    assert list(rows) == ["`without` (reference)", "`with`", "`decay_09`", "`decay_099`", "`uncorrected`"]
+    assert rows["`with`"]["what is switched in the recipe"] == '`stages.finetune.ema: {"horizon": 0.075}`'
 
 
 def test_sizes_of_the_runs_behind_a_question(world):
     table = questions.sizes(world, "ema")
     rows = cells(table)
-    assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with"
+    assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with, decay_09, decay_099, uncorrected"
     assert rows["aiac_rank1<br>finetune"]["training items"] == "200" and rows["aiac_rank1<br>finetune"]["steps"] == "80"
     assert (rows["aiac_rank1<br>finetune"]["scored items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
         "120",
@@ -166,7 +166,7 @@ def test_a_claim_is_about_the_comparison_it_names():
 
 
 def test_what_is_asked_and_claimed_stands_above():
-    assert questions.title("ema") == "EMA: Does averaging the weights raise the validation score?"
+    assert questions.title("ema") == "EMA: Does averaging the weights raise the score?"
     text = questions.about("focal_tags").data
     assert "- Claimed: +0.0100 Spearman, AIAC rank 6, write-up: more than +1 %" in text
     assert questions.about("ema").data.endswith("No source gives a number for this.")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import runs
+from lab.show import comparisons, runs
 from lib.runs.folder import MissingRun
 
 
@@ -69,6 +69,29 @@ def test_cost_of_a_system_is_the_sum_of_its_stages_in_the_mean_of_its_seeds(worl
     assert board.loc[("aiac_rank1", "finetune", "base"), "total_seconds"] == pytest.approx(25.0 + 30 / len(world.seeds))
     assert board.loc[("aiac_rank1", "distill", "base"), "total_seconds"] == pytest.approx(37.5 + 30 / len(world.seeds))
     assert board.loc[("aiac_rank1", "finetune", "base"), "seconds"] == 12.5
+
+
+def test_the_part_that_a_score_is_read_on(world, monkeypatch):
+    """With a test part the score is that of the test part; a question on how validation is cut reads validation all the same."""
+    before = runs.metrics_of
+
+    def with_test_part(job):
+        found = before(job)
+        primary = found["primary"]
+        test = {primary: found["scores"]["validation"][primary] / 2}
+        return found | {"scores": found["scores"] | {"test": test}, "items": found["items"] | {"test": 9000}}
+
+    jobs = world.ablation_jobs("strict_split")["aiac_rank1", "strict"]
+    plain = runs.rows(jobs)
+    asked = comparisons.of_question(world, "strict_split")
+    monkeypatch.setattr(runs, "metrics_of", with_test_part)
+    test, validation = runs.rows(jobs), runs.rows(jobs, "validation")
+    assert test["score"].tolist() == pytest.approx((plain["score"] / 2).tolist())
+    assert set(test["scored_on"]) == {"test"} and set(test["scored_items"]) == {9000}
+    assert validation["score"].tolist() == plain["score"].tolist() and set(validation["scored_items"]) == {120}
+    assert validation[["low", "high", "oracle"]].isna().all().all() and test["low"].tolist() == plain["low"].tolist()
+    assert comparisons.of_question(world, "strict_split")["score"].tolist() == asked["score"].tolist()
+    assert runs.systems(world)["strict"].isna().all()
 
 
 def test_strict_score_is_that_of_the_arm_that_a_question_names(world):

@@ -40,6 +40,8 @@ class Ablation(Spec):
     question: str
     family: str
     stage: str  # where the score is read
+    # validation: the scores of that part, for questions on how it is cut, which the test part cannot answer
+    scored_on: Literal["", "validation"] = ""
     called: dict[str, str] = {}  # arm -> what it is called in a sentence and in a figure
     recipes: tuple[str, ...]
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
