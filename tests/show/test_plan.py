@@ -56,10 +56,10 @@ def test_systems_seeds_models_and_ensembles_that_are_not_there_are_left_out_and_
         here = world.so_far()
         assert here.seeds == (0,) and here.systems == world.systems
         assert Coming("question", "distill_soft", 2, 10) in here.coming()
-    member = world.member_jobs("aiac_rank1", "finetune")["job2"][0]
+    member = world.member_jobs("aiac_rank1", "finetune")["job3"][0]
     with without(member):
         here = world.so_far()
-        assert len(here.member_jobs("aiac_rank1", "finetune")["job2"]) == 2
+        assert len(here.member_jobs("aiac_rank1", "finetune")["job3"]) == 2
         assert [(c.kind, c.name) for c in here.coming()] == [("system", "aiac_rank1"), ("ensemble", "aiac_rank1_jobs")]
     with without(world.job("aiac_rank17", "finetune")):
         here = world.so_far()
