@@ -239,4 +239,5 @@ def notebook_task(
 def _here(file: str | Path) -> str:
     """Relative to the folder that holds ``runs/``, which is where the workflow works."""
     path = Path(file)
-    return str(path.relative_to(paths.home()) if path.is_absolute() and path.is_relative_to(paths.home()) else path)
+    home = paths.home()
+    return str(path.relative_to(home) if path.is_absolute() and path.is_relative_to(home) else path)

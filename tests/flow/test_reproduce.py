@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from lab.flow import processes
-from lab.flow.reproduce import Busy, only_one, parser
+from lab.flow.reproduce import SOON, Busy, on_the_way, only_one, parser
 from tests.flow.toy import Toy
 
 ALL = {"corpus/twin", "pretrain/base", "finetune/a", "finetune/b", "ablation/ablation", "report/report"}
@@ -170,6 +172,58 @@ def test_one_or_two_at_a_time_warm_or_cold_give_the_same_bytes(tmp_path, monkeyp
 def test_one_driver_at_a_time(tmp_path):
     with only_one(tmp_path), pytest.raises(Busy, match="Another 'make reproduce' runs"), only_one(tmp_path):
         raise AssertionError("two drivers")
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_what_tells_most_runs_first(tmp_path, monkeypatch, first):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    toy = Toy(tmp_path)
+    toy.first = (first,)
+    shown = toy.drive(jobs=1).shown
+    steps = re.findall(r"of +\d+\] finetune/(\w)", shown)
+    assert steps == sorted("ab", key=lambda name: name != first), shown
+
+
+class TestOnTheWay:
+    """Which reports come before the whole one. A level is corpus, base and ``a``; the whole plan has ``b`` besides."""
+
+    def asked(self, toy: Toy, seconds: float = SOON) -> list[list[str]]:
+        """With some seconds for ``b``, and so after the level."""
+        every = toy.tasks()
+        level = [task for task in every if task.step != "finetune/b"]
+        expected = {task.step: seconds if task.step == "finetune/b" else 1.0 for task in every}
+        return on_the_way([level], [replace(t, rule="index") if t.rule == "report" else t for t in every], expected, 1)
+
+    def test_a_report_comes_before_much_that_is_left(self, toy):
+        assert self.asked(toy, SOON + 1) == [["corpus/twin", "pretrain/base", "finetune/a"]]
+        assert self.asked(toy, SOON) == [], "the whole one comes as soon"
+
+    def test_with_two_at_a_time_half_as_much_is_left(self, toy):
+        every = toy.tasks()
+        assert on_the_way([every[:2]], every, dict.fromkeys((t.step for t in every), SOON), 4) == []
+        assert len(on_the_way([every[:2]], every, dict.fromkeys((t.step for t in every), SOON), 1)) == 1
+
+    def test_what_is_made_is_not_reported_twice(self, finished):
+        assert self.asked(finished, SOON + 1) == []
+        metrics = finished.home / "runs/b/metrics.json"
+        whole = metrics.read_bytes()
+        try:
+            metrics.unlink()
+            assert self.asked(finished, SOON + 1) == [], "the level is made and was shown; b can begin"
+            page = finished.home / "runs/report/notebook.ipynb"
+            page.rename(page.with_suffix(".away"))
+            assert len(self.asked(finished, SOON + 1)) == 1, "made, but a kill came before its report"
+            page.with_suffix(".away").rename(page)
+        finally:
+            metrics.write_bytes(whole)
+
+    def test_a_level_that_changed_is_made_and_shown_again(self, finished):
+        before = finished.values["a"], finished.values["b"]
+        finished.values.update(a=7.0, b=7.0)
+        try:
+            assert len(self.asked(finished, SOON + 1)) == 1
+        finally:
+            finished.values.update(a=before[0], b=before[1])
 
 
 def _wait(condition, seconds: float, what: str) -> None:
