@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from lib.runs.folder import MissingRun
 from lib.runs.machine import cores
 
 BUSY, STOPPED = 75, 130
+FIRST = 510  # seconds until the first report begins at the latest, so that it is there after ten minutes
 SOON = 180  # seconds: no report on the way that much before a larger one
 
 
@@ -57,7 +60,7 @@ def main(argv: list[str]) -> int:
         with only_one(paths.home()):
             have_a_home(paths.home() / "runs" / ".home")
             return reproduce(options, console)
-    except (UsageError, RecipeError, DamagedFile) as error:
+    except (UsageError, RecipeError, DamagedFile, MissingRun) as error:
         console.print(str(error), style="red", highlight=False, markup=False)
         return BUSY if isinstance(error, Busy) else 2
     except KeyboardInterrupt:
@@ -70,21 +73,20 @@ def reproduce(options: argparse.Namespace, console) -> int:
 
     Raises:
         UsageError, RecipeError: a wrong call, or params that cannot run.
+        MissingRun: a report of what there is was asked for, and not one system is whole.
     """
+    started = time.monotonic()
     plan = Plan.load(
         options.scale, options.corpus or None, options.systems, options.seeds, options.questions, options.depth
     )
     plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
     world, seconds = paths.runs(options.scale, options.corpus or None), load(Scale, options.scale).expected_seconds
 
-    def run(every: list[Task], wanted: list[str]) -> int:
-        return make(every, wanted, world, seconds, options, console)
+    def run(every: list[Task], wanted: list[str], until: float = math.inf) -> int:
+        return make(every, wanted, world, seconds, options, console, until)
 
     def report() -> int:
-        try:
-            pages = [task for task in tasks_of(plan.so_far()) if task.rule in (*PAGES, "eda")]
-        except MissingRun as error:
-            raise UsageError(str(error)) from None
+        pages = [task for task in tasks_of(plan.so_far()) if task.rule in (*PAGES, "eda")]
         status = run(pages, [task.step for task in pages])
         if not status:
             console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
@@ -100,11 +102,14 @@ def reproduce(options: argparse.Namespace, console) -> int:
     if options.dry_run or "report/report" not in wanted:
         return run(every, wanted)
     levels = [tasks_of(plan.at(depth)) for depth in DEPTHS[: DEPTHS.index(plan.depth)]]
+    until = started + FIRST
     for steps in on_the_way(levels, every, expected, jobs):
-        status = run(every, steps)
+        status = run(every, steps, until)
         if status and not options.keep_going:
             return status
-        report()
+        with suppress(MissingRun):  # not one system is whole: a slow machine, or each of them failed
+            report()
+        until = math.inf
     status = run(every, wanted)
     if status and options.keep_going:
         report()
@@ -143,16 +148,17 @@ def _depths(options: argparse.Namespace) -> Iterator[Plan]:
 
 
 def make(
-    every: list[Task], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console
-) -> int:
+    every: list[Task], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console,
+    until: float = math.inf,
+) -> int:  # fmt: skip
     """Bring some steps up to date.
 
     Args:
         every: all steps. wanted: names of those to make. world: folder for the frozen plan, the log and the timings.
-        seconds: by kind of step, for the first forecast.
+        seconds: by kind of step, for the first forecast. until: time (``time.monotonic``) at which a report comes first.
 
     Returns:
-        0 when everything wanted is there, 1 after a failure.
+        0 when time was up or everything wanted is there, 1 after a failure.
 
     Raises:
         UsageError: Snakemake could not build or run the graph.
@@ -175,10 +181,14 @@ def make(
     )
     jobs = options.jobs or default_jobs()
     progress = screen.Progress(needed, forecast.expectations(needed, world, seconds), jobs, console)
-    with closing(workflow.run(jobs, keep_going=options.keep_going, dry_run=options.dry_run)) as events:
-        progress.watch(events, dry_run=options.dry_run)
+    keep_going = options.keep_going and until == math.inf  # or every step that is left would fail when time is up
+    with closing(workflow.run(jobs, keep_going=keep_going, dry_run=options.dry_run)) as events:
+        progress.watch(events, dry_run=options.dry_run, until=until)
+    processes.go_on()
     if not options.dry_run:
         write_json(world / "durations.json", {**forecast.durations(world), **progress.seconds})
+    if progress.interrupted:
+        return 0
     if progress.stopped and not progress.failed:
         raise UsageError(f"Snakemake stopped: {progress.stopped}\nAll it said is in {paths.shown(workflow.log)}.")
     return progress.close("" if options.keep_going else " KEEP_GOING=1 runs what does not depend on a failed step.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lab.flow import forecast
+from lab.flow import forecast, processes
 from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
 from lab.flow.tasks import Task, tasks_of
@@ -95,11 +96,20 @@ class Progress:
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self.stopped = ""
+        self.interrupted = False
 
-    def watch(self, events: Iterable[Event | None], *, dry_run: bool) -> None:
-        """Show events as they come; of a dry run, which steps would run and why."""
+    def watch(self, events: Iterable[Event | None], *, dry_run: bool, until: float = math.inf) -> None:
+        """Show events as they come; of a dry run, which steps would run and why.
+
+        Args:
+            until: time of ``time.monotonic`` at which what still runs is ended and nothing else begins.
+        """
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             for event in events:
+                if time.monotonic() > until and not self.interrupted:
+                    self.interrupted = True
+                    self._say("It is time for a report; what was running begins again afterwards.")
+                    processes.interrupt()
                 if event is not None and event.kind == "start" and dry_run:
                     reason = event.text.split("\n")[0][:300].replace("Forced execution", "not as its run left it")
                     self._say(f"  {event.step}  ({reason})")
@@ -122,7 +132,7 @@ class Progress:
             gone = self.seconds[event.step] = round(self._gone(event.step), 2)
             count = f"[{len(self.pending) - len(self.left):>3} of {len(self.pending)}]"
             self._say(f"{count} {event.step}  {duration(gone)}")
-        elif event.kind == "failed":
+        elif event.kind == "failed" and not self.interrupted:
             self.failed.append(event.step)
             self._say(f"[ failed  ] {event.step}\n{last_words(paths.home() / self.tasks[event.step].log)}", "red")
         if event.kind in ("done", "failed"):

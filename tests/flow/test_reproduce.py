@@ -12,11 +12,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from lab.flow import processes
+from lab.flow import processes, screen
 from lab.flow.reproduce import SOON, Busy, on_the_way, only_one, parser
 from tests.flow.toy import Toy
 
@@ -224,6 +225,23 @@ class TestOnTheWay:
             assert len(self.asked(finished, SOON + 1)) == 1
         finally:
             finished.values.update(a=before[0], b=before[1])
+
+
+def test_when_time_is_up_what_runs_is_ended_and_begins_again_afterwards(toy, monkeypatch):
+    assert toy.drive("pretrain/base").status == 0
+    toy.seconds = 120
+    started, running = time.monotonic(), toy.home / "runs"
+    late = SimpleNamespace(monotonic=lambda: 1e9 * len(list(running.glob("*/*.partial.ipynb"))) + time.monotonic())
+    monkeypatch.setattr(screen, "time", late)
+    cut = toy.drive(until=1e9)
+    assert cut.status == 0 and "It is time for a report" in cut.shown, cut.shown
+    assert "failed" not in cut.shown and time.monotonic() - started < 120
+    assert toy.trained() == {"base": 1} and not (toy.home / "runs/ablation").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("VIDLAB_HOME", str(toy.home))
+    toy.seconds = 0
+    assert toy.drive().status == 0 and toy.trained() == ONCE
+    assert not list(toy.home.rglob("*.failed.ipynb"))
 
 
 def _wait(condition, seconds: float, what: str) -> None:

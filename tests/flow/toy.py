@@ -110,14 +110,14 @@ class Toy:
         parameters = {"out": out, "inputs": inputs}
         return notebook_task(folder, rule, rule, notebook, inputs, [self.home / out], parameters, content)
 
-    def drive(self, target: str = "report/report", **options: object) -> SimpleNamespace:
+    def drive(self, target: str = "report/report", until: float = float("inf"), **options: object) -> SimpleNamespace:
         """Make the report (or another step) as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
         chosen = reproduce.parser().parse_args([])
         chosen.__dict__.update({"jobs": 2, **options})
         with open(os.devnull, "w") as nowhere:
             console = screen.Console(record=True, width=200, file=nowhere)
             try:
-                status = reproduce.make(self.tasks(), [target], self.home / "runs", {}, chosen, console)
+                status = reproduce.make(self.tasks(), [target], self.home / "runs", {}, chosen, console, until)
             except reproduce.UsageError as error:
                 console.print(str(error), markup=False)
                 status = 2
