@@ -11,7 +11,8 @@ follows the size of the corpus.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,58 @@ CLEAR = {
     "classes": replace(CALIBRATED["classes"], topics=600, **_READABLE),
 }
 WORLDS = {"calibrated": CALIBRATED, "clear": CLEAR}
+
+# For readers: what the fields of ``WorldSpec`` say, and why the clear world gives up a statistic, by how its name begins.
+IN_WORDS = {
+    "x": "variance told by level 1 / class / topic / story / video",
+    "y": "variance shown by class / theme / visual story / video",
+    "told": "weight of what is told in the affinity of two videos",
+    "classes": "categories, the most frequent ones",
+    "topics": "topics, about",
+    "sets": "meanings that words can have",
+    "words_a_set": "words of one meaning, fewest / most",
+    "vagueness": "noise in which meanings are closest to a topic",
+    "spread": "how far a video bends the choice among words of its topic",
+    "title": "words of a title by kind",
+    "speech": "words of speech by kind, filler aside",
+    "uninformative": "titles that say nothing of their video",
+    "filler": "filler in speech and text on screen",
+    "tags_of_class": "tags of a class",
+    "tags_of_topic": "tags of a topic",
+    "entities": "entities of a topic, of which a story has two",
+    "bias": "scale of what all frames have in common",
+    "meaning": "scale of what a frame means",
+    "video": "scale of what frames of a video share beside their meaning",
+    "shot": "scale of what frames of a shot share",
+    "frame": "scale of what is a frame's own",
+    "video_code": "dimensions of what frames of a video share",
+    "shot_code": "dimensions of what frames of a shot share",
+    "frame_code": "dimensions of what is a frame's own",
+    "noise_y": "blur of what is shown",
+    "noise_x": "blur of what is told, as far as it can be seen",
+    "leak": "how much of what is told can be seen",
+    "new_shot": "chance that a frame begins a shot",
+    "key_shot": "shots that show their video",
+    "seconds": "seconds between two frames",
+}
+GIVEN_UP = {
+    "distinct tags": "fewer tags, so that each has enough videos to be learnt from",
+    "frame count": "fewer frames, so that more videos fit on a disk",
+    "frame features": "marginals of frames, for what they mean to weigh more",
+    "cosine of": "how alike frames are, for what they mean to weigh more",
+}
+
+
+def why_given_up(statistic: str) -> str:
+    """Why the clear world need not keep a statistic; no reason is known of those that it must keep."""
+    return next((words for start, words in GIVEN_UP.items() if statistic.startswith(start)), "no reason known")
+
+
+def differences(track: str) -> list[tuple[str, Any, Any]]:
+    """What differs between the worlds of a track: words, calibrated, clear."""
+    one, other = CALIBRATED[track], CLEAR[track]
+    values = [(IN_WORDS[field.name], getattr(one, field.name), getattr(other, field.name)) for field in fields(one)]
+    return [row for row in values if row[1] != row[2]]
 
 
 def world_spec(name: str, track: str) -> WorldSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from lab.corpora.twin import generate
+from lab.corpora.twin import calibration, generate
 from lab.corpora.twin.classes import ClassTwin
 from lab.corpora.twin.pairs import PairTwin
 from lab.corpora.twin.text import title_lengths
-from lab.corpora.twin.worlds import WORLDS
+from lab.corpora.twin.worlds import GIVEN_UP, IN_WORDS, WORLDS, WorldSpec, differences, why_given_up
 
 # Of version 2 of the generative model, which knew no worlds: 300 videos of pairs, 60 of classes.
 BEFORE = {"pairs": "5f28d0316f406e9c", "classes": "3c6e7aabbef825d8"}
@@ -55,6 +56,38 @@ def test_mixes_and_variances_add_up(name):
     for spec in WORLDS[name].values():
         for parts in (spec.x, spec.y, dict(spec.title).values(), dict(spec.speech).values()):
             assert sum(parts) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def both() -> dict[str, dict]:
+    """Statistic -> its row of the table of both worlds."""
+    return {row["statistic"]: row for track in SIZES for row in calibration.of_worlds(track)}
+
+
+def test_the_clear_world_keeps_what_it_must(both):
+    """Pair graph, scores, judgement, class curve, lengths and missing fields; only what is named may be given up."""
+    lost = [name for name, row in both.items() if not row["low"] <= row["clear"] <= row["high"]]
+    assert all(name.startswith(tuple(GIVEN_UP)) for name in lost), [both[name] for name in lost]
+    assert all(row["low"] <= row["calibrated"] <= row["high"] for row in both.values())
+    assert why_given_up("distinct tags, relative to the curve") == GIVEN_UP["distinct tags"]
+    assert why_given_up("label noise") == "no reason known"
+
+
+def test_fields_are_as_often_missing_in_both_worlds():
+    """Texts that are empty and frames that say nothing, in percent of 5,000 videos."""
+    rows, shares = np.arange(5000), []
+    for world in WORLDS:
+        twin = ClassTwin(5000, 0, world=world)
+        lengths = twin.lengths(rows)
+        shares.append([(length == 0).mean() for length in lengths.values()] + [twin.camera.blank(rows).mean()])
+    assert shares[0] == shares[1] == pytest.approx([0.04, 0.30, 0.15, 0.10], abs=0.02)
+
+
+def test_what_differs_is_told_in_words():
+    assert list(IN_WORDS) == [field.name for field in fields(WorldSpec)]
+    told = {what: values for what, *values in differences("pairs")}
+    assert told[IN_WORDS["uninformative"]] == [WORLDS[name]["pairs"].uninformative for name in WORLDS]
+    assert IN_WORDS["told"] not in told
 
 
 def views(twin: PairTwin | ClassTwin) -> tuple[np.ndarray, np.ndarray]:
