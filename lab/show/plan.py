@@ -18,8 +18,6 @@ from lib.runs import paths
 from lib.runs.folder import MissingRun
 
 DEPTHS = ("first", "default", "all")
-# Most seeds of a question: a spread needs two, an interval that is worth its time five; beyond, a question says how many.
-MOST_SEEDS = {"first": 2, "default": 5}
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,7 @@ class Plan:
         asked, scale = load(Ablation, name), load(Scale, self.scale)
         if self.seeds_given:
             return (self.whole or self).seeds
-        limit = min(scale.most_seeds, MOST_SEEDS.get(self.depth, scale.most_seeds))
+        limit = min(scale.most_seeds, load(ReportSpec, "report").most_seeds.get(self.depth, scale.most_seeds))
         return _seeds(self.scale, min(asked.seeds or len(scale.seeds), limit))
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
@@ -310,11 +308,13 @@ class Plan:
             yield from self.ensemble_jobs(name)
 
     def _of_systems(self, at: int) -> Iterator[Job]:
-        """Jobs of the systems themselves, of one seed."""
-        for recipe in self.systems:
-            for stage in load(Recipe, recipe).main_stages:
-                for group in self.member_jobs(recipe, stage).values():
-                    yield from group[at : at + 1]
+        """Jobs of the systems themselves, of one seed: the systems as they are, then their further models."""
+        stages = [(recipe, stage) for recipe in self.systems for stage in load(Recipe, recipe).main_stages]
+        groups = [self.member_jobs(*stage) for stage in stages]
+        for jobs in groups:
+            yield from jobs.get("base", [])[at : at + 1]
+        for jobs in groups:
+            yield from (job for arm, group in jobs.items() if arm != "base" for job in group[at : at + 1])
 
     @cached_property
     def corpora(self) -> list[CorpusRef]:

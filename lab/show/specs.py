@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
 from lib.recipes.specs import Spec
@@ -86,4 +88,7 @@ class ReportSpec(Spec):
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
     headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
+    most_seeds: dict[
+        Literal["first", "default"], int
+    ] = {}  # of a question, by depth; beyond, it has as many as it asks for
     ensembles: tuple[str, ...]

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from lab.flow.tasks import tasks_of
 from lab.show.plan import DEPTHS, Plan
+from lab.show.runs import lineage
 from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
@@ -55,8 +56,8 @@ def test_a_deeper_plan_holds_the_jobs_of_a_shallower_one():
 
 
 def test_the_first_report_shows_every_model_of_every_system_once():
-    plan = Plan.load("laptop", depth="first")
-    assert plan.seeds == (0,) and {len(plan.seeds_of(name)) for name in plan.ablations} == {2}
+    plan, most = Plan.load("laptop", depth="first"), load(ReportSpec, "report").most_seeds["first"]
+    assert plan.seeds == (0,) and {len(plan.seeds_of(name)) for name in plan.ablations} == {most}
     assert set(plan.member_jobs("aiac_rank6", "finetune")) == {"base", *load(Recipe, "aiac_rank6").members}
     assert set(plan.member_jobs("aiac_rank6", "distill")) == {"base"}, "every model would need teachers of its own"
     own = {job.folder.path for job in plan.system_jobs}
@@ -66,9 +67,11 @@ def test_the_first_report_shows_every_model_of_every_system_once():
 
 
 def test_what_tells_most_comes_first():
-    """The first seed of every system, then of the headline questions, then all others, then the second seed."""
+    """The first seed of every system, then of its further models, the headline questions, all others, then the second seed."""
     plan = Plan.load("laptop")
     place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
+    bases = [job for name in plan.systems for job in plan.member_jobs(name, "finetune")["base"][:1]]
+    assert max(place[job.folder.path] for job in bases) < place[plan.job("aiac_rank1", "finetune", "job2").folder.path]
     last = [max(place[job.folder.path] for job in plan._of_systems(seed)) for seed in range(3)]
     headline = [job for jobs in plan.ablation_jobs("ema").values() for job in jobs]
     other = [job for jobs in plan.ablation_jobs("quirks_aiac_rank1").values() for job in jobs]
@@ -76,6 +79,23 @@ def test_what_tells_most_comes_first():
         places = [[place[j.folder.path] for j in jobs if j.seed == seed] for jobs in (headline, other)]
         assert before < max(places[0]) < max(places[1])
         assert all(after > before for after in last[seed + 1 :])
+
+
+def test_arms_that_only_finetune_share_the_pretraining():
+    plan = Plan.load("laptop")
+    shared = 0
+    for name, asked in plan.ablations.items():
+        later = {
+            arm: all(path.startswith(("stages.finetune", "stages.distill")) for path in asked.arms[arm])
+            for arm in asked.arms
+        }
+        for (recipe, arm), jobs in plan.ablation_jobs(name).items():
+            for job in (one for one in jobs if later[arm] and asked.member == "base"):
+                known = {one.folder.path for one in lineage(plan.job(recipe, job.stage, "base", job.seed))}
+                first = [one for one in lineage(job) if one.phase == "pretrain" and one.stage == "pretrain"]
+                assert {one.folder.path for one in first} <= known, f"{name}.{arm}"
+                shared += len(first)
+    assert shared > 100
 
 
 def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch):
