@@ -37,7 +37,9 @@ def about(plan: Plan, board: pd.DataFrame) -> Markdown:
     contests = dict.fromkeys(CONTESTS.get(load(Recipe, name).origin.contest, "others") for name in plan.systems)
     stores = [Store.open(ref.store) for ref in plan.corpora]
     made = "generated " if all(store.manifest["twin"] for store in stores) else ""
-    size = f.listed(dict.fromkeys(f.millions(edge) for edge in (board["parameters"].min(), board["parameters"].max())))
+    size = " to ".join(
+        dict.fromkeys(f.millions(edge) for edge in (board["parameters"].min(), board["parameters"].max()))
+    )
     cost = f.seconds(runs.rows(plan.jobs)["seconds"].sum())
     return Markdown(
         f"{f.plural(len(plan.systems), 'system')} of contests for short Chinese videos ({f.listed(contests)}), rebuilt on one code "
@@ -149,7 +151,9 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
         if len(known)
         else "No effect can be judged with one seed. "
     )
-    text += f"{int((asked['holm'] < LEVEL).sum())} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
+    if len(asked):
+        certain = int((asked["holm"] < LEVEL).sum())
+        text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
     return Markdown(
         text + "Intervals hold for other seeds and other videos of this world, not for pretrained models of full size."
     )

@@ -182,7 +182,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     )
     shown = filled(board, columns)
     caption = (
-        f"Validation part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
+        f"{board['scored_on'].iloc[0].capitalize()} part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
         "scores belong to the competition's data and are not comparable."
     )
     several = board["seeds"].max() > 1

@@ -1,5 +1,7 @@
 """The published order: who is in it, its correlation against values by hand, and what table and figure show."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,3 +70,16 @@ def test_every_model_of_the_sixth_place_has_a_score_to_hold_against_ours():
     spec = load(Recipe, "aiac_rank6")
     for stage in ("finetune", "distill"):
         assert {p.arm for p in spec.published if p.stage == stage} == {"base", *spec.members}
+
+
+def test_seeds_are_drawn_among_the_runs_of_a_model(monkeypatch):
+    """Model a is right with each of two seeds, model b is upside down with each of its two."""
+    score = np.random.default_rng(0).normal(size=200)
+    cosine = {"a": score, "b": -score}
+    job = {arm: SimpleNamespace(folder=arm) for arm in cosine}
+    plan = SimpleNamespace(member_jobs=lambda recipe, stage: {arm: [job[arm]] * 2 for arm in cosine})
+    pairs = np.arange(400).reshape(-1, 2)
+    found = {arm: SimpleNamespace(cosine=values, score=score, pairs=pairs) for arm, values in cosine.items()}
+    monkeypatch.setattr(order.predictions, "of_pairs", found.__getitem__)
+    drawn_scores = order._drawn(plan, pd.DataFrame({"recipe": "r", "stage": "finetune", "arm": ["a", "b"]}))
+    assert np.allclose(drawn_scores, [1, -1])
