@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isnan
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -10,10 +11,9 @@ from typing import Any
 import pandas as pd
 
 from lab.flow.tasks import Task, job_task
-from lab.show import comparisons
+from lab.show import verdicts
 from lab.show.plan import Plan
 from lab.show.runs import lineage
-from lib.evaluation.compare import detectable
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 from lib.runs.files import read_json
@@ -48,10 +48,10 @@ def durations(world: Path) -> dict[str, float]:
 
 def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]:
     """Of each question: ``seeds``, ``jobs`` and ``minutes`` of one core that nothing above it in the list needs as well, the
-    largest of ``claimed``, and ``visible``: the smallest effect that so many seeds would show, by the spread in the newest
-    report; None where that is not known."""
-    report = plan.report_folder / "tables" / comparisons.FILE
-    known = comparisons.read(report) if report.exists() else None
+    largest of ``claimed``, and ``visible``: the smallest effect that so many seeds would show, by the noise in the newest report,
+    in the median over systems; None where that is not known."""
+    report = plan.report_folder / "tables" / verdicts.FILE
+    known = verdicts.read(report) if report.exists() else pd.DataFrame(columns=list(verdicts.COLUMNS))
     seen = {job.folder.path for job in plan.system_jobs}
     rows = []
     for name in plan.ablations:
@@ -59,21 +59,15 @@ def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]
         new = {job.folder.path: job for one in jobs for job in lineage(one) if job.folder.path not in seen}
         seen |= set(new)
         seeds = len(plan.seeds_of(name))
+        visible = [size for size in verdicts.visible(plan, name, seeds, known).values() if not isnan(size)]
         rows.append(
             {
                 "question": name,
                 "seeds": seeds,
                 "jobs": len(new),
                 "minutes": sum(expected[job_task(job).step] for job in new.values()) / 60,
-                "visible": None if known is None else _visible(known[known["ablation"] == name], seeds),
+                "visible": median(visible) if visible else None,
                 "claimed": max((abs(claim.value) for claim in load(Ablation, name).claimed), default=None),
             }
         )
     return rows
-
-
-def _visible(part: pd.DataFrame, seeds: int) -> float | None:
-    """The median over the comparisons of a question."""
-    known = part[part["detectable"].notna()]
-    spread = [row["detectable"] / detectable(1.0, int(row["n"])) for row in known.to_dict("records")]
-    return detectable(median(spread), seeds) if spread and seeds > 1 else None

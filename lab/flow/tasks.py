@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
-from lab.show.specs import Claims, Contradictions, ReportSpec
+from lab.show.specs import Claims, Contradictions, NoiseTable, ReportSpec
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
@@ -158,7 +158,10 @@ def _ablation_task(plan: Plan, name: str) -> Task:
     seeds, recipes = len(plan.seeds_of(name)), plan.recipes_of(name)
     parameters = {"ablation": name, **_of_plan(plan, recipes, seeds), "missing": "error"}
     question = plan.ablations[name].model_dump(mode="json")
-    content = digest([question, [job.digest for job in jobs], code_digest(["lab.show.questions"])])
+    known = load(NoiseTable, "noise").model_dump(mode="json")
+    content = digest(
+        [question, [job.digest for job in jobs], known, code_digest(["lab.show.comparisons", "lab.show.questions"])]
+    )
     folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
     return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
 
@@ -183,7 +186,7 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
-            code_digest(["lab.show.front", "lab.show.claims", "lab.show.systems"]),
+            code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"]),
         ]
     )
     runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions), "depth": plan.depth}

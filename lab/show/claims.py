@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from lab.show import formats as f
 from lab.show import runs, shared
-from lab.show.comparisons import FILE, LEVEL, compared, paired, read, scores
+from lab.show.comparisons import between
 from lab.show.plan import Plan
-from lab.show.questions import seen, short
+from lab.show.questions import seen
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
-from lab.show.table import Column, Row, Table, link, number, signed_interval
-from lib.evaluation.compare import HELPS, HURTS
+from lab.show.table import Column, Row, Table, link, signed_interval
+from lab.show.verdicts import FILE, compared, read
+from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names
 from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
@@ -89,6 +89,10 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
                 row |= _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
             else:
                 row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
+                if (
+                    claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY
+                ):  # of several claims each has its own
+                    row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
                 row |= {"page": f"question/{name}", "measured": found["difference"]}
             yield row | {"elsewhere": "; ".join(told)}
 
@@ -196,14 +200,6 @@ def quirk_of(row: Contradiction) -> Quirk | None:
     return next((quirk for quirk in load(Recipe, row.recipe).quirks if quirk.id == row.id), None)
 
 
-def between(frame: pd.DataFrame, question: str, recipe: str, arm: str, other: str) -> dict[str, Any]:
-    """Two arms of a question on one system, paired anew whichever of them is the reference there: ``metric`` and ``COSTS``."""
-    part = frame[frame["ablation"] == question]
-    metric, own = part.loc[part["recipe"] == recipe, "metric"].iloc[0], scores(part, recipe, arm)
-    found = {"seeds": len(own)} | paired(own, scores(part, recipe, other), metric)
-    return {"metric": metric} | {name: found[name] for name in COSTS}
-
-
 def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
     asked, rows = set(zip(frame["ablation"], frame["recipe"], strict=True)), []
@@ -217,7 +213,7 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
                 "in_report": (by.question, row["recipe"]) in asked,
             }
             if row["in_report"]:
-                row |= between(frame, by.question, found.recipe, by.coded, by.said)
+                row |= between(plan, frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)
     measured = ("question", "in_report", "arms", "metric", *COSTS, "unmeasured")
     columns = ("recipe", "id", "said", "coded", "switch", *measured)
@@ -264,7 +260,7 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
     )
     measured = rows[rows["in_report"]]
     effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
-    told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no measurable effect anywhere"
+    told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no effect seen anywhere"
     caption = (
         f"{len(rows)} listed, {int((rows['question'] != '').sum())} with a question, {len(measured)} of those in this report"
         f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {shared.PAIRED}. Below the code stands the switch that "
@@ -275,50 +271,3 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
 
 def _lines(*texts: str) -> str:
     return "\n".join(text for text in texts if text and text != f.NOTHING) or f.NOTHING
-
-
-# ---- checks of the laboratory itself: questions whose answer is known
-
-
-def allowed(arms: int) -> int:
-    """Most false verdicts of one kind among so many placebo arms: the 95 % quantile of a binomial. Half of the false
-    verdicts of a 95 % interval are helps, half are harms.
-
-    >>> allowed(20)
-    2
-    """
-    return int(stats.binom.ppf(0.95, arms, LEVEL / 2))
-
-
-def checks(frame: pd.DataFrame) -> Table:
-    """A placebo must not help and a planted effect must be found.
-
-    Placebo: of the arms that change nothing, no more than :func:`allowed` may help, and as many may harm. Planted: every
-    comparison helps.
-    """
-    rows = []
-    for name, part in compared(frame)[lambda rows: rows["check"] != ""].groupby("ablation", sort=False):
-        row = {"ablation": name, **part[["question", "check"]].iloc[0], "arms": len(part)}
-        helps, hurts = (int((part["verdict"] == verdict).sum()) for verdict in (HELPS, HURTS))
-        if row["check"] == "placebo":
-            most = allowed(len(part))
-            told = {"allowed": most, "passed": max(helps, hurts) <= most, "found": ""}
-        else:
-            found = "; ".join(f"{one['recipe']}: {short(one)}" for one in part.to_dict("records"))
-            told = {"allowed": None, "passed": helps == len(part), "found": found}
-        rows.append({**row, "helps": helps, "hurts": hurts, **told})
-
-    def expected(row: Row) -> str:
-        return f"up to {f.count(row['allowed'])} of either" if row["check"] == "placebo" else "all help"
-
-    columns = (
-        Column("question", lambda r: link(r["question"], "question", r["ablation"])),
-        number("arms", "arms", f.count),
-        number("help", "helps", f.count, "arms that came out as a help"),
-        number("harm", "hurts", f.count, "arms that came out as a harm"),
-        Column("no surprise", expected),
-        Column("passed", lambda r: ("yes" if r["passed"] else "**no**") + (f"\n{r['found']}" if r["found"] else "")),
-    )
-    fields = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
-    caption = "Arms of a placebo change nothing: with 95 % intervals a few come out as a help or a harm all the same."
-    return Table(pd.DataFrame(rows, columns=fields), columns, caption, name="checks" if rows else "")

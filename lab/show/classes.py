@@ -95,9 +95,9 @@ def both_ways(answers: Answers) -> Table:
     frame = pd.DataFrame([{"metric": m, **{way: scores[m] for way, scores in ways.items()}} for m in METRICS])
     columns = (
         Column("score", lambda r: METRICS[r["metric"]]),
-        number("official", "present", f.score4, "classes on neither side are skipped"),
-        number("all classes", "all", f.score4, "classes on neither side count as zero"),
-        number("at most", "perfect", f.score4, "all classes, every answer right"),
+        number("official", "present", f.score, "classes on neither side are skipped"),
+        number("all classes", "all", f.score, "classes on neither side count as zero"),
+        number("at most", "perfect", f.score, "all classes, every answer right"),
     )
     caption = (
         "Official: classes that neither the truth nor the prediction has are skipped. All classes: they count as zero, so "
@@ -329,8 +329,8 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
 def calibration_table(answers: Answers) -> Table:
     """Calibration in one table of facts."""
     frame = calibration(answers.result.logits, answers.result.truth)
-    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over scored videos")
-    columns = (Column("", "what"), number("value", "value", f.score4), ends)
+    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over scored videos")
+    columns = (Column("", "what"), number("value", "value"), ends)
     caption = (
         f"At temperature 1: nothing was fitted to the validation part. {BINS} bins of equal width. The interval of the "
         "error is the basic bootstrap's (an error of absolute values is biased upwards, and more so in a bootstrap sample)."

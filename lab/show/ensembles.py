@@ -88,7 +88,7 @@ def table(frame: pd.DataFrame) -> Table:
         Column("ensemble", title),
         shared.METRIC,
         Column("score", _score, "number", f"and below it the {shared.ITEMS}"),
-        number("best member", "best", f.score4),
+        number("best member", "best"),
         Column("gain", _gain, "number", f"to the best member; {PAIRED}", "difference"),
         shared.VERDICT,
         Column("unseen videos", _unseen, "number", "score and gain there", "unseen"),
@@ -137,7 +137,7 @@ def kinds(result: Result) -> Table:
         Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict", needs="verdict"),
         Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there", "unseen"),
         number("numbers", "width", f.count, "of one video"),
-        number("in-sample", "inside", f.score4, "learned from the pairs it is scored on"),
+        number("in-sample", "inside", f.score, "learned from the pairs it is scored on"),
     )
     ways = result.kinds.loc[result.kinds["role"] != "best member", "kind"].map(lambda way: way.split(", ")[0]).unique()
     notes = tuple(f"**{way}**: {meaning(way)}" for way in ways)
@@ -176,8 +176,8 @@ def added(result: Result) -> Table:
     columns = (
         Column("member", "member", "code"),
         Column(metric, _score, "number", f"of the member alone, and below it the {shared.ITEMS}"),
-        number("unseen videos", "unseen", f.score4, "of the member alone"),
-        number("without it", "without", f.score4, "score of the ensemble of all others"),
+        number("unseen videos", "unseen", f.score, "of the member alone"),
+        number("without it", "without", f.score, "score of the ensemble of all others"),
         number("adds", "gain", f.difference, "ensemble minus ensemble without it"),
     )
     caption = f"Best member first. Below a score: {shared.ITEMS}."
@@ -196,7 +196,7 @@ def growth(result: Result) -> Picture:
     axis.margins(y=0.15)
     axis.set(xlabel="members", ylabel=metric)
     figure.legend(loc="outside lower right", ncols=3)
-    alt = f"{metric} of the first n members: {', '.join(f.score(score, 4) for score in frame['growth'])}"
+    alt = f"{metric} of the first n members: {', '.join(f.score(score) for score in frame['growth'])}"
     caption = f"Interval: {shared.ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
     return Picture(figure, frame, f"growth_{result.metrics['ensemble']}", alt, caption)
 
@@ -232,7 +232,7 @@ def _table(
 
 def _score(row: Row) -> str:
     """A score, and below it its interval over items."""
-    return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
+    return f"{f.score(row['score'])}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
 
 
 def _gain(row: Row, prefix: str = "") -> str:
@@ -240,12 +240,12 @@ def _gain(row: Row, prefix: str = "") -> str:
     if pd.isna(row[f"{prefix}difference"]):
         return f.NOTHING
     low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
-    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
+    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, signed=True)}"
 
 
 def _unseen(row: Row, *, gain: bool = True) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
-    score = f.score(row["unseen"], 4)
+    score = f.score(row["unseen"])
     return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
 
 
@@ -284,10 +284,10 @@ def reading(result: Result) -> Markdown:
 
 
 def _sentence(where: str, kind: dict[str, Any], prefix: str, metric: str) -> str:
-    between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], 4, signed=True)
+    between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], signed=True)
     score = kind["unseen" if prefix else "score"]
     return (
-        f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score, 4)} {f.metric(metric)}, its best "
-        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'], 4)}: "
+        f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score)} {f.metric(metric)}, its best "
+        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'])}: "
         f"{f.difference(kind[f'{prefix}difference'])} (95 % interval over items {between})."
     )

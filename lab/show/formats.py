@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -67,18 +66,15 @@ def score(value: float | None, digits: int = 3) -> str:
     return NOTHING if missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
 
 
-score4 = partial(score, digits=4)
+def effect(value: float | None) -> str:
+    """Two significant digits, as many as an effect is known to; no more than four places.
 
-
-def difference(value: float | None, digits: int = 4) -> str:
-    """A difference, always with its sign.
-
-    >>> difference(0.0046), difference(-0.00123456), difference(-0.00001)
-    ('+0.0046', '−0.0012', '0.0000')
+    >>> effect(0.01234), effect(0.5), effect(-0.000123456), effect(0.00001), effect(1.26)
+    ('0.012', '0.5', '−0.0001', '0', '1.3')
     """
     if missing(value):
         return NOTHING
-    return f"{value:+.{digits}f}".replace("-", MINUS) if round(value, digits) else f"{0:.{digits}f}"
+    return f"{float(f'{round(value, 4):.2g}') + 0.0:.4f}".rstrip("0").rstrip(".").replace("-", MINUS)
 
 
 def points(value: float | None, sign: bool = True) -> str:
@@ -93,16 +89,25 @@ def points(value: float | None, sign: bool = True) -> str:
     return f"{hundredths:{'+' if sign and hundredths else ''}g}".replace("-", MINUS)
 
 
-def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
-    """The two ends of an interval.
+def difference(value: float | None) -> str:
+    """An effect, always with its sign.
 
-    >>> interval(0.71, 0.7734), interval(-0.001, 0.0021, 4, signed=True)
-    ('0.710 to 0.773', '−0.0010 to +0.0021')
+    >>> difference(0.0046), difference(-0.00123456), difference(-0.00001)
+    ('+0.0046', '−0.0012', '0')
+    """
+    text = effect(value)
+    return f"+{text}" if not missing(value) and value > 0 and text != "0" else text
+
+
+def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
+    """The two ends of an interval: of a score with so many places, or of an effect.
+
+    >>> interval(0.71, 0.7734), interval(-0.001, 0.00214, signed=True)
+    ('0.710 to 0.773', '−0.001 to +0.0021')
     """
     if missing(low) or missing(high):
         return NOTHING
-    one = difference if signed else score
-    return f"{one(low, digits)} to {one(high, digits)}"
+    return f"{difference(low)} to {difference(high)}" if signed else f"{score(low, digits)} to {score(high, digits)}"
 
 
 def count(value: float | None) -> str:

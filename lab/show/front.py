@@ -15,18 +15,17 @@ from IPython.display import Markdown
 
 from lab.show import formats as f
 from lab.show import order, runs, shared, style
-from lab.show.comparisons import LEVEL, compared
 from lab.show.forest import forest
 from lab.show.picture import Picture
 from lab.show.plan import Coming, Plan
 from lab.show.table import link
+from lab.show.verdicts import LEVEL, compared
 from lib.data.store import Store
-from lib.evaluation.compare import HELPS, HURTS
+from lib.evaluation.compare import HELPS, HURTS, RULED_OUT
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 
 CONTESTS = {"aiac2021": "QQ Browser AIAC 2021", "wechat2022": "WeChat Big Data Challenge 2022"}
-RULED_OUT = "claim ruled out"
 CODE = ("quirks", "splits", "leaks")  # families that ask of the originals' code, not of a trick
 NAMED = 3  # in one sentence
 Row = dict[str, Any]

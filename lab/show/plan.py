@@ -242,8 +242,8 @@ class Plan:
         asked = self.question(name)
 
         def job(recipe: str, arm: str, seed: int) -> Job:
-            stage, own = asked.stages.get(arm, asked.stage), seed + asked.other_seeds.get(arm, 0)
-            return self.job(recipe, stage, f"{name}.{arm}", own, self._replica(asked, recipe, seed))
+            stage = asked.stages.get(arm, asked.stage)
+            return self.job(recipe, stage, f"{name}.{arm}", seed, self._replica(asked, recipe, seed))
 
         return {(recipe, arm): [job(recipe, arm, seed) for seed in seeds] for recipe in recipes for arm in asked.arms}
 

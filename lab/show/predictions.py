@@ -53,13 +53,13 @@ def of_pairs(run: RunFolder, part: str = "") -> PairPredictions:
     return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
 
 
-def of_classes(run: RunFolder) -> ClassPredictions:
-    """Of a run of a class system.
+def of_classes(run: RunFolder, part: str = "") -> ClassPredictions:
+    """Of a run of a class system, as :func:`of_pairs`.
 
     Raises:
         MissingRun, DamagedFile: its predictions are absent or not as the run wrote them.
     """
-    arrays = _scored(_arrays(run, "predictions.npz"))
+    arrays = _scored(_arrays(run, "predictions.npz"), part)
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
 
 

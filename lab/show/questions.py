@@ -13,18 +13,22 @@ from IPython.display import Markdown
 
 from lab.show import formats as f
 from lab.show import runs, shared
-from lab.show.comparisons import arms as arms_of
-from lab.show.comparisons import compared, digest_of
 from lab.show.forest import forest as forest_picture
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.table import Column, Row, Table, filled, link, number, signed_interval
-from lib.evaluation.compare import HELPS, HURTS
+from lab.show.verdicts import arms as arms_of
+from lab.show.verdicts import compared, digest_of
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 
-SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "difference", "low", "high", "verdict",
-         "detectable", "claimed", "claimed_source", "scores", "seconds")  # fmt: skip
+SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "claimed", "detectable", "difference", "low", "high",
+         "verdict", "sd_seeds", "sd_items", "claimed_source", "scores", "seconds")  # fmt: skip
+MEANT = {
+    RULED_OUT: " The interval leaves out the claimed size.",
+    TOO_SMALL: " The interval holds the claimed size and zero: nothing is decided.",
+}
 
 
 # ---- before anything is compared
@@ -85,7 +89,6 @@ def sizes(plan: Plan, name: str) -> Table:
         if parent.stage_spec.seed is not None
     }
     notes = [f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}."]
-    notes += ["Arms with other luck have other seeds."] if plan.question(name).other_seeds else []
     if shared:
         told = ", ".join(sorted(shared))
         notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
@@ -119,24 +122,33 @@ def table(part: pd.DataFrame) -> Table:
     columns = (
         Column("system", "recipe") if rows["recipe"].nunique() > 1 else None,
         Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
-        number(metric, "score", f.score4, "mean over seeds"),
-        number("sd", "sd", f.score4, "standard deviation over seeds"),
+        number(metric, "score", f.score, "mean over seeds"),
+        number("sd", "sd", f.effect, "standard deviation over seeds"),
         shared.NEW_VIDEOS,
-        number("difference", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
-        shared.PAIRED_INTERVAL,
-        shared.VERDICT,
         shared.CLAIMED,
         shared.DETECTABLE,
+        number("measured", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
+        shared.PAIRED_INTERVAL,
+        shared.VERDICT,
         number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
     )
     return Table(
         rows[list(SHOWN)],
         filled(rows, tuple(column for column in columns if column)),
-        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}.",
+        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
+        + _noise(rows),
         (f"**unseen videos**: {shared.UNSEEN}.",) if rows["unseen"].notna().any() else (),
         emphasis=lambda r: "reference" if r["is_reference"] else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
+
+
+def _noise(rows: pd.DataFrame) -> str:
+    known = rows[["sd_seeds", "sd_items"]].median()
+    if known.isna().any():
+        return ""
+    seeds, items = map(f.effect, known)
+    return f"Noise of a difference, median: {seeds} from seed to seed, {items} from one set of test items to another."
 
 
 def verdicts(frame: pd.DataFrame, name: str) -> Table:
@@ -151,23 +163,22 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
     def asked(row: Row) -> str:
         return f"{link(row['question'], 'question', row['ablation'])}\n`{row['arm']}` on {row['recipe']}"
 
-    holm = number(
-        "p after Holm", "holm", hint="of the paired t-test, if all comparisons of the track are judged together"
-    )
+    holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
     columns = (
         Column("question", asked),
         shared.VERDICT,
+        shared.CLAIMED,
+        shared.DETECTABLE,
         shared.DIFFERENCE,
         shared.PAIRED_INTERVAL,
         holm,
-        shared.CLAIMED,
-        shared.DETECTABLE,
     )
     few, many = int(rows["n"].min()), int(rows["n"].max())
     seeds = f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
     caption = (
         f"Arm minus reference, {seeds}. Interval: {shared.PAIRED}. A verdict looks at one interval alone, p after Holm at all "
-        f"comparisons at once. Could be seen: {shared.COULD_BE_SEEN}."
+        "claims at once, all quirks or all leaks; what was never in play, and a comparison that is there twice, do not count. "
+        f"Could be seen: {shared.COULD_BE_SEEN}."
     )
     return Table(rows[[*SHOWN, "ablation", "question", "family", "p", "holm"]], columns, caption, name=name)
 
@@ -201,37 +212,27 @@ def seen(verdict: str) -> bool:
 
 
 def short(row: dict[str, Any]) -> str:
-    """+0.0120 (95 % interval +0.0060 to +0.0180), in units of the metric; without the interval where there is none."""
+    """+0.012 (95 % interval +0.006 to +0.018), in units of the metric; without the interval where there is none."""
     between = signed_interval(row)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
 
 
 def reading(part: pd.DataFrame) -> Markdown:
-    """A sentence per comparison, by rule from the interval alone, then the claim against it."""
-    return Markdown("\n".join(f"- {_sentence(row)}" for row in compared(part).to_dict("records")))
+    """A sentence per comparison, by rule: measured, claimed, and what could have been seen."""
+    spec = load(Ablation, part["ablation"].iloc[0])
+    return Markdown("\n".join(f"- {_sentence(row, spec)}" for row in compared(part).to_dict("records")))
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    text = (
-        f"On {row['recipe']}, `{row['arm']}` against `{row['reference']}`: **{row['verdict']}**. "
-        f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
-    )
+def _sentence(row: dict[str, Any], spec: Ablation) -> str:
+    text = f"On {row['recipe']}, {spec.name_of(row['arm'])} against {spec.name_of(row['reference'])}: **{row['verdict']}**. "
+    if row["verdict"] == NOT_IN_PLAY:
+        return text + "Every prediction is the same in both arms: what is switched changed no number here."
+    text += f"Measured: {short(row)} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."
+    if pd.notna(row["claimed"]):
+        text += f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})."
     if not seen(row["verdict"]) and pd.notna(row["detectable"]):
-        worth = f.score(row["detectable"], 4)
-        text += f" These seeds would have shown a true effect of {worth} four times out of five."
-    if row["difference"] == row["low"] == row["high"] == 0:
-        text += " Every score is the same in both arms: what is switched never came into play here."
-    return text + _claim(row)
-
-
-def _claim(row: dict[str, Any]) -> str:
-    if pd.isna(row["claimed"]):
-        return ""
-    text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
-    if pd.isna(row["low"]):
-        return text + "."
-    place = "above" if row["claimed"] > row["high"] else "below" if row["claimed"] < row["low"] else "inside"
-    return f"{text}, which lies {place} our interval."
+        text += f" Effects below {f.effect(row['detectable'])} would usually be missed."
+    return text + MEANT.get(row["verdict"], "")
 
 
 def discussion(part: pd.DataFrame) -> Markdown | None:

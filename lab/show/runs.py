@@ -172,7 +172,7 @@ def every(frame: pd.DataFrame, name: str) -> Table:
     columns = (
         Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
         shared.METRIC,
-        number("score", "score", f.score4),
+        number("score", "score"),
         Column("digest", "digest", "code"),
         Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
         number("time", "seconds", f.seconds, "of this stage"),

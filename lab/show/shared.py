@@ -11,13 +11,13 @@ CONTESTS = {"aiac2021": "AIAC", "wechat2022": "WeChat"}
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}  # of ordinals, but for 11 to 13
 
 ITEMS = "95 % interval over the scored items (bootstrap)"
-PAIRED = "95 % t-interval of the mean paired difference over seeds"
-COULD_BE_SEEN = "true effect that these seeds would have shown four times out of five"
+PAIRED = "95 % interval of the mean paired difference, over seeds and test items together"
+COULD_BE_SEEN = "smallest true effect that these seeds and test items show four times out of five"
 UNSEEN = "score on those validation pairs neither of whose videos occurs in a training pair"
 
 METRIC = Column("metric", lambda r: f.metric(r["metric"]))
 INTERVAL = Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", ITEMS, "low")
-NEW_VIDEOS = number("unseen videos", "unseen", f.score4, UNSEEN)
+NEW_VIDEOS = number("unseen videos", "unseen", f.score, UNSEEN)
 ORACLE = number("oracle", "oracle", hint="score of the generator's own truth")
 SAMPLES = number("samples/s", "samples_per_second", f.count, "of this stage")
 PARAMETERS = number("parameters", "parameters", f.millions)
@@ -25,7 +25,7 @@ DIFFERENCE = number("difference", "difference", f.difference, "arm minus referen
 PAIRED_INTERVAL = Column("95 % interval", signed_interval, "number", PAIRED, "low")
 VERDICT = Column("verdict", "verdict", "verdict", needs="verdict")
 CLAIMED = number("claimed", "claimed", f.difference, "by its authors, on other data")
-DETECTABLE = number("could be seen", "detectable", f.score4, COULD_BE_SEEN)
+DETECTABLE = number("could be seen", "detectable", f.effect, COULD_BE_SEEN)
 
 
 def system(recipe: str) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from lib.evaluation.compare import Noise
 from lib.recipes.specs import Spec
 
 
@@ -79,6 +80,12 @@ class Contradictions(Spec):
                 raise ValueError(f"rows: {row.recipe} {row.id} is there twice; keep one of them")
             seen.add((row.recipe, row.id))
         return self
+
+
+class NoiseTable(Spec):
+    """``params/noise.yaml``: scale -> metric -> what its comparisons were like, for the next ones."""
+
+    scales: dict[str, dict[str, Noise]]
 
 
 class ReportSpec(Spec):

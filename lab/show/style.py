@@ -20,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from lib.evaluation.compare import HELPS, HURTS, NO_EFFECT, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
+
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#1f2430"
@@ -46,9 +48,8 @@ class Look(NamedTuple):
 
 
 LOOKS = (
-    Look("helps", "helps", BLUE, ">"), Look("hurts", "hurts", RED, "<"), Look("claim ruled out", "ruled", DARK),
-    Look("no effect above", "none", GREEN), Look("too small to see here", "small", MUTED, filled=False),
-    Look("not in play", "idle", FAINT, "x"),
+    Look(HELPS, "helps", BLUE, ">"), Look(HURTS, "hurts", RED, "<"), Look(RULED_OUT, "ruled", DARK),
+    Look(NO_EFFECT, "none", GREEN), Look(TOO_SMALL, "small", MUTED, filled=False), Look(NOT_IN_PLAY, "idle", FAINT, "x"),
 )  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def _system(row: Row) -> str:
 
 
 def _score(row: Row) -> str:
-    return f"**{f.score(row['score'])}**" + (f"\n± {f.score(row['sd'], 4)}" if pd.notna(row["sd"]) else "")
+    return f"**{f.score(row['score'])}**" + (f"\n± {f.effect(row['sd'])}" if pd.notna(row["sd"]) else "")
 
 
 def _published(row: Row) -> str:
@@ -284,7 +284,7 @@ def cost(plan: Plan, recipe: str) -> Table:
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
     columns = (
         Column("stage", "stage"),
-        Column("score", lambda r: f"{f.score4(r['score'])}\n{f.metric(r['metric'])}", "number"),
+        Column("score", lambda r: f"{f.score(r['score'])}\n{f.metric(r['metric'])}", "number"),
         shared.NEW_VIDEOS,
         number("steps", "steps", f.count),
         number("training items", "train_items", f.count),

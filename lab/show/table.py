@@ -62,7 +62,7 @@ def with_interval(title: str, value: str, low: str, high: str, hint: str = "") -
 
 def signed_interval(row: Row) -> str:
     """The two ends of the interval of a difference."""
-    return f.interval(row["low"], row["high"], 4, signed=True)
+    return f.interval(row["low"], row["high"], signed=True)
 
 
 def filled(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Column, ...]:

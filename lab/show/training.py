@@ -45,7 +45,7 @@ def scores(run: RunFolder) -> Table:
     columns = (
         Column("part", lambda r: PARTS.get(r["split"], r["split"])),
         shared.METRIC,
-        number("score", "score", f.score4),
+        number("score", "score"),
         shared.INTERVAL,
         shared.ORACLE,
     )

@@ -107,26 +107,27 @@ def _together(sd_seeds: float, df: float, n: int, sd_items: float) -> tuple[floa
 
 
 def verdict_of(low: float, high: float, claimed: float = NAN, higher_is_better: bool = True) -> str:
-    """What an interval allows to say. What is seen comes first, so an effect against its claim is called by its own name.
+    """What an interval allows to say, nothing where there is none. What is seen comes first, so an effect against its claim is called by its own name.
 
-    1. *not in play*: the interval is the point zero.
-    2. *helps*, *hurts*: it leaves out zero.
-    3. *claim ruled out*: it leaves out what was claimed. 4. *too small to see here*: it holds both.
-    5. *no effect above x*: nothing was claimed, or that there is no effect; x is its end further from zero, in two digits.
+    1. *helps*, *hurts*: the interval leaves out zero.
+    2. *claim ruled out*: it leaves out what was claimed. *Too small to see here*: it holds both.
+    3. *no effect above x*: nothing was claimed, or that there is no effect; x is its end further from zero, in two digits.
+
+    Before all of these comes *not in play*: both arms predict the same, which no interval can tell (:func:`compare`).
 
     >>> verdict_of(0.001, 0.02), verdict_of(-0.002, 0.004, claimed=0.01), verdict_of(-0.02, 0.04, claimed=0.01)
     ('helps', 'claim ruled out', 'too small to see here')
-    >>> verdict_of(-0.0123, 0.004), verdict_of(0.0, 0.0)
-    ('no effect above 0.012', 'not in play')
+    >>> verdict_of(-0.0123, 0.004)
+    'no effect above 0.012'
     """
-    if low == high == 0:
-        return NOT_IN_PLAY
+    if np.isnan(low):
+        return UNKNOWN
     if low > 0 or high < 0:
         return HELPS if (low > 0) == higher_is_better else HURTS
     if np.isfinite(claimed) and claimed != 0:
         return TOO_SMALL if low <= claimed <= high else RULED_OUT
-    bound = float(f"{max(-low, high):.2g}")
-    return f"{NO_EFFECT} {np.format_float_positional(bound, trim='0')}"
+    bound = float(f"{max(abs(low), abs(high)):.2g}")
+    return f"{NO_EFFECT} {np.format_float_positional(bound, trim='-')}"
 
 
 def word(verdict: str) -> str:
@@ -150,7 +151,7 @@ def detectable(sd_seeds: float, n: int, sd_items: float = 0.0, df: float | None 
         in units of the standard deviations; NaN for fewer than two seeds of which nothing else is known.
     """
     df = n - 1 if df is None else df
-    if df <= 0 or n < 1:
+    if df <= 0 or n < 1 or np.isnan(sd_seeds):
         return NAN
     error, df = _together(sd_seeds, df, n, sd_items)
     limit = stats.t.ppf(0.975, df)

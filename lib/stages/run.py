@@ -118,7 +118,7 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
         model = model.with_precomputed(precomputed)
         assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
-        assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
+        assembler, problem.train, spec.data.batch_size, seed=job.seed + spec.data.order_seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     judge = make_judge(job, problem, assembler, mix, accelerator, store)

@@ -7,8 +7,21 @@ import pytest
 from scipy import special, stats
 
 from lib.evaluation import intervals
-from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL, UNKNOWN, Noise
-from lib.evaluation.compare import compare, detectable, fitted, holm, verdict_of, word
+from lib.evaluation.compare import (
+    HELPS,
+    HURTS,
+    NOT_IN_PLAY,
+    RULED_OUT,
+    TOO_SMALL,
+    UNKNOWN,
+    Noise,
+    compare,
+    detectable,
+    fitted,
+    holm,
+    verdict_of,
+    word,
+)
 from lib.evaluation.influence import shared_variance, spearman_influence
 from lib.evaluation.intervals import interval, spearman_draws
 from lib.evaluation.metrics import spearman
@@ -33,7 +46,9 @@ NAN = float("nan")
         (-0.002, 0.00001234, NAN, True, "no effect above 0.002"),
         (-0.00001234, 0.0, NAN, True, "no effect above 0.000012"),
         (-0.002, 0.004, 0.0, True, "no effect above 0.004"),  # a claim of nothing is none
-        (0.0, 0.0, 0.01, True, NOT_IN_PLAY),
+        (0.0, 0.0, 0.01, True, RULED_OUT),  # every score the same, but of other predictions
+        (0.0, 0.0, NAN, True, "no effect above 0"),
+        (NAN, NAN, 0.01, True, UNKNOWN),
     ],
 )
 def test_verdict_by_hand(low, high, claimed, higher_is_better, verdict):
@@ -151,14 +166,14 @@ def trained(generator: np.random.Generator, pairs: np.ndarray, truth: np.ndarray
     return (np.array(part) for part in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(
-    ("shared", "own", "pair", "seed"), [(0.6, 0.3, 1.0, 0.05), (0.0, 0.5, 1.0, 0.1), (0.6, 0.0, 0.3, 0.0)]
+    ("seeds", "shared", "own", "pair", "seed"),
+    [(3, 0.6, 0.3, 1.0, 0.05), (3, 0.0, 0.5, 1.0, 0.1), (5, 0.6, 0.0, 0.3, 0.0)],
 )
 def test_intervals_cover_as_often_as_they_say(seeds, shared, own, pair, seed):
     """Two arms of one kind, so the true difference is zero: 95 % of the intervals hold it, whichever noise is the larger."""
     generator, found = np.random.default_rng(seeds), []
-    for _ in range(400):
+    for _ in range(300):
         pairs = generator.integers(0, 300, (250, 2))
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
         truth = (generator.normal(size=(300, 3))[pairs]).prod(axis=1).sum(axis=1)

@@ -1,9 +1,8 @@
-"""What a plan asks: checks of the laboratory, other seeds for a placebo, more seeds for headlines, further questions."""
+"""What a plan asks: checks of the laboratory, more seeds for headlines, further questions."""
 
 import shutil
 
 import pytest
-from pydantic import ValidationError
 
 from lab.flow.tasks import tasks_of
 from lab.show.plan import DEPTHS, Plan
@@ -18,21 +17,11 @@ from tests.forget import forget
 
 def test_checks_are_asked_on_the_scales_own_corpora_only():
     plan = Plan.load("laptop")
-    assert {"placebo", "planted"} <= set(plan.ablations)
-    assert not set(Plan.load("smoke").ablations) & {"placebo", "planted"}
+    assert {"placebo", "placebo_more"} <= set(plan.ablations)
+    assert not set(Plan.load("smoke").ablations) & {"placebo", "placebo_more"}
     assert not {name for name, asked in Plan("laptop", "given", plan.systems, (0,)).ablations.items() if asked.check}
     assert all(load(Ablation, name).check for name in load(Scale, "laptop").checks)
     assert not any(load(Ablation, name).check for name in load(ReportSpec, "report").ablations)
-
-
-def test_a_placebo_is_the_reference_with_other_seeds():
-    groups = Plan.load("laptop", seeds=2).ablation_jobs("placebo")
-    reference = groups["aiac_rank1", "without"]
-    assert [job.seed for job in reference] == [0, 1] and len(groups) == 21
-    seeds = {job.seed for (_, arm), jobs in groups.items() if arm != "without" for job in jobs}
-    assert len(seeds) == 40 and not seeds & {0, 1}
-    assert {tuple(job.parents) for jobs in groups.values() for job in jobs} == {()}
-    assert len({job.folder.path.parent for jobs in groups.values() for job in jobs}) == 1  # arms of the same digest
 
 
 def test_a_question_has_as_many_seeds_as_it_asks_for_unless_told():
@@ -102,7 +91,7 @@ def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch
     """Arms of one seed share their corpus; runs, features and digests of two corpora lie apart, and only the usual one has a page."""
     shutil.copytree(paths.params(), tmp_path / "params")
     file = tmp_path / "params/ablations/rank_labels.yaml"
-    file.write_text(file.read_text() + "corpora: per_seed\nother_seeds: {rank: 10}\n")
+    file.write_text(file.read_text() + "corpora: per_seed\n")
     monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
     forget()
     try:
@@ -112,7 +101,6 @@ def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch
             assert [job.corpus.name for job in jobs] == ["twin_pairs", "twin_pairs@1"]
             assert jobs[1].folder.path.is_relative_to(paths.runs("laptop", "twin_pairs@1"))
             assert jobs[0].parents["init_from"].digest != jobs[1].parents["init_from"].digest
-        assert {job.seed for job in groups["aiac_rank1", "rank"]} == {10, 11}
         steps = {task.step for task in tasks_of(plan)}
         assert {"corpus/twin_pairs", "corpus/twin_pairs@1", "features/twin_pairs@1-tokens"} <= steps
         assert "eda/twin_pairs" in steps and "eda/twin_pairs@1" not in steps
@@ -148,13 +136,6 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
         RecipeError, match="QUESTIONS: nextvlad_mask is about wechat_baseline, the report about aiac_rank1"
     ):
         Plan.load("laptop", systems=["aiac_rank1"], questions=["nextvlad_mask"])
-
-
-def test_other_seeds_are_for_arms_that_are_compared():
-    asked = load(Ablation, "placebo").model_dump()
-    for arm in ("without", "unknown"):
-        with pytest.raises(ValidationError, match=f"other_seeds: '{arm}' is not an arm beside the reference"):
-            Ablation(**{**asked, "other_seeds": {arm: 1}})
 
 
 def test_every_compared_arm_of_the_report_has_a_name_of_its_own_in_words():

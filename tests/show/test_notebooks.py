@@ -9,6 +9,7 @@ import pytest
 
 from lab.flow.engine import NAME
 from lab.flow.tasks import ON_PAGES, tasks_of
+from lab.show import formats as f
 from lab.show.page import render
 from lab.show.plan import Plan
 from lib.runs import paths
@@ -58,7 +59,7 @@ def test_a_question_says_what_its_csv_says(report):
     rows = pd.read_csv(report / "tables" / "ablation_ema.csv")
     difference = rows.loc[rows["arm"] == "with", "difference"].iloc[0]
     for name in ("questions_weight_averaging.md", "questions_weight_averaging.html"):
-        assert f"+{difference:.4f}" in text(report, name) and "helps" in text(report, name)
+        assert f.difference(difference) in text(report, name) and "helps" in text(report, name)
 
 
 def test_every_number_drawn_is_in_a_table(report):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from lab.show import questions
-from lab.show.comparisons import digest_of
+from lab.show.verdicts import digest_of
+from lib.evaluation.compare import NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
 from tests.show import drawn, made
 
-NOTHING = "no measurable effect"
+NOTHING = "no effect above 0.025"
 THREE = made.frame(
     made.reference(),
     made.arm(arm="up", difference=0.03, low=0.01, high=0.05, claimed=0.02),
@@ -59,12 +58,13 @@ def test_table_of_a_question_cell_by_cell():
     )
     table = questions.table(part)
     rows = cells(table)
-    assert rows["`without`<br>reference"]["Spearman"] == "0.4800" and rows["`without`<br>reference"]["verdict"] == "–"
+    assert rows["`without`<br>reference"]["Spearman"] == "0.480" and rows["`without`<br>reference"]["verdict"] == "–"
     assert rows["`with`"] == {
-        "arm": "`with`", "Spearman": "0.5100", "sd": "0.0123", "unseen videos": "0.4200", "difference": "+0.0300",
-        "95 % interval": "+0.0200 to +0.0400", "verdict": "**helps**", "claimed": "+0.0120", "could be seen": "0.0456",
+        "arm": "`with`", "Spearman": "0.510", "sd": "0.012", "unseen videos": "0.420", "claimed": "+0.012",
+        "could be seen": "0.046", "measured": "+0.03", "95 % interval": "+0.02 to +0.04", "verdict": "**helps**",
         "training": "12 s",
     }  # fmt: skip
+    assert table.caption.endswith("median: 0.005 from seed to seed, 0.002 from one set of test items to another.")
     assert table.name == "ablation_ema" and table.frame["scores"].tolist() == ["0.47 0.49 0.48", "0.5 0.52 0.51"]
     assert table.frame["is_reference"].tolist() == [True, False]
     assert [table.emphasis(row) for row in table.frame.to_dict("records")] == ["reference", ""]
@@ -85,8 +85,8 @@ def test_verdicts_cell_by_cell():
     table = questions.verdicts(frame, "verdicts_spearman")
     rows = cells(table)
     first = rows["[Does ema help?](page:question/ema)<br>`with` on aiac_rank1"]
-    assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.0300", "+0.5000")
-    assert (first["95 % interval"], first["could be seen"]) == ("+0.0200 to +0.0400", "0.0500")
+    assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.03", "+0.5")
+    assert (first["95 % interval"], first["could be seen"]) == ("+0.02 to +0.04", "0.05")
     assert first["p after Holm"] == "0.200" and table.frame["p"].tolist() == [0.01, 0.01]
     assert list(table.frame["ablation"]) == ["ema", "fgm"] and table.caption.startswith(
         "Arm minus reference, 3 to 5 paired seeds."
@@ -109,41 +109,38 @@ def test_sizes_of_the_runs_behind_a_question(world):
         "12 s",
     )
     assert table.notes[0] == "5 seeds an arm: 0, 1, 2, 3, 4." and len(table.notes) == 1
-    placebo = questions.sizes(world, "placebo").notes
-    assert placebo[1] == "Arms with other luck have other seeds."
 
 
 # ---- sentences
 
 
-def test_reading_tells_verdict_difference_and_claim():
+def test_reading_tells_verdict_difference_claim_and_what_could_be_seen():
     part = made.frame(
         made.reference(),
         made.arm(claimed=0.05, claimed_source="slides"),
-        made.arm(arm="flat", low=-0.01, verdict=NOTHING, claimed=0.02, claimed_source="a paper"),
+        made.arm(arm="decay_09", low=-0.01, verdict=TOO_SMALL, claimed=0.02, claimed_source="a paper"),
+        made.arm(arm="flat", low=-0.01, verdict=RULED_OUT, claimed=0.2, claimed_source="a paper"),
+        made.arm(arm="quiet", low=-0.01, verdict="no effect above 0.04"),
     )
-    first, second = questions.reading(part).data.splitlines()
+    first, small, ruled, quiet = questions.reading(part).data.splitlines()
     assert first == (
-        "- On aiac_rank1, `with` against `without`: **helps**. Mean paired difference in Spearman +0.0300 (95 % interval "
-        "+0.0200 to +0.0400), 3 seeds. Claimed: +0.0500 (slides), which lies above our interval."
+        "- On aiac_rank1, EMA of the weights against without: **helps**. Measured: +0.03 (95 % interval +0.02 to +0.04) Spearman "
+        "over 3 seeds. Claimed: +0.05 (slides)."
     )
-    assert second.endswith(
-        "These seeds would have shown a true effect of 0.0500 four times out of five. Claimed: +0.0200 (a paper), which lies "
-        "inside our interval."
+    assert small.endswith(
+        " Claimed: +0.02 (a paper). Effects below 0.05 would usually be missed. The interval holds the claimed size and zero: nothing "
+        "is decided."
     )
+    assert ruled.endswith("would usually be missed. The interval leaves out the claimed size.")
+    assert "**no effect above 0.04**" in quiet and "Claimed" not in quiet and quiet.endswith("would usually be missed.")
 
 
-@pytest.mark.parametrize(("claimed", "place"), [(0.01, "below"), (0.02, "inside"), (0.04, "inside"), (0.041, "above")])
-def test_the_ends_of_an_interval_belong_to_it(claimed, place):
-    text = questions.reading(made.frame(made.reference(), made.arm(claimed=claimed, claimed_source="s"))).data
-    assert f"which lies {place} our interval" in text
-
-
-def test_identical_arms_are_said_to_be_identical():
-    same = made.arm(difference=0.0, low=0.0, high=0.0, verdict=NOTHING, detectable=float("nan"))
+def test_arms_that_are_one_and_the_same_are_said_to_be():
+    same = made.arm(difference=0.0, low=0.0, high=0.0, verdict=NOT_IN_PLAY, detectable=float("nan"))
     line = questions.reading(made.frame(made.reference(), same)).data
-    assert "0.0000 (95 % interval 0.0000 to 0.0000)" in line and line.endswith("never came into play here.")
-    assert "four times out of five" not in line
+    assert line.endswith(
+        "**not in play**. Every prediction is the same in both arms: what is switched changed no number here."
+    )
 
 
 def test_a_discussion_says_when_its_numbers_have_changed(monkeypatch):
@@ -168,5 +165,5 @@ def test_a_claim_is_about_the_comparison_it_names():
 def test_what_is_asked_and_claimed_stands_above():
     assert questions.title("ema") == "EMA: Does averaging the weights raise the score?"
     text = questions.about("focal_tags").data
-    assert "- Claimed: +0.0100 Spearman, AIAC rank 6, write-up: more than +1 %" in text
+    assert "- Claimed: +0.01 Spearman, AIAC rank 6, write-up: more than +1 %" in text
     assert questions.about("ema").data.endswith("No source gives a number for this.")

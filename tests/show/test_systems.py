@@ -125,7 +125,7 @@ def test_cost_is_the_mean_over_seeds(world, monkeypatch):
     assert table.frame.iloc[0].drop(["unseen", "stage", "metric"]).tolist() == pytest.approx(
         [0.3, 80, 200, 75, 640, 1000, 600]
     )
-    assert "| 0.3000<br>Spearman | 80 | 200 | 1 min 15 s | 640 | 1 k | 600 MB |" in table.markdown()
+    assert "| 0.300<br>Spearman | 80 | 200 | 1 min 15 s | 640 | 1 k | 600 MB |" in table.markdown()
 
 
 def test_errors_are_those_of_the_track_and_first_seed(world):

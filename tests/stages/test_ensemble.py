@@ -8,7 +8,7 @@ import pytest
 
 from lab.corpora.score import read_embeddings
 from lib.evaluation import intervals
-from lib.evaluation.compare import HELPS, HURTS, NOTHING
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY
 from lib.evaluation.crossfit import pair_folds
 from lib.evaluation.metrics import spearman
 from lib.recipes.bind import arguments
@@ -71,9 +71,9 @@ def test_concatenation_of_independent_members_helps_on_all_and_on_unseen_videos(
     assert found.metrics["items"] == {"validation": 120, "unseen": 60} and "folds_of" not in found.metrics
 
 
-def test_clones_have_no_measurable_effect_and_noise_hurts():
+def test_clones_are_not_in_play_and_noise_hurts():
     judged, members = world()
-    assert judge(judged, [members[0]] * 3).kinds.iloc[0][["verdict", "difference"]].tolist() == [NOTHING, 0.0]
+    assert judge(judged, [members[0]] * 3).kinds.iloc[0][["verdict", "difference"]].tolist() == [NOT_IN_PLAY, 0.0]
     _, noise = world(noise=40)
     assert judge(judged, [members[0], *noise[1:]]).kinds.iloc[0]["verdict"] == HURTS
 

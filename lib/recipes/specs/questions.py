@@ -50,13 +50,12 @@ class Ablation(Spec):
     strict: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
-    other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
     seeds: int | None = Field(None, ge=1)  # how many its claim needs; the scale's own number if not given
     corpora: Literal["one", "per_seed"] = "one"  # per_seed: seed s is also that of the videos, from the second seed on
     depth: Literal["", "default", "all"] = (
         ""  # of the report that asks it; with a claim the default one, without one all
     )
-    check: Literal["", "placebo", "planted"] = ""  # a question whose answer is known, asked of the laboratory itself
+    check: Literal["", "placebo"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
     about: str = ""
     discussion: str = ""
@@ -65,6 +64,10 @@ class Ablation(Spec):
     def compared_with(self, arm: str) -> str:
         """The arm that another is compared with."""
         return self.against.get(arm, self.reference)
+
+    def claims_about(self, recipe: str, arm: str, metric: str) -> list[Claim]:
+        """Claims in the metric that an arm is measured in."""
+        return [claim for claim in self.claimed if claim.metric == metric and claim.is_about(recipe, arm)]
 
     def name_of(self, arm: str) -> str:
         """What an arm is called in a sentence: "label smoothing"."""
@@ -83,10 +86,6 @@ class Ablation(Spec):
                 raise ValueError(
                     f"against: {arm}: {other}: needs two arms, the first not the reference; arms: {', '.join(self.arms)}"
                 )
-        if unknown := [arm for arm in self.other_seeds if arm not in self.arms or arm == self.reference]:
-            raise ValueError(
-                f"other_seeds: {unknown[0]!r} is not an arm beside the reference; arms: {', '.join(self.arms)}"
-            )
         return self
 
 

@@ -108,7 +108,6 @@ STAGE_NOTEBOOKS = {
 }
 TRACKS: dict[CorpusName, Literal["pairs", "classes"]] = {
     "aiac2021": "pairs",
-    "aiac2021_planted": "pairs",
     "wechat2022": "classes",
     "wechat2022_pictures": "classes",
 }

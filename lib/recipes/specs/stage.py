@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # What recipes call the corpora they are made for; a scale says which corpus each is.
-CorpusName = Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]
+CorpusName = Literal["aiac2021", "wechat2022", "wechat2022_pictures"]
 
 
 class Spec(BaseModel):
@@ -91,6 +91,9 @@ class DataSpec(Spec):
     min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
+    order_seed: int = Field(
+        0, ge=0
+    )  # added to the run's seed where the order is drawn: the same items in another order
     limit: int | None = Field(None, ge=1)
     resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
     # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once

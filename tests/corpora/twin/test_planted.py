@@ -15,12 +15,8 @@ from threadpoolctl import threadpool_limits
 from lab.corpora.importing import import_corpus
 from lab.corpora.tfrecords import read_records
 from lab.corpora.twin import generate
-from lab.corpora.twin.frames import MOST
 from lab.corpora.twin.pairs import EFFECTS, PairTwin
 from lab.corpora.twin.worlds import CALIBRATED
-from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import Ablation, CorpusSpec
 
 SIZE = {"track": "pairs", "videos": 150, "pairs": 40, "seed": 5, "progress": False}
 START = 4
@@ -144,15 +140,3 @@ def test_command_line_plants_and_refuses(tmp_path, capsys):
     assert about["arguments"] == {"blank_start": 4, "blank_titles": 1} and about["planted"]["uninformative_start"] == 1
     assert main([*command, "--blank-start", "40"]) == 1
     assert "error: --blank-start: a whole number of frames from 0 to 32, not 40" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("scale", load(CorpusSpec, "twin_planted").generate)
-def test_the_check_is_asked_where_no_frame_tells_anything(scale):
-    """Both arms on the planted corpus; they differ in how much of a title is read, and in nothing else."""
-    arguments = load(CorpusSpec, "twin_planted").generate[scale]
-    assert (arguments["blank_start"], arguments["blank_titles"]) == (MOST, 0)
-    jobs = [Job.load("aiac_rank1", "finetune", f"planted.{arm}", 0, scale) for arm in load(Ablation, "planted").arms]
-    assert {job.corpus.name for job in jobs} == {"twin_planted"}
-    without, with_titles = (job.spec.features for job in jobs)
-    assert (without.text.length, without.frames) == (4, with_titles.frames) and with_titles.text.length > 20
-    assert jobs[0].stage_spec == jobs[1].stage_spec and jobs[0].stage_spec.data.split.use == "components"
