@@ -130,8 +130,10 @@ def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
     recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").recipes]
     told = [recipes, load(Scale, plan.scale).model_dump(mode="json")]  # how they split the corpus
-    content = digest([ref.digest, code_digest(["lab.show.corpus"]), told])
-    return notebook_task(folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json"], parameters, content)
+    content = digest([ref.digest, code_digest(["lab.show.corpus", "lab.show.floors"]), told])
+    return notebook_task(
+        folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json", "floors.csv"], parameters, content
+    )
 
 
 def feature_task(plan: Plan, ref: FeatureRef) -> Task:

@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
+from lab.show import floors, runs, shared, style, systems
 from lab.show import formats as f
-from lab.show import runs, shared, style, systems
 from lab.show.forest import forest
 from lab.show.picture import Picture
 from lab.show.plan import Plan
@@ -63,7 +63,10 @@ def of_plan(plan: Plan) -> pd.DataFrame:
     Raises:
         MissingRun: one has not been made, or not from these members; names the command.
     """
-    rows = [summary(name, spec, read(plan, name)) for name, spec in plan.ensembles.items()]
+    rows, known = [], floors.of_plan(plan) if plan.ensembles else pd.DataFrame()
+    for name, spec in plan.ensembles.items():
+        untrained = floors.score(known, plan.ensemble_jobs(name)[0].corpus.label)
+        rows.append(summary(name, spec, read(plan, name)) | {"untrained": untrained})
     return pd.DataFrame(rows, columns=None if rows else ["name", "metric"])
 
 
@@ -92,6 +95,7 @@ def table(frame: pd.DataFrame) -> Table:
         Column("gain", _gain, "number", f"to the best member; {PAIRED}", "difference"),
         shared.VERDICT,
         Column("unseen videos", _unseen, "number", "score and gain there", "unseen"),
+        number("untrained", "untrained", hint="what needs no training reaches on the same items"),
         shared.ORACLE,
         Column("published", "published", "number", "on the competition's data", "published"),
     )
@@ -184,14 +188,19 @@ def added(result: Result) -> Table:
     return _table(result.members, columns, caption, f"members_{result.metrics['ensemble']}")
 
 
-def growth(result: Result) -> Picture:
-    """Score of the ensemble of the first n members, best first, beside each member alone."""
+def growth(result: Result, known: pd.DataFrame) -> Picture:
+    """Score of the ensemble of the first n members, best first, beside each member alone.
+
+    Args:
+        known: of ``floors.of_corpus``, drawn as lines.
+    """
     frame, metric = result.members.assign(n=range(1, len(result.members) + 1)), f.metric(result.metrics["primary"])
     low, high = frame["growth_low"], frame["growth_high"]
     figure, axis = style.canvas(height=2.8)
     axis.vlines(frame["n"], low, high, color=style.SKY, linewidth=2.6, label="95 % interval")
     axis.plot(frame["n"], frame["score"], "o", color=style.MUTED, markersize=8, label="the n-th member alone")
     axis.plot(frame["n"], frame["growth"], color=style.BLUE, marker="o", label="ensemble of the first n")
+    floors.lines(axis, known)
     axis.set_xticks(frame["n"])
     axis.margins(y=0.15)
     axis.set(xlabel="members", ylabel=metric)

@@ -161,12 +161,18 @@ def _arguments(component: Component) -> str:
 # ---- scores
 
 
-def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
+def leaderboard(board: pd.DataFrame, name: str = "leaderboard", known: pd.DataFrame | None = None) -> Table:
     """Systems and their scored stages.
 
     Args:
         board: rows of ``runs.systems``, all or some.
+        known: of ``floors.of_plan``; those of the board's corpora have rows among the systems, sorted as those are.
     """
+    if known is not None:
+        rows = known[known["corpus"].isin(board["corpus"])].rename(columns={"n": "items"})
+        falling = board["score"].is_monotonic_decreasing
+        board = pd.concat([board, rows.drop(columns=["digest", "scored_on"])], ignore_index=True)
+        board = board.sort_values("score", ascending=False, ignore_index=True) if falling else board
     over = "mean over the seeds of the row ± standard deviation over seeds"
     columns = (
         Column("system", _system),
@@ -182,16 +188,29 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
     )
     shown = filled(board, columns)
     caption = (
-        f"{board['scored_on'].iloc[0].capitalize()} part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
-        "scores belong to the competition's data and are not comparable."
+        f"{f.listed(board['scored_on'].dropna().unique()).capitalize()} part of {', '.join(board['corpus'].unique())}; checkpoints are "
+        f"selected on validation. Interval: {shared.ITEMS}, averaged over the seeds. Shaded: what needs no network. Published scores "
+        "belong to the competition's data and are not comparable."
     )
     several = board["seeds"].max() > 1
-    return Table(board, shown, caption, emphasis=lambda r: "single" if several and r["seeds"] == 1 else "", name=name)
+
+    def mark(row: Row) -> str:
+        return "reference" if _is_floor(row) else "single" if several and row["seeds"] == 1 else ""
+
+    return Table(board, shown, caption, emphasis=mark, name=name)
+
+
+def _is_floor(row: Row) -> bool:
+    return pd.notna(row.get("floor"))
 
 
 def _system(row: Row) -> str:
+    if _is_floor(row):
+        return f"{row['floor']}\n{row['label']}"
     stage = f"{row['stage']}, added here" if row["stage"] in load(Recipe, row["recipe"]).added else row["stage"]
-    return f"{link(shared.system(row['recipe']), 'system', row['recipe'])}\n{shared.model(row['recipe'], row['arm'])}, {stage}"
+    below = ", below the untrained floor" if row.get("below_floor") is True else ""
+    model = shared.model(row["recipe"], row["arm"])
+    return f"{link(shared.system(row['recipe']), 'system', row['recipe'])}\n{model}, {stage}{below}"
 
 
 def _score(row: Row) -> str:
@@ -200,7 +219,8 @@ def _score(row: Row) -> str:
 
 def _published(row: Row) -> str:
     """ "0.886 / 0.836", and below it where each was measured."""
-    pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
+    entries = row["published"].split("; ") if pd.notna(row["published"]) else []
+    pairs = [entry.removesuffix(")").split(" (") for entry in entries if entry]
     values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
     return f"{values}\n{splits}" if pairs else f.NOTHING
 

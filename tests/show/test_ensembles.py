@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lab.show import ensembles, style
+from lab.show.floors import LINES
 from lib.recipes.load import load
 from lib.recipes.specs import EnsembleSpec
 from lib.stages.ensemble import Result
@@ -58,13 +59,18 @@ def result(**metrics) -> Result:
 
 
 def test_growth_draws_the_ensemble_its_intervals_and_each_member():
-    picture = ensembles.growth(result())
+    known = pd.DataFrame({"floor": ["constant", "untrained", "oracle"], "score": [0.0, 0.31, 0.9]})
+    picture = ensembles.growth(result(), known)
+    floors = {
+        line.get_label(): line.get_ydata()[0] for line in picture.figure.axes[0].lines if line.get_label() in LINES
+    }
+    assert floors == {"untrained": 0.31, "oracle": 0.9}
     (axis,) = picture.figure.axes
     assert drawn.line(axis, "ensemble of the first n").tolist() == [[1, 0.4], [2, 0.46]]
     assert drawn.line(axis, "the n-th member alone").tolist() == [[1, 0.4], [2, 0.38]]
     assert drawn.bars(axis) == pytest.approx(np.array([[[1, 0.3], [1, 0.5]], [[2, 0.36], [2, 0.56]]]))
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("members", "Spearman") and axis.get_xticks().tolist() == [1, 2]
-    looks = {line.get_label(): line.get_color() for line in axis.lines}
+    looks = {line.get_label(): line.get_color() for line in axis.lines if line.get_label() not in LINES}
     assert looks == {"ensemble of the first n": style.BLUE, "the n-th member alone": style.MUTED}
     assert picture.name == "growth_e" and picture.frame["n"].tolist() == [1, 2] and "0.400, 0.460" in picture.alt
 

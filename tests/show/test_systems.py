@@ -93,6 +93,24 @@ def test_leaderboard_shows_each_number_under_its_head(board):
     assert "strict split" not in systems.leaderboard(own.assign(strict=None)).markdown()
 
 
+def test_floors_stand_among_the_systems_and_who_is_below_is_told(world, board):
+    own = board[board["recipe"] == "aiac_rank1"].sort_values("score", ascending=False, ignore_index=True)
+    own["below_floor"] = own.index == 1
+    known = pd.DataFrame({"floor": ["untrained", "oracle"], "label": ["cosines", "truth"], "metric": "spearman"})
+    known = known.assign(score=[own["score"][:2].mean(), 0.97], low=0.1, high=1.0, n=300, scored_on="test", digest="x")
+    elsewhere = known.assign(corpus="other", score=0.5)
+    known = pd.concat([known.assign(corpus=own["corpus"][0]), elsewhere])
+    table = systems.leaderboard(own, "x", known)
+    assert (
+        table.frame["floor"].fillna("").tolist()[:4] == ["oracle", "", "untrained", ""]
+        and len(table.frame) == len(own) + 2
+    )
+    assert table.frame["score"].is_monotonic_decreasing and 'class="reference"' in table.html()
+    lines = table.markdown().splitlines()
+    assert lines[2].startswith("| oracle<br>truth | **0.970** |") and "below the untrained floor" in lines[5]
+    assert "below the untrained floor" not in lines[3]
+
+
 def test_rows_of_one_seed_are_grey_among_rows_of_several_and_added_stages_are_marked(board):
     own = board[board["recipe"] == "aiac_rank1"].reset_index(drop=True)
     own = own.assign(seeds=own["seeds"].where(own["arm"] == "base", 1))

@@ -21,7 +21,8 @@ def pairs() -> SimpleNamespace:
     first, second = rng.integers(0, 600, (2, 400))
     second = np.where(first == second, (second + 1) % 600, second)
     table = pd.DataFrame({"row1": first, "row2": second, "score": rng.random(400)})
-    return SimpleNamespace(pairs=lambda: table, column=lambda name: np.array([str(7000 + row) for row in range(600)]))
+    ids = np.array([str(7000 + row) for row in range(600)])
+    return SimpleNamespace(pairs=lambda: table, column=lambda name: ids, parts=["pairwise"])
 
 
 def parts(arm, pairs, stage="finetune", recipe="aiac_rank6"):
