@@ -97,6 +97,8 @@ IN_WORDS = {
     "told": "weight of what is told in the affinity of two videos",
     "classes": "categories, the most frequent ones",
     "topics": "topics, about",
+    "query_cuts": "affinities at which similarities of a query's candidates go up by 0.05",
+    "star_cuts": "the same of other pairs",
     "sets": "meanings that words can have",
     "words_a_set": "words of one meaning, fewest / most",
     "vagueness": "noise in which meanings are closest to a topic",
