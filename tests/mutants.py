@@ -90,7 +90,7 @@ MUTANTS = [
     ("style", "verdict.startswith(look.word)), Look", "verdict.endswith(look.word)), Look", "forest"),
     ("order", 'part["published"].to_numpy(float), part["score"]', 'part["score"].to_numpy(float), part["score"]', "order"),
     ("order", "rng.integers(end - len(group), end,", "rng.integers(0, end,", "order"),
-    ("order", ".prod(axis=2)", ".mean(axis=2)", "order"),
+    ("order", "of_videos @ of_videos.T - influence", "influence", "order"),
     ("shared", '"unseen", f.score4', '"score", f.score4', "questions systems"),
     ("shared", '"detectable", f.score4', '"claimed", f.score4', "questions claims"),
     ("shared", 'number("claimed", "claimed"', 'number("claimed", "difference"', "questions claims"),

@@ -253,18 +253,18 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
 
     columns = (
-        Column("said, or taken for granted", lambda r: f"{r['said']}\n`{r['id']}`", hint="below it the number"),
-        Column("the code", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
-        Column("as coded minus as said", effect, hint=shared.PAIRED),
+        Column("described, or taken for granted", lambda r: f"{r['said']}\n{r['id']}"),
         Column("verdict", "verdict", "verdict", "on doing what the code does"),
+        Column("implemented", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
+        Column("implemented minus described", effect, hint=shared.PAIRED),
     )
     measured = rows[rows["in_report"]]
     effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no effect seen anywhere"
     caption = (
-        f"{len(rows)} listed, {int((rows['question'] != '').sum())} with a question, {len(measured)} of those in this report"
-        f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {shared.PAIRED}. Below the code stands the switch that "
-        "restores it or, after *not*, what the arm as said has instead."
+        f"{int((rows['question'] != '').sum())} of the {f.plural(len(rows), 'case')} have an experiment, {len(measured)} of them ran"
+        f"{f'; doing what the code does: {told}' if len(measured) else ''}. Below the code: the switch that restores it or, after *not*, "
+        "what the described arm has instead."
     )
     return Table(rows, columns, caption, name=f"contradictions_{recipe}")
 

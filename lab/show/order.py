@@ -16,6 +16,7 @@ from lab.show import predictions, shared, style
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.table import Column, Table, link, number
+from lib.evaluation.influence import spearman_influence
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 
@@ -101,8 +102,7 @@ def _drawn(plan: Plan, part: pd.DataFrame) -> np.ndarray:
     """Scores float [DRAWS, models] with seeds and items drawn anew, the same items for every model."""
     jobs = [plan.member_jobs(row["recipe"], row["stage"])[row["arm"]] for row in part.to_dict("records")]
     read = [[predictions.of_pairs(job.folder) for job in group] for group in jobs]
-    cosine = np.stack([one.cosine for group in read for one in group])
-    items = item_draws(cosine, read[0][0].score, read[0][0].pairs)
+    items = item_draws(np.stack([one.cosine for group in read for one in group]), read[0][0].score, read[0][0].pairs)
     rng, ends = np.random.default_rng(0), np.cumsum([len(group) for group in read])
     draws = np.arange(DRAWS)[:, None]
     seeds = [rng.integers(end - len(group), end, (DRAWS, len(group))) for group, end in zip(read, ends, strict=True)]
@@ -110,23 +110,20 @@ def _drawn(plan: Plan, part: pd.DataFrame) -> np.ndarray:
 
 
 def item_draws(cosine: np.ndarray, score: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Rank correlations float [DRAWS, runs] of predictions with scores, items drawn anew.
-
-    Every video has a random weight (exponential: Rubin 1981, Annals of Statistics 9:130), a pair the product of its two, so
-    that pairs which share a video rise and fall together (Owen 2007, Annals of Applied Statistics 1:386). Ranks stay those
-    of all items.
+    """Rank correlations float [DRAWS, runs] of predictions with scores, items drawn anew: normal, with the covariance that
+    their influences have over pairs which share a video (``lib.evaluation.influence``).
 
     Args:
         cosine: float [runs, P]; score: float [P]; pairs: int [P, 2] store rows.
     """
+    influence = np.stack([spearman_influence(one, score) for one in cosine])
     videos, which = np.unique(pairs, return_inverse=True)
-    drawn = np.random.default_rng(0).exponential(size=(DRAWS, len(videos)))
-    weights = drawn[:, which.reshape(pairs.shape)].prod(axis=2)
-    weights /= weights.sum(axis=1, keepdims=True)
-    x, y = (stats.rankdata(values, axis=-1) / values.shape[-1] - 0.5 for values in (cosine, score))
-    mean, other = weights @ x.T, weights @ y
-    spread = (weights @ (x**2).T - mean**2) * (weights @ y**2 - other**2)[:, None]
-    return (weights @ (x * y).T - mean * other[:, None]) / np.sqrt(spread)
+    which = which.reshape(pairs.shape)
+    ends = [[np.bincount(which[:, end], one, len(videos)) for one in influence] for end in (0, 1)]
+    of_videos = np.sum(ends, axis=0)
+    values, axes = np.linalg.eigh(of_videos @ of_videos.T - influence @ influence.T)  # a pair is in both of its videos
+    drawn = np.random.default_rng(0).normal(size=(DRAWS, len(cosine))) * np.sqrt(values.clip(min=0))
+    return [_spearman(one, score) for one in cosine] + drawn @ axes.T
 
 
 def table(found: pd.DataFrame) -> Table:

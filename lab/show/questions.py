@@ -26,7 +26,7 @@ from lib.recipes.specs import Ablation
 SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "claimed", "detectable", "difference", "low", "high",
          "verdict", "sd_seeds", "sd_items", "claimed_source", "scores", "seconds")  # fmt: skip
 MEANT = {
-    RULED_OUT: " The interval leaves out the claimed size.",
+    RULED_OUT: " The interval excludes the claimed size.",
     TOO_SMALL: " The interval holds the claimed size and zero: nothing is decided.",
 }
 
@@ -64,11 +64,12 @@ def arms(name: str) -> Table:
     order = sorted(spec.arms, key=lambda arm: arm != spec.reference)
     frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})
     columns = (
-        Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")),
+        Column(
+            "arm", lambda r: f"`{r['arm']}`\n{'reference' if r['arm'] == spec.reference else spec.name_of(r['arm'])}"
+        ),
         Column("what is switched in the recipe", "changes", "code"),
     )
-    caption = "But for what is switched, arms share corpus, split, steps, seeds and random draws."
-    return Table(frame, columns, caption, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
+    return Table(frame, columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
 def sizes(plan: Plan, name: str) -> Table:
@@ -82,18 +83,21 @@ def sizes(plan: Plan, name: str) -> Table:
     same = ["recipe", "stage", "corpus", "train_items", "steps", "scored_items"]
     groups = found.groupby(same, sort=False, dropna=False)
     frame = groups.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
-    shared = {
-        f"{job.recipe} {parent.stage}"
+    once = {
+        f"{shared.system(job.recipe)}, {parent.stage}"
         for job in jobs
         for parent in job.parents.values()
         if parent.stage_spec.seed is not None
     }
-    notes = [f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}."]
-    if shared:
-        told = ", ".join(sorted(shared))
+    notes = [
+        _shared(found),
+        f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}.",
+    ]
+    if once:
+        told = "; ".join(sorted(once))
         notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
     columns = (
-        Column("system", lambda r: f"{r['recipe']}\n{r['stage']}"),
+        Column("system", lambda r: f"{shared.system(r['recipe'])}\n{r['stage']}"),
         Column("arms", "arms"),
         Column("corpus", "corpus"),
         number("training items", "train_items", f.count),
@@ -102,6 +106,14 @@ def sizes(plan: Plan, name: str) -> Table:
         number("a run", "seconds", f.seconds, "training of this stage, mean"),
     )
     return Table(frame, columns, notes=tuple(notes))
+
+
+def _shared(found: pd.DataFrame) -> str:
+    """What the arms of every system have in common, by count, and what they have not. Args: found: of ``runs.rows``."""
+    counts = {"train_items": "training items", "steps": "steps", "scored_items": "scored items"}
+    differ = [title for name, title in counts.items() if (found.groupby("recipe")[name].nunique() > 1).any()]
+    same = f.listed(["seeds", *(title for title in counts.values() if title not in differ)])
+    return f"Arms of a system share {same}" + (f"; they differ in {f.listed(differ)}." if differ else ".")
 
 
 # ---- what came out
@@ -119,9 +131,15 @@ def table(part: pd.DataFrame) -> Table:
     """One question: of each system the reference first, then each arm with its paired difference."""
     rows = with_scores(part)
     metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
+    several, spec = rows["recipe"].nunique() > 1, load(Ablation, rows["ablation"].iloc[0])
+
+    def arm(row: Row) -> str:
+        name = "reference" if row["is_reference"] else spec.name_of(row["arm"])
+        return f"`{row['arm']}`\n{name}" + (f", {shared.system(row['recipe'])}" if several else "")
+
     columns = (
-        Column("system", "recipe") if rows["recipe"].nunique() > 1 else None,
-        Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
+        Column("arm", arm),
+        shared.VERDICT,
         number(metric, "score", f.score, "mean over seeds"),
         number("sd", "sd", f.effect, "standard deviation over seeds"),
         shared.NEW_VIDEOS,
@@ -129,7 +147,6 @@ def table(part: pd.DataFrame) -> Table:
         shared.DETECTABLE,
         number("measured", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
         shared.PAIRED_INTERVAL,
-        shared.VERDICT,
         number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
     )
     return Table(
@@ -137,7 +154,6 @@ def table(part: pd.DataFrame) -> Table:
         filled(rows, tuple(column for column in columns if column)),
         f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
         + _noise(rows),
-        (f"**unseen videos**: {shared.UNSEEN}.",) if rows["unseen"].notna().any() else (),
         emphasis=lambda r: "reference" if r["is_reference"] else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
@@ -161,11 +177,12 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
     rows = with_scores(frame)[lambda rows: ~rows["is_reference"]].reset_index(drop=True)
 
     def asked(row: Row) -> str:
-        return f"{link(row['question'], 'question', row['ablation'])}\n`{row['arm']}` on {row['recipe']}"
+        name = shared.trick(row["ablation"], row["arm"])
+        return f"{link(name, 'question', row['ablation'])}\n{shared.system(row['recipe'])}"
 
     holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
     columns = (
-        Column("question", asked),
+        Column("trick", asked),
         shared.VERDICT,
         shared.CLAIMED,
         shared.DETECTABLE,
@@ -224,7 +241,8 @@ def reading(part: pd.DataFrame) -> Markdown:
 
 
 def _sentence(row: dict[str, Any], spec: Ablation) -> str:
-    text = f"On {row['recipe']}, {spec.name_of(row['arm'])} against {spec.name_of(row['reference'])}: **{row['verdict']}**. "
+    against = f" against {spec.name_of(row['reference'])}" if row["reference"] in spec.called else ""
+    text = f"{shared.system(row['recipe'])}, {spec.name_of(row['arm'])}{against}: **{row['verdict']}**. "
     if row["verdict"] == NOT_IN_PLAY:
         return text + "Every prediction is the same in both arms: what is switched changed no number here."
     text += f"Measured: {short(row)} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."

@@ -166,13 +166,18 @@ def test_arms_of_one_name_belong_to_their_own_question(world):
 def test_contradictions_cell_by_cell(world, found):
     rows = contradicted(world, found)
     table = claims.contradiction_table(rows, "aiac_rank1")
-    row = cells(table)["mean of the sequence<br>`A7-1`"]
+    row = cells(table)["mean of the sequence<br>A7-1"]
     numbers = rows.set_index(["recipe", "id"]).loc[("aiac_rank1", "A7-1")]
     difference, low, high = (f.difference(numbers[name]) for name in ("difference", "low", "high"))
     effect = f"{difference} Spearman<br>{low} to {high}<br>"
-    assert row["as coded minus as said"] == effect + "[padding against masked](page:question/pool_padding)"
-    assert row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["the code"]
-    assert table.name == "contradictions_aiac_rank1" and table.caption.startswith(f"{len(table.frame)} listed, ")
+    assert row["implemented minus described"] == effect + "[padding against masked](page:question/pool_padding)"
+    assert (
+        row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["implemented"]
+    )
+    assert (
+        table.name == "contradictions_aiac_rank1"
+        and f" of the {len(table.frame)} cases have an experiment, " in table.caption
+    )
     shown = rows.assign(difference=0.0, low=0.0, high=0.0)
     told = "every score is the same: it never came into play here"
     assert told in claims.contradiction_table(shown, "aiac_rank1").markdown() and told not in table.markdown()
@@ -183,13 +188,13 @@ def test_a_question_that_is_not_asked_names_its_command(world, found):
     text = claims.contradiction_table(contradicted(world, few), "aiac_rank1").markdown()
     assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>padding against masked" in text
     nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
-    assert "0 of those in this report. Interval" in nothing.caption
+    assert "have an experiment, 0 of them ran. Below" in nothing.caption
 
 
 def test_a_system_of_which_no_contradiction_is_known(world, found):
     own = replace(world, systems=("my_system",))
     table = claims.contradiction_table(contradicted(own, found), "my_system")
-    assert len(table.frame) == 0 and table.caption.startswith("0 listed, 0 with a question, 0 of those in this report")
+    assert len(table.frame) == 0 and table.caption.startswith("0 of the 0 cases have an experiment, 0 of them ran.")
 
 
 def test_captions_count_effects():
@@ -199,7 +204,7 @@ def test_captions_count_effects():
     )  # fmt: skip
     caption = claims.contradiction_table(rows, "r").caption
     assert caption.startswith(
-        "5 listed, 4 with a question, 4 of those in this report; verdicts as coded: 2 hurts, 1 helps."
+        "4 of the 5 cases have an experiment, 4 of them ran; doing what the code does: 2 hurts, 1 helps."
     )
 
 

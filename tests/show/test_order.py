@@ -39,15 +39,27 @@ def test_the_exact_p_of_a_perfect_order_is_two_of_all_orders():
     assert order.p_value(np.arange(6), -np.arange(6)) == pytest.approx(2 / 720)
 
 
-def test_items_drawn_anew_scatter_as_weights_of_that_variance_must():
+def test_items_drawn_anew_scatter_as_those_of_a_bootstrap_and_runs_scatter_together():
     rng = np.random.default_rng(0)
     score = rng.normal(size=2000)
     cosine = np.stack([score, score + rng.normal(size=2000)])
+    cosine = np.vstack([cosine, cosine[1] + 0.01 * rng.normal(size=2000)])
     draws = order.item_draws(cosine, score, np.arange(4000).reshape(-1, 2))
     rho = spearman(cosine[1], score)
-    assert np.allclose(draws[:, 0], 1) and draws[:, 1].mean() == pytest.approx(rho, abs=0.01)
-    # A product of two exponentials has variance 3 where the count of an ordinary bootstrap has 1.
-    assert draws[:, 1].std() == pytest.approx(np.sqrt(3 / 2000) * (1 - rho**2), rel=0.2)
+    assert np.allclose(draws[:, 0], 1, atol=1e-3) and draws[:, 1].mean() == pytest.approx(rho, abs=0.005)
+    again = [rng.integers(0, 2000, 2000) for _ in range(200)]
+    assert draws[:, 1].std() == pytest.approx(np.std([spearman(cosine[1][i], score[i]) for i in again]), rel=0.2)
+    assert (draws[:, 1] - draws[:, 2]).std() < 0.1 * draws[:, 1].std()
+
+
+def test_pairs_that_share_a_video_scatter_more():
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=1000)
+    cosine = (score + rng.normal(size=1000))[None]
+    alone, twice = np.arange(2000).reshape(-1, 2), np.stack([np.arange(1000) // 20, 1000 + np.arange(1000)], axis=1)
+    both = np.sort(score)  # pairs of one first video are much alike
+    spread = [order.item_draws(cosine[:, np.argsort(score)], both, pairs).std() for pairs in (alone, twice)]
+    assert spread[1] > 1.2 * spread[0]
 
 
 def test_table_and_figure_show_places_and_scores(world, found):

@@ -59,8 +59,8 @@ def test_table_of_a_question_cell_by_cell():
     table = questions.table(part)
     rows = cells(table)
     assert rows["`without`<br>reference"]["Spearman"] == "0.480" and rows["`without`<br>reference"]["verdict"] == "–"
-    assert rows["`with`"] == {
-        "arm": "`with`", "Spearman": "0.510", "sd": "0.012", "unseen videos": "0.420", "claimed": "+0.012",
+    assert rows["`with`<br>EMA of the weights"] == {
+        "arm": "`with`<br>EMA of the weights", "Spearman": "0.510", "sd": "0.012", "unseen videos": "0.420", "claimed": "+0.012",
         "could be seen": "0.046", "measured": "+0.03", "95 % interval": "+0.02 to +0.04", "verdict": "**helps**",
         "training": "12 s",
     }  # fmt: skip
@@ -72,10 +72,10 @@ def test_table_of_a_question_cell_by_cell():
 
 def test_columns_that_nothing_is_known_of_are_left_out():
     table = questions.table(made.frame(made.reference(check="placebo"), made.arm(check="placebo")))
-    assert not {"system", "claimed", "unseen videos"} & {column.title for column in table.columns}
+    assert not {"claimed", "unseen videos"} & {column.title for column in table.columns}
     assert table.name == "check_ema"
-    two = made.frame(made.reference(), made.arm(), made.reference(recipe="b"), made.arm(recipe="b"))
-    assert questions.table(two).columns[0].title == "system"
+    two = made.frame(made.reference(), made.arm(), made.reference(recipe="aiac_rank6"), made.arm(recipe="aiac_rank6"))
+    assert "`with`<br>EMA of the weights, AIAC 6th" in cells(questions.table(two))
 
 
 def test_verdicts_cell_by_cell():
@@ -84,7 +84,7 @@ def test_verdicts_cell_by_cell():
     )
     table = questions.verdicts(frame, "verdicts_spearman")
     rows = cells(table)
-    first = rows["[Does ema help?](page:question/ema)<br>`with` on aiac_rank1"]
+    first = rows["[EMA of the weights](page:question/ema)<br>AIAC 1st"]
     assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.03", "+0.5")
     assert (first["95 % interval"], first["could be seen"]) == ("+0.02 to +0.04", "0.05")
     assert first["p after Holm"] == "0.200" and table.frame["p"].tolist() == [0.01, 0.01]
@@ -95,20 +95,37 @@ def test_verdicts_cell_by_cell():
 
 def test_arms_say_what_they_switch():
     rows = cells(questions.arms("ema"))
-    assert list(rows) == ["`without` (reference)", "`with`", "`decay_09`", "`decay_099`", "`uncorrected`"]
-    assert rows["`with`"]["what is switched in the recipe"] == '`stages.finetune.ema: {"horizon": 0.075}`'
+    arms = [name.split("<br>")[0] for name in rows]
+    assert (
+        arms == ["`without`", "`with`", "`decay_09`", "`decay_099`", "`uncorrected`"]
+        and "`without`<br>reference" in rows
+    )
+    assert (
+        rows["`with`<br>EMA of the weights"]["what is switched in the recipe"]
+        == '`stages.finetune.ema: {"horizon": 0.075}`'
+    )
 
 
 def test_sizes_of_the_runs_behind_a_question(world):
     table = questions.sizes(world, "ema")
     rows = cells(table)
-    assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with, decay_09, decay_099, uncorrected"
-    assert rows["aiac_rank1<br>finetune"]["training items"] == "200" and rows["aiac_rank1<br>finetune"]["steps"] == "80"
-    assert (rows["aiac_rank1<br>finetune"]["scored items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
+    assert rows["AIAC 1st<br>finetune"]["arms"] == "without, with, decay_09, decay_099, uncorrected"
+    assert rows["AIAC 1st<br>finetune"]["training items"] == "200" and rows["AIAC 1st<br>finetune"]["steps"] == "80"
+    assert (rows["AIAC 1st<br>finetune"]["scored items"], rows["AIAC 1st<br>finetune"]["a run"]) == (
         "120",
         "12 s",
     )
-    assert table.notes[0] == "5 seeds an arm: 0, 1, 2, 3, 4." and len(table.notes) == 1
+    assert table.notes == (
+        "Arms of a system share seeds, training items, steps and scored items.", "5 seeds an arm: 0, 1, 2, 3, 4.",
+    )  # fmt: skip
+
+
+def test_what_arms_share_is_said_of_what_is_equal(world, monkeypatch):
+    frame = questions.runs.rows(job for jobs in world.ablation_jobs("ema").values() for job in jobs)
+    frame.loc[frame["arm"] == "ema.with", ["steps", "train_items"]] = 40
+    monkeypatch.setattr(questions.runs, "rows", lambda jobs: frame)
+    told = questions.sizes(world, "ema").notes[0]
+    assert told == "Arms of a system share seeds and scored items; they differ in training items and steps."
 
 
 # ---- sentences
@@ -124,14 +141,14 @@ def test_reading_tells_verdict_difference_claim_and_what_could_be_seen():
     )
     first, small, ruled, quiet = questions.reading(part).data.splitlines()
     assert first == (
-        "- On aiac_rank1, EMA of the weights against without: **helps**. Measured: +0.03 (95 % interval +0.02 to +0.04) Spearman "
+        "- AIAC 1st, EMA of the weights: **helps**. Measured: +0.03 (95 % interval +0.02 to +0.04) Spearman "
         "over 3 seeds. Claimed: +0.05 (slides)."
     )
     assert small.endswith(
         " Claimed: +0.02 (a paper). Effects below 0.05 would usually be missed. The interval holds the claimed size and zero: nothing "
         "is decided."
     )
-    assert ruled.endswith("would usually be missed. The interval leaves out the claimed size.")
+    assert ruled.endswith("would usually be missed. The interval excludes the claimed size.")
     assert "**no effect above 0.04**" in quiet and "Claimed" not in quiet and quiet.endswith("would usually be missed.")
 
 
