@@ -84,8 +84,13 @@ class Inputs:
         self.frames: np.ndarray | None = None
         if store.frame_dim:
             mean = np.stack([store.frames(row).astype(np.float32).mean(axis=0) for row in rows])
-            size, solver = min(COMPONENTS, store.frame_dim, int(fitted.sum())), "covariance_eigh"
+            size, solver = min(COMPONENTS, store.frame_dim, _most(fitted.sum())), "covariance_eigh"
             self.frames = PCA(size, whiten=True, svd_solver=solver).fit(mean[fitted]).transform(mean)
+
+
+def _most(videos: int) -> int:
+    """Components that so few videos can carry; more have next to no spread there, and scaled up they drown the others."""
+    return max(2, int(videos) // 4)
 
 
 def character_pairs(texts: Sequence[str]) -> csr_matrix:
@@ -176,7 +181,11 @@ def _of_classes(problem: ClassProblem, part: ClassPart, store: Store) -> Iterato
     words = seen.words[:, seen.known > 1]
     bayes = ComplementNB(alpha=0.1).fit(words[learning], truth)  # 1 drowns 200 classes of a few videos each
     yield scored(UNTRAINED, "naive Bayes on title, ASR and OCR (character pairs)", bayes.predict(words[judged]))
-    inputs = TruncatedSVD(min(TOPICS, words.shape[1] - 1), random_state=0).fit(words[learning]).transform(words)
+    inputs = (
+        TruncatedSVD(min(TOPICS, words.shape[1] - 1, _most(len(train))), random_state=0)
+        .fit(words[learning])
+        .transform(words)
+    )
     inputs = inputs if seen.frames is None else np.column_stack([inputs, seen.frames])
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=100)).fit(inputs[learning], truth)
     yield scored(LINEAR, "logistic regression on text and the mean frame", model.predict(inputs[judged]))
