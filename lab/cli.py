@@ -75,18 +75,6 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="what words, classes, tags and frames mean (default: 0); --seed decides which videos there are",
     )
-    generate.add_argument(
-        "--blank-start",
-        type=int,
-        metavar="FRAMES",
-        help="plant an effect: so many frames at the start of every video show another one (pairs only; default: none)",
-    )
-    generate.add_argument(
-        "--blank-titles",
-        type=float,
-        metavar="SHARE",
-        help="share of the videos whose title says nothing of them (pairs only; default: as in the real corpus)",
-    )
     generate.add_argument("--out", type=Path, required=True, help="an empty or new folder")
     generate.set_defaults(run=_generate)
 
@@ -167,8 +155,6 @@ def _generate(options: argparse.Namespace) -> None:
             frames=options.frames,
             world=options.world,
             world_seed=options.world_seed,
-            blank_start=options.blank_start,
-            blank_titles=options.blank_titles,
         )
     except ValueError as error:  # each names its argument
         name, *rest = str(error).partition(":")

@@ -102,7 +102,7 @@ def facts(store: Store) -> dict[str, Any]:
         "pictures": int(store.n_images.sum()),
         "numbers per frame": store.frame_dim or "none",
         **held,
-        "generated": f"seed {twin.get('seed')}" if twin else "no",
+        "generated": f"{twin.get('world', 'calibrated')} world, seed {twin.get('seed')}" if twin else "no",
         **{f"oracle, {name}": round(score, 4) for name, score in twin.get("oracle", {}).items()},
         **planted,
         "fingerprint": store.fingerprint,

@@ -24,19 +24,11 @@ class Camera:
     Args:
         dim: numbers per frame, 1536 for AIAC 2021 and 768 for WeChat 2022.
         blank: share of videos whose frames show another video.
-        blank_start: frames at the start of every video that show another video, in a shot found nowhere else.
     """
 
-    def __init__(
-        self,
-        world: World,
-        dim: int,
-        *,
-        blank: float = 0.0,
-        blank_start: int = 0,
-    ):
+    def __init__(self, world: World, dim: int, *, blank: float = 0.0):
         self.world, self.dim, self.spec = world, dim, world.spec
-        self.blank_share, self.blank_start = blank, blank_start
+        self.blank_share = blank
         spec, rng, norm = world.spec, stream(world.world_seed, "camera"), np.sqrt(1 + world.spec.leak**2)
         scales = (
             (2 * DIM, spec.meaning / norm),
@@ -101,10 +93,6 @@ class Camera:
         filler = self.filler[integers(seed, "filler", key, 1)[:, 0] % FILLERS]
         meaning = np.where(shows[:, None], self._view(rows, self.blank(rows))[owner], filler)[shot]
         code = code[shot]
-        if self.blank_start:
-            early = position < self.blank_start
-            meaning[early] = self._view(rows, np.ones(len(rows), bool))[of[early]]
-            code[early] = normals(seed, "shot of the start", rows, self.spec.shot_code)[of[early]]
         own = normals(seed, "video code", rows, self.spec.video_code)
         return np.concatenate(
             [meaning, own[of], code, normals(seed, "frame", rows[of] * MOST + position, self.spec.frame_code)], axis=1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +31,6 @@ TEST, TEST_SHARE = (
     "test_b",
     0.03,
 )  # graded test part; share of the videos in test_a, the one without labels, real: 31,514 beside 1,063,613
-EFFECTS = ["uninformative_title", "careless_tags", "wrong_category", "reupload", "speech_missing"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,6 @@ class PairTwin:
         pairs: labelled pairs, about; small numbers of stars and queries are rounded.
         test_pairs: the same for the part ``test_b``, which shares neither a video nor a story with the others.
         world, world_seed: language of the corpus; corpora of one language differ in their videos.
-        blank_start: frames at the start of every video that say nothing of it; None as 0 without a column of the truth.
-        blank_titles: share of videos whose title carries nothing specific; None for that of real titles.
 
     Attributes:
         world, tagger, annotators, writer, camera: answer for any rows.
@@ -73,14 +70,9 @@ class PairTwin:
         test_pairs: int = 0,
         world: str = "calibrated",
         world_seed: int = 0,
-        blank_start: int | None = None,
-        blank_titles: float | None = None,
     ):
         self.seed = seed
-        self.names = [*EFFECTS, "uninformative_start"] if blank_start is not None else EFFECTS
         spec = world_spec(world, "pairs")
-        if blank_titles is not None:
-            spec = replace(spec, uninformative=blank_titles)
         counts = facts("aiac2021")["category_counts"]["level2"]
         kept = sorted(counts, key=lambda name: -counts[name])[: spec.classes]
         classes = {name: count for name, count in counts.items() if name in kept}
@@ -113,7 +105,7 @@ class PairTwin:
         self.ids = make_ids(stream(seed, "ids"), made.n)
         self.tagger, self.annotators = Tagger(made, self.paired), Annotators(made)
         self.writer = texts.Writer(made, Lexicon(made))
-        self.camera = Camera(made, DIM, blank_start=blank_start or 0)
+        self.camera = Camera(made, DIM)
 
     def annotation(self, name: str) -> np.ndarray:
         """Scores of another round of annotators."""
@@ -132,13 +124,11 @@ class PairTwin:
     def effects(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """bool [n] per planted effect."""
         world = self.world
-        found = {
+        return {
             "uninformative_title": self.writer.blank(rows), "careless_tags": self.tagger.careless(rows),
             "wrong_category": self.annotators.classes(rows) != world.cls[rows], "reupload": world.source[world.footage[rows]] != rows,
             "speech_missing": texts.asr_lengths(self.seed, rows) == 0,
-            "uninformative_start": np.full(len(rows), self.camera.blank_start > 0),
         }  # fmt: skip
-        return {name: found[name] for name in self.names}
 
 
 def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
@@ -148,7 +138,7 @@ def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
     used = np.zeros(twin.tagger.count, np.int64)
     with (
         tqdm(total=world.n, desc="generate videos", unit="video", disable=not progress) as bar,
-        TruthFile(out / "truth_videos.arrow", world, twin.names) as truth,
+        TruthFile(out / "truth_videos.arrow", world, list(twin.effects(twin.i[:1]))) as truth,
     ):
 
         def examples(part: str, rows: np.ndarray) -> Iterator[dict]:

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 from lab.corpora.twin import calibration, classes
 from lab.corpora.twin import pairs as pair_corpus
 from lab.corpora.twin.classes import ClassTwin
-from lab.corpora.twin.frames import MOST
 from lab.corpora.twin.pairs import PairTwin
 from lab.corpora.twin.worlds import world_spec
 from lib.runs.files import replace_folder, write_json
@@ -36,8 +35,6 @@ def generate(
     parts: dict[str, float] | None = None,
     world: str = "calibrated",
     world_seed: int = 0,
-    blank_start: int | None = None,
-    blank_titles: float | None = None,
     progress: bool = True,
 ) -> None:
     """Write a twin; the same arguments give the same bytes.
@@ -50,8 +47,7 @@ def generate(
     ``truth_videos.arrow``. ``classes`` (WeChat 2022): ``annotations/<part>.json``, ``zip_feats/<part>.zip``,
     ``zip_frames/<part>/<last 3 digits>/<id>.zip``; the truth is in ``truth.arrow``, a row per video. Truth per video is
     what ``lab.corpora.twin.files.TruthFile`` lists. ``twin.json`` holds seed, sizes, version of the model, score of an
-    oracle, share of videos with each planted effect, the ``arguments`` that planted one, and every published statistic beside what this
-    twin has.
+    oracle, share of videos with each planted effect, and every published statistic beside what this twin has.
 
     Args:
         out: a new or empty folder, or one that holds an earlier twin, which is replaced. Complete or not there at all.
@@ -68,12 +64,6 @@ def generate(
             "both"; pictures exist for classes only, as in the competitions.
         parts: share of each part of a class corpus, ``labeled``, ``unlabeled``, ``test_a`` and ``test_b``, of which the
             first and the last have labels; by default 0.4 labeled, 0.4 unlabeled, 0.2 test_a.
-        blank_start: plants an effect: so many frames at the start of every video show another one; by default none.
-            With 32, the most a video has, nothing but text tells videos apart, so reading it must help; with fewer,
-            frames of the whole video must tell more than its first ones. Where it is given, the truth has a column
-            ``uninformative_start``. Only for track pairs.
-        blank_titles: share of the videos whose title carries nothing specific, by default as many as in a real corpus.
-            With 1.0 a planted effect of frames is not hidden by what titles tell. Only for track pairs.
         progress: show a bar.
 
     Raises:
@@ -98,14 +88,6 @@ def generate(
         share <= 0 for share in (parts or {}).values()
     ):
         raise ValueError(f"parts: positive shares of labeled, unlabeled, test_a, test_b, not {parts}")
-    plant = {"blank_start": blank_start, "blank_titles": blank_titles}
-    plant = {name: value for name, value in plant.items() if value is not None}
-    if plant and track != "pairs":
-        raise ValueError(f"{min(plant)}: planted in the pair corpus only; leave it out or choose track pairs")
-    if blank_start is not None and blank_start not in range(MOST + 1):
-        raise ValueError(f"blank_start: a whole number of frames from 0 to {MOST}, not {blank_start}")
-    if blank_titles is not None and not 0 <= blank_titles <= 1:
-        raise ValueError(f"blank_titles: a share of the videos from 0 to 1, not {blank_titles}")
     world_spec(world, track)
     if videos < LEAST[track]:
         raise ValueError(f"videos: at least {LEAST[track]} for track {track}, not {videos}")
@@ -122,9 +104,9 @@ def generate(
         with threadpool_limits(1):  # the order of additions, so the last bits, depend on the number of threads
             if track == "pairs":
                 wanted = min(MAX_PAIRS, round(PAIRS_PER_VIDEO * videos)) if pairs is None else pairs
-                twin = PairTwin(videos, seed, wanted, test_pairs=test_pairs, **language, **plant)
+                twin = PairTwin(videos, seed, wanted, test_pairs=test_pairs, **language)
                 about = pair_corpus.write(partial, twin, progress=progress)
-                about |= {"calibration": calibration.of_pairs(twin)} | ({"arguments": plant} if plant else {})
+                about |= {"calibration": calibration.of_pairs(twin)}
             else:
                 twin = ClassTwin(videos, seed, **language)
                 about = classes.write(partial, twin, parts=parts or classes.PARTS, frames=frames, progress=progress)
