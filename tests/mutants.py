@@ -82,7 +82,7 @@ MUTANTS = [
     ("front", 'known["claimed"].abs() >= known["detectable"]', 'known["claimed"].abs() < known["detectable"]', "front"),
     ("front", '(held["verdict"] == HURTS) & _survives(held)', '(held["verdict"] == HURTS)', "front"),
     ("front", '100 * rows[numbers]', 'rows[numbers]', "front"),
-    ("front", "board[board[\"below_floor\"].astype(bool)]", "board[~board[\"below_floor\"].astype(bool)]", "front"),
+    ("front", 'known[known["below_floor"]]', 'known[~known["below_floor"]]', "front"),
     ("forest", 'rows.loc[chosen, "low"], rows.loc[chosen, "high"]', 'rows.loc[chosen, "low"], rows.loc[chosen, "low"]', "forest"),
     ("forest", 'rows.loc[known, "claimed"], place', 'rows.loc[known, "difference"], place', "forest"),
     ("forest", "axis.fill_between([-reach, reach]", "axis.fill_between([0, reach]", "forest"),

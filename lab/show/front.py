@@ -27,7 +27,7 @@ from lib.recipes.specs import Recipe
 
 CONTESTS = {"aiac2021": "QQ Browser AIAC 2021", "wechat2022": "WeChat Big Data Challenge 2022"}
 CODE = ("quirks", "splits", "leaks")  # families that ask of the originals' code, not of a trick
-NAMED = 3  # in one sentence
+NAMED, MOST = 3, 6  # in one sentence: tricks, models that failed
 Row = dict[str, Any]
 
 
@@ -88,15 +88,17 @@ def _floors(board: pd.DataFrame) -> str:
     """The systems below what needs no training, by name; then the best of each corpus against its ceiling."""
     if board.empty:
         return ""
-    text = ""
-    if "below_floor" in board:
-        below = board[board["below_floor"].astype(bool)]
-        named = [f"{_model(row)} ({f.score(row['score'], 2)})" for row in below.to_dict("records")]
-        text = (
-            f"**Below the untrained floor**: {f.listed(named)}. "
-            if named
-            else "Every system beats the untrained floor. "
-        )
+    text, known = "", board[board["untrained"].notna()]
+    below = known[known["below_floor"]].sort_values("score", kind="stable").to_dict("records")
+    if below:
+        told = [
+            f"{_model(row)} ({f.score(row['score'], 2)} against {f.score(row['untrained'], 2)}{_why(row)})"
+            for row in below
+        ]
+        more = [f"{len(told) - MOST} more models"] if len(told) > MOST else []
+        text = f"**Below what needs no training**: {'; '.join([*told[:MOST], *more])}. "
+    elif len(known):
+        text = "Every trained system beats what needs no training. "
     best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
     told = [
         f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}"
@@ -108,6 +110,11 @@ def _floors(board: pd.DataFrame) -> str:
         for row in best.to_dict("records")
     ]
     return f"{text}Best: {'; '.join(told)}."
+
+
+def _why(row: Row) -> str:
+    reason = load(Recipe, row["recipe"]).behind.get(row["arm"])
+    return f": {reason}" if reason else ""
 
 
 def _code(frame: pd.DataFrame) -> str:

@@ -50,7 +50,8 @@ def board(**more) -> pd.DataFrame:
         "score": 0.75,
         "oracle": 0.9,
     }
-    return pd.DataFrame([row, row | {"arm": "job2", "score": 0.41}]).assign(**more)
+    both = pd.DataFrame([row, row | {"arm": "job2", "score": 0.41}])
+    return both.assign(**{"untrained": NAN, "below_floor": False, **more})
 
 
 def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
@@ -75,13 +76,16 @@ def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):
     )
 
 
-def test_a_system_below_the_untrained_floor_is_named(held):
-    text = said(held, board_=board(below_floor=[False, True]))[2]
+def test_a_system_below_the_untrained_floor_is_named_with_the_reason(held):
+    text = said(held, board_=board(below_floor=[False, True], untrained=0.6))[2]
     assert text.startswith(
-        "**Below the untrained floor**: [AIAC 1st](page:system/aiac_rank1), Job 2 (0.41). Best: [AIAC 1st]"
+        "**Below what needs no training**: [AIAC 1st](page:system/aiac_rank1), Job 2 (0.41 against 0.60: its tags are learned"
     )
-    assert text.endswith("with 0.75 Spearman, 83 % of what the corpus allows.")
-    assert said(held, board_=board(below_floor=False))[2].startswith("Every system beats the untrained floor.")
+    assert text.endswith("Best: [AIAC 1st](page:system/aiac_rank1) with 0.75 Spearman, 83 % of what the corpus allows.")
+    many = pd.concat([board(below_floor=True, untrained=0.8)] * 4, ignore_index=True)
+    assert "; 2 more models. Best" in said(held, board_=many)[2]
+    assert said(held, board_=board(untrained=0.2))[2].startswith("Every trained system beats what needs no training.")
+    assert said(held)[2].startswith("Best: ")
 
 
 def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):

@@ -132,6 +132,7 @@ class Recipe(Spec):
     stages: dict[str, StageSpec]
     added: dict[str, str] = {}  # stage that the published system does not have -> what it is
     variants: dict[str, dict[str, Any]] = {}
+    behind: dict[str, str] = {}  # model, "base" or a member -> why it stays behind in a small laboratory
     members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
     submission: SubmissionSpec = SubmissionSpec()
     quirks: tuple[Quirk, ...] = ()
