@@ -10,7 +10,7 @@ from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
-from lib.runs import paths
+from lib.runs import backbones, paths
 from lib.runs.files import read_json
 
 
@@ -41,6 +41,12 @@ class CorpusRef:
     @property
     def label(self) -> str:
         return paths.corpus_label(self.name)
+
+    @property
+    def backbone(self) -> str | None:
+        """What replaces the pretrained models of recipes here; None keeps them."""
+        scale = load(Scale, self.scale)
+        return (self.is_path and scale.own_backbone) or scale.backbone
 
     @property
     def manifest(self) -> Path:
@@ -128,7 +134,8 @@ class FeatureRef:
         spec, scale = load(FeatureSet, self.name), load(Scale, self.corpus.scale)
         if spec.images is not None:
             return scale.encoder or spec.images.encoder
-        return spec.tokenizer if spec.use == "Words" else scale.tokenizer or spec.tokenizer
+        replaced = (self.corpus.is_path and scale.own_tokenizer) or scale.tokenizer
+        return replaced or spec.tokenizer if spec.use == "Tokens" else spec.tokenizer
 
     @property
     def folder(self) -> Path:
@@ -138,7 +145,14 @@ class FeatureRef:
     def digest(self) -> str:
         spec = self.spec
         kept = spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
-        return digest([kept, self.tokenizer, self.corpus.digest, _feature_code(f"lib.features.{spec.use.lower()}")])
+        return digest(
+            [
+                kept,
+                backbones.identity(self.tokenizer),
+                self.corpus.digest,
+                _feature_code(f"lib.features.{spec.use.lower()}"),
+            ]
+        )
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,12 @@ from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
-from lib.models.bert import backbone_width
+from lib.models.bert import backbone_width, stand_in
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import Scale, StageSpec
+from lib.recipes.specs import Component, StageSpec
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.training.averaging import Averaging, WeightEma, WeightSwa
@@ -65,22 +65,31 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     """The five slots of a recipe, bound and wired; widths flow from slot to slot by name."""
     spec, features = job.spec.model, job.spec.features
     context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": features.frames.length}
-    replace = load(Scale, job.scale).backbone
+
+    def part(component: Component, where: str) -> Any:
+        return bind("models", component, context, where, backbone=_stand_in(job, component))
+
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
-        context["hidden"] = backbone_width(replace or named)
+        context["hidden"] = backbone_width(job.corpus.backbone or named)
     images = None
     if spec.images is not None and job.frames is not None and (pictures := job.frames.spec.images) is not None:
         context["images"] = pictures.encoding(job.frames.tokenizer)
         images = bind("models", spec.images, context, "model.images")
         context["frame_dim"] = images.output_dim
-    text = bind("models", spec.text, context, "model.text", backbone=replace)
-    frames = bind("models", spec.frames, context, "model.frames", backbone=replace)
+    text = part(spec.text, "model.text")
+    frames = part(spec.frames, "model.frames")
     context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
-    fusion = bind("models", spec.fusion, context, "model.fusion", backbone=replace)
+    fusion = part(spec.fusion, "model.fusion")
     pooling = bind("models", spec.pooling, context | {"input_dim": fusion.output_dim}, "model.pooling")
     head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
+
+
+def _stand_in(job: Job, component: Component) -> str | None:
+    """The backbone that replaces the one a component names."""
+    named = component.arguments.get("backbone")
+    return None if named is None else stand_in(named, job.corpus.backbone)
 
 
 def freeze(job: Job, model: VideoModel) -> None:
@@ -103,7 +112,6 @@ def build_mix(
     Args:
         class_counts: videos of each category in the training part, where the stage learns categories.
     """
-    replace = load(Scale, job.scale).backbone
     context = vars(sizes) | {
         "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
         "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
@@ -115,7 +123,7 @@ def build_mix(
     for name, term in job.stage_spec.objectives.items():
         if term.weight > 0:
             where = f"stages.{job.stage}.objectives.{name}"
-            terms[name] = (bind("objectives", term, context, where, backbone=replace), term.weight)
+            terms[name] = (bind("objectives", term, context, where, backbone=_stand_in(job, term)), term.weight)
     return ObjectiveMix(terms)
 
 

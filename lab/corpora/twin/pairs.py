@@ -111,6 +111,12 @@ class PairTwin:
         """Scores of another round of annotators."""
         return annotate(self.affinity, self.by_query, stream(self.seed, name))
 
+    def texts(self, rows: np.ndarray) -> dict[str, list[str]]:
+        """Title and transcript of each video."""
+        told = self.writer.told(rows)
+        titles = self.writer.titles(told, texts.title_lengths(self.seed, rows))
+        return {"title": titles, "asr": self.writer.speech(told, texts.asr_lengths(self.seed, rows))}
+
     def parts(self) -> dict[str, np.ndarray]:
         """Rows of each part, shuffled."""
         rng = stream(self.seed, "parts")
@@ -174,15 +180,13 @@ def write(out: Path, twin: PairTwin, *, progress: bool) -> dict[str, Any]:
 
 def _examples(twin: PairTwin, rows: np.ndarray, labelled: bool, number: np.ndarray, used: np.ndarray) -> Iterator[dict]:
     """Records of the official format; counts the tags of labelled ones in ``used``."""
-    world, told = twin.world, twin.writer.told(rows)
-    titles = twin.writer.titles(told, texts.title_lengths(twin.seed, rows))
-    speeches = twin.writer.speech(told, texts.asr_lengths(twin.seed, rows))
+    world, said = twin.world, twin.texts(rows)
     films, tags, classes = twin.camera.film(rows), twin.tagger.tags(rows), twin.annotators.classes(rows)
     for k, row in enumerate(rows):
         features: dict[str, list] = {
             "id": [str(twin.ids[row]).encode()],
-            "title": [titles[k].encode()],
-            "asr_text": [speeches[k].encode()],
+            "title": [said["title"][k].encode()],
+            "asr_text": [said["asr"][k].encode()],
             "frame_feature": [frame.tobytes() for frame in films[k].astype("<f2", copy=False)],
         }
         if labelled:

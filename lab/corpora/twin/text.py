@@ -135,7 +135,7 @@ class Writer:
 
     def _event_word(self, told: Told, of: np.ndarray, number: np.ndarray) -> np.ndarray:
         word = self.lexicon.synonym(told.event_sets[of, number // 4 % 3], number // 12)
-        return np.where(number % 4 == 0, told.event_name[of], word)
+        return np.where(number % 4 < self.world.spec.named, told.event_name[of], word)
 
     def _topic_word(self, told: Told, of: np.ndarray, number: np.ndarray) -> np.ndarray:
         place = (told.topic_edges[of] < ((number >> 8) * 2.0**-23)[..., None]).sum(axis=-1).clip(max=23)

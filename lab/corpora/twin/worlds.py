@@ -32,6 +32,7 @@ class WorldSpec:
     sets: int | None = None  # synonym sets, at least 60; None: grows as a vocabulary does (Heaps)
     words_a_set: tuple[int, int] = (1, 3)  # fewest and most words of one meaning, as many sets of each size
     vagueness: float = 0.08  # noise in which sets are closest to a meaning, beside cosines of 0 to 1
+    named: int = 1  # of four words of a story, so many are its name, which no other story need have
     spread: float = 3.0  # how far a video's own direction bends its choice among the words of its topic, 0: not
     # texts: kinds of words in a title, and in the part of a transcript that is no filler
     title: tuple[tuple[str, float], ...] = (
@@ -72,22 +73,47 @@ CALIBRATED = {
         noise_x=1.4,
     ),
 }
+# Words have many synonyms, which untrained overlap cannot see and a language model can; what a frame means lies in a plane
+# beside a strong code of its video, which an untrained cosine cannot tell from meaning and a learnt projection can.
 _READABLE = {
-    "sets": 900,
-    "title": (
-        ("hook", 0.04), ("event", 0.36), ("topic", 0.40), ("class", 0.08), ("theme", 0.08), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
-    ),
-    "speech": (("topic", 0.48), ("event", 0.32), ("class", 0.15), ("error", 0.05)),
+    "sets": 500,
+    "words_a_set": (6, 10),
+    "named": 0,
     "uninformative": 0.0,
     "filler": 0.10,
+    "shot": 0.15,
+    "frame": 0.10,
     "noise_y": 0.15,
-    "key_shot": 0.90,
+    "noise_x": 0.5,
+    "leak": 0.6,
+    "key_shot": 0.95,
     "seconds": 4,
-}  # fmt: skip
-CLEAR = {
-    "pairs": replace(CALIBRATED["pairs"], classes=60, topics=300, **_READABLE),
-    "classes": replace(CALIBRATED["classes"], topics=600, **_READABLE),
 }
+CLEAR = {
+    "pairs": replace(
+        CALIBRATED["pairs"],
+        topics=300,
+        title=(
+            ("hook", 0.04), ("event", 0.36), ("topic", 0.40), ("class", 0.08), ("theme", 0.08), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
+        ),
+        speech=(("topic", 0.48), ("event", 0.32), ("class", 0.15), ("error", 0.05)),
+        video=0.6,
+        video_code=80,
+        **_READABLE,
+    ),
+    "classes": replace(
+        CALIBRATED["classes"],
+        topics=400,
+        x=(0.20, 0.35, 0.20, 0.13, 0.12),
+        y=(0.50, 0.22, 0.15, 0.13),
+        title=(
+            ("hook", 0.04), ("event", 0.16), ("topic", 0.34), ("class", 0.36), ("theme", 0.06), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
+        ),
+        speech=(("topic", 0.36), ("event", 0.10), ("class", 0.50), ("error", 0.04)),
+        video=0.2,
+        **_READABLE,
+    ),
+}  # fmt: skip
 WORLDS = {"calibrated": CALIBRATED, "clear": CLEAR}
 
 # For readers: what the fields of ``WorldSpec`` say, and why the clear world gives up a statistic, by how its name begins.
