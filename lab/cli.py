@@ -1,4 +1,4 @@
-"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab score|explain|reproduce``."""
+"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``."""
 
 from __future__ import annotations
 
@@ -114,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("store", type=Path)
         action.set_defaults(run=run)
 
+    backbone = commands.add_parser("backbone", help="train a generated world's own language model")
+    backbone.add_argument("world", choices=("calibrated", "clear"))
+    backbone.add_argument("--out", type=Path, required=True, help="folder; params/backbones/NAME is found by its name")
+    backbone.add_argument("--seed", type=int, default=1000, help="of the corpora it reads and of its weights")
+    backbone.set_defaults(run=_backbone)
+
     commands.add_parser("reproduce", help="what make calls: corpora, features, training, report", add_help=False)
 
     score = commands.add_parser("score", help="score a submission file against a label file")
@@ -181,6 +187,13 @@ def _build(options: argparse.Namespace) -> None:
     from lab.corpora.importing import build
 
     print(f"store: {shown(build(options.name, options.scale).path)}")
+
+
+def _backbone(options: argparse.Namespace) -> None:
+    from lab.backbone import make
+
+    facts = make(options.world, options.out, seed=options.seed)
+    print(f"written: {shown(options.out)}; {facts['vocabulary']:,} tokens, loss {facts['loss']}")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -120,7 +120,7 @@ class TagFocal(Objective):
     sum over tags and videos, scale 0.011), pretraining.
 
     Args:
-        num_tags, hidden, embedding_dim, input, activation, reference_tags, ..._dim: as for ``TagBCE``.
+        num_tags, hidden, embedding_dim, input, activation, reference_tags, prior, ..._dim: as for ``TagBCE``.
         gamma: 0 counts all entries alike.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
@@ -145,6 +145,7 @@ class TagFocal(Objective):
         scale: float = 1.0,
         reference_tags: int | None = None,
         clamp: float = 0.0,
+        prior: float | None = None,
         pooled_dim: int | None = None,
         text_dim: int | None = None,
         frames_dim: int | None = None,
@@ -155,7 +156,7 @@ class TagFocal(Objective):
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
         widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
-        self.head = TagHead(num_tags, widths, input, activation)
+        self.head = TagHead(num_tags, widths, input, activation, prior)
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
 

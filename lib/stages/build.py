@@ -14,12 +14,14 @@ from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
-from lib.models.bert import backbone_width, stand_in
+from lib.features.tokens import BERT_SIZE
+from lib.models.bert import backbone_width, resolve_backbone, stand_in
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
 from lib.recipes.job import Job
 from lib.recipes.specs import Component, StageSpec
+from lib.runs import backbones
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.training.averaging import Averaging, WeightEma, WeightSwa
@@ -55,10 +57,12 @@ class Sizes:
         )
 
     @classmethod
-    def published(cls, track: str) -> Sizes:
-        """Of the competition's data and vocabulary, for parameter counts without data."""
+    def published(cls, track: str, backbone: str | None = None) -> Sizes:
+        """Of the competition's data and vocabulary, for parameter counts without data; of a backbone of params/backbones
+        its vocabulary."""
+        words = BERT_SIZE if not backbones.folder(backbone or "") else resolve_backbone(str(backbone)).config.vocab_size
         special = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)
-        return cls(1536, 21128, 10000, 0, special) if track == "pairs" else cls(768, 21128, 0, 200, special)
+        return cls(1536, words, 10000, 0, special) if track == "pairs" else cls(768, words, 0, 200, special)
 
 
 def build_model(job: Job, sizes: Sizes) -> VideoModel:
@@ -204,7 +208,7 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
     Raises:
         RecipeError, ValueError: whatever would stop the job from being built.
     """
-    sizes = sizes or Sizes.published(job.spec.track)
+    sizes = sizes or Sizes.published(job.spec.track, job.corpus.backbone)
     with torch.device("meta"):
         model = build_model(job, sizes)
         mix = build_mix(job, model, sizes, [1] * sizes.num_classes)

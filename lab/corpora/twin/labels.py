@@ -6,17 +6,8 @@ import numpy as np
 
 from lab.corpora.twin.random import facts, from_counts, integers, normals, pick, pick_in_row, stream, uniform, uniforms
 from lab.corpora.twin.world import THEMES, World
+from lab.corpora.twin.worlds import WorldSpec
 
-# Twenty cut-points on the affinity per kind of pair, estimated on 16 independent worlds so that the 21 levels get the real
-# shares. Frozen, so that a score depends on the two videos and its noise alone, never on the rest of the corpus.
-QUERY_CUTS = np.array([0.1981, 0.2399, 0.2681, 0.2897, 0.3068, 0.3223, 0.3359, 0.3512, 0.3653, 0.3785])
-QUERY_CUTS = np.concatenate(
-    [QUERY_CUTS, [0.4125, 0.4349, 0.4582, 0.4807, 0.5026, 0.5215, 0.5392, 0.5583, 0.5771, 0.596]]
-)
-STAR_CUTS = np.array([0.2214, 0.2423, 0.2625, 0.2836, 0.2897, 0.292, 0.3008, 0.3231, 0.347, 0.3647])
-STAR_CUTS = np.concatenate(
-    [STAR_CUTS, [0.4641, 0.4943, 0.5348, 0.5755, 0.5897, 0.5947, 0.6056, 0.6404, 0.6822, 0.7277]]
-)
 NOISE, MIDDLE, WIDTH, FLOOR, LAPSE = 0.073, 0.42, 0.10, 0.25, 0.006
 WRONG_CLASS, WRONG_SIBLING = 0.085, 0.5  # annotators' category of a pair video differs from the true one
 LABEL_NOISE, SIBLING = 0.15, 0.75  # the same for the class corpus, and how often it is a sibling
@@ -27,7 +18,7 @@ CARELESS = 0.21
 TAGS_OF_STORY, TAGS_OF_THEME, NOISE_TAGS = 2, 3, 2
 
 
-def annotate(affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def annotate(spec: WorldSpec, affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One human score per pair, a multiple of 0.05: people agree on unrelated and identical videos and differ in between.
 
     Args:
@@ -38,7 +29,7 @@ def annotate(affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generato
     felt = affinity + NOISE * (FLOOR + (1 - FLOOR) * 4 * p * (1 - p)) * rng.standard_normal(len(affinity))
     lapse = rng.random(len(affinity)) < LAPSE
     felt[lapse] = rng.permutation(affinity)[: lapse.sum()]
-    level = [np.searchsorted(cuts, felt, side="right") for cuts in (STAR_CUTS, QUERY_CUTS)]
+    level = [np.searchsorted(cuts, felt, side="right") for cuts in (spec.star_cuts, spec.query_cuts)]
     return np.where(by_query, level[1], level[0]) / 20
 
 

@@ -89,7 +89,7 @@ class PairTwin:
             name = "" if part == "pairwise" else part
             i, j, by_query = retrieve(made, pool, name)
             affinity = made.affinity(i, j)
-            score = annotate(affinity, by_query, stream(seed, f"annotator{name}"))
+            score = annotate(spec, affinity, by_query, stream(seed, f"annotator{name}"))
             self.graded[part] = Graded(i, j, by_query, affinity, score)
         ours = self.graded["pairwise"]
         self.i, self.j, self.by_query, self.affinity, self.score = (
@@ -109,7 +109,7 @@ class PairTwin:
 
     def annotation(self, name: str) -> np.ndarray:
         """Scores of another round of annotators."""
-        return annotate(self.affinity, self.by_query, stream(self.seed, name))
+        return annotate(self.world.spec, self.affinity, self.by_query, stream(self.seed, name))
 
     def texts(self, rows: np.ndarray) -> dict[str, list[str]]:
         """Title and transcript of each video."""

@@ -72,6 +72,7 @@ SCALE_MAY_SET = (
     "model.fusion.depth",
     "model.fusion.heads",
     "model.fusion.ffn",
+    "objectives.tags.prior",
     "rewind.window",
     "ema.horizon",
 )
