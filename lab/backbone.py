@@ -94,7 +94,7 @@ def make(
     with torch.no_grad():
         table = model.bert.embeddings.word_embeddings.weight
         vectors = torch.from_numpy(word_vectors(list(tokens.values()), len(table), width, seed))
-        known = vectors.abs().sum(dim=1) > 0
+        known = vectors.abs().amax(dim=1) > 1e-6
         table[known] = vectors[known] * (config.initializer_range / vectors[known].std())
     losses = train(
         model, tokens, special_ids(tokenizer), length=length, steps=steps, batch_size=batch_size, lr=lr, seed=seed

@@ -49,12 +49,8 @@ def test_equal_arguments_give_equal_bytes(params, tmp_path):
 
 def test_it_learns(params):
     loss = json.loads((params / "backbones" / "clear" / "provenance.json").read_text())["loss"]
-    size = resolve_size(params)
+    size = json.loads((params / "backbones" / "clear" / "config.json").read_text())["vocab_size"]
     assert loss["masked words"] < np.log(size)
-
-
-def resolve_size(params):
-    return json.loads((params / "backbones" / "clear" / "config.json").read_text())["vocab_size"]
 
 
 def test_words_are_tokens_and_what_is_unknown_stays_one(at):
@@ -94,13 +90,14 @@ def test_other_weights_are_another_job(params, tmp_path, monkeypatch):
     assert digests[0][1] != digests[1][1]
 
 
-def test_word_vectors_of_words_that_go_together_are_alike():
-    """Four words in two pairs that never meet: 5 with 6, 7 with 8."""
+def test_words_of_like_company_have_like_vectors():
+    """5 and 6 are said with 9, 7 and 8 with 10."""
 
     class Said:
-        flat = np.array([5, 6] * 10 + [7, 8] * 10)
-        lengths = np.full((1, 20), 2)
+        flat = np.array([5, 9, 6, 9, 7, 10, 8, 10] * 10)
+        lengths = np.full((1, 40), 2)
 
-    found = word_vectors([Said()], 9, 2, 0)
-    near, far = found[5] @ found[6], found[5] @ found[7]
-    assert abs(near) > 0.5 and abs(far) < 1e-5 and not found[:5].any()
+    found = word_vectors([Said()], 11, 4, 0)
+    assert found[5] == pytest.approx(found[6], abs=1e-5) and found[7] == pytest.approx(found[8], abs=1e-5)
+    assert np.linalg.norm(found[5]) > 0.5 and abs(found[5] @ found[7]) < 1e-5
+    assert found[:5] == pytest.approx(0, abs=1e-6)  # special tokens say nothing
