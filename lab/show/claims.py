@@ -113,6 +113,8 @@ def _of_others(ensembles: pd.DataFrame) -> Iterator[dict[str, Any]]:
         found = ensembles.loc[claim.ensemble]
         row |= {"page": f"ensemble/{claim.ensemble}", "recipe": found["recipe"], "arm": "against its best member"}
         row |= {"low": found["difference_low"], "high": found["difference_high"], "verdict": found["verdict"]}
+        if claim.value is not None:
+            row["verdict"] = verdict_of(row["low"], row["high"], claim.value)
         yield row | {"measured": found["difference"]}
 
 

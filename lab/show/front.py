@@ -67,7 +67,7 @@ def _claims(held: pd.DataFrame) -> str:
     named = f": {_named(gains.to_dict('records'))}" if len(gains) else ""
     rest = measured[~measured.index.isin(gains.index)]
     doubtful = rest["verdict"].isin((HELPS, HURTS)) & ~_survives(rest)
-    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word) + doubtful.map(
+    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above")) + doubtful.map(
         {True: " before correction", False: ""}
     )
     others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
