@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from lab.flow import processes, screen
+from lab.flow import ensure, processes, screen
 from lab.flow.reproduce import SOON, Busy, on_the_way, only_one, parser
+from lab.show.plan import DEPTHS, Plan
 from tests.flow.toy import Toy
 
 ALL = {"corpus/twin", "pretrain/base", "finetune/a", "finetune/b", "ablation/ablation", "report/report"}
@@ -346,3 +347,11 @@ def test_numbers_say_what_they_must_be(capsys, option, value):
     with pytest.raises(SystemExit):
         parser().parse_args([f"{option}={value}"])
     assert f"argument {option}: {value!r} is not a whole number above zero" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_the_driver_makes_the_seeds_that_a_notebook_reads(depth):
+    plan = Plan.load("laptop", depth=depth)
+    asked = parser().parse_args([*ensure._words((plan, "ablation", "ema")), "--inputs-only"])
+    again = Plan.load(asked.scale, asked.corpus, asked.systems, asked.seeds, (), asked.depth)
+    assert again.seeds_of("ema") == plan.seeds_of("ema") and asked.targets == ["ablation/ema"]
