@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isnan
+from math import inf, isnan, nan
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -17,6 +17,8 @@ from lab.show.runs import lineage
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 from lib.runs.files import read_json
+
+MANY = 30  # seeds
 
 
 def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float]) -> dict[str, float]:
@@ -47,9 +49,10 @@ def durations(world: Path) -> dict[str, float]:
 
 
 def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Of each question: ``seeds``, ``jobs`` and ``minutes`` of one core that nothing above it in the list needs as well, the
-    largest of ``claimed``, and ``visible``: the smallest effect that so many seeds would show, by the noise in the newest report,
-    in the median over systems; None where that is not known."""
+    """Of each question: ``seeds``, ``jobs`` and ``minutes`` of one core that nothing above it in the list needs as well, and
+    ``visible``: the smallest effect that so many seeds would show, by the noise in the newest report, in the median over
+    systems; beside it the smallest effect ``claimed`` and the seeds ``needed`` to see that one. None where that is not known;
+    ``needed`` is infinite where ``MANY`` seeds are too few."""
     report = plan.report_folder / "tables" / verdicts.FILE
     known = verdicts.read(report) if report.exists() else pd.DataFrame(columns=list(verdicts.COLUMNS))
     seen = {job.folder.path for job in plan.system_jobs}
@@ -59,15 +62,24 @@ def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]
         new = {job.folder.path: job for one in jobs for job in lineage(one) if job.folder.path not in seen}
         seen |= set(new)
         seeds = len(plan.seeds_of(name))
-        visible = [size for size in verdicts.visible(plan, name, seeds, known).values() if not isnan(size)]
+        claimed = min((abs(claim.value) for claim in load(Ablation, name).claimed if claim.value), default=None)
+
+        def visible(seeds: int, name: str = name) -> float:
+            sizes = [size for size in verdicts.visible(plan, name, seeds, known).values() if not isnan(size)]
+            return median(sizes) if sizes else nan
+
+        needed = None
+        if claimed is not None and not isnan(visible(MANY)):
+            needed = next((n for n in range(2, MANY + 1) if visible(n) <= claimed), inf)
         rows.append(
             {
                 "question": name,
                 "seeds": seeds,
                 "jobs": len(new),
                 "minutes": sum(expected[job_task(job).step] for job in new.values()) / 60,
-                "visible": median(visible) if visible else None,
-                "claimed": max((abs(claim.value) for claim in load(Ablation, name).claimed), default=None),
+                "visible": None if isnan(size := visible(seeds)) else size,
+                "claimed": claimed,
+                "needed": needed,
             }
         )
     return rows

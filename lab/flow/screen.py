@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.flow import forecast, processes
+from lab.flow.forecast import MANY
 from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
 from lab.flow.tasks import Task, tasks_of
@@ -70,17 +71,21 @@ def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]
         seconds = sum(expected.values())
         row = (one.depth, len(one.systems), len(one.ablations), len(one.jobs), f"{seconds / 3600:.1f}")
         totals.add_row(*map(str, row), duration(seconds / jobs))
-    table = Table("question", "seeds", "trainings of its own", "minutes of one core", "visible", "claimed")
+    table = Table(
+        "question", "seeds", "trainings of its own", "minutes of one core", "visible", "claimed", "would need"
+    )
     for row in forecast.questions(one, expected):
         visible, claimed = ("-" if row[key] is None else f"{row[key]:.2g}" for key in ("visible", "claimed"))
-        cost = (row["seeds"], row["jobs"], f"{row['minutes']:.1f}", visible, claimed)
+        needed = "-" if row["needed"] is None else f"more than {MANY}" if row["needed"] > MANY else row["needed"]
+        cost = (row["seeds"], row["jobs"], f"{row['minutes']:.1f}", visible, claimed, needed)
         table.add_row(row["question"], *map(str, cost))
     for shown in (table, totals):
         for column in shown.columns[1:]:
             column.justify = "right"
         console.print(shown)
     console.print(
-        "Visible: smallest effect that so many seeds would show four times out of five, by the newest report."
+        "Visible: smallest effect that so many seeds would show four times out of five, by the newest report. "
+        "Would need: so many seeds to show the smallest effect that was claimed."
     )
 
 
