@@ -92,7 +92,7 @@ def table(frame: pd.DataFrame) -> Table:
         shared.METRIC,
         Column("score", _score, "number", f"and below it the {shared.ITEMS}"),
         number("best member", "best"),
-        Column("gain", _gain, "number", f"to the best member; {PAIRED}", "difference"),
+        Column("gain", _gain, "number", f"over the best member; {PAIRED}", "difference"),
         shared.VERDICT,
         Column("unseen videos", _unseen, "number", "score and gain there", "unseen"),
         number("untrained", "untrained", hint="what needs no training reaches on the same items"),
@@ -100,7 +100,7 @@ def table(frame: pd.DataFrame) -> Table:
         Column("published", "published", "number", "on the competition's data", "published"),
     )
     return _table(
-        frame, columns, f"Below a score: {shared.ITEMS}. Gain: to the best member, {PAIRED}. {BEST}", "ensembles"
+        frame, columns, f"Below a score: {shared.ITEMS}. Gain: over the best member, {PAIRED}. {BEST}", "ensembles"
     )
 
 
@@ -137,7 +137,7 @@ def kinds(result: Result) -> Table:
     columns = (
         Column("joined by", kind),
         Column(metric, _score, "number", f"and below it the {shared.ITEMS}"),
-        Column("to the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED, "difference"),
+        Column("against the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED, "difference"),
         Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict", needs="verdict"),
         Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there", "unseen"),
         number("numbers", "width", f.count, "of one video"),
@@ -273,7 +273,7 @@ def reading(result: Result) -> Markdown:
         )
     elif what == "pairs" and items["unseen"] == items["validation"]:
         told.append(
-            "No member was trained on a pair with one of these videos: the score is free of that leak as it stands."
+            "No member was trained on a pair with one of these videos, so nothing leaks into this score that way."
         )
     elif what == "pairs" and items["unseen"] < FEWEST:
         told.append(
@@ -284,10 +284,9 @@ def reading(result: Result) -> Markdown:
         where = f"On the {f.count(items['unseen'])} pairs whose videos are in no training pair of any member"
         told.append(_sentence(where, kind, "unseen_", metric))
     if folds := result.metrics.get("folds_of"):
-        why = ", because one component of videos holds too many of the pairs" if folds == FIRST_VIDEOS else ""
+        why = " (most pairs hang together in one component of videos)" if folds == FIRST_VIDEOS else ""
         told.append(
-            f"What is learned from scored pairs is learned in folds of {folds}{why}, and every pair is judged by a fit that "
-            "did not see it; the members themselves are those of the runs."
+            f"Weights are learned from scored pairs in folds of {folds}{why}; every pair is judged by a fit that did not see it."
         )
     return Markdown("\n".join(f"- {sentence}" for sentence in told))
 

@@ -79,7 +79,7 @@ def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path:
         "low": 0.4,
         "high": 0.6,
     }
-    row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": TOO_SMALL}
+    row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": "no effect above 0.05"}
     found = ledger(plan(), frame, pd.DataFrame([row]), tmp_path).set_index("trick").loc["six models instead of one"]
     assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, TOO_SMALL)
     assert found["page"] == "ensemble/aiac_rank1_jobs"

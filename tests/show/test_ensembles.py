@@ -101,13 +101,13 @@ def test_kinds_cell_by_cell():
     table = ensembles.kinds(result())
     rows = cells(table)
     assert rows["CosineWeights"] == {
-        "joined by": "CosineWeights", "Spearman": "0.500<br>0.400 to 0.600", "to the best member": "+0.1<br>−0.01 to +0.2",
+        "joined by": "CosineWeights", "Spearman": "0.500<br>0.400 to 0.600", "against the best member": "+0.1<br>−0.01 to +0.2",
         "verdict": "**helps**", "unseen videos": "0.450<br>+0.02<br>+0.01 to +0.03", "numbers": "384", "in-sample": "0.610",
     }  # fmt: skip
     assert rows["ConcatSvd<br>dim 64, fit transductive<br>as specified"]["in-sample"] == "–"
     assert rows["MeanEmbedding<br>members of one width"]["Spearman"] == "–"
     best = rows["b<br>best member alone"]
-    assert (best["to the best member"], best["verdict"], best["unseen videos"]) == ("–", "–", "0.350")
+    assert (best["against the best member"], best["verdict"], best["unseen videos"]) == ("–", "–", "0.350")
     assert [table.emphasis(row) for row in table.frame.to_dict("records")] == ["", "", "", "reference"]
     assert "**ConcatSvd**: Concatenation, then an un-centred truncated SVD." in table.notes
     assert any("learned from the very pairs it is scored on; not a result" in note for note in table.notes)
@@ -158,7 +158,7 @@ def test_reading_tells_all_items_and_unseen_videos_apart():
 
 
 @pytest.mark.parametrize(
-    ("unseen", "told"), [(300, "free of that leak as it stands"), (9, "Only 9 pairs of 300"), (10, "On the 10 pairs")]
+    ("unseen", "told"), [(300, "nothing leaks into this score"), (9, "Only 9 pairs of 300"), (10, "On the 10 pairs")]
 )
 def test_reading_with_few_unseen_pairs_or_none_seen(unseen, told):
     text = ensembles.reading(result(items={"validation": 300, "unseen": unseen})).data
@@ -173,7 +173,10 @@ def test_reading_of_a_test_part_says_where_the_best_member_was_chosen():
 
 def test_reading_says_how_what_is_learned_was_judged():
     text = ensembles.reading(result(folds_of="components of videos")).data.splitlines()[2]
-    assert "learned in folds of components of videos, and every pair is judged by a fit that did not see it" in text
+    assert (
+        "learned from scored pairs in folds of components of videos; every pair is judged by a fit that did not see it"
+        in text
+    )
 
 
 def test_unknown_ensemble_names_those_there_are(world):
