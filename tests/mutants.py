@@ -1,4 +1,4 @@
-"""Small plausible mistakes in what the report shows: does a test notice each?
+"""Small plausible mistakes in what the report shows and in its statistics: does a test notice each?
 
     python tests/mutants.py [part of a file's name]
 
@@ -22,9 +22,9 @@ for library in ("pandas", "seaborn", "scipy.stats", "scipy.special", "pyarrow.co
     import_module(library)  # once for all children
 
 ROOT = Path(__file__).parents[1]
-SHOW, TESTS = "lab/show/", "tests/show/test_"
+SHOW = "lab/show/"
 SURVIVORS = 0.1
-# file, what stands there, the mistake, tests that ought to notice
+# file (of lab/show, if not a path), what stands there, the mistake, tests that ought to notice (of tests/show likewise)
 MUTANTS = [
     ("classes", 'x="train", y="f1", ax=axis', 'x="videos", y="f1", ax=axis', "classes"),
     ("classes", "[[\"train\", \"f1\"]].mean()", "[[\"train\", \"f1\"]].max()", "classes"),
@@ -64,19 +64,46 @@ MUTANTS = [
     ("corpus", '"from": middle - 0.025', '"from": middle', "corpus"),
     ("space", "_neighbours(vectors, count)[chosen]", "_neighbours(vectors, count)[: len(chosen)]", "space"),
     ("style", 'frame["low"], frame["high"], color=SKY', 'frame["low"], frame["score"], color=SKY', "systems slices"),
-    ("comparisons", 'own["score"].to_numpy(float), other["score"]', 'other["score"].to_numpy(float), own["score"]', "comparisons"),
     ("comparisons", 'own["score"].to_numpy(float) - other', '-own["score"].to_numpy(float) + other', "comparisons"),
-    ("comparisons", "other[\"score\"].to_numpy(float), metric)", "other[\"score\"].to_numpy(float)[::-1], metric)", "comparisons"),
     ("comparisons", "HIGHER_IS_BETTER[metric]", "True", "comparisons"),
-    ("comparisons", "np.std(arm - reference, ddof=1)", "np.std(arm, ddof=1)", "comparisons"),
-    ("comparisons", 'holm(group["p"].tolist())', 'group["p"].tolist()', "comparisons"),
-    ("comparisons", ' & (frame["check"] == "")].groupby', "].groupby", "comparisons"),
-    ("comparisons", '.groupby("metric"):', '.groupby("n"):', "comparisons"),
     ("comparisons", '"score": own["score"].mean()', '"score": own["score"].max()', "comparisons"),
-    ("comparisons", "found[recipe, spec.compared_with(arm)], spec)", "found[recipe, spec.reference], spec)", "comparisons"),
-    ("comparisons", "claims[0].value", "-claims[0].value", "comparisons"),
-    ("comparisons", "float(difference[0] == 0)", "float(difference[0] != 0)", "comparisons"),
+    ("comparisons", "one.score - two.score for", "two.score - one.score for", "comparisons"),
+    ("comparisons", "one.influence - two.influence for", "one.influence + two.influence for", "comparisons"),
+    ("comparisons", "higher_is_better=HIGHER_IS_BETTER[metric],\n        identical", "identical", "comparisons"),
+    ("comparisons", "jobs[recipe, which]] for which in (arm, other))\n                told", "jobs[recipe, which]] for which in (other, arm))\n                told", "comparisons"),
+    ("comparisons", "else (NAN, \"\")", "else (0.01, \"\")", "comparisons"),
+    ("comparisons", "{\"claimed\": claimed,", "{\"claimed\": told[\"difference\"],", "comparisons"),
+    ("comparisons", 'one.digest == two.digest for', 'one.score == two.score for', "comparisons"),
+    ("comparisons", 'len({one.corpus for one in arm}) == 1', 'arm', "comparisons"),
+    ("comparisons", '(-row["difference"], -row["high"], -row["low"])', '(-row["difference"], -row["low"], -row["high"])', "comparisons"),
+    ("verdicts", 'holm(once["p"].tolist())', 'once["p"].tolist()', "comparisons"),
+    ("verdicts", ' & (frame["check"] == "")]', ']', "comparisons"),
+    ("verdicts", 'group.drop_duplicates("same")', 'group.drop_duplicates(["same", "ablation"])', "comparisons"),
+    ("verdicts", '["metric", kinds]', '["metric"]', "comparisons"),
+    ("verdicts", '{"quirks": "quirks", "splits": "leaks"}', '{"quirks": "quirks"}', "comparisons"),
+    ("verdicts", "found[recipe] = max(", "found[recipe] = min(", "comparisons"),
+    ("shared", '"unseen", f.score', '"score", f.score', "questions systems"),
+    ("shared", '"detectable", f.effect', '"claimed", f.effect', "questions claims"),
     ("questions", 'number("sd", "sd"', 'number("sd", "score"', "questions"),
+    ("questions", 'Claimed: {f.difference(row[\'claimed\'])}', 'Claimed: {f.difference(row[\'difference\'])}', "questions"),
+    ("questions", "Effects below {f.effect(row['detectable'])}", "Effects below {f.effect(row['claimed'])}", "questions"),
+    ("claims", 'found["low"], found["high"], claim.value)', 'found["low"], found["high"], found["claimed"])', "claims"),
+    ("claims", 'and found["verdict"] != NOT_IN_PLAY', '', "claims"),
+    ("checks", "arms, LEVEL))", "arms, LEVEL / 2))", "checks"),
+    ("checks", 'part["verdict"] == HURTS', 'part["verdict"] != HELPS', "checks"),
+    ("checks", "(low, middle)", "(low, high)", "checks"),
+    ("checks", "[one.run for one in reference]", "[one.run for one in map(read, group)]", "checks"),
+    ("ensembles", '"without", f.score', '"score", f.score', "ensembles"),
+    ("lib/evaluation/compare", "float(stats.t.ppf(0.975, df)) * error", "0 * error", "evaluation/compare"),
+    ("lib/evaluation/compare", "sd_seeds**2 / n, sd_items**2", "sd_seeds**2 / n, 0 * sd_items", "evaluation/compare"),
+    ("lib/evaluation/compare", "sd_seeds**2 / n, sd_items**2", "sd_seeds**2, sd_items**2 / n", "evaluation/compare"),
+    ("lib/evaluation/compare", "TOO_SMALL if low <= claimed <= high", "TOO_SMALL if low <= 0 <= high", "evaluation/compare"),
+    ("lib/evaluation/compare", "max(abs(low), abs(high))", "high", "evaluation/compare"),
+    ("lib/evaluation/compare", "moderated, n, sd_items, df=", "sd_seeds, n, sd_items, df=", "evaluation/compare comparisons"),
+    ("lib/evaluation/influence", "float(sums @ sums) - alone", "float(sums @ sums)", "evaluation/influence"),
+    ("lib/evaluation/influence", "- 3 * of_both", "- of_both", "evaluation/influence"),
+    ("lib/evaluation/influence", "- sum(own)) / (n * (n - 1))", ") / n**2", "evaluation/influence"),
+    ("lib/evaluation/influence", "(2 * hit - f1[t]) / both[t]", "2 * hit / both[t]", "evaluation/influence"),
     ("questions", '"p after Holm", "holm"', '"p after Holm", "p"', "questions"),
     ("front", 'rows["holm"].astype(float) < LEVEL', 'rows["holm"].astype(float) < 1', "front"),
     ("front", 'known["claimed"].abs() >= known["detectable"]', 'known["claimed"].abs() < known["detectable"]', "front"),
@@ -91,26 +118,17 @@ MUTANTS = [
     ("order", 'part["published"].to_numpy(float), part["score"]', 'part["score"].to_numpy(float), part["score"]', "order"),
     ("order", "rng.integers(end - len(group), end,", "rng.integers(0, end,", "order"),
     ("order", "of_videos @ of_videos.T - influence", "influence", "order"),
-    ("shared", '"unseen", f.score4', '"score", f.score4', "questions systems"),
-    ("shared", '"detectable", f.score4', '"claimed", f.score4', "questions claims"),
     ("shared", 'number("claimed", "claimed"', 'number("claimed", "difference"', "questions claims"),
-    ("questions", '"above" if row["claimed"] > row["high"]', '"above" if row["claimed"] >= row["high"]', "questions"),
     ("questions", "spec.discussion_digest != now", "spec.discussion_digest == now", "questions"),
     ("questions", 'rows["reference"] == "")', 'rows["reference"] != "")', "questions"),
     ("claims", '"measured": found["difference"]}\n            yield row | {"elsewhere"', '"measured": found["high"]}\n            yield row | {"elsewhere"', "claims"),
     ("claims", 'claim.is_about(row["recipe"], row["arm"])', "True", "claims"),
     ("claims", '"low": found["difference_low"], "high": found["difference_high"]', '"low": found["low"], "high": found["high"]', "claims"),
     ("claims", '.abs() < held["detectable"]', '.abs() > held["detectable"]', "claims"),
-    ("claims", "scores(part, recipe, other), metric)", "scores(part, recipe, other)[::-1], metric)", "claims"),
-    ("claims", 'frame["ablation"] == question]', 'frame["ablation"] != ""]', "claims"),
     ("claims", "by.coded, by.said)", "by.said, by.coded)", "claims"),
-    ("claims", "max(helps, hurts) <= most", "helps <= most", "claims"),
-    ("claims", "binom.ppf(0.95, arms, LEVEL / 2)", "binom.ppf(0.95, arms, LEVEL)", "claims"),
-    ("claims", '"passed": helps == len(part)', '"passed": helps + hurts > 0', "claims"),
     ("ensembles", 'frame["growth_low"], frame["growth_high"]', 'frame["growth_low"], frame["growth"]', "ensembles"),
     ("ensembles", 'axis.plot(frame["n"], frame["score"], "o"', 'axis.plot(frame["n"], frame["growth"], "o"', "ensembles"),
     ("ensembles", '"best": kind["best_score"]', '"best": kind["score"]', "ensembles"),
-    ("ensembles", '"without", f.score4', '"score", f.score4', "ensembles"),
     ("ensembles", 'number("adds", "gain"', 'number("adds", "without"', "ensembles"),
     ("ensembles", 'low=rows["difference_low"]', 'low=rows["low"]', "ensembles"),
     ("ensembles", 'kind["unseen" if prefix else "score"]', 'kind["score"]', "ensembles"),
@@ -151,7 +169,7 @@ def main(wanted: str) -> int:
             print("the tests fail as it is")
             return 1
         for name, right, wrong, tests in chosen:
-            file = copy / SHOW / f"{name}.py"
+            file = copy / (f"{name}.py" if "/" in name else f"{SHOW}{name}.py")
             text = file.read_text(encoding="utf-8")
             if right not in text:
                 stale += 1
@@ -176,7 +194,8 @@ def _tests_fail(copy: Path, tests: str) -> bool:
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), 1)
             os.dup2(nothing.fileno(), 2)
-            files = [f"{TESTS}{test}.py" for test in tests.split()]
+            parts = [test if "/" in test else f"show/{test}" for test in tests.split()]
+            files = [f"tests/{part.replace('/', '/test_')}.py" for part in parts]
             os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files])))
     return os.waitpid(child, 0)[1] != 0
 
