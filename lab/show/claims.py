@@ -145,14 +145,14 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     columns = (
         Column("claim", claim),
         shared.VERDICT,
-        shared.CLAIMED,
-        shared.DETECTABLE,
         Column(
             "measured",
             measured,
             "number",
             f"{shared.PAIRED}; its p-value if all comparisons are judged together; where",
         ),
+        shared.CLAIMED,
+        shared.DETECTABLE,
         Column(
             "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
         ),
