@@ -118,6 +118,6 @@ def test_a_report_of_what_is_there_says_what_is_still_coming_and_the_next_call_m
     shutil.move(home / "away", arm)
     again = reproduce(home)
     assert again.returncode == 0, again.stdout[-3000:]
-    assert "finetune" not in again.stdout.split("steps to run")[1], "nothing is trained again"
+    assert "] finetune/" not in again.stdout and "] distill/" not in again.stdout, "nothing is trained again"
     assert "Still coming" not in (report / "index.md").read_text(encoding="utf-8")
     assert (report / "questions_distillation.html").exists() and problems(report) == []
