@@ -29,8 +29,8 @@ for task in TASKS.values():
             [update(file) for file in task.outputs],
         log:
             task.log,
-        threads: 1
         priority: task.priority
+        threads: 1
         params:
             digest=task.digest,
             page=task.page,

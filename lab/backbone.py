@@ -16,7 +16,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -134,13 +134,13 @@ def vocabulary(texts: Sequence[str], min_count: int, characters: int) -> Tokeniz
 
     words = sorted({COMMA, *HOOKS, *SPOKEN, *(word for kind in dictionary().values() for word in kind)})
     every = _tokenizer({word: -1.0 for word in words})  # fewest words first
-    counts: Counter[str] = Counter()
+    counts: Counter[int] = Counter()
     for start in range(0, len(texts), CHUNK):
         for encoding in every.encode_batch_fast(
             [t for t in texts[start : start + CHUNK] if t], add_special_tokens=False
         ):
             counts.update(encoding.ids)
-    found = {every.id_to_token(number): count for number, count in counts.items() if number >= len(SPECIAL)}
+    found = {str(every.id_to_token(number)): count for number, count in counts.items() if number >= len(SPECIAL)}
     kept = {word: count for word, count in found.items() if count >= min_count}
     single: Counter[str] = Counter()
     for word, count in found.items():
@@ -196,7 +196,7 @@ def word_vectors(tokens: Sequence[Tokens], size: int, dim: int, seed: int) -> np
     information = np.log(data * videos / (share[row] * share[col]))
     good = information > 0
     matrix = csr_matrix((information[good], (row[good], col[good])), shape=(size, size))
-    u, s, _ = randomized_svd(matrix, dim, n_iter=4, random_state=seed)
+    u, s, _ = randomized_svd(matrix, dim, n_iter=cast(Any, 4), random_state=seed)
     return (u * np.sqrt(s)).astype(np.float32)
 
 

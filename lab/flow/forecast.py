@@ -12,8 +12,7 @@ import pandas as pd
 
 from lab.flow.tasks import Task, job_task
 from lab.show import verdicts
-from lab.show.plan import Plan
-from lab.show.runs import lineage
+from lab.show.plan import Plan, lineage
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 from lib.runs.files import read_json

@@ -348,3 +348,11 @@ def _with_parents(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         add(job)
     return list(unique.values())
+
+
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was trained from, ancestors first, each once."""
+    chain: dict = {}
+    for parent in job.parents.values():
+        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
+    return list((chain | {job.folder.path: job}).values())

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lab.show import formats as f
 from lab.show import shared
-from lab.show.plan import Plan
+from lab.show.plan import Plan, lineage
 from lab.show.table import Column, Table, number
 from lib.data.store import Store
 from lib.recipes.job import Job
@@ -88,14 +88,6 @@ def provenance_of(job: Job) -> dict[str, Any]:
     """``provenance.json`` of a run; empty where there is none."""
     path = job.folder.provenance
     return read_json(path) if path.exists() else {}
-
-
-def lineage(job: Job) -> list[Job]:
-    """A job and everything it was trained from, ancestors first, each once."""
-    chain: dict = {}
-    for parent in job.parents.values():
-        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
-    return list((chain | {job.folder.path: job}).values())
 
 
 def systems(plan: Plan) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.show import runs
 from lab.show.plan import Plan
 from lab.show.specs import NoiseTable
 from lib.evaluation.compare import NAN, Noise, detectable, fitted, holm
@@ -131,9 +130,10 @@ def visible(plan: Plan, name: str, n: int, known: pd.DataFrame) -> dict[str, flo
     Args:
         known: rows of earlier comparisons: the loudest arm of the question counts, or ``params/noise.yaml`` where it has none.
     """
+    from lab.show.runs import contest_metric  # loads matplotlib, which a driver must not before it has a home
     part, found = compared(known)[lambda rows: (rows["ablation"] == name) & (rows["sd_seeds"] > 0)], {}
     for recipe in plan.recipes_of(name):
-        prior = noise(plan, runs.contest_metric(recipe))
+        prior = noise(plan, contest_metric(recipe))
         rows = part[part["recipe"] == recipe].to_dict("records")
         sds = [(*prior.moderated(row["sd_seeds"], row["n"] - 1), row["sd_items"]) for row in rows]
         sds = sds or [(prior.sd_seeds, prior.df, prior.sd_items)]

@@ -17,7 +17,7 @@ together comes to the same sum, but with three seeds it sees two thirds of the f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -157,7 +157,8 @@ def detectable(sd_seeds: float, n: int, sd_items: float = 0.0, df: float | None 
     limit = stats.t.ppf(0.975, df)
     if df >= MANY:
         return float((limit + stats.norm.ppf(power)) * error)
-    return error * float(optimize.brentq(lambda effect: stats.nct.sf(limit, df, effect) - power, 0, 2 * limit + 10))
+    found = optimize.brentq(lambda effect: stats.nct.sf(limit, df, effect) - power, 0, 2 * limit + 10)
+    return error * float(cast(float, found))
 
 
 def fitted(sd: Sequence[float], df: Sequence[float], sd_items: Sequence[float] = ()) -> Noise:
@@ -180,7 +181,7 @@ def fitted(sd: Sequence[float], df: Sequence[float], sd_items: Sequence[float] =
     excess = float(logs.var(ddof=1) - special.polygamma(1, half).mean())
     if excess <= 0:
         return Noise(float(np.exp(logs.mean() / 2)), float("inf"), items)
-    prior = float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, 1e7))
+    prior = float(cast(float, optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-3, 1e7)))
     return Noise(float(np.exp((logs.mean() + special.digamma(prior) - np.log(prior)) / 2)), 2 * prior, items)
 
 

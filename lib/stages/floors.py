@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -76,11 +78,12 @@ class Inputs:
     def __init__(self, store: Store, rows: np.ndarray, fitted: np.ndarray):
         counts = character_pairs([text for texts in _texts(store, rows) for text in texts])
         of_field = [counts[number :: len(FIELDS)] for number in range(len(FIELDS))]
-        together = sum(of_field[1:], of_field[0])
-        self.known = np.bincount(together[fitted].indices, minlength=counts.shape[1])  # fitted videos that have it
-        weigh = TfidfTransformer(sublinear_tf=True).fit(together[fitted])
-        self.words: csr_matrix = weigh.transform(together)
-        self.by_field: list[csr_matrix] = [weigh.transform(field) for field in of_field]
+        together = csr_matrix(sum(of_field[1:], of_field[0]))
+        kept = csr_matrix(together[fitted])
+        self.known = np.bincount(kept.indices, minlength=cast(Any, together.shape)[1])  # fitted videos that have it
+        weigh = TfidfTransformer(sublinear_tf=True).fit(kept)
+        self.words = csr_matrix(weigh.transform(together))
+        self.by_field = [csr_matrix(weigh.transform(field)) for field in of_field]
         self.frames: np.ndarray | None = None
         if store.frame_dim:
             mean = np.stack([store.frames(row).astype(np.float32).mean(axis=0) for row in rows])

@@ -142,7 +142,7 @@ def split_pairs(job: Job, store: Store, stage: str | None = None) -> PairSplit:
         rest = np.flatnonzero(own)[first]
         train[rest], select[rest] = divide(data.split, id1[rest], id2[rest])
     val[own] = second
-    return PairSplit(rows, score, train, select, val, ends.all(axis=1))
+    return PairSplit(rows, score, train, select, val, np.asarray(ends.all(axis=1)))
 
 
 def _pairs(job: Job, store: Store) -> PairProblem:
