@@ -123,7 +123,9 @@ def stages(plan: Plan, recipe: str) -> Table:
         Column("how", "settings"),
     )
     found = load(Scale, plan.scale).backbone
-    start = "random weights" if found and found.startswith("small-") else "weights pretrained on the world's own language"
+    start = (
+        "random weights" if found and found.startswith("small-") else "weights pretrained on the world's own language"
+    )
     backbone = f"Every backbone is `{found}` and starts from {start}." if found else ""
     return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
 

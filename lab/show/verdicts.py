@@ -131,6 +131,7 @@ def visible(plan: Plan, name: str, n: int, known: pd.DataFrame) -> dict[str, flo
         known: rows of earlier comparisons: the loudest arm of the question counts, or ``params/noise.yaml`` where it has none.
     """
     from lab.show.runs import contest_metric  # loads matplotlib, which a driver must not before it has a home
+
     part, found = compared(known)[lambda rows: (rows["ablation"] == name) & (rows["sd_seeds"] > 0)], {}
     for recipe in plan.recipes_of(name):
         prior = noise(plan, contest_metric(recipe))

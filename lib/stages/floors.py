@@ -7,7 +7,6 @@ Nothing here is tuned. Everything is fitted on the training items of a job; of p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
 from typing import Any, cast
 
 import numpy as np

@@ -48,7 +48,9 @@ def test_the_corpus_follows_the_recipe(home):
     assert job(TRAINED).corpus.name == job(STORED).corpus.name == "twin_pixels"
     assert job("base").corpus.name == "twin_classes"
     laptop = job("base", "wechat_rank72", scale="laptop")
-    assert (laptop.corpus.name, laptop.frames.name) == ("twin_classes", "projected"), "stored features, as at full scale"
+    assert (laptop.corpus.name, laptop.frames.name) == ("twin_classes", "projected"), (
+        "stored features, as at full scale"
+    )
     assert [ref.name for ref in job(TRAINED).feature_sets] == ["tokens"], "nothing is extracted for a trained encoder"
     assert Job.load("wechat_rank72", "finetune", "base", 0, "laptop", "twin_classes").frames is None, (
         "no pictures there"
