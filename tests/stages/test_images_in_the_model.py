@@ -52,10 +52,8 @@ def test_the_corpus_follows_the_recipe(home):
         "stored features, as at full scale"
     )
     assert [ref.name for ref in job(TRAINED).feature_sets] == ["tokens"], "nothing is extracted for a trained encoder"
-    assert Job.load("wechat_rank72", "finetune", "base", 0, "laptop", "twin_classes").frames is None, (
-        "no pictures there"
-    )
-    assert Job.load("wechat_rank72", "finetune", "base", 0, "laptop", "twin_pixels").frames is not None
+    pixels = Job.load("wechat_rank72", "finetune", "base", 0, "laptop", "twin_pixels")
+    assert pixels.frames is not None and pixels.frames.corpus.name == "twin_pixels"
 
 
 def test_frozen_it_gives_what_the_set_stores(home):
