@@ -1,11 +1,12 @@
 # The user's verbs; `make help` lists them. Needs git, make and Python 3.11 or newer; everything else comes from the lock.
 SCALE ?= laptop
+DEPTH ?= default
 STAGE ?= finetune
 ARM ?= base
 SEED ?= 0
 
 # Values reach the commands through the environment, as they were typed: neither make nor a shell reads a name as code.
-OPTIONS := SCALE CORPUS SYSTEMS QUESTIONS SEEDS JOBS KEEP_GOING RECIPE STAGE ARM SEED NAME
+OPTIONS := SCALE CORPUS SYSTEMS QUESTIONS DEPTH SEEDS JOBS KEEP_GOING RECIPE STAGE ARM SEED NAME
 $(foreach option,$(OPTIONS),$(eval override $(option) := $$(value $(option))))
 export $(OPTIONS)
 
@@ -27,19 +28,16 @@ endif
 
 need = $(if $($(1)),,$(error $(1) is missing: make $@ $(1)=...))
 REPRODUCE = $(PY) -m lab reproduce --scale="$$SCALE" --corpus="$$CORPUS" --systems="$$SYSTEMS" \
-	--questions="$$QUESTIONS" --seeds="$$SEEDS" --jobs="$$JOBS" $(if $(KEEP_GOING),--keep-going)
+	--questions="$$QUESTIONS" --depth="$$DEPTH" --seeds="$$SEEDS" --jobs="$$JOBS" $(if $(KEEP_GOING),--keep-going)
 # Tests side by side: a process each, so no more than four unless asked for.
 TEST_JOBS = $${JOBS:-$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))}
 
-.PHONY: help setup reproduce quick test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
+.PHONY: help setup reproduce test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-reproduce: $(READY) ## everything, from corpora to the report [SCALE= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= KEEP_GOING=1]
+reproduce: $(READY) ## everything, from corpora to the report [SCALE= DEPTH= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= KEEP_GOING=1]
 	@$(REPRODUCE)
-quick: $(READY) ## two systems and nine questions, about ten minutes; its report takes the place of the whole one
-	@$(MAKE) --no-print-directory reproduce SEEDS=3 SYSTEMS="aiac_rank1 wechat_baseline" QUESTIONS="focal_tags \
-		distill_soft ema masked_tokens masked_frames rank_labels pool_padding nextvlad_mask label_smoothing"
 test: $(READY) ## the whole suite
 	$(PY) -m pytest -q -n "$(TEST_JOBS)" --dist loadfile --no-loadscope-reorder
 test-slow: $(READY) ## also the tests that take minutes
@@ -47,7 +45,7 @@ test-slow: $(READY) ## also the tests that take minutes
 test-gpu: $(READY) ## what only a GPU can show
 	$(PY) -m pytest -q -m gpu -rs
 
-plan: $(READY) ## what reproduce would run, and for how long
+plan: $(READY) ## what reproduce would run, how long that takes and what it can show
 	@$(REPRODUCE) --dry-run
 run: $(READY) ## one training job and its parents: RECIPE= [STAGE= ARM= SEED=]
 	@$(call need,RECIPE)$(REPRODUCE) --job "$$RECIPE" "$$STAGE" "$$ARM" "$$SEED"

@@ -29,6 +29,7 @@ for task in TASKS.values():
             [update(file) for file in task.outputs],
         log:
             task.log,
+        priority: task.priority
         threads: 1
         params:
             digest=task.digest,

@@ -1,4 +1,4 @@
-"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab score|explain|reproduce``."""
+"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``."""
 
 from __future__ import annotations
 
@@ -55,22 +55,25 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--pairs", type=int, help="labelled pairs (default: in proportion)")
     generate.add_argument(
+        "--test-pairs", type=int, default=0, help="labelled pairs of a test part (default: no such part)"
+    )
+    generate.add_argument(
         "--frames",
         choices=("features", "jpeg", "both"),
         default="features",
         help="what the frames of a video are written as (pairs: features only)",
     )
     generate.add_argument(
-        "--blank-start",
-        type=int,
-        metavar="FRAMES",
-        help="plant an effect: so many frames at the start of every video show another one (pairs only; default: none)",
+        "--world",
+        choices=("calibrated", "clear"),
+        default="calibrated",
+        help="calibrated: as hard to read as the real corpora; clear: readable by a small model (default: calibrated)",
     )
     generate.add_argument(
-        "--blank-titles",
-        type=float,
-        metavar="SHARE",
-        help="share of the videos whose title says nothing of them (pairs only; default: as in the real corpus)",
+        "--world-seed",
+        type=int,
+        default=0,
+        help="what words, classes, tags and frames mean (default: 0); --seed decides which videos there are",
     )
     generate.add_argument("--out", type=Path, required=True, help="an empty or new folder")
     generate.set_defaults(run=_generate)
@@ -111,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("store", type=Path)
         action.set_defaults(run=run)
 
+    backbone = commands.add_parser("backbone", help="train a generated world's own language model")
+    backbone.add_argument("world", choices=("calibrated", "clear"))
+    backbone.add_argument("--out", type=Path, required=True, help="folder; params/backbones/NAME is found by its name")
+    backbone.add_argument("--seed", type=int, default=1000, help="of the corpora it reads and of its weights")
+    backbone.set_defaults(run=_backbone)
+
     commands.add_parser("reproduce", help="what make calls: corpora, features, training, report", add_help=False)
 
     score = commands.add_parser("score", help="score a submission file against a label file")
@@ -148,9 +157,10 @@ def _generate(options: argparse.Namespace) -> None:
             videos=options.videos,
             seed=options.seed,
             pairs=options.pairs,
+            test_pairs=options.test_pairs,
             frames=options.frames,
-            blank_start=options.blank_start,
-            blank_titles=options.blank_titles,
+            world=options.world,
+            world_seed=options.world_seed,
         )
     except ValueError as error:  # each names its argument
         name, *rest = str(error).partition(":")
@@ -177,6 +187,13 @@ def _build(options: argparse.Namespace) -> None:
     from lab.corpora.importing import build
 
     print(f"store: {shown(build(options.name, options.scale).path)}")
+
+
+def _backbone(options: argparse.Namespace) -> None:
+    from lab.backbone import make
+
+    facts = make(options.world, options.out, seed=options.seed)
+    print(f"written: {shown(options.out)}; {facts['vocabulary']:,} tokens, loss {facts['loss']}")
 
 
 def _check(options: argparse.Namespace) -> int:

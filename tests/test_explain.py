@@ -34,11 +34,11 @@ def test_a_key_of_the_stage_and_the_whole_key_are_the_same():
 def test_recipe_overrides_come_after_those_for_all_and_the_arm_last():
     length = one("finetune", "features.text.length")
     assert [where.split(": ")[1] for _, where in length.chain[1:]] == ["overrides.*", "overrides.aiac_rank1"]
-    assert [value for value, _ in length.chain] == [36, 36, 26]
+    assert [value for value, _ in length.chain] == [36, 36, 24]
     layout = one("pretrain", "objectives.tags.input", arm="job2")
     assert layout.chain[-1] == ("embedding", f"{RECIPE}: variants.job2: stages.pretrain.objectives.tags.input")
     arm = one("finetune", "ema", arm="ema.with")  # null becomes a mapping: its leaves
-    assert arm.key == "stages.finetune.ema.decay" and arm.origin.startswith("params/ablations/ema.yaml: arms.with: ")
+    assert arm.key == "stages.finetune.ema.horizon" and arm.origin.startswith("params/ablations/ema.yaml: arms.with: ")
 
 
 def test_defaults_of_a_spec_and_of_a_component_say_so():
@@ -47,9 +47,9 @@ def test_defaults_of_a_spec_and_of_a_component_say_so():
 
 
 def test_what_a_scale_replaces_when_the_model_is_built_is_the_last_word():
-    assert one("finetune", "model.text.backbone").chain[-1] == ("small-1x64", f"{LAPTOP}: backbone")
+    assert one("finetune", "model.text.backbone").chain[-1] == ("clear", f"{LAPTOP}: backbone")
     assert one("finetune", "corpus").chain[-1] == ("twin_pairs", f"{LAPTOP}: corpora.aiac2021")
-    assert one("finetune", "optimizer.lr.backbone").value == 1e-3  # a rate, not a backbone
+    assert one("finetune", "optimizer.lr.backbone").value == 2e-3  # a rate, not a backbone
 
 
 def test_a_mapping_is_all_leaves_below_it_as_the_job_has_them():

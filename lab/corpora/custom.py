@@ -8,7 +8,8 @@
     ocr        text, or a list of {time, text} (what can be read in the picture)
     tags       list of non-negative integers; leave it out where they are unknown
     category   text; level 1 is what stands before a "/", or all but the last two digits of a number
-    part       text; default "pairwise" where there are pairs, else "labeled"
+    part       text; default "pairwise" where there are pairs, else "labeled". A part whose name begins with "test" trains
+               nothing; where it has labels, or pairs of two of its videos, systems are scored on it
     frames     path beside the manifest: .npy [n, D], a folder of images, or a video (.mp4 and others, one frame a second)
     pairs      list of [id of the other video, score in [0, 1]]
 

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 from pyarrow import compute
 
+from lab.corpora.twin.worlds import WORLDS, differences, why_given_up
 from lib.data import splits
 from lib.data.store import Store
 
 pc: Any = compute  # makes its functions when it is imported, so their names cannot be checked
 TEXTS = ("title", "asr", "ocr")
 EXAMPLES = 5
-CALIBRATION = {"statistic": "statistic", "target": "published", "low": "lowest", "high": "highest", "measured": "here"}
+CALIBRATION = {"statistic": "statistic", "target": "published", "low": "lowest", "high": "highest"}
+CALIBRATION |= {world: world for world in WORLDS}
 
 
 def texts(store: Store) -> pd.DataFrame:
@@ -100,7 +102,7 @@ def facts(store: Store) -> dict[str, Any]:
         "pictures": int(store.n_images.sum()),
         "numbers per frame": store.frame_dim or "none",
         **held,
-        "generated": f"seed {twin.get('seed')}" if twin else "no",
+        "generated": f"{twin.get('world', 'calibrated')} world, seed {twin.get('seed')}" if twin else "no",
         **{f"oracle, {name}": round(score, 4) for name, score in twin.get("oracle", {}).items()},
         **planted,
         "fingerprint": store.fingerprint,
@@ -108,14 +110,35 @@ def facts(store: Store) -> dict[str, Any]:
 
 
 def calibration(store: Store) -> pd.DataFrame:
-    """What a generated corpus was made to resemble: a row per published statistic, empty for any other corpus.
+    """What generated corpora are made to resemble: a row per published statistic, empty for any other corpus.
 
-    Columns: ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met in a corpus of about 20,000
-    videos, ``here`` (NaN where so few videos have no such statistic) and ``met``.
+    Columns: ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met; what a corpus of each world has that
+    is as large as these ask for, ``calibrated`` and ``clear``; ``here`` (NaN where so few videos have no such statistic);
+    ``given_up``, why the clear world does not keep it, or empty.
     """
-    rows = pd.DataFrame((store.manifest["twin"] or {}).get("calibration", []), columns=list(CALIBRATION))
-    table = rows.rename(columns=CALIBRATION)
-    return table.assign(here=table["here"].astype(float), met=table["here"].between(table["lowest"], table["highest"]))
+    from lab.corpora.twin.calibration import of_worlds  # here, because its metrics start torch
+
+    here = {row["statistic"]: row["measured"] for row in (store.manifest["twin"] or {}).get("calibration", [])}
+    table = pd.DataFrame(of_worlds(store.track) if here else [], columns=list(CALIBRATION)).rename(columns=CALIBRATION)
+    kept = table["clear"].between(table["lowest"], table["highest"])
+    why = ["" if met else why_given_up(name) for name, met in zip(table["statistic"], kept, strict=True)]
+    return table.assign(here=np.array([here.get(name) for name in table["statistic"]], float), given_up=why)
+
+
+def worlds(track: str) -> pd.DataFrame:
+    """What is other in the clear world than in the calibrated one: ``what``, ``calibrated``, ``clear``, all in words."""
+    rows = [(what, *(_setting(value) for value in values)) for what, *values in differences(track)]
+    return pd.DataFrame(rows, columns=["what", "calibrated", "clear"])
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return "as many as the real corpus has"
+    if not isinstance(value, tuple):
+        return f"{value:g}"
+    if isinstance(value[0], tuple):
+        return ", ".join(f"{name} {share:g}" for name, share in value)
+    return " / ".join(f"{part:g}" for part in value)
 
 
 def examples(store: Store, count: int = EXAMPLES) -> pd.DataFrame:

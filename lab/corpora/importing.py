@@ -17,8 +17,6 @@ from lib.data.schema import MAX_FRAMES
 from lib.data.store import Store, StoreError
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError
-from lib.recipes.load import load
-from lib.recipes.specs import CorpusSpec
 from lib.runs import paths
 from lib.runs.paths import shown
 
@@ -72,12 +70,16 @@ def import_corpus(
 def build(name: str, scale: str) -> Store:
     """Make the store of a corpus of ``params/corpora``: its official files are generated first, or lie where it says.
 
+    Args:
+        name: as in ``CorpusRef``; ``twin_pairs@3`` has the videos of seed 3.
+
     Raises:
         RecipeError: unknown corpus or scale, or the official files are not where the corpus file says.
     """
     from lab.corpora.twin import generate
 
-    ref, spec = CorpusRef(name, scale), load(CorpusSpec, name)
+    ref = CorpusRef(name, scale)
+    spec = ref.spec
     if spec.source is not None:
         source = paths.home() / spec.source
         if not source.exists():

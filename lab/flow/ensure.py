@@ -60,4 +60,4 @@ def _words(wanted: Job | tuple[Plan, str, str]) -> list[str]:
     plan, kind, name = wanted
     seeds = len(plan.seeds) if plan.seeds_given else ""
     options = [f"--scale={plan.scale}", f"--corpus={plan.corpus}", f"--systems={','.join(plan.systems)}"]
-    return [*options, f"--seeds={seeds}", f"{kind}/{name}"]
+    return [*options, f"--depth={plan.depth}", f"--seeds={seeds}", f"{kind}/{name}"]

@@ -40,6 +40,7 @@ PRELOAD = (
 )  # fmt: skip
 _one_at_a_time = threading.Lock()
 _stopping = threading.Event()
+_running: set[int] = set()  # leaders of process groups
 
 
 def gpus_visible() -> int:
@@ -79,9 +80,11 @@ def run(work: Callable[..., int | None], arguments: tuple[Any, ...], log: Path) 
     process = context.Process(target=_begin, args=(work, arguments, str(log.absolute()), dict(os.environ)))
     with _one_at_a_time:  # a start also looks after processes that have ended, and two must not read one exit status
         _start(context, process)
+        _running.add(process.pid)
     wait([process.sentinel])
     with _one_at_a_time:
         process.join()
+        _running.discard(process.pid)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)  # what a process left behind that could not clean up itself
     return process.exitcode
@@ -103,6 +106,20 @@ def stop() -> None:
     """End every process of :func:`run` and start no other, for a driver that is about to leave."""
     _stopping.set()
     kill_descendants()
+
+
+def interrupt() -> None:
+    """End what runs and start nothing else until :func:`go_on`; the warm libraries stay."""
+    _stopping.set()
+    with _one_at_a_time:
+        for leader in _running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(leader, signal.SIGKILL)
+
+
+def go_on() -> None:
+    """Take back :func:`interrupt`."""
+    _stopping.clear()
 
 
 def _begin(work: Callable[..., int | None], arguments: tuple[Any, ...], log: str, environment: dict[str, str]) -> None:

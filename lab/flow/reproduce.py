@@ -1,9 +1,10 @@
 """The driver behind make: says what it will run and how long that takes, runs it, shows progress, ends with the scores.
 
-    vidlab reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--seeds 3]
+    vidlab reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--depth all] [--seeds 3]
                      [--jobs 2] [--keep-going] [--dry-run] [TARGET ...]
 
 A TARGET is a kind of step (``report``, ``ablation``) or one step (``ablation/ema``); without one everything is made.
+A report of what there is comes first, then, with more questions and seeds, one or two in its place.
 ``--job RECIPE STAGE ARM SEED`` makes one training job and what it needs. One driver runs at a time in a folder; after
 a kill, even ``kill -9``, the next call goes on where the last one stopped.
 """
@@ -12,31 +13,34 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 
 import psutil
 
-from lab.flow import processes, screen, tasks
+from lab.flow import forecast, processes, screen, tasks
 from lab.flow.snake import Workflow
-from lab.flow.tasks import Task, feature_task, job_task, tasks_of
-from lab.show.plan import Plan
+from lab.flow.tasks import PAGES, Task, feature_task, job_task, tasks_of
+from lab.show.plan import DEPTHS, Plan
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names, split_names
 from lib.recipes.specs import Ablation, Scale
 from lib.runs import paths
-from lib.runs.files import DamagedFile, read_json, write_json
+from lib.runs.files import DamagedFile, write_json
+from lib.runs.folder import MissingRun
 from lib.runs.machine import cores
 
 BUSY, STOPPED = 75, 130
-PAGES = ("ablation", "ensemble", "index", "system", "claims", "report")  # kinds of step that only read runs
+FIRST = 510  # seconds until the first report begins at the latest, so that it is there after ten minutes
+SOON = 180  # seconds: no report on the way that much before a larger one
 
 
 class UsageError(Exception):
@@ -56,7 +60,7 @@ def main(argv: list[str]) -> int:
         with only_one(paths.home()):
             have_a_home(paths.home() / "runs" / ".home")
             return reproduce(options, console)
-    except (UsageError, RecipeError, DamagedFile) as error:
+    except (UsageError, RecipeError, DamagedFile, MissingRun) as error:
         console.print(str(error), style="red", highlight=False, markup=False)
         return BUSY if isinstance(error, Busy) else 2
     except KeyboardInterrupt:
@@ -69,14 +73,47 @@ def reproduce(options: argparse.Namespace, console) -> int:
 
     Raises:
         UsageError, RecipeError: a wrong call, or params that cannot run.
+        MissingRun: a report of what there is was asked for, and not one system is whole.
     """
-    plan = Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions)
+    started = time.monotonic()
+    plan = Plan.load(
+        options.scale, options.corpus or None, options.systems, options.seeds, options.questions, options.depth
+    )
     plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
+    world, seconds = paths.runs(options.scale, options.corpus or None), load(Scale, options.scale).expected_seconds
+
+    def run(every: list[Task], wanted: list[str], until: float = math.inf) -> int:
+        return make(every, wanted, world, seconds, options, console, until)
+
+    def report() -> int:
+        pages = [task for task in tasks_of(plan.so_far()) if task.rule in (*PAGES, "eda")]
+        status = run(pages, [task.step for task in pages])
+        if not status:
+            console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
+        return status
+
+    if options.existing:
+        return report()
     every = _tasks(plan, options.job)
     wanted = _targets(every, options)
-    world = paths.runs(options.scale, options.corpus or None)
-    status = make(every, wanted, world, load(Scale, options.scale).expected_seconds, options, console)
-    if not status and not options.dry_run and "report/report" in wanted:
+    expected, jobs = forecast.expectations(every, world, seconds), options.jobs or default_jobs()
+    if options.dry_run and not options.targets and not options.job:
+        screen.plan([*_depths(options)], lambda steps: forecast.expectations(steps, world, seconds), jobs, console)
+    if options.dry_run or "report/report" not in wanted:
+        return run(every, wanted)
+    levels = [tasks_of(plan.at(depth)) for depth in DEPTHS[: DEPTHS.index(plan.depth)]]
+    until = started + FIRST
+    for steps in on_the_way(levels, every, expected, jobs):
+        status = run(every, steps, until)
+        if status and not options.keep_going:
+            return status
+        with suppress(MissingRun):  # not one system is whole: a slow machine, or each of them failed
+            report()
+        until = math.inf
+    status = run(every, wanted)
+    if status and options.keep_going:
+        report()
+    if not status:
         screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console)
         summary = (plan.report_folder / "summary.txt").read_text(encoding="utf-8")
         console.print(summary, end="", highlight=False, markup=False)
@@ -84,17 +121,44 @@ def reproduce(options: argparse.Namespace, console) -> int:
     return status
 
 
+def on_the_way(
+    levels: Iterable[list[Task]], every: list[Task], expected: Mapping[str, float], jobs: int
+) -> list[list[str]]:
+    """Names of the steps to make before a report that shows less than everything, once for each such report that pays.
+
+    Args:
+        levels: all steps of those reports, the least first. every: of the whole one.
+    """
+    shown = all(task.is_made() for task in every if task.rule == "index")
+    waiting, found = _waiting(every), []
+    for level in levels:
+        after = sum(expected[step] for step in waiting - _waiting(level)) / jobs
+        if after > SOON and (not shown or _waiting(level)):
+            found.append([task.step for task in level if task.rule not in PAGES])
+    return found
+
+
+def _waiting(tasks: list[Task]) -> set[str]:
+    return {task.step for task in tasks if task.rule not in PAGES and (not task.is_made() or task.is_foreign())}
+
+
+def _depths(options: argparse.Namespace) -> Iterator[Plan]:
+    for depth in DEPTHS:
+        yield Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions, depth)
+
+
 def make(
-    every: list[Task], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console
-) -> int:
+    every: list[Task], wanted: list[str], world: Path, seconds: dict[str, float], options: argparse.Namespace, console,
+    until: float = math.inf,
+) -> int:  # fmt: skip
     """Bring some steps up to date.
 
     Args:
         every: all steps. wanted: names of those to make. world: folder for the frozen plan, the log and the timings.
-        seconds: by kind of step, for the first forecast.
+        seconds: by kind of step, for the first forecast. until: time (``time.monotonic``) at which a report comes first.
 
     Returns:
-        0 when everything wanted is there, 1 after a failure.
+        0 when time was up or everything wanted is there, 1 after a failure.
 
     Raises:
         UsageError: Snakemake could not build or run the graph.
@@ -107,23 +171,24 @@ def make(
             raise UsageError(f"{file}: Snakemake takes braces in a name for a wildcard; rename the folder")
     # Written down once, so that every process that reads the Snakefile sees one graph, even if a recipe is edited meanwhile.
     tasks.write(needed, world / "plan.json")
-    if options.existing:
-        require_existing(needed)
     workflow = Workflow(
         world / "plan.json",
         # All that is needed is a target: Snakemake asks for no deleted file whose successors are there.
         targets=tuple(task.step for task in needed),
         # It knows what it made, and not that a run was trained again by hand with other settings, cut or edited.
         forced=tuple(task.step for task in needed if task.is_foreign()),
-        only=tuple(task.step for task in needed if task.rule in PAGES) if options.existing else (),
         log=world / ("plan.log" if options.dry_run else "workflow.log"),
     )
     jobs = options.jobs or default_jobs()
-    progress = screen.Progress(needed, expectations(needed, world, seconds), jobs, console)
-    with closing(workflow.run(jobs, keep_going=options.keep_going, dry_run=options.dry_run)) as events:
-        progress.watch(events, dry_run=options.dry_run)
+    progress = screen.Progress(needed, forecast.expectations(needed, world, seconds), jobs, console)
+    keep_going = options.keep_going and until == math.inf  # or every step that is left would fail when time is up
+    with closing(workflow.run(jobs, keep_going=keep_going, dry_run=options.dry_run)) as events:
+        progress.watch(events, dry_run=options.dry_run, until=until)
+    processes.go_on()
     if not options.dry_run:
-        write_json(world / "durations.json", {**_durations(world), **progress.seconds})
+        write_json(world / "durations.json", {**forecast.durations(world), **progress.seconds})
+    if progress.interrupted:
+        return 0
     if progress.stopped and not progress.failed:
         raise UsageError(f"Snakemake stopped: {progress.stopped}\nAll it said is in {paths.shown(workflow.log)}.")
     return progress.close("" if options.keep_going else " KEEP_GOING=1 runs what does not depend on a failed step.")
@@ -164,32 +229,6 @@ def only_one(folder: Path):
 def default_jobs() -> int:
     """Cores that may be used, but no more than memory allows at 1.5 GB a job; with GPUs, one job for each."""
     return max(1, min(processes.gpus_visible() or cores(), int(psutil.virtual_memory().available / 1.5e9)))
-
-
-def expectations(every: list[Task], world: Path, by_kind: dict[str, float]) -> dict[str, float]:
-    """Seconds each step should take: as long as last time, else as its kind did, else as the scale's file says."""
-    known = _durations(world)
-    like: dict[str, list[float]] = {}
-    for task in every:
-        if task.step in known:
-            like.setdefault(task.rule, []).append(known[task.step])
-    usual = {task.rule: mean(like[task.rule]) if task.rule in like else by_kind.get(task.rule, 10.0) for task in every}
-    return {task.step: known.get(task.step) or usual[task.rule] for task in every}
-
-
-def _durations(world: Path) -> dict[str, float]:
-    file = world / "durations.json"
-    return read_json(file) if file.exists() else {}
-
-
-def require_existing(every: list[Task]) -> None:
-    """Raises UsageError if a run that the pages read is absent, not whole or was made with other settings."""
-    missing = [task.step for task in every if task.rule not in PAGES and (not task.is_made() or task.is_foreign())]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UsageError(
-            f"{missing[0]}{more}: not made, not whole, or made with other settings; `make reproduce` makes what is missing."
-        )
 
 
 def _job(plan: Plan, recipe: str, stage: str, arm: str, seed: str) -> Job:
@@ -259,6 +298,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="of params/ablations, separated by commas or spaces; those of params/report.yaml if not given",
     )
+    add("--depth", default="default", help="how much: first, default or all questions")
     add("--seeds", type=count, help="how many; the scale's own if not given")
     add("--jobs", type=count, help="how many steps at a time; one a core if not given")
     add("--job", nargs=4, metavar=("RECIPE", "STAGE", "ARM", "SEED"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -15,9 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lab.flow import forecast, processes
+from lab.flow.forecast import MANY
 from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
-from lab.flow.tasks import Task
+from lab.flow.tasks import Task, tasks_of
+from lab.show.plan import Plan
 from lib.recipes.specs import STAGE_NOTEBOOKS
 from lib.runs import paths
 
@@ -32,7 +36,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def forecast(
+def totals(
     tasks: Iterable[Task], pending: Iterable[Task], expected: Mapping[str, float], jobs: int, console: Console
 ) -> None:
     """A table: kind of step, how many there are, how many will run, how long that takes on ``jobs`` cores."""
@@ -54,6 +58,37 @@ def forecast(
     )
 
 
+def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console) -> None:
+    """What each depth costs, and what each question of the deepest costs and can show.
+
+    Args:
+        depths: the plans, the least deep first. expect: seconds by step.
+    """
+    expected: dict[str, float] = {}
+    totals = Table("depth", "systems", "questions", "trainings", "hours of one core", f"with {jobs} at a time")
+    for one in depths:
+        expected = expect(tasks_of(one))
+        seconds = sum(expected.values())
+        row = (one.depth, len(one.systems), len(one.ablations), len(one.jobs), f"{seconds / 3600:.1f}")
+        totals.add_row(*map(str, row), duration(seconds / jobs))
+    table = Table(
+        "question", "seeds", "trainings of its own", "minutes of one core", "visible", "claimed", "would need"
+    )
+    for row in forecast.questions(one, expected):
+        visible, claimed = ("-" if row[key] is None else f"{row[key]:.2g}" for key in ("visible", "claimed"))
+        needed = "-" if row["needed"] is None else f"more than {MANY}" if row["needed"] > MANY else row["needed"]
+        cost = (row["seeds"], row["jobs"], f"{row['minutes']:.1f}", visible, claimed, needed)
+        table.add_row(row["question"], *map(str, cost))
+    for shown in (table, totals):
+        for column in shown.columns[1:]:
+            column.justify = "right"
+        console.print(shown)
+    console.print(
+        "Visible: smallest effect that so many seeds would show four times out of five, by the newest report. "
+        "Would need: so many seeds to show the smallest effect that was claimed."
+    )
+
+
 class Progress:
     """n of m steps, time left, and the newest line of each running step; plain lines where there is no terminal."""
 
@@ -66,11 +101,20 @@ class Progress:
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
         self.stopped = ""
+        self.interrupted = False
 
-    def watch(self, events: Iterable[Event | None], *, dry_run: bool) -> None:
-        """Show events as they come; of a dry run, which steps would run and why."""
+    def watch(self, events: Iterable[Event | None], *, dry_run: bool, until: float = math.inf) -> None:
+        """Show events as they come; of a dry run, which steps would run and why.
+
+        Args:
+            until: time of ``time.monotonic`` at which what still runs is ended and nothing else begins.
+        """
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             for event in events:
+                if time.monotonic() > until and not self.interrupted:
+                    self.interrupted = True
+                    self._say("It is time for a report; what was running begins again afterwards.")
+                    processes.interrupt()
                 if event is not None and event.kind == "start" and dry_run:
                     reason = event.text.split("\n")[0][:300].replace("Forced execution", "not as its run left it")
                     self._say(f"  {event.step}  ({reason})")
@@ -83,7 +127,7 @@ class Progress:
         if event.kind == "plan" and not self.pending:  # a dry run says it twice
             self.pending, self.left = set(event.steps), set(event.steps)
             pending = [task for task in self.tasks.values() if task.step in self.pending]
-            forecast(self.tasks.values(), pending, self.expected, self.jobs, self.console)
+            totals(self.tasks.values(), pending, self.expected, self.jobs, self.console)
         elif event.kind == "stopped":
             self.stopped = event.text
         elif event.kind == "start":
@@ -93,7 +137,7 @@ class Progress:
             gone = self.seconds[event.step] = round(self._gone(event.step), 2)
             count = f"[{len(self.pending) - len(self.left):>3} of {len(self.pending)}]"
             self._say(f"{count} {event.step}  {duration(gone)}")
-        elif event.kind == "failed":
+        elif event.kind == "failed" and not self.interrupted:
             self.failed.append(event.step)
             self._say(f"[ failed  ] {event.step}\n{last_words(paths.home() / self.tasks[event.step].log)}", "red")
         if event.kind in ("done", "failed"):

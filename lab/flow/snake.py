@@ -35,14 +35,13 @@ class Workflow:
 
     Args:
         plan: file written by :func:`lab.flow.tasks.write`. targets: steps to make, with what they need. forced: of them,
-            those to run in any case. only: steps that may run; all if empty. log: file for what Snakemake says.
+            those to run in any case. log: file for what Snakemake says.
     """
 
     plan: Path
     targets: tuple[str, ...]
     log: Path
     forced: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
 
     def run(
         self, jobs: int = 1, *, keep_going: bool = False, dry_run: bool = False
@@ -77,7 +76,6 @@ class Workflow:
         graph = types.DAGSettings(
             targets=frozenset(self.targets),
             forcerun=frozenset(self.forced),
-            allowed_rules=frozenset(self.only),
             rerun_triggers=triggers,
             force_incomplete=True,
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
-from lab.show.specs import Claims, Contradictions, ReportSpec
+from lab.show.specs import Claims, Contradictions, NoiseTable, ReportSpec
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
@@ -24,6 +24,7 @@ TEMPLATES = paths.PROJECT / "lab" / "show" / "templates"  # no modules, so no di
 
 
 ON_PAGES = ("eda", "ablation", "ensemble", "index", "system", "claims")  # notebooks that become pages
+PAGES = ("ablation", "ensemble", "index", "system", "claims", "report")  # kinds of step that only read runs
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Task:
     command: tuple[str, ...] = ()  # module and arguments; only when there is no notebook
     executed: str = ""  # where the executed notebook goes
     log: str = ""  # what it printed
+    priority: int = 0  # of the steps that could run next, the highest does
 
     @property
     def step(self) -> str:
@@ -107,10 +109,11 @@ def needed_by(tasks: Iterable[Task], wanted: Iterable[str]) -> list[Task]:
 def tasks_of(plan: Plan) -> list[Task]:
     """Every step that a report needs: what others read comes first."""
     feature_sets = {ref.folder: ref for job in plan.jobs for ref in job.feature_sets}
-    tasks = [_corpus_task(plan, ref) for ref in plan.corpora if not ref.is_path]
+    corpora = {job.corpus.name: job.corpus for job in plan.jobs}
+    tasks = [_corpus_task(plan, ref) for ref in corpora.values() if not ref.is_path]
     tasks += [_eda_task(plan, ref) for ref in plan.corpora]
     tasks += [feature_task(plan, ref) for ref in feature_sets.values()]
-    tasks += [job_task(job) for job in plan.jobs]
+    tasks += [replace(job_task(job), priority=-place) for place, job in enumerate(plan.jobs)]
     tasks += [_ablation_task(plan, name) for name in plan.ablations]
     tasks += [_ensemble_task(plan, name) for name in plan.ensembles]
     return [*tasks, *_report_tasks(plan, tasks)]
@@ -127,8 +130,10 @@ def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
     recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").recipes]
     told = [recipes, load(Scale, plan.scale).model_dump(mode="json")]  # how they split the corpus
-    content = digest([ref.digest, code_digest(["lab.show.corpus"]), told])
-    return notebook_task(folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json"], parameters, content)
+    content = digest([ref.digest, code_digest(["lab.show.corpus", "lab.show.floors"]), told])
+    return notebook_task(
+        folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json", "floors.csv"], parameters, content
+    )
 
 
 def feature_task(plan: Plan, ref: FeatureRef) -> Task:
@@ -152,9 +157,13 @@ def job_task(job: Job) -> Task:
 
 def _ablation_task(plan: Plan, name: str) -> Task:
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
-    parameters = {"ablation": name, **_of_plan(plan), "missing": "error"}
+    seeds, recipes = len(plan.seeds_of(name)), plan.recipes_of(name)
+    parameters = {"ablation": name, **_of_plan(plan, recipes, seeds), "missing": "error"}
     question = plan.ablations[name].model_dump(mode="json")
-    content = digest([question, [job.digest for job in jobs], code_digest(["lab.show.questions"])])
+    known = load(NoiseTable, "noise").model_dump(mode="json")
+    content = digest(
+        [question, [job.digest for job in jobs], known, code_digest(["lab.show.comparisons", "lab.show.questions"])]
+    )
     folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
     return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
 
@@ -162,7 +171,8 @@ def _ablation_task(plan: Plan, name: str) -> Task:
 def _ensemble_task(plan: Plan, name: str) -> Task:
     jobs, spec = plan.ensemble_jobs(name), plan.ensembles[name]
     code = code_digest(["lab.show.ensembles", *{module_of("evaluation", w, name) for w in (spec.combine, *spec.also)}])
-    parameters = {"ensemble": name, **_of_plan(plan), "missing": "error"}
+    recipes = {spec.recipe, *(member.recipe for member in spec.members)}
+    parameters = {"ensemble": name, **_of_plan(plan, recipes, len(plan.seeds)), "missing": "error"}
     content = digest([spec.model_dump(mode="json"), [job.digest for job in jobs], code])
     folder, inputs = plan.runs_folder / "ensembles" / name, [job.folder.metrics for job in jobs]
     outputs = ["metrics.json", "members.csv", "kinds.csv"]
@@ -178,10 +188,10 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
             load(Contradictions, "contradictions").model_dump(mode="json"),
             [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
             [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
-            code_digest(["lab.show.advice", "lab.show.claims", "lab.show.systems"]),
+            code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"]),
         ]
     )
-    runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions)}
+    runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions), "depth": plan.depth}
     read = [task.outputs[0] for task in tasks if task.rule in (*STAGE_NOTEBOOKS, "corpus", "ablation", "ensemble")]
     made = [notebook_task(runs / "report", "index", "index", "07_leaderboard", read, [], given, content)]
     made += [
@@ -204,10 +214,13 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
     return [*made, pages]
 
 
-def _of_plan(plan: Plan) -> dict[str, Any]:
-    """Parameters of the notebooks that read a plan."""
-    seeds = len(plan.seeds) if plan.seeds_given else 0
-    return {"scale": plan.scale, "corpus": plan.corpus, "systems": ",".join(plan.systems), "seeds": seeds}
+def _of_plan(plan: Plan, recipes: Iterable[str] | None = None, seeds: int | None = None) -> dict[str, Any]:
+    """Parameters of the notebooks that read a plan; of one question or ensemble only what it is about, so that it is shown
+    again only when that changes."""
+    plan = plan.whole or plan
+    systems = [name for name in plan.systems if recipes is None or name in recipes]
+    seeds = (len(plan.seeds) if plan.seeds_given else 0) if seeds is None else seeds
+    return {"scale": plan.scale, "corpus": plan.corpus, "systems": ",".join(systems), "seeds": seeds}
 
 
 def notebook_task(
@@ -231,4 +244,5 @@ def notebook_task(
 def _here(file: str | Path) -> str:
     """Relative to the folder that holds ``runs/``, which is where the workflow works."""
     path = Path(file)
-    return str(path.relative_to(paths.home()) if path.is_absolute() and path.is_relative_to(paths.home()) else path)
+    home = paths.home()
+    return str(path.relative_to(home) if path.is_absolute() and path.is_relative_to(home) else path)

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lab.show import formats as f
 from lab.show import runs, shared
-from lab.show.comparisons import FILE, LEVEL, compared, paired, read, scores
+from lab.show.comparisons import between
 from lab.show.plan import Plan
-from lab.show.questions import seen, short
+from lab.show.questions import seen
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
-from lab.show.table import Column, Row, Table, link, number, signed_interval
-from lib.evaluation.compare import HELPS, HURTS
+from lab.show.table import Column, Row, Table, link, signed_interval
+from lab.show.verdicts import FILE, compared, read
+from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names
 from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
@@ -81,7 +80,8 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
     for name in names(Ablation):
         spec = load(Ablation, name)
         for claim in spec.claimed:
-            row = _claimed(claim, spec.question, runs.contest_metric(spec.recipes[0]))
+            arm = claim.arm or next(iter(spec.called), spec.reference)
+            row = _claimed(claim, shared.trick(name, arm), runs.contest_metric(spec.recipes[0]))
             elsewhere = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
             told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in elsewhere.items() if r]
             found = _against(frame, name, claim)
@@ -89,6 +89,10 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
                 row |= _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
             else:
                 row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
+                if (
+                    claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY
+                ):  # of several claims each has its own
+                    row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
                 row |= {"page": f"question/{name}", "measured": found["difference"]}
             yield row | {"elsewhere": "; ".join(told)}
 
@@ -109,6 +113,8 @@ def _of_others(ensembles: pd.DataFrame) -> Iterator[dict[str, Any]]:
         found = ensembles.loc[claim.ensemble]
         row |= {"page": f"ensemble/{claim.ensemble}", "recipe": found["recipe"], "arm": "against its best member"}
         row |= {"low": found["difference_low"], "high": found["difference_high"], "verdict": found["verdict"]}
+        if claim.value is not None:
+            row["verdict"] = verdict_of(row["low"], row["high"], claim.value)
         yield row | {"measured": found["difference"]}
 
 
@@ -124,7 +130,8 @@ def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, 
 
 def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     """The rows of one metric."""
-    rows = rows.loc[rows["metric"] == metric].reset_index(drop=True)
+    rows = rows.loc[rows["metric"] == metric]
+    rows = rows.sort_values("measured", key=lambda column: column.isna(), kind="stable", ignore_index=True)
 
     def claim(row: Row) -> str:
         kind, _, name = row["page"].partition("/")
@@ -132,20 +139,20 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
 
     def measured(row: Row) -> str:
         holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
-        where = f"{row['recipe']}, {row['arm']}" if row["recipe"] else ""
+        where = shared.system(row["recipe"]) if row["recipe"] else ""
         return _lines(f.difference(row["measured"]), signed_interval(row), holm, where)
 
     columns = (
         Column("claim", claim),
-        shared.CLAIMED,
-        shared.DETECTABLE,
+        shared.VERDICT,
         Column(
             "measured",
             measured,
             "number",
             f"{shared.PAIRED}; its p-value if all comparisons are judged together; where",
         ),
-        shared.VERDICT,
+        shared.CLAIMED,
+        shared.DETECTABLE,
         Column(
             "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
         ),
@@ -153,52 +160,10 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
     caption = (
-        "One row per claim. Another corpus, other sizes: claimed and measured must not be subtracted. "
-        f"Could be seen: {shared.COULD_BE_SEEN}; {small or 'none'} of {f.plural(len(held), 'claim')} held against a comparison "
-        f"{'is' if small == 1 else 'are'} smaller."
+        "One row per claim, measured ones first. Claims belong to other data and larger models: do not subtract. "
+        f"{small or 'None'} of {f.plural(len(held), 'measured claim')} {'is' if small == 1 else 'are'} smaller than what could be seen."
     )
     return Table(rows, columns, caption, name=f"claims_{metric}")
-
-
-def noise(plan: Plan, board: pd.DataFrame) -> Table:
-    """Where a score's uncertainty comes from: three standard deviations of it, in units of its metric.
-
-    ``seed`` is over runs of other seeds; ``items`` is a bootstrap over validation items within a run, read off its 95 %
-    interval as if that were normal; ``split`` is over runs of the same seed in other folds, where an ensemble of the report
-    trained them; part of the last is the other two again.
-
-    Args:
-        board: rows of ``runs.systems``.
-
-    Raises:
-        MissingRun: a fold has no finished run.
-    """
-    frame = board[["recipe", "arm", "stage", "metric"]].assign(
-        seed=board["sd"].where(board["seeds"] > 1),
-        items=(board["high"] - board["low"]) / (2 * stats.norm.ppf(0.975)),
-        split=[_over_folds(plan, row) for row in board.to_dict("records")],
-    )
-    columns = (
-        Column("system", lambda r: f"{r['recipe']}{'' if r['arm'] == 'base' else ' ' + r['arm']}\n{r['stage']}"),
-        shared.METRIC,
-        number("seed", "seed", f.score4, "standard deviation over seeds, same data"),
-        number("split", "split", f.score4, "standard deviation over folds, same seed"),
-        number("items", "items", f.score4, "bootstrap over the validation items of one run"),
-    )
-    known = frame[frame[["seed", "split"]].notna().any(axis=1)].reset_index(drop=True)
-    caption = (
-        "Standard deviations of a score. Arms of a question share seed, split and items, so most of this cancels there."
-    )
-    return Table(known, columns, caption, name="noise")
-
-
-def _over_folds(plan: Plan, row: dict[str, Any]) -> float:
-    wanted = (row["recipe"], row["arm"], row["stage"])
-    for name in plan.ensembles:
-        for jobs in plan.ensemble_members(name).values():
-            if len(jobs) > 1 and (jobs[0].recipe, jobs[0].arm.split("@")[0], jobs[0].stage) == wanted:
-                return float(np.std(runs.rows(jobs)["score"].to_numpy(float), ddof=1))
-    return NONE
 
 
 # ---- what the code did
@@ -237,24 +202,20 @@ def quirk_of(row: Contradiction) -> Quirk | None:
     return next((quirk for quirk in load(Recipe, row.recipe).quirks if quirk.id == row.id), None)
 
 
-def between(frame: pd.DataFrame, question: str, recipe: str, arm: str, other: str) -> dict[str, Any]:
-    """Two arms of a question on one system, paired anew whichever of them is the reference there: ``metric`` and ``COSTS``."""
-    part = frame[frame["ablation"] == question]
-    metric, own = part.loc[part["recipe"] == recipe, "metric"].iloc[0], scores(part, recipe, arm)
-    found = {"seeds": len(own)} | paired(own, scores(part, recipe, other), metric)
-    return {"metric": metric} | {name: found[name] for name in COSTS}
-
-
 def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """One row per contradiction of the plan's systems; ``difference`` is the arm as coded minus the arm as said."""
-    asked, rows = set(frame["ablation"]), []
+    asked, rows = set(zip(frame["ablation"], frame["recipe"], strict=True)), []
     for found in (row for row in contradictions() if row.recipe in plan.systems):
         row = {**found.model_dump(include={"recipe", "id", "said", "coded", "unmeasured"}), "switch": _switch(found)}
         row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS}
         if (by := found.measured) is not None:
-            row |= {"question": by.question, "arms": f"{by.coded} against {by.said}", "in_report": by.question in asked}
+            row |= {
+                "question": by.question,
+                "arms": f"{by.coded} against {by.said}",
+                "in_report": (by.question, row["recipe"]) in asked,
+            }
             if row["in_report"]:
-                row |= between(frame, by.question, found.recipe, by.coded, by.said)
+                row |= between(plan, frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)
     measured = ("question", "in_report", "arms", "metric", *COSTS, "unmeasured")
     columns = ("recipe", "id", "said", "coded", "switch", *measured)
@@ -294,68 +255,21 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
 
     columns = (
-        Column("said, or taken for granted", lambda r: f"{r['said']}\n`{r['id']}`", hint="below it the number"),
-        Column("the code", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
-        Column("as coded minus as said", effect, hint=shared.PAIRED),
+        Column("described, or taken for granted", lambda r: f"{r['said']}\n{r['id']}"),
         Column("verdict", "verdict", "verdict", "on doing what the code does"),
+        Column("implemented", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
+        Column("implemented minus described", effect, hint=shared.PAIRED),
     )
     measured = rows[rows["in_report"]]
     effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
-    told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no measurable effect anywhere"
+    told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no effect seen anywhere"
     caption = (
-        f"{len(rows)} listed, {int((rows['question'] != '').sum())} with a question, {len(measured)} of those in this report"
-        f"{f'; verdicts as coded: {told}' if len(measured) else ''}. Interval: {shared.PAIRED}. Below the code stands the switch that "
-        "restores it or, after *not*, what the arm as said has instead."
+        f"{int((rows['question'] != '').sum())} of the {f.plural(len(rows), 'case')} have an experiment, {len(measured)} of them ran"
+        f"{f'; doing what the code does: {told}' if len(measured) else ''}. Below the code: the switch that restores it or, after *not*, "
+        "what the described arm has instead."
     )
     return Table(rows, columns, caption, name=f"contradictions_{recipe}")
 
 
 def _lines(*texts: str) -> str:
     return "\n".join(text for text in texts if text and text != f.NOTHING) or f.NOTHING
-
-
-# ---- checks of the laboratory itself: questions whose answer is known
-
-
-def allowed(arms: int) -> int:
-    """Most false verdicts of one kind among so many placebo arms: the 95 % quantile of a binomial. Half of the false
-    verdicts of a 95 % interval are helps, half are harms.
-
-    >>> allowed(20)
-    2
-    """
-    return int(stats.binom.ppf(0.95, arms, LEVEL / 2))
-
-
-def checks(frame: pd.DataFrame) -> Table:
-    """A placebo must not help and a planted effect must be found.
-
-    Placebo: of the arms that change nothing, no more than :func:`allowed` may help, and as many may harm. Planted: every
-    comparison helps.
-    """
-    rows = []
-    for name, part in compared(frame)[lambda rows: rows["check"] != ""].groupby("ablation", sort=False):
-        row = {"ablation": name, **part[["question", "check"]].iloc[0], "arms": len(part)}
-        helps, hurts = (int((part["verdict"] == verdict).sum()) for verdict in (HELPS, HURTS))
-        if row["check"] == "placebo":
-            most = allowed(len(part))
-            told = {"allowed": most, "passed": max(helps, hurts) <= most, "found": ""}
-        else:
-            found = "; ".join(f"{one['recipe']}: {short(one)}" for one in part.to_dict("records"))
-            told = {"allowed": None, "passed": helps == len(part), "found": found}
-        rows.append({**row, "helps": helps, "hurts": hurts, **told})
-
-    def expected(row: Row) -> str:
-        return f"up to {f.count(row['allowed'])} of either" if row["check"] == "placebo" else "all help"
-
-    columns = (
-        Column("question", lambda r: link(r["question"], "question", r["ablation"])),
-        number("arms", "arms", f.count),
-        number("help", "helps", f.count, "arms that came out as a help"),
-        number("harm", "hurts", f.count, "arms that came out as a harm"),
-        Column("no surprise", expected),
-        Column("passed", lambda r: ("yes" if r["passed"] else "**no**") + (f"\n{r['found']}" if r["found"] else "")),
-    )
-    fields = ["ablation", "question", "check", "arms", "helps", "hurts", "allowed", "passed", "found"]
-    caption = "Arms of a placebo change nothing: with 95 % intervals a few come out as a help or a harm all the same."
-    return Table(pd.DataFrame(rows, columns=fields), columns, caption, name="checks" if rows else "")

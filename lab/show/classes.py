@@ -1,4 +1,4 @@
-"""Systems of the class track: rare and frequent classes, siblings, confusion, and how sure a classifier may be.
+"""Systems of the class track: rare and frequent classes, confusion, and how sure a classifier may be.
 
 Everything is counted from two arrays, truth and prediction of the same videos. Intervals of F1 are 95 % percentile
 bootstrap intervals over videos: they say how far a number depends on which videos were held out, nothing about another
@@ -21,7 +21,6 @@ from lab.show.calibration import ACCURACY, BINS, CHANCE, CONFIDENCE, ERROR, cali
 from lab.show.calibration import reliability as reliability_of
 from lab.show.longtail import (
     THIRDS,
-    confused_siblings,
     f1_of_groups,
     per_class,
     scores_of_groups,
@@ -42,7 +41,7 @@ from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 COLOURS = dict(zip(THIRDS, (style.BLUE, style.GREEN, style.ORANGE), strict=True))
-FEW = 5  # validation videos; the F1 of a class with fewer is mostly luck
+FEW = 5  # scored videos; the F1 of a class with fewer is mostly luck
 METRICS = {
     "mean_f1": "mean F1\nof the four below",
     "lv1_f1_micro": "upper level, micro F1\nthe accuracy",
@@ -54,7 +53,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Answers:
-    """What one run said of its validation videos.
+    """What one run said of the videos it is scored on.
 
     Attributes:
         result: rows, logits and truth; tree: the corpus' categories, C of them.
@@ -96,13 +95,13 @@ def both_ways(answers: Answers) -> Table:
     frame = pd.DataFrame([{"metric": m, **{way: scores[m] for way, scores in ways.items()}} for m in METRICS])
     columns = (
         Column("score", lambda r: METRICS[r["metric"]]),
-        number("official", "present", f.score4, "classes on neither side are skipped"),
-        number("all classes", "all", f.score4, "classes on neither side count as zero"),
-        number("at most", "perfect", f.score4, "all classes, every answer right"),
+        number("official", "present", f.score, "classes on neither side are skipped"),
+        number("all classes", "all", f.score, "classes on neither side count as zero"),
+        number("at most", "perfect", f.score, "all classes, every answer right"),
     )
     caption = (
         "Official: classes that neither the truth nor the prediction has are skipped. All classes: they count as zero, so "
-        "that even a faultless prediction stays below one where the validation part lacks classes (last column)."
+        "that even a faultless prediction stays below one where the scored part lacks classes (last column)."
     )
     mark = lambda r: "reference" if r["metric"] == "mean_f1" else ""  # noqa: E731
     return Table(frame, columns, caption, emphasis=mark, name=f"both_ways_{answers.name}")
@@ -133,8 +132,8 @@ def long_tail(answers: Answers) -> Picture:
     missed, few = int((every["videos"] == 0).sum()), int(every["videos"].between(1, FEW - 1).sum())
     alt = f"F1 of each class of {answers.name} against its number of training videos"
     caption = (
-        f"{f.plural(len(answers.result.truth), 'validation video')}, {f.plural(len(every), 'class', 'classes')} under "
-        f"{len(answers.tree.level1_names)} upper ones. {missed} have no validation video and {few} more have fewer than "
+        f"{f.plural(len(answers.result.truth), 'scored video')}, {f.plural(len(every), 'class', 'classes')} under "
+        f"{len(answers.tree.level1_names)} upper ones. {missed} have no scored video and {few} more have fewer than "
         f"{FEW}, so the macro scores hang on a few videos. The colour says to which third of the classes a class belongs."
     )
     return Picture(figure, frame, f"tail_{answers.name}", alt, caption)
@@ -165,7 +164,7 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
         Column("classes", lambda r: f"{r['slice']}\n{r['by']}"),
         Column("number", lambda r: f"{f.count(r['classes'])}\n{f.count(r['counted'])} counted", "number", "of classes"),
         number("training videos", "train", f.count),
-        number("validation videos", "n", f.count),
+        number("scored videos", "n", f.count),
         with_interval("macro F1", "f1", "f1_low", "f1_high", macro),
         with_interval("right", "recall", "recall_low", "recall_high", right),
     ]
@@ -184,13 +183,13 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
 
 def every_class(answers: Answers) -> Table:
     """Every class with its parent, its third, its videos and scores; most frequent in training first."""
-    given = "validation videos that were said to be of the class"
+    given = "scored videos that were said to be of the class"
     columns = (
         Column("class", lambda r: f.literal(r["class"])),
         Column("upper class", lambda r: f.literal(r["parent"])),
         Column("third", "third", "text", "of the classes, by training videos"),
         number("training videos", "train", f.count),
-        number("validation videos", "videos", f.count),
+        number("scored videos", "videos", f.count),
         number("given", "given", f.count, given),
         number("precision", "precision"),
         number("recall", "recall"),
@@ -260,25 +259,7 @@ def confused(answers: Answers, count: int = 10) -> Table:
         number("videos", "videos", f.count),
         Column("of all of the class", lambda r: f.share(r["videos"] / r["of"]), "number"),
     )
-    caption = "Classes taken for each other most often." if len(frame) else "No answer is wrong."
-    return Table(frame.reset_index(drop=True), columns, caption, name=f"confused_{answers.name}")
-
-
-def siblings(answers: Answers, count: int = 15) -> Table:
-    """Classes of one upper class that are taken for each other."""
-    frame, ids = confused_siblings(*answers.both, answers.level1).head(count), np.array(answers.tree.ids)
-    frame.insert(0, "parent", answers.tree.level1_names[answers.level1[frame["a"]]])
-    columns = (
-        Column("upper class", lambda r: f.literal(r["parent"])),
-        Column("first", lambda r: f.literal(r["a"])),
-        Column("second", lambda r: f.literal(r["b"])),
-        number("first as second", "a_as_b", f.count, "videos"),
-        number("second as first", "b_as_a", f.count, "videos"),
-        Column("of all of the two", lambda r: f.share(r["both"] / r["of"] if r["of"] else None), "number"),
-    )
-    caption = f"{_mistakes(answers)} Classes of one upper class that are taken for each other most often."
-    frame = frame.assign(a=ids[frame["a"]], b=ids[frame["b"]])
-    return Table(frame, columns, caption, name=f"siblings_{answers.name}")
+    return Table(frame.reset_index(drop=True), columns, _mistakes(answers), name=f"confused_{answers.name}")
 
 
 def _mistakes(answers: Answers) -> str:
@@ -288,7 +269,7 @@ def _mistakes(answers: Answers) -> str:
         return "No answer is wrong."
     return (
         f"{f.count(found['wrong'])} of {f.plural(of, 'answer')} are wrong ({f.share(found['wrong'] / of)}). Of these "
-        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over validation videos "
+        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over scored videos "
         f"{f.share(found['low'])} to {f.share(found['high'])}), where answers spread evenly over all other classes would "
         f"reach {f.share(found['chance'])}."
     )
@@ -348,8 +329,8 @@ def reliability(answers: Answers, corrected: str = "") -> Picture:
 def calibration_table(answers: Answers) -> Table:
     """Calibration in one table of facts."""
     frame = calibration(answers.result.logits, answers.result.truth)
-    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"], 4), "number", "over validation videos")
-    columns = (Column("", "what"), number("value", "value", f.score4), ends)
+    ends = Column("95 % interval", lambda r: f.interval(r["low"], r["high"]), "number", "over scored videos")
+    columns = (Column("", "what"), number("value", "value"), ends)
     caption = (
         f"At temperature 1: nothing was fitted to the validation part. {BINS} bins of equal width. The interval of the "
         "error is the basic bootstrap's (an error of absolute values is biased upwards, and more so in a bootstrap sample)."

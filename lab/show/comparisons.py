@@ -1,46 +1,83 @@
 """The one table of comparisons: every arm of every question, run by run and in the mean.
 
-A row with a ``seed`` is a run: its score, and its difference to the run of the reference arm at the same place (that of the
-same seed, unless the question gives its arms other seeds). The row of the arm without a seed says what its seeds say
-together: means, 95 % t-interval and p-value of the paired difference, the smallest effect these seeds would have shown, what
-was claimed, and the verdict. Rows of a reference arm have no ``reference`` and no difference. Scores and differences are in
-units of ``metric``. Everything that the report says of tricks is read from this table.
+A row with a ``seed`` is a run: its score, and its difference to the run of the reference arm with the same seed. The row of
+the arm without a seed says what its seeds say together: means, 95 % interval over seeds and test items and p-value of the paired
+difference, the smallest effect that would have been seen, what was claimed, and the verdict. Rows of a reference arm have no
+``reference`` and no difference. Scores and differences are in units of ``metric``. Everything that the report says of tricks
+is read from this table.
+
+Variances over seeds are shrunk towards ``params/noise.yaml``, what earlier comparisons of the same scale came to (``verdicts.noise``),
+so that what a question's page says does not change with the questions beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from lab.show import runs
+from lab.show import predictions, runs
 from lab.show.plan import Plan
-from lib.evaluation.compare import compare, detectable, holm
-from lib.recipes.code_digest import digest
-from lib.recipes.specs import Ablation
-from lib.runs.files import write_text
+from lab.show.verdicts import COLUMNS, FILE, MEASURED, MISSING, folder, noise, read, together
+from lib.data.store import Store
+from lib.data.vocabulary import CategoryTree
+from lib.evaluation.compare import NAN, NOT_IN_PLAY, Noise, compare, verdict_of
+from lib.evaluation.influence import mean_f1_influence, shared_variance, spearman_influence
+from lib.recipes.job import Job
 from lib.runs.kinds import HIGHER_IS_BETTER
 
-FILE = "comparisons.csv"
-LEVEL = 0.05  # of the verdicts' 95 % intervals
-COLUMNS = (
-    "ablation", "question", "family", "check",  # file and text of the question; "placebo" or "planted" where its answer is known
-    "recipe", "arm", "reference", "metric", "seed", "n",  # n: seeds behind the row
-    "score", "sd", "unseen",  # sd: over seeds; unseen: score on pairs of videos that are in no training pair
-    "difference", "low", "high", "p", "holm", "detectable",
-    "claimed", "claimed_source", "verdict", "seconds", "digest",  # seconds: training of this stage; digest: of the run
-)  # fmt: skip
-MISSING = dict.fromkeys(
-    ("sd", "unseen", "difference", "low", "high", "p", "holm", "detectable", "claimed"), float("nan")
-)
+T = TypeVar("T")
 
 
-def folder(plan: Plan, name: str) -> Path:
-    """Where ``05_ablation`` leaves the part of one question."""
-    return plan.runs_folder / "ablations" / name
+@dataclass(frozen=True)
+class Predicted:
+    """A run's score, and what it says of the items that the score is of."""
+
+    score: float
+    items: np.ndarray  # int64 [P, 2] store rows of pairs, or [V] of videos
+    influence: np.ndarray  # float64, one an item
+    digest: str  # of all numbers predicted
+    corpus: str  # digest
+
+
+def predicted(job: Job, part: str = "") -> Predicted:
+    """Read from the run's folder. Args: part: what is read, if not the part that the run is scored on.
+
+    Raises:
+        MissingRun: the run is absent, stale, or left no predictions.
+    """
+    score = float(runs.rows([job], part)["score"].iloc[0])
+    if job.kind.name == "pairs":
+        pairs = predictions.of_pairs(job.folder, part)
+        items, values, influence = pairs.pairs, pairs.cosine, spearman_influence(pairs.cosine, pairs.score)
+    else:
+        videos = predictions.of_classes(job.folder, part)
+        items, values = videos.rows, videos.logits
+        influence = mean_f1_influence(videos.predicted, videos.truth, level1_of(job))
+    numbers = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return Predicted(score, items, influence, numbers, job.corpus.digest)
+
+
+def once(read: Callable[[Job], T]) -> Callable[[Job], T]:
+    """The same function, which reads no run a second time."""
+    known: dict[Path, T] = {}
+
+    def of(job: Job) -> T:
+        path = job.folder.path
+        return known[path] if path in known else known.setdefault(path, read(job))
+
+    return of
+
+
+def level1_of(job: Job) -> np.ndarray:
+    """int64 [C]: upper class of each class of a job's corpus."""
+    names = Store.open(job.corpus.store).manifest["categories"]
+    return CategoryTree([str(name) for name in names]).level1_of_level2
 
 
 def of_question(plan: Plan, name: str) -> pd.DataFrame:
@@ -49,133 +86,122 @@ def of_question(plan: Plan, name: str) -> pd.DataFrame:
     Raises:
         KeyError: the plan has no such question (unknown, or about none of its systems).
         MissingRun: a run is absent or stale; names it and its ``make`` line.
+        ValueError: two arms are scored on different items.
     """
     spec, jobs = plan.question(name), plan.ablation_jobs(name)
-    found = {key: runs.rows(group) for key, group in jobs.items()}
+    found = {key: runs.rows(group, spec.scored_on) for key, group in jobs.items()}
+    read = once(lambda job: predicted(job, spec.scored_on))
     rows: list[dict[str, Any]] = []
     for recipe in dict.fromkeys(recipe for recipe, _ in jobs):
         for arm in sorted(spec.arms, key=lambda arm: arm != spec.reference):
+            other = "" if arm == spec.reference else spec.compared_with(arm)
+            own, told, metric = found[recipe, arm], {}, found[recipe, arm]["metric"].iloc[0]
             about = {"ablation": name, "question": spec.question, "family": spec.family, "check": spec.check}
-            about |= {
-                "recipe": recipe,
-                "arm": arm,
-                "reference": "" if arm == spec.reference else spec.compared_with(arm),
-            }
-            rows += _arm(MISSING | about, found[recipe, arm], found[recipe, spec.compared_with(arm)], spec)
+            about |= {"recipe": recipe, "arm": arm, "reference": other, "metric": metric}
+            if other:
+                claims = [(claim.value, claim.source) for claim in spec.claims_about(recipe, arm, metric)]
+                claimed, source = claims[0] if claims else (NAN, "")
+                both = ([read(job) for job in jobs[recipe, which]] for which in (arm, other))
+                told = judged(*both, metric, noise(plan, metric), claimed)
+                told |= {"claimed": claimed, "claimed_source": source}
+            rows += _arm(MISSING | about, own, found.get((recipe, other)), told)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64"})
 
 
-def _arm(about: dict[str, Any], own: pd.DataFrame, other: pd.DataFrame, spec: Ablation) -> list[dict[str, Any]]:
+def judged(
+    arm: list[Predicted], reference: list[Predicted], metric: str, noise: Noise, claimed: float = NAN
+) -> dict[str, Any]:
+    """``MEASURED`` of two arms, paired run by run; those at one place of the two lists are a pair.
+
+    Where each seed has a corpus of its own, the variance over seeds is that over test items, too.
+
+    Raises:
+        ValueError: a pair is scored on different items.
+    """
+    both = list(zip(arm, reference, strict=True))
+    if not all(np.array_equal(one.items, two.items) for one, two in both):
+        raise ValueError("two arms that are compared are scored on different items: give them one test part")
+    sd_items = 0.0
+    if len({one.corpus for one in arm}) == 1:
+        influences = np.stack([one.influence - two.influence for one, two in both])
+        sd_items = float(np.sqrt(shared_variance(influences, arm[0].items if arm[0].items.ndim == 2 else None)))
+    found = compare(
+        np.array([one.score - two.score for one, two in both]),
+        sd_items,
+        noise=noise,
+        claimed=claimed,
+        higher_is_better=HIGHER_IS_BETTER[metric],
+        identical=all(one.digest == two.digest for one, two in both),
+    )
+    values = {"difference": found.mean} | found._asdict()
+    return {name: values[name] for name in MEASURED}
+
+
+def _arm(
+    about: dict[str, Any], own: pd.DataFrame, other: pd.DataFrame | None, told: dict[str, Any]
+) -> list[dict[str, Any]]:
     """The row of an arm, then those of its runs."""
-    metric, compares, unseen = own["metric"].iloc[0], bool(about["reference"]), pd.to_numeric(own["unseen"])
-    about = about | {"metric": metric, "claimed_source": "", "verdict": "", "digest": ""}
+    unseen = pd.to_numeric(own["unseen"])
+    about = about | {"claimed_source": "", "verdict": "", "digest": ""}
     together = about | {
         "n": len(own),
         "score": own["score"].mean(),
-        "sd": own["score"].std(ddof=1) if len(own) > 1 else float("nan"),
+        "sd": own["score"].std(ddof=1) if len(own) > 1 else NAN,
         "unseen": unseen.mean(),
         "seconds": own["seconds"].mean(),
     }
-    if compares:
-        together |= paired(own["score"].to_numpy(float), other["score"].to_numpy(float), metric)
-        claims = [c for c in spec.claimed if c.metric == metric and c.is_about(about["recipe"], about["arm"])]
-        together |= {"claimed": claims[0].value, "claimed_source": claims[0].source} if claims else {}
     each = own[["seed", "score", "seconds", "digest"]].assign(n=1, unseen=unseen)
-    if compares:
+    if other is not None:
         each["difference"] = own["score"].to_numpy(float) - other["score"].to_numpy(float)
-    return [together, *(about | {str(key): value for key, value in row.items()} for row in each.to_dict("records"))]
+    runs_of = [about | {str(key): value for key, value in row.items()} for row in each.to_dict("records")]
+    return [together | told, *runs_of]
 
 
-def paired(arm: np.ndarray, reference: np.ndarray, metric: str) -> dict[str, Any]:
-    """Arm minus reference, run by run.
+def between(plan: Plan, frame: pd.DataFrame, question: str, recipe: str, arm: str, other: str) -> dict[str, Any]:
+    """Arm minus other arm of a question on one system, whichever of them is the reference there.
 
     Args:
-        arm, reference: float [n], scores of runs; those at one place are a pair.
+        frame: of :func:`of_plan`. Runs are only read where it compares neither arm with the other.
 
     Returns:
-        ``difference`` with ``low``, ``high`` and ``verdict`` (``lib.evaluation.compare``), its ``p`` (:func:`p_value`), and
-        ``detectable``: NaN where the runs say nothing of it, with one seed or the same difference with every seed.
+        ``metric``, ``seeds``, ``difference``, ``low``, ``high``, and ``verdict``: nothing is claimed of the difference.
     """
-    found = compare(arm, reference, HIGHER_IS_BETTER[metric])
-    sd = float(np.std(arm - reference, ddof=1)) if len(arm) > 1 else float("nan")
-    return {
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "p": p_value(arm, reference),
-        "detectable": detectable(sd, len(arm)) if sd else float("nan"),
-        "verdict": found.verdict,
-    }
-
-
-def p_value(arm: np.ndarray, reference: np.ndarray) -> float:
-    """Two-sided, of the paired t-test (``scipy.stats.ttest_rel``).
-
-    Returns:
-        NaN with one seed; where all differences are the same, which the test does not know, 1 if they are zero and 0 if not.
-
-    Raises:
-        ValueError: different numbers of seeds.
-    """
-    if len(arm) == len(reference) < 2:
-        return float("nan")
-    difference = np.subtract(arm, reference)
-    if np.ptp(difference) == 0:
-        return float(difference[0] == 0)
-    return float(stats.ttest_rel(arm, reference).pvalue)
+    part = frame[(frame["ablation"] == question) & (frame["recipe"] == recipe) & frame["seed"].isna()]
+    metric, rows = (
+        part["metric"].iloc[0],
+        {(row["arm"], row["reference"]): dict(row) for row in part.to_dict("records")},
+    )
+    jobs = plan.ablation_jobs(question)
+    if row := rows.get((arm, other)):
+        ends = (row["difference"], row["low"], row["high"])
+    elif row := rows.get((other, arm)):
+        ends = (-row["difference"], -row["high"], -row["low"])
+    else:
+        part_read = plan.question(question).scored_on
+        both = ([predicted(job, part_read) for job in jobs[recipe, which]] for which in (arm, other))
+        row = judged(*both, metric, noise(plan, metric))
+        ends = (row["difference"], row["low"], row["high"])
+    verdict = row["verdict"]
+    if verdict != NOT_IN_PLAY:
+        verdict = verdict_of(*ends[1:], higher_is_better=HIGHER_IS_BETTER[metric])
+    found = dict(zip(("difference", "low", "high"), ends, strict=True))
+    return {"metric": metric, "seeds": len(jobs[recipe, arm]), **found, "verdict": verdict}
 
 
 def of_plan(plan: Plan) -> pd.DataFrame:
-    """All questions of a report, one below the other.
-
-    ``holm`` is the p-value adjusted over all comparisons in the same metric (Holm 1979, Scandinavian Journal of Statistics
-    6:65); questions with a known answer are left out of that.
+    """All questions of a report, one below the other; a part that ``05_ablation`` left of the same runs is taken as it is.
 
     Raises:
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
-    parts = [of_question(plan, name) for name in plan.ablations]
+    parts = [_part(plan, name) for name in plan.ablations]
     return together(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
-def together(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with ``holm`` over all of them."""
-    frame = frame.assign(holm=float("nan"))
-    for _, group in frame[frame["p"].notna() & (frame["check"] == "")].groupby("metric"):
-        frame.loc[group.index, "holm"] = holm(group["p"].tolist())
-    return frame
-
-
-def arms(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of arms, reference arms among them: what their seeds say together."""
-    return frame[frame["seed"].isna()].reset_index(drop=True)
-
-
-def compared(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the arms that are compared with a reference."""
-    return arms(frame)[lambda rows: rows["reference"] != ""].reset_index(drop=True)
-
-
-def scores(frame: pd.DataFrame, recipe: str, arm: str) -> np.ndarray:
-    """float [n]: scores of the runs of one arm of one question; what stands at the same place of two arms is a pair."""
-    chosen = (frame["recipe"] == recipe) & (frame["arm"] == arm) & frame["seed"].notna()
-    return frame.loc[chosen, "score"].to_numpy(float)
-
-
-def digest_of(part: pd.DataFrame) -> str:
-    """Of the numbers of one question: what is said of them in its file names it."""
-    numbers = arms(part)[["recipe", "arm", "score", "difference", "low", "high", "verdict"]].round(6)
-    return digest(numbers.astype(str).to_dict("records"))
-
-
-def read(file: Path) -> pd.DataFrame:
-    """A table that was written; what it lacks is missing, and text that is missing is empty."""
-    about = ("ablation", "question", "family", "check", "recipe", "arm", "reference")
-    text = (*about, "metric", "claimed_source", "verdict", "digest")
-    frame = pd.read_csv(file).reindex(columns=list(COLUMNS)).astype({"seed": "Int64"})
-    return frame.astype(dict.fromkeys(text, object)).fillna(dict.fromkeys(text, ""))
-
-
-def write(part: pd.DataFrame, folder: Path) -> Path:
-    """``comparisons.csv`` of one question."""
-    return write_text(folder / FILE, part.to_csv(index=False, lineterminator="\n"))
+def _part(plan: Plan, name: str) -> pd.DataFrame:
+    file = folder(plan, name) / FILE
+    if file.exists():
+        part, jobs = read(file), plan.ablation_jobs(name)
+        if set(part["digest"]) - {""} == {job.digest for group in jobs.values() for job in group}:
+            return part
+    return of_question(plan, name)

@@ -11,23 +11,24 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown
 
+from lab.show import floors, runs, shared, style, systems
 from lab.show import formats as f
-from lab.show import runs, shared, style, systems
+from lab.show.forest import forest
 from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.questions import forest_picture
 from lab.show.table import Column, Row, Table, filled, link, number
 from lib import evaluation
 from lib.evaluation.crossfit import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import EnsembleSpec, Recipe
+from lib.runs.kinds import scored_on
 from lib.runs.paths import shown
 from lib.stages import ensemble
 from lib.stages.ensemble import FEWEST, UNSEEN, Result
 from lib.stages.ensemble import write as write
 
-PAIRED = "95 % interval of the difference on the same bootstrap samples of validation items"
-BEST = "The best member was chosen by the same items, which flatters it a little."
+PAIRED = "95 % interval of the difference on the same bootstrap samples of the scored items"
+BEST = "The best member is that of validation; where there is no test part it is judged by the same items, which flatters it."
 NEW = "score on those validation pairs neither of whose videos occurs in a training pair of any member"
 INSIDE = "the same way of joining, learned from the very pairs it is scored on; not a result, but what one would see without folds"
 NOTES = {"unseen videos": NEW, "in-sample": INSIDE}
@@ -62,7 +63,10 @@ def of_plan(plan: Plan) -> pd.DataFrame:
     Raises:
         MissingRun: one has not been made, or not from these members; names the command.
     """
-    rows = [summary(name, spec, read(plan, name)) for name, spec in plan.ensembles.items()]
+    rows, known = [], floors.of_plan(plan) if plan.ensembles else pd.DataFrame()
+    for name, spec in plan.ensembles.items():
+        untrained = floors.score(known, plan.ensemble_jobs(name)[0].corpus.label)
+        rows.append(summary(name, spec, read(plan, name)) | {"untrained": untrained})
     return pd.DataFrame(rows, columns=None if rows else ["name", "metric"])
 
 
@@ -87,15 +91,16 @@ def table(frame: pd.DataFrame) -> Table:
         Column("ensemble", title),
         shared.METRIC,
         Column("score", _score, "number", f"and below it the {shared.ITEMS}"),
-        number("best member", "best", f.score4),
-        Column("gain", _gain, "number", f"to the best member; {PAIRED}", "difference"),
+        number("best member", "best"),
+        Column("gain", _gain, "number", f"over the best member; {PAIRED}", "difference"),
         shared.VERDICT,
         Column("unseen videos", _unseen, "number", "score and gain there", "unseen"),
+        number("untrained", "untrained", hint="what needs no training reaches on the same items"),
         shared.ORACLE,
         Column("published", "published", "number", "on the competition's data", "published"),
     )
     return _table(
-        frame, columns, f"Below a score: {shared.ITEMS}. Gain: to the best member, {PAIRED}. {BEST}", "ensembles"
+        frame, columns, f"Below a score: {shared.ITEMS}. Gain: over the best member, {PAIRED}. {BEST}", "ensembles"
     )
 
 
@@ -132,11 +137,11 @@ def kinds(result: Result) -> Table:
     columns = (
         Column("joined by", kind),
         Column(metric, _score, "number", f"and below it the {shared.ITEMS}"),
-        Column("to the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED, "difference"),
+        Column("against the best member", lambda r: _gain(r) if _joined(r) else None, "number", PAIRED, "difference"),
         Column("verdict", lambda r: r["verdict"] if _joined(r) else None, "verdict", needs="verdict"),
         Column("unseen videos", lambda r: _unseen(r, gain=_joined(r)), "number", "score and gain there", "unseen"),
         number("numbers", "width", f.count, "of one video"),
-        number("in-sample", "inside", f.score4, "learned from the pairs it is scored on"),
+        number("in-sample", "inside", f.score, "learned from the pairs it is scored on"),
     )
     ways = result.kinds.loc[result.kinds["role"] != "best member", "kind"].map(lambda way: way.split(", ")[0]).unique()
     notes = tuple(f"**{way}**: {meaning(way)}" for way in ways)
@@ -165,10 +170,8 @@ def kinds_forest(result: Result) -> Picture:
     """Differences of all ways of joining from the best member."""
     rows = result.kinds[(result.kinds["role"] != "best member") & result.kinds["score"].notna()]
     frame = rows[["difference", "verdict"]].assign(low=rows["difference_low"], high=rows["difference_high"])
-    frame = frame.assign(label=rows["kind"], claimed=float("nan"), metric=result.metrics["primary"])
-    return forest_picture(
-        frame.reset_index(drop=True), f"forest_{result.metrics['ensemble']}", "the best member", PAIRED
-    )
+    frame = frame.assign(label=rows["kind"], metric=result.metrics["primary"])
+    return forest(frame, f"forest_{result.metrics['ensemble']}", "the best member", PAIRED)
 
 
 def added(result: Result) -> Table:
@@ -177,27 +180,32 @@ def added(result: Result) -> Table:
     columns = (
         Column("member", "member", "code"),
         Column(metric, _score, "number", f"of the member alone, and below it the {shared.ITEMS}"),
-        number("unseen videos", "unseen", f.score4, "of the member alone"),
-        number("without it", "without", f.score4, "score of the ensemble of all others"),
+        number("unseen videos", "unseen", f.score, "of the member alone"),
+        number("without it", "without", f.score, "score of the ensemble of all others"),
         number("adds", "gain", f.difference, "ensemble minus ensemble without it"),
     )
     caption = f"Best member first. Below a score: {shared.ITEMS}."
     return _table(result.members, columns, caption, f"members_{result.metrics['ensemble']}")
 
 
-def growth(result: Result) -> Picture:
-    """Score of the ensemble of the first n members, best first, beside each member alone."""
+def growth(result: Result, known: pd.DataFrame) -> Picture:
+    """Score of the ensemble of the first n members, best first, beside each member alone.
+
+    Args:
+        known: of ``floors.of_corpus``, drawn as lines.
+    """
     frame, metric = result.members.assign(n=range(1, len(result.members) + 1)), f.metric(result.metrics["primary"])
     low, high = frame["growth_low"], frame["growth_high"]
     figure, axis = style.canvas(height=2.8)
     axis.vlines(frame["n"], low, high, color=style.SKY, linewidth=2.6, label="95 % interval")
     axis.plot(frame["n"], frame["score"], "o", color=style.MUTED, markersize=8, label="the n-th member alone")
     axis.plot(frame["n"], frame["growth"], color=style.BLUE, marker="o", label="ensemble of the first n")
+    floors.lines(axis, known)
     axis.set_xticks(frame["n"])
     axis.margins(y=0.15)
     axis.set(xlabel="members", ylabel=metric)
     figure.legend(loc="outside lower right", ncols=3)
-    alt = f"{metric} of the first n members: {', '.join(f.score(score, 4) for score in frame['growth'])}"
+    alt = f"{metric} of the first n members: {', '.join(f.score(score) for score in frame['growth'])}"
     caption = f"Interval: {shared.ITEMS}. Its CSV has the difference from the best member at every size. {BEST}"
     return Picture(figure, frame, f"growth_{result.metrics['ensemble']}", alt, caption)
 
@@ -233,7 +241,7 @@ def _table(
 
 def _score(row: Row) -> str:
     """A score, and below it its interval over items."""
-    return f"{f.score(row['score'], 4)}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
+    return f"{f.score(row['score'])}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
 
 
 def _gain(row: Row, prefix: str = "") -> str:
@@ -241,12 +249,12 @@ def _gain(row: Row, prefix: str = "") -> str:
     if pd.isna(row[f"{prefix}difference"]):
         return f.NOTHING
     low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
-    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, 4, signed=True)}"
+    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, signed=True)}"
 
 
 def _unseen(row: Row, *, gain: bool = True) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
-    score = f.score(row["unseen"], 4)
+    score = f.score(row["unseen"])
     return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
 
 
@@ -256,11 +264,16 @@ def _unseen(row: Row, *, gain: bool = True) -> str:
 def reading(result: Result) -> Markdown:
     """Does it beat its best member? On all items, on pairs of unseen videos, and how what is learned from pairs was judged."""
     kind, items, metric = dict(result.kinds.iloc[0]), result.metrics["items"], result.metrics["primary"]
-    what = "pairs" if metric == "spearman" else "videos"
-    told = [_sentence(f"On all {f.count(items['validation'])} validation {what}", kind, "", metric)]
-    if what == "pairs" and items["unseen"] == items["validation"]:
+    what, part = "pairs" if metric == "spearman" else "videos", scored_on(result.metrics["scores"])
+    told = [_sentence(f"On all {f.count(items[part])} {part} {what}", kind, "", metric)]
+    if part == "test":
         told.append(
-            "No member was trained on a pair with one of these videos: the score is free of that leak as it stands."
+            f"The {part} part shares no video with training; the best member is that of validation, and what is learned from "
+            "scores is learned there."
+        )
+    elif what == "pairs" and items["unseen"] == items["validation"]:
+        told.append(
+            "No member was trained on a pair with one of these videos, so nothing leaks into this score that way."
         )
     elif what == "pairs" and items["unseen"] < FEWEST:
         told.append(
@@ -271,19 +284,18 @@ def reading(result: Result) -> Markdown:
         where = f"On the {f.count(items['unseen'])} pairs whose videos are in no training pair of any member"
         told.append(_sentence(where, kind, "unseen_", metric))
     if folds := result.metrics.get("folds_of"):
-        why = ", because one component of videos holds too many of the pairs" if folds == FIRST_VIDEOS else ""
+        why = " (most pairs hang together in one component of videos)" if folds == FIRST_VIDEOS else ""
         told.append(
-            f"What is learned from scored pairs is learned in folds of {folds}{why}, and every pair is judged by a fit that "
-            "did not see it; the members themselves are those of the runs."
+            f"Weights are learned from scored pairs in folds of {folds}{why}; every pair is judged by a fit that did not see it."
         )
     return Markdown("\n".join(f"- {sentence}" for sentence in told))
 
 
 def _sentence(where: str, kind: dict[str, Any], prefix: str, metric: str) -> str:
-    between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], 4, signed=True)
+    between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], signed=True)
     score = kind["unseen" if prefix else "score"]
     return (
-        f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score, 4)} {f.metric(metric)}, its best "
-        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'], 4)}: "
+        f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score)} {f.metric(metric)}, its best "
+        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'])}: "
         f"{f.difference(kind[f'{prefix}difference'])} (95 % interval over items {between})."
     )

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -15,7 +14,16 @@ NOTHING = "–"
 
 METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
 
-WORDS = {"aiac": "AIAC", "ema": "EMA", "fgm": "FGM", "nextvlad": "NeXtVLAD", "r": "R"}  # of names of questions
+WORDS = {
+    "aiac": "AIAC",
+    "ema": "EMA",
+    "fgm": "FGM",
+    "nextvlad": "NeXtVLAD",
+    "r": "R",
+    "rank1": "1st",
+    "rank6": "6th",
+    "rank17": "17th",
+}  # of names of questions
 
 
 def missing(value: float | None) -> bool:
@@ -35,7 +43,7 @@ def trick(name: str) -> str:
     """The name of a question or an arm as text.
 
     >>> trick("focal_tags"), trick("ema"), trick("quirks_aiac_rank6")
-    ('focal tags', 'EMA', 'quirks AIAC rank6')
+    ('focal tags', 'EMA', 'quirks AIAC 6th')
     """
     return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
@@ -58,30 +66,48 @@ def score(value: float | None, digits: int = 3) -> str:
     return NOTHING if missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
 
 
-score4 = partial(score, digits=4)
+def effect(value: float | None) -> str:
+    """Two significant digits, as many as an effect is known to; no more than four places.
 
-
-def difference(value: float | None, digits: int = 4) -> str:
-    """A difference, always with its sign.
-
-    >>> difference(0.0046), difference(-0.00123456), difference(-0.00001)
-    ('+0.0046', '−0.0012', '0.0000')
+    >>> effect(0.01234), effect(0.5), effect(-0.000123456), effect(0.00001), effect(1.26)
+    ('0.012', '0.5', '−0.0001', '0', '1.3')
     """
     if missing(value):
         return NOTHING
-    return f"{value:+.{digits}f}".replace("-", MINUS) if round(value, digits) else f"{0:.{digits}f}"
+    return f"{float(f'{round(value, 4):.2g}') + 0.0:.4f}".rstrip("0").rstrip(".").replace("-", MINUS)
+
+
+def points(value: float | None, sign: bool = True) -> str:
+    """A difference in hundredths of the score, two digits.
+
+    >>> points(0.0046), points(-0.2218), points(0.0001), points(0.0132, sign=False), points(0.0)
+    ('+0.46', '−22', '+0.01', '1.3', '0')
+    """
+    if missing(value):
+        return NOTHING
+    hundredths = round(100 * value, 2 if abs(value) < 0.01 else 1 if abs(value) < 0.1 else 0) or 0
+    return f"{hundredths:{'+' if sign and hundredths else ''}g}".replace("-", MINUS)
+
+
+def difference(value: float | None) -> str:
+    """An effect, always with its sign.
+
+    >>> difference(0.0046), difference(-0.00123456), difference(-0.00001)
+    ('+0.0046', '−0.0012', '0')
+    """
+    text = effect(value)
+    return f"+{text}" if not missing(value) and value > 0 and text != "0" else text
 
 
 def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
-    """The two ends of an interval.
+    """The two ends of an interval: of a score with so many places, or of an effect.
 
-    >>> interval(0.71, 0.7734), interval(-0.001, 0.0021, 4, signed=True)
-    ('0.710 to 0.773', '−0.0010 to +0.0021')
+    >>> interval(0.71, 0.7734), interval(-0.001, 0.00214, signed=True)
+    ('0.710 to 0.773', '−0.001 to +0.0021')
     """
     if missing(low) or missing(high):
         return NOTHING
-    one = difference if signed else score
-    return f"{one(low, digits)} to {one(high, digits)}"
+    return f"{difference(low)} to {difference(high)}" if signed else f"{score(low, digits)} to {score(high, digits)}"
 
 
 def count(value: float | None) -> str:

@@ -124,21 +124,6 @@ def wrong_answers(
     return found | {"share": share, "low": low, "high": high, "chance": chance}
 
 
-def confused_siblings(truth: np.ndarray, predicted: np.ndarray, level1_of_level2: np.ndarray) -> pd.DataFrame:
-    """Pairs of classes under one level-1 class that are taken for each other, most often first.
-
-    Returns:
-        ``a`` < ``b`` (classes), ``a_as_b``, ``b_as_a`` and ``both`` (videos), ``of`` (videos of either class).
-    """
-    a, b = np.minimum(truth, predicted), np.maximum(truth, predicted)
-    answers = pd.DataFrame({"a": a, "b": b, "a_as_b": truth < predicted, "b_as_a": truth > predicted, "both": 1})
-    siblings = answers[(a != b) & (level1_of_level2[a] == level1_of_level2[b])]
-    frame = siblings.groupby(["a", "b"], as_index=False).sum()
-    videos = np.bincount(truth, minlength=len(level1_of_level2))
-    frame = frame.assign(of=videos[frame["a"]] + videos[frame["b"]])
-    return frame.sort_values(["both", "a", "b"], ascending=[False, True, True], ignore_index=True)
-
-
 def _counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """int [C] each: videos of a class, videos said to be of it, both."""
     return tuple(np.bincount(x, minlength=classes) for x in (truth, predicted, truth[truth == predicted]))

@@ -25,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from lab.show import formats, questions
+from lab.show import formats, questions, shared
 from lab.show.plan import Plan
 from lab.show.specs import ReportSpec
 from lab.show.table import NUMBERS, inline, link, scroll_box
@@ -74,10 +74,10 @@ def pages(plan: Plan) -> list[Page]:
     """What is in the report of a plan."""
     title = load(ReportSpec, "report").title
     found = [Page("index", title, (Section("index", "", title),), twin=True)]
-    found += [Page("claims", "Claims and what became of them", (Section("claims", "", "Claims"),))]
+    found += [Page("claims", "Claims, and what the code does", (Section("claims", "", "Claims"),))]
     for name in plan.systems:
         title = load(Recipe, name).title
-        found.append(Page(f"system_{name}", f"{name}: {title}", (Section("system", name, title),)))
+        found.append(Page(f"system_{name}", f"{shared.system(name)}: {title}", (Section("system", name, title),)))
     families: dict[str, list[Section]] = {}
     for name, asked in plan.ablations.items():
         section = Section("question", name, questions.title(name))
@@ -150,7 +150,8 @@ class Report:
             about = notebook.metadata.get("papermill", {})
             if page.joined:
                 yield new_markdown_cell(f"## {section.title}", metadata={"anchor": section.name})
-            yield new_markdown_cell(f"`{_command(about)}`", metadata={"class": "parameters"})
+            if page.name != "index":  # it ends with the command of the whole report
+                yield new_markdown_cell(f"`{_command(about)}`", metadata={"class": "parameters"})
             for cell in notebook.cells:
                 if cell.get("id") not in HIDDEN and "injected-parameters" not in cell.metadata.get("tags", []):
                     cell.metadata["prefix"] = f"{section.name}-" if page.joined else ""
@@ -184,7 +185,8 @@ class Report:
         csv = f'<p class="downloads"><a href="{file}">CSV</a></p></figure>'
         if about and "image/svg+xml" in data:
             image = self._save(f"figures/{about['name']}.svg", data["image/svg+xml"])
-            data["text/html"] = _figure(image, data["image/svg+xml"], about) + csv
+            narrow = self._save(f"narrow/{about['name']}.svg", about["narrow"]) if "narrow" in about else ""
+            data["text/html"] = _figure(image, narrow, data["image/svg+xml"], about) + csv
             caption = f"*{about['caption']}* " if about["caption"] else ""
             data["text/markdown"] = f"![{about['alt']}]({image})\n\n{caption}[CSV]({file})"
         elif about:
@@ -223,7 +225,7 @@ class Report:
     def _navigation(self) -> list[tuple[str, str]]:
         home = (f"vidlab · {paths.world(self.plan.scale, self.plan.corpus)}", "index.html")
         named = {page.name: page.title for page in self.pages if page.name in ("ensembles", "corpora")}
-        links = [(title, f"{name}.html") for name, title in {**named, "claims": "Claims"}.items()]
+        links = [(title, f"{name}.html") for name, title in {**named, "claims": "Claims and code"}.items()]
         return [home, *links, ("All pages", "index.html#all-pages")]
 
     def _contents(self) -> str:
@@ -231,7 +233,8 @@ class Report:
         lines = ["## All pages"]
         for kind, heading in HEADINGS.items():
             about = [s for page in self.pages for s in page.sections if s.kind == kind]
-            named = [(formats.trick(s.name) if kind == "question" else s.name or s.title, s) for s in about]
+            shown = {"question": formats.trick, "system": shared.system}.get(kind, lambda name: name)
+            named = [(shown(s.name) or s.title, s) for s in about]
             lines += [f"- **{heading}**: {', '.join(link(text, kind, s.name) for text, s in named)}"] if named else []
         return "\n".join([*lines, "", "## Repeat it", "", "```", command(self.plan), "```"])
 
@@ -267,15 +270,23 @@ class Report:
         return ""
 
 
-def _figure(file: str, svg: str, about: dict[str, Any]) -> str:
-    """The open ``<figure>`` of a picture."""
-    width, height = (round(float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height"))
+def _figure(file: str, narrow: str, svg: str, about: dict[str, Any]) -> str:
+    """The open ``<figure>`` of a picture; ``narrow``: the file for a telephone, if there is one."""
+    width, height = _size(svg)
     photo = ' class="photo"' if about["photo"] else ""
     image = (
         f'<img src="{file}" alt="{html.escape(about["alt"])}" width="{width}" height="{height}"{photo} loading="lazy">'
     )
+    if narrow:
+        small = 'media="(max-width: 640px)" width="{}" height="{}"'.format(*_size(about["narrow"]))
+        image = f'<picture><source srcset="{narrow}" {small}>{image}</picture>'
     caption = f"<figcaption>{inline(about['caption'])}</figcaption>" if about["caption"] else ""
-    return f'<figure class="picture">{scroll_box(image, "figure", "frame")}{caption}'
+    return f'<figure class="picture">{scroll_box(image, about["alt"], "frame")}{caption}'
+
+
+def _size(svg: str) -> list[int]:
+    """Width and height in pixels."""
+    return [round(float(re.search(rf'{side}="([\d.]+)pt"', svg)[1]) * 4 / 3) for side in ("width", "height")]
 
 
 def _markdown(cell: NotebookNode) -> str:
@@ -336,11 +347,13 @@ def _command(about: dict[str, Any]) -> str:
 
 def command(plan: Plan) -> str:
     """The make line of the whole report."""
+    plan = plan.whole or plan
     narrowed = {
         "CORPUS": plan.corpus,
         "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").recipes else "",
         "QUESTIONS": ",".join(plan.questions),
         "SEEDS": str(len(plan.seeds)) if plan.seeds_given else "",
+        "DEPTH": plan.depth if plan.depth != "default" else "",
     }
     given = [f"{key}={words}" for key, words in narrowed.items() if words]
     return " ".join([f"make reproduce SCALE={plan.scale}", *given])
@@ -349,12 +362,19 @@ def command(plan: Plan) -> str:
 def main() -> None:
     """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("scale", "laptop"), ("corpus", ""), ("systems", ""), ("questions", ""), ("out", "")):
+    for name, default in (
+        ("scale", "laptop"),
+        ("corpus", ""),
+        ("systems", ""),
+        ("questions", ""),
+        ("depth", "all"),
+        ("out", ""),
+    ):
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--seeds", type=int, default=0)
     given = parser.parse_args()
     systems, questions = split_names(given.systems), split_names(given.questions)
-    plan = Plan.load(given.scale, given.corpus or None, systems, given.seeds or None, questions)
+    plan = Plan.load(given.scale, given.corpus or None, systems, given.seeds or None, questions, given.depth).so_far()
     print(paths.shown(render(plan, Path(given.out) if given.out else None)))
 
 

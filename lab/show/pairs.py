@@ -1,6 +1,6 @@
-"""Systems of the pair track: what a cosine is worth, rare and frequent tags, teacher against student, largest errors.
+"""Systems of the pair track: what a cosine is worth, largest errors.
 
-Bins hold about equally many validation pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
+Bins hold about equally many scored pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
 with all their pairs, as for the score itself.
 """
 
@@ -16,16 +16,15 @@ from lab.show import formats as f
 from lab.show import predictions, style
 from lab.show.picture import Picture
 from lab.show.predictions import PairPredictions
-from lab.show.slices import LEAST, equal_bins, spearman_with_interval
+from lab.show.slices import equal_bins
 from lab.show.space import described
 from lab.show.table import Table
 from lib.data.store import Store
 from lib.evaluation.intervals import resampled_pairs
 from lib.evaluation.metrics import spearman
-from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
-COSINE_BINS, TAG_BINS = 10, 5
+COSINE_BINS = 10
 LABEL = "label of the corpus"  # of people, or of the generator
 
 
@@ -62,39 +61,13 @@ def calibration(result: PairPredictions, name: str) -> Picture:
     axis.axline((0, 0), slope=1, color=style.MUTED, linewidth=1, linestyle=":", label="cosine = label")
     axis.legend(loc="upper left")
     axis.set(xlabel="mean cosine of the bin", ylabel="mean label of the bin", ylim=(-0.04, 1.04))
-    alt = f"Mean label of the validation pairs of {name} against the cosine it gave them, in {len(bins)} bins"
+    alt = f"Mean label of the scored pairs of {name} against the cosine it gave them, in {len(bins)} bins"
     target = "" if same else f", from the label that the loss saw {f.score(calibration_error(bins, 'target'), 2)}"
     caption = (
         f"Mean distance of cosine and label, bin by bin: {f.score(calibration_error(bins), 2)}{target}. On the dotted "
         "line a cosine is the label itself. Bins hold about equally many pairs. Intervals: bootstrap over first videos."
     )
     return Picture(figure, bins, f"similarity_calibration_{name}", alt, caption)
-
-
-def by_tags(job: Job, result: PairPredictions, store: Store, name: str) -> Picture:
-    """Order within each bin of tag frequency, and how far ranks are off."""
-    bins = by_tag_frequency(result, tag_frequency(job, store, result.pairs))
-    figure, (left, right) = style.canvas(height=3.0, columns=2)
-    _with_intervals(left, bins, "frequency", ("spearman", "spearman_low", "spearman_high"), "within the bin, 95 %")
-    left.set(ylabel="Spearman", title="Order within the bin")
-    _with_intervals(right, bins, "frequency", ("gap", "gap_low", "gap_high"), "mean gap, 95 %")
-    right.plot(
-        bins["frequency"], bins["chance"], color=style.MUTED, linewidth=1, linestyle=":", label="labels shuffled"
-    )
-    right.set(ylabel="gap of ranks, 0 to 1", title="Distance from the right rank")
-    right.set_ylim(bottom=0)
-    for axis in (left, right):
-        style.counts_axis(axis, bins["frequency"])
-        axis.set_xlabel("training videos with the tag")
-        axis.margins(y=0.2)  # room for the legend
-        axis.legend(loc="best")
-    alt = f"Spearman and mean gap of ranks of {name} against the number of training videos that have a pair's tags"
-    caption = (
-        f"All pairs together: Spearman {f.score(spearman(result.cosine, result.score))}. Left: order within each bin; a "
-        "bin of much alike pairs is harder to order. Right: distance between a pair's rank by cosine and by label among "
-        "all pairs; dotted: what shuffled labels would give."
-    )
-    return Picture(figure, bins, f"tag_frequency_{name}", alt, caption)
 
 
 def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
@@ -132,50 +105,6 @@ def by_cosine(result: PairPredictions, bins: int = COSINE_BINS) -> pd.DataFrame:
 def calibration_error(frame: pd.DataFrame, label: str = "score") -> float:
     """Mean over pairs of |mean cosine - mean label| of their bin. Args: frame: of ``by_cosine``; label: a column of it."""
     return float(np.average((frame["cosine"] - frame[label]).abs(), weights=frame["n"]))
-
-
-def by_tag_frequency(result: PairPredictions, frequency: np.ndarray, bins: int = TAG_BINS) -> pd.DataFrame:
-    """Is a system better where it has seen the tags more often?
-
-    Args:
-        frequency: float [P], of ``tag_frequency``.
-
-    Returns:
-        a row per bin of at least ``LEAST`` pairs, rarest first: ``from``, ``to``, ``n``, mean ``frequency``, ``spearman`` within
-        the bin with ``spearman_low``, ``spearman_high``; ``gap``, the mean distance between a pair's rank by cosine and by
-        label (both over all pairs, 0 to 1), with ``gap_low``, ``gap_high``; ``chance``, the gap that the same ranks by
-        cosine would have if labels were shuffled.
-    """
-    place = equal_bins(frequency, bins)
-    ranks, truth = _ranks(result.cosine), _ranks(result.score)
-    gap = np.abs(ranks - truth)
-    frame = _edges(frequency, place).assign(frequency=_means(frequency, place))
-    masks = [place == number for number in range(len(frame))]
-    frame[["spearman", "spearman_low", "spearman_high"]] = [
-        spearman_with_interval(result.cosine[mask], result.score[mask])[1:] if mask.sum() >= LEAST else (np.nan,) * 3
-        for mask in masks
-    ]
-    low, high = _intervals(gap, place, result.pairs)
-    frame = frame.assign(gap=_means(gap, place), gap_low=low, gap_high=high)
-    frame["chance"] = _means(mean_distance(ranks, truth), place)
-    return frame[frame["n"] >= LEAST].reset_index(drop=True)
-
-
-def tag_frequency(job: Job, store: Store, pairs: np.ndarray) -> np.ndarray:
-    """float [P]: videos that carry the median tag of a video, the smaller of the two videos of a pair.
-
-    Counted over the videos whose tags the first stage of the job learned from; 0 for a video without known tags.
-    """
-    while started_from := [parent for role, parent in job.parents.items() if role.startswith("init_from")]:
-        job = started_from[0]  # the runs that a soup averages have one first stage in common
-    starts, tags, _ = store.tags_csr()
-    parts = [part for part in job.stage_spec.data.parts if part in store.parts]
-    learned = np.repeat(np.isin(np.arange(len(store)), store.rows(*parts)), np.diff(starts))
-    counts = np.bincount(tags[learned], minlength=len(store.manifest["tags"] or []))
-    unique, place = np.unique(pairs, return_inverse=True)
-    own = [counts[tags[starts[row] : starts[row + 1]]] for row in unique]
-    medians = np.array([np.median(found) if len(found) else 0.0 for found in own])
-    return medians[place.reshape(pairs.shape)].min(axis=1)
 
 
 def mean_distance(values: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ class Picture:
         alt: what the figure shows, for a reader who can't see it.
         caption: text below the figure on a page; inline Markdown.
         photo: the figure holds photographs, which a dark page must not invert.
+        narrow: the same for a narrow screen.
     """
 
     figure: Figure
@@ -33,7 +34,9 @@ class Picture:
     alt: str
     caption: str = ""
     photo: bool = False
+    narrow: Figure | None = None
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
         about = {key: getattr(self, key) for key in ("name", "alt", "caption", "photo")} | {"csv": csv(self.frame)}
+        about |= {"narrow": style.svg(self.narrow)} if self.narrow else {}
         return {"image/svg+xml": style.svg(self.figure), "text/plain": self.alt, NUMBERS: about}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count, islice, takewhile
 from pathlib import Path
 
 from lab.show.specs import ReportSpec
@@ -14,6 +15,19 @@ from lib.recipes.job import Job, for_track
 from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
 from lib.runs import paths
+from lib.runs.folder import MissingRun
+
+DEPTHS = ("first", "default", "all")
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What a report wants and does not have yet: of a system, question or ensemble, how many runs are there and wanted."""
+
+    kind: str  # system, question or ensemble
+    name: str
+    there: int
+    wanted: int
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,9 @@ class Plan:
         more: questions beside those of the report.
         questions: these in place of those of the report, and of each system only the model asked about.
         seeds_given: by the user: so many for every question.
+        depth: ``first``: every system and every model of it once, and the headline questions; ``default``: also the questions
+            that a claim was made about; ``all``: every question, with as many seeds as it asks for.
+        whole: the plan that this one is a part of (:meth:`so_far`).
     """
 
     scale: str
@@ -33,6 +50,8 @@ class Plan:
     more: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     seeds_given: bool = False
+    depth: str = "all"
+    whole: Plan | None = None
 
     @classmethod
     def load(
@@ -42,6 +61,7 @@ class Plan:
         systems: Sequence[str] = (),
         seeds: int | None = None,
         questions: Sequence[str] = (),
+        depth: str = "all",
     ) -> Plan:
         """The plan of ``params/report.yaml``, narrowed to some systems or questions or to another corpus.
 
@@ -52,6 +72,8 @@ class Plan:
         Raises:
             RecipeError: an unknown name, a system that cannot use the corpus, or a question about none of the systems.
         """
+        if depth not in DEPTHS:
+            raise RecipeError(f"DEPTH: {depth!r}; {nearest(depth, DEPTHS)}")
         report = load(ReportSpec, "report")
         for name in systems:
             if name not in names(Recipe):
@@ -74,21 +96,84 @@ class Plan:
                 raise RecipeError(
                     f"QUESTIONS: {name} is about {', '.join(about)}, the report about {', '.join(chosen)}"
                 )
-        drawn = tuple(range(seeds)) if seeds else load(Scale, scale).seeds
-        return cls(scale, corpus or "", chosen, drawn, questions=tuple(questions), seeds_given=bool(seeds))
+        drawn = _seeds(scale, seeds) if seeds else load(Scale, scale).seeds[: 1 if depth == "first" else None]
+        return cls(scale, corpus or "", chosen, drawn, (), tuple(questions), bool(seeds), depth)
 
-    # ---- what is in the report
+    def at(self, depth: str) -> Plan:
+        """The same plan, less deep: what is made on the way to it."""
+        return replace(self, depth=depth, seeds=self.seeds[: 1 if depth == "first" else None])
+
+    def so_far(self) -> Plan:
+        """The part of this plan whose runs are there: a report of it is true at any moment.
+
+        Systems and seeds of them of which every main stage is there; further models, questions seed by seed, and ensembles.
+
+        Raises:
+            MissingRun: not one system is there; names the command that makes them.
+        """
+        whole = self.whole or self
+        first = replace(whole, whole=whole)
+
+        def complete(recipe: str, seed: int) -> bool:
+            stages = load(Recipe, recipe).main_stages
+            return first._are_there(whole.job(recipe, stage, "base", seed) for stage in stages)
+
+        systems = tuple(name for name in whole.systems if complete(name, whole.seeds[0]))
+        if not systems:
+            raise MissingRun(
+                f"{paths.shown(whole.runs_folder)}: no system has all of its runs yet; `make reproduce` makes them."
+            )
+        seeds = takewhile(lambda seed: all(complete(name, seed) for name in systems), whole.seeds)
+        return replace(first, systems=systems, seeds=tuple(seeds))
+
+    def _are_there(self, jobs: Iterable[Job]) -> bool:
+        """Whether jobs, and all that they were trained from, have finished runs; of a whole plan nobody asks."""
+        return self.whole is None or all(self._is_there(job) for job in jobs)
+
+    def _is_there(self, job: Job) -> bool:
+        known, folder = self._known, job.folder
+        if folder.path not in known:
+            known[folder.path] = folder.is_done(job.digest) and self._are_there(job.parents.values())
+        return known[folder.path]
+
+    @cached_property
+    def _known(self) -> dict[Path, bool]:
+        return {}
+
+    def coming(self) -> list[Coming]:
+        """What the whole plan has and this part of it has not, in the order of the report."""
+        whole = self.whole or self
+        there = {(kind, name): runs for kind, name, runs in self._parts()}
+        found = [Coming(kind, name, there.get((kind, name), 0), runs) for kind, name, runs in whole._parts()]
+        return [entry for entry in found if entry.there < entry.wanted]
+
+    def _parts(self) -> Iterator[tuple[str, str, int]]:
+        for name in self.systems:
+            stages = load(Recipe, name).main_stages
+            yield "system", name, sum(len(j) for stage in stages for j in self.member_jobs(name, stage).values())
+        for name in self.ablations:
+            yield "question", name, sum(map(len, self.ablation_jobs(name).values()))
+        for name in self.ensembles:
+            yield "ensemble", name, len(self.ensemble_jobs(name))
 
     @cached_property
     def ablations(self) -> dict[str, Ablation]:
-        """Questions of the report and the checks of the scale, or those asked for instead, and more; those about none of the
-        systems are left out."""
+        """Questions of the report and the checks of the scale that belong to the depth, or those asked for instead, and more;
+        those about none of the systems are left out."""
         more = (name for name in self.more if name in names(Ablation))
-        checks = (
-            () if self.corpus else load(Scale, self.scale).checks
-        )  # their answers are known on its own corpora only
-        chosen = (*(self.questions or (*load(ReportSpec, "report").ablations, *checks)), *more)
-        return {name: asked for name in chosen if (asked := self._about(name)) is not None}
+        # The answers of checks are known on the scale's own corpora only.
+        checks = () if self.corpus else load(Scale, self.scale).checks
+        usual = (name for name in (*load(ReportSpec, "report").ablations, *checks) if self._is_asked(name))
+        chosen = {name: self._about(name) for name in (*(self.questions or usual), *more)}
+        found = {name: asked for name, asked in chosen.items() if asked is not None}
+        return found if self.whole is None else {name: asked for name, asked in found.items() if self.seeds_of(name)}
+
+    def _is_asked(self, name: str) -> bool:
+        """Headline questions are asked first, then those with a claim, then all others; or as the question says itself."""
+        asked = load(Ablation, name)
+        usual = "default" if asked.claimed else "all"
+        depth = "first" if name in load(ReportSpec, "report").headline else asked.depth or usual
+        return DEPTHS.index(depth) <= DEPTHS.index(self.depth)
 
     def _about(self, name: str) -> Ablation | None:
         asked = load(Ablation, name)
@@ -107,91 +192,134 @@ class Plan:
 
     @cached_property
     def ensembles(self) -> dict[str, EnsembleSpec]:
-        """Those of the report whose members are in the plan."""
+        """Those of the report whose members are in the plan; the first report has those that need no run of their own."""
         chosen = {name: load(EnsembleSpec, name) for name in load(ReportSpec, "report").ensembles}
+        own = {job.folder.path for job in self.system_jobs}
         return {
             name: spec
             for name, spec in chosen.items()
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
             and not (spec.members and self.questions)
+            and self._are_there(jobs := self._members_of(spec, self.seeds))
+            and (self.depth != "first" or len(jobs) > 1 and {job.folder.path for job in jobs} <= own)
         }
 
-    def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0) -> Job:
-        return Job.load(recipe, stage, arm, seed, self.scale, self.corpus)
+    def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0, corpus: str = "") -> Job:
+        return Job.load(recipe, stage, arm, seed, self.scale, corpus or self.corpus)
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
-        """Seeds of a question: more for a headline, unless the user chose how many."""
-        if self.seeds_given or name not in load(ReportSpec, "report").headline:
-            return self.seeds
-        return load(Scale, self.scale).headline_seeds or self.seeds
+        """Seeds of a question: as many as it asks for, within what depth and scale allow, unless the user chose how many.
+
+        Of a part of a plan, the first ones, of which the runs of all arms are there.
+        """
+        wanted, recipes = self._wanted_seeds(name), self.recipes_of(name)
+        if self.whole is None or not recipes:
+            return wanted if recipes else ()
+        groups = self._arms(name, wanted, recipes)
+        return tuple(takewhile(lambda s: self._are_there(g[wanted.index(s)] for g in groups.values()), wanted))
+
+    def _wanted_seeds(self, name: str) -> tuple[int, ...]:
+        asked, scale = load(Ablation, name), load(Scale, self.scale)
+        if self.seeds_given:
+            return (self.whole or self).seeds
+        limit = min(scale.most_seeds, load(ReportSpec, "report").most_seeds.get(self.depth, scale.most_seeds))
+        return _seeds(self.scale, min(asked.seeds or len(scale.seeds), limit))
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""
-        ablation = self.question(name)
-        return {
-            (recipe, arm): [
-                self.job(
-                    recipe,
-                    ablation.stages.get(arm, ablation.stage),
-                    f"{name}.{arm}",
-                    seed + ablation.other_seeds.get(arm, 0),
-                )
-                for seed in self.seeds_of(name)
-            ]
-            for recipe in ablation.recipes
-            if recipe in self.systems
-            for arm in ablation.arms
-        }
+        return self._arms(name, self.seeds_of(name), self.recipes_of(name))
+
+    def recipes_of(self, name: str) -> tuple[str, ...]:
+        """The systems that a question is asked of: for the first report one of each track; of a part of a plan those of which
+        the first seed is there."""
+        recipes = [recipe for recipe in self.question(name).recipes if recipe in self.systems]
+        if self.depth == "first":
+            recipes = list({load(Recipe, recipe).track: recipe for recipe in reversed(recipes)}.values())[::-1]
+        first = self._wanted_seeds(name)[:1]
+        return tuple(r for r in recipes if self._are_there(job for (job,) in self._arms(name, first, [r]).values()))
+
+    def _arms(self, name: str, seeds: Sequence[int], recipes: Sequence[str]) -> dict[tuple[str, str], list[Job]]:
+        asked = self.question(name)
+
+        def job(recipe: str, arm: str, seed: int) -> Job:
+            stage = asked.stages.get(arm, asked.stage)
+            return self.job(recipe, stage, f"{name}.{arm}", seed, self._replica(asked, recipe, seed))
+
+        return {(recipe, arm): [job(recipe, arm, seed) for seed in seeds] for recipe in recipes for arm in asked.arms}
+
+    def _replica(self, asked: Ablation, recipe: str, seed: int) -> str:
+        """The corpus of a seed, where a question is asked of as many corpora as it has seeds; empty for the usual one."""
+        if asked.corpora == "one" or seed == self.seeds[0] or self.corpus:
+            return ""
+        return f"{load(Scale, self.scale).corpora[load(Recipe, recipe).corpus]}@{seed}"
 
     def ensemble_members(self, name: str) -> dict[str, list[Job]]:
         """Label -> the jobs behind one member: one, or one a fold."""
-        spec, members = self.ensembles[name], {}
-        for member in spec.members:
-            job = self.job(member.recipe, member.stage, member.arm, self.seeds[0])
-            members[member.label] = job.in_folds() if member.folds else [job]
-        if not spec.members:
-            for arm in spec.arms:
-                for seed in self.seeds:
-                    label = f"seed{seed}" if len(spec.arms) == 1 else f"{arm} seed{seed}"
-                    members[label] = [self.job(spec.recipe, spec.stage, arm, seed)]
-        return members
+        return dict(self._members(self.ensembles[name], self.seeds))
 
     def ensemble_jobs(self, name: str) -> list[Job]:
-        return [job for jobs in self.ensemble_members(name).values() for job in jobs]
+        return self._members_of(self.ensembles[name], self.seeds)
+
+    def _members_of(self, spec: EnsembleSpec, seeds: Sequence[int]) -> list[Job]:
+        return [job for _, jobs in self._members(spec, seeds) for job in jobs]
+
+    def _members(self, spec: EnsembleSpec, seeds: Sequence[int]) -> Iterator[tuple[str, list[Job]]]:
+        for member in spec.members:
+            job = self.job(member.recipe, member.stage, member.arm, seeds[0])
+            yield member.label, job.in_folds() if member.folds else [job]
+        for arm in () if spec.members else spec.arms:
+            for seed in seeds:
+                label = f"seed{seed}" if len(spec.arms) == 1 else f"{arm} seed{seed}"
+                yield label, [self.job(spec.recipe, spec.stage, arm, seed)]
 
     def member_jobs(self, recipe: str, stage: str) -> dict[str, list[Job]]:
-        """Arm -> its jobs, one a seed: the recipe as it is, then the further models of the system."""
-        few = self.seeds[: load(Scale, self.scale).member_seeds]
-        members = () if self.questions else load(Recipe, recipe).members
+        """Arm -> its jobs, one a seed: the recipe as it is, then the further models of the system.
+
+        With every seed only where everything is asked for; the first report leaves out their stages with teachers, of which
+        each model needs its own.
+        """
+        spec, scale = load(Recipe, recipe), load(Scale, self.scale)
+        few = self.seeds if self.depth == "all" else self.seeds[: scale.member_seeds]
+        waits = self.depth == "first" and spec.stages[stage].teacher is not None
         jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in self.seeds]}
-        return jobs | {arm: [self.job(recipe, stage, arm, seed) for seed in few] for arm in members}
+        for arm in () if self.questions or waits else spec.members:
+            jobs[arm] = [self.job(recipe, stage, arm, seed) for seed in few]
+        there = {arm: [job for job in group if self._are_there([job])] for arm, group in jobs.items()}
+        return {arm: group for arm, group in there.items() if group}
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every training job once, parents before children."""
-        wanted = [
-            job
-            for recipe in self.systems
-            for stage in load(Recipe, recipe).main_stages
-            for jobs in self.member_jobs(recipe, stage).values()
-            for job in jobs
-        ]
-        wanted += [job for name in self.ablations for jobs in self.ablation_jobs(name).values() for job in jobs]
-        wanted += [job for name in self.ensembles for job in self.ensemble_jobs(name)]
-        unique: dict[Path, Job] = {}
+        """Every training job once, parents before children, what tells most first: of every system and question the first
+        seed, then the second."""
+        return _with_parents(self._in_order())
 
-        def add(job: Job) -> None:
-            for parent in job.parents.values():
-                add(parent)
-            unique.setdefault(job.folder.path, job)
+    @cached_property
+    def system_jobs(self) -> list[Job]:
+        """Those of them that the systems themselves need."""
+        return _with_parents(job for at in range(len(self.seeds)) for job in self._of_systems(at))
 
-        for job in wanted:
-            add(job)
-        return list(unique.values())
+    def _in_order(self) -> Iterator[Job]:
+        asked = {name: self.ablation_jobs(name) for name in self.ablations}
+        for at in range(max([len(self.seeds), *(len(self.seeds_of(name)) for name in asked)])):
+            yield from self._of_systems(at)
+            for groups in asked.values():
+                yield from (job for group in groups.values() for job in group[at : at + 1])
+        for name in self.ensembles:
+            yield from self.ensemble_jobs(name)
+
+    def _of_systems(self, at: int) -> Iterator[Job]:
+        """Jobs of the systems themselves, of one seed: the systems as they are, then their further models."""
+        stages = [(recipe, stage) for recipe in self.systems for stage in load(Recipe, recipe).main_stages]
+        groups = [self.member_jobs(*stage) for stage in stages]
+        for jobs in groups:
+            yield from jobs.get("base", [])[at : at + 1]
+        for jobs in groups:
+            yield from (job for arm, group in jobs.items() if arm != "base" for job in group[at : at + 1])
 
     @cached_property
     def corpora(self) -> list[CorpusRef]:
-        return list({job.corpus.name: job.corpus for job in self.jobs}.values())
+        """Those that have a page: without the further ones that a question is asked of."""
+        return list({job.corpus.name: job.corpus for job in self.jobs if job.corpus_given == self.corpus}.values())
 
     @property
     def report_folder(self) -> Path:
@@ -200,3 +328,31 @@ class Plan:
     @property
     def runs_folder(self) -> Path:
         return paths.runs(self.scale, self.corpus)
+
+
+def _seeds(scale: str, many: int) -> tuple[int, ...]:
+    """The scale's own, and those that follow."""
+    own = load(Scale, scale).seeds
+    return tuple(islice((*own, *islice(count(max(own) + 1), many)), many))
+
+
+def _with_parents(jobs: Iterable[Job]) -> list[Job]:
+    """Each once, after those that it is trained from."""
+    unique: dict[Path, Job] = {}
+
+    def add(job: Job) -> None:
+        for parent in job.parents.values():
+            add(parent)
+        unique.setdefault(job.folder.path, job)
+
+    for job in jobs:
+        add(job)
+    return list(unique.values())
+
+
+def lineage(job: Job) -> list[Job]:
+    """A job and everything it was trained from, ancestors first, each once."""
+    chain: dict = {}
+    for parent in job.parents.values():
+        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
+    return list((chain | {job.folder.path: job}).values())

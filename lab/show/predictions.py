@@ -1,4 +1,4 @@
-"""What a finished run predicted for its validation part, read back from its folder."""
+"""What a finished run predicted for the part it is scored on, read back from its folder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lib.runs.paths import shown
 
 @dataclass(frozen=True)
 class PairPredictions:
-    """What one run says of P validation pairs, beside what is true."""
+    """What one run says of P pairs, beside what is true."""
 
     pairs: np.ndarray  # int64 [P, 2] store rows
     cosine: np.ndarray  # float64 [P]
-    score: np.ndarray  # float64 [P], as people gave it
+    score: np.ndarray  # float64 [P], as the corpus has it
     target: np.ndarray  # float64 [P], as the loss saw it
     seen: np.ndarray  # bool [P], shares a video with a training pair
 
 
 @dataclass(frozen=True)
 class ClassPredictions:
-    """What one run says of V validation videos, beside what is true."""
+    """What one run says of V videos, beside what is true."""
 
     rows: np.ndarray  # int64 [V] store rows
     logits: np.ndarray  # float32 [V, C]
@@ -41,26 +41,33 @@ def kind(run: RunFolder) -> str:
     return kind_of(run.read_metrics()["primary"]).name
 
 
-def of_pairs(run: RunFolder) -> PairPredictions:
-    """Cosines of the validation pairs.
+def of_pairs(run: RunFolder, part: str = "") -> PairPredictions:
+    """Cosines of the pairs that the run is scored on, or of ``part`` validation.
 
     Raises:
         MissingRun: the run left no embeddings.
     """
-    embeddings, pairs = _arrays(run, "embeddings.npz"), _arrays(run, "pairs.npz")
+    embeddings, pairs = _arrays(run, "embeddings.npz"), _scored(_arrays(run, "pairs.npz"), part)
     positions(embeddings["rows"], pairs["pairs"])
     cosine = pair_cosines(embeddings["rows"], embeddings["vectors"], pairs["pairs"])
     return PairPredictions(pairs["pairs"], cosine, pairs["score"], pairs["target"], pairs["seen"].astype(bool))
 
 
-def of_classes(run: RunFolder) -> ClassPredictions:
-    """Of a run of a class system.
+def of_classes(run: RunFolder, part: str = "") -> ClassPredictions:
+    """Of a run of a class system, as :func:`of_pairs`.
 
     Raises:
         MissingRun, DamagedFile: its predictions are absent or not as the run wrote them.
     """
-    arrays = _arrays(run, "predictions.npz")
+    arrays = _scored(_arrays(run, "predictions.npz"), part)
     return ClassPredictions(arrays["rows"], arrays["logits"], arrays["truth"])
+
+
+def _scored(arrays: dict[str, np.ndarray], part: str = "") -> dict[str, np.ndarray]:
+    """The items of the test part where there are some, else those of validation (``lib.runs.kinds.scored_on``)."""
+    test = arrays["test"]
+    kept = test if test.any() and part != "validation" else ~test
+    return {name: array[kept] for name, array in arrays.items()}
 
 
 def vectors(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:

@@ -10,23 +10,25 @@ from typing import Any
 
 import pandas as pd
 from IPython.display import Markdown
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lab.show import formats as f
-from lab.show import runs, shared, style
-from lab.show.comparisons import arms as arms_of
-from lab.show.comparisons import compared, digest_of
+from lab.show import runs, shared
+from lab.show.forest import forest as forest_picture
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.table import Column, Row, Table, filled, link, number, signed_interval
-from lib.evaluation.compare import HELPS, HURTS
+from lab.show.verdicts import arms as arms_of
+from lab.show.verdicts import compared, digest_of
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 
-SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "difference", "low", "high", "verdict",
-         "detectable", "claimed", "claimed_source", "scores", "seconds")  # fmt: skip
-MARKERS = {HELPS: ">", HURTS: "<"}  # any other verdict is a circle
+SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "claimed", "detectable", "difference", "low", "high",
+         "verdict", "sd_seeds", "sd_items", "claimed_source", "scores", "seconds")  # fmt: skip
+MEANT = {
+    RULED_OUT: " The interval excludes the claimed size.",
+    TOO_SMALL: " The interval holds the claimed size and zero: nothing is decided.",
+}
 
 
 # ---- before anything is compared
@@ -36,7 +38,7 @@ def title(name: str) -> str:
     """What a page or a section about a question is called.
 
     >>> title("ema")
-    'EMA: Does averaging the weights raise the validation score?'
+    'EMA: Does averaging the weights raise the score?'
     """
     return f"{f.trick(name)}: {load(Ablation, name).question}"
 
@@ -62,11 +64,12 @@ def arms(name: str) -> Table:
     order = sorted(spec.arms, key=lambda arm: arm != spec.reference)
     frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})
     columns = (
-        Column("arm", lambda r: f"`{r['arm']}`" + (" (reference)" if r["arm"] == spec.reference else "")),
+        Column(
+            "arm", lambda r: f"`{r['arm']}`\n{'reference' if r['arm'] == spec.reference else spec.name_of(r['arm'])}"
+        ),
         Column("what is switched in the recipe", "changes", "code"),
     )
-    caption = "But for what is switched, arms share corpus, split, steps, seeds and random draws."
-    return Table(frame, columns, caption, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
+    return Table(frame, columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
 def sizes(plan: Plan, name: str) -> Table:
@@ -77,30 +80,40 @@ def sizes(plan: Plan, name: str) -> Table:
     """
     jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
     found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in plan.ablation_jobs(name).items() for _ in group])
-    same = ["recipe", "stage", "corpus", "train_items", "steps", "validation_items"]
+    same = ["recipe", "stage", "corpus", "train_items", "steps", "scored_items"]
     groups = found.groupby(same, sort=False, dropna=False)
     frame = groups.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
-    shared = {
-        f"{job.recipe} {parent.stage}"
+    once = {
+        f"{shared.system(job.recipe)}, {parent.stage}"
         for job in jobs
         for parent in job.parents.values()
         if parent.stage_spec.seed is not None
     }
-    notes = [f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}."]
-    notes += ["Arms with other luck have other seeds."] if plan.question(name).other_seeds else []
-    if shared:
-        told = ", ".join(sorted(shared))
+    notes = [
+        _shared(found),
+        f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}.",
+    ]
+    if once:
+        told = "; ".join(sorted(once))
         notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
     columns = (
-        Column("system", lambda r: f"{r['recipe']}\n{r['stage']}"),
+        Column("system", lambda r: f"{shared.system(r['recipe'])}\n{r['stage']}"),
         Column("arms", "arms"),
         Column("corpus", "corpus"),
         number("training items", "train_items", f.count),
         number("steps", "steps", f.count),
-        number("validation items", "validation_items", f.count),
+        number("scored items", "scored_items", f.count),
         number("a run", "seconds", f.seconds, "training of this stage, mean"),
     )
     return Table(frame, columns, notes=tuple(notes))
+
+
+def _shared(found: pd.DataFrame) -> str:
+    """What the arms of every system have in common, by count, and what they have not. Args: found: of ``runs.rows``."""
+    counts = {"train_items": "training items", "steps": "steps", "scored_items": "scored items"}
+    differ = [title for name, title in counts.items() if (found.groupby("recipe")[name].nunique() > 1).any()]
+    same = f.listed(["seeds", *(title for title in counts.values() if title not in differ)])
+    return f"Arms of a system share {same}" + (f"; they differ in {f.listed(differ)}." if differ else ".")
 
 
 # ---- what came out
@@ -118,27 +131,40 @@ def table(part: pd.DataFrame) -> Table:
     """One question: of each system the reference first, then each arm with its paired difference."""
     rows = with_scores(part)
     metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
+    several, spec = rows["recipe"].nunique() > 1, load(Ablation, rows["ablation"].iloc[0])
+
+    def arm(row: Row) -> str:
+        name = "reference" if row["is_reference"] else spec.name_of(row["arm"])
+        return f"`{row['arm']}`\n{name}" + (f", {shared.system(row['recipe'])}" if several else "")
+
     columns = (
-        Column("system", "recipe") if rows["recipe"].nunique() > 1 else None,
-        Column("arm", lambda r: f"`{r['arm']}`" + ("\nreference" if r["is_reference"] else "")),
-        number(metric, "score", f.score4, "mean over seeds"),
-        number("sd", "sd", f.score4, "standard deviation over seeds"),
-        shared.NEW_VIDEOS,
-        number("difference", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
-        shared.PAIRED_INTERVAL,
+        Column("arm", arm),
         shared.VERDICT,
+        number(metric, "score", f.score, "mean over seeds"),
+        number("sd", "sd", f.effect, "standard deviation over seeds"),
+        shared.NEW_VIDEOS,
         shared.CLAIMED,
         shared.DETECTABLE,
+        number("measured", "difference", f.difference, f"arm minus {_to(part)}, run by run"),
+        shared.PAIRED_INTERVAL,
         number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
     )
     return Table(
         rows[list(SHOWN)],
         filled(rows, tuple(column for column in columns if column)),
-        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}.",
-        (f"**unseen videos**: {shared.UNSEEN}.",) if rows["unseen"].notna().any() else (),
+        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
+        + _noise(rows),
         emphasis=lambda r: "reference" if r["is_reference"] else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
+
+
+def _noise(rows: pd.DataFrame) -> str:
+    known = rows[["sd_seeds", "sd_items"]].median()
+    if known.isna().any():
+        return ""
+    seeds, items = map(f.effect, known)
+    return f"Noise of a difference, median: {seeds} from seed to seed, {items} from one set of test items to another."
 
 
 def verdicts(frame: pd.DataFrame, name: str) -> Table:
@@ -151,41 +177,40 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
     rows = with_scores(frame)[lambda rows: ~rows["is_reference"]].reset_index(drop=True)
 
     def asked(row: Row) -> str:
-        return f"{link(row['question'], 'question', row['ablation'])}\n`{row['arm']}` on {row['recipe']}"
+        name = shared.trick(row["ablation"], row["arm"])
+        return f"{link(name, 'question', row['ablation'])}\n{shared.system(row['recipe'])}"
 
-    holm = number(
-        "p after Holm", "holm", hint="of the paired t-test, if all comparisons of the track are judged together"
-    )
+    holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
     columns = (
-        Column("question", asked),
+        Column("trick", asked),
         shared.VERDICT,
+        shared.CLAIMED,
+        shared.DETECTABLE,
         shared.DIFFERENCE,
         shared.PAIRED_INTERVAL,
         holm,
-        shared.CLAIMED,
-        shared.DETECTABLE,
     )
     few, many = int(rows["n"].min()), int(rows["n"].max())
     seeds = f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
     caption = (
         f"Arm minus reference, {seeds}. Interval: {shared.PAIRED}. A verdict looks at one interval alone, p after Holm at all "
-        f"comparisons at once. Could be seen: {shared.COULD_BE_SEEN}."
+        "claims at once, all quirks or all leaks; what was never in play, and a comparison that is there twice, do not count. "
+        f"Could be seen: {shared.COULD_BE_SEEN}."
     )
     return Table(rows[[*SHOWN, "ablation", "question", "family", "p", "holm"]], columns, caption, name=name)
 
 
-def forest(frame: pd.DataFrame, name: str, *, named: bool = False) -> Picture:
+def forest(frame: pd.DataFrame, name: str) -> Picture:
     """Paired differences to the reference arm with their intervals.
 
     Args:
         frame: any rows of the table of comparisons.
         name: of the picture and its CSV.
-        named: the question's name stands beside each arm, as it does whenever there are several questions.
     """
     rows = compared(frame)
-    labels = rows["arm"] + (" · " + rows["recipe"] if rows["recipe"].nunique() > 1 else "")
-    if named or rows["ablation"].nunique() > 1:
-        labels = rows["ablation"].map(f.trick) + ": " + labels
+    labels = [shared.trick(row["ablation"], row["arm"]) for row in rows.to_dict("records")]
+    if rows["recipe"].nunique() > 1:
+        labels = [f"{label} · {shared.system(recipe)}" for label, recipe in zip(labels, rows["recipe"], strict=True)]
     return forest_picture(rows.assign(label=labels), name, _to(frame), shared.PAIRED)
 
 
@@ -193,107 +218,6 @@ def _to(frame: pd.DataFrame) -> str:
     """What arms are compared with: a question may compare each with the arm before."""
     several = compared(frame).groupby(["ablation", "recipe"])["reference"].nunique().max() > 1
     return "the arm before" if several and frame["ablation"].nunique() == 1 else "the reference arm"
-
-
-def forest_picture(rows: pd.DataFrame, name: str, to: str, interval: str) -> Picture:
-    """Differences with intervals, one line each, one panel a metric; a diamond is what was claimed.
-
-    Args:
-        rows: ``label``, ``metric``, ``difference``, ``low``, ``high``, ``verdict``, and ``claimed`` or NaN.
-        to: what is subtracted, as the axis names it.
-        interval: what the intervals are, for the caption.
-    """
-    panels = list(rows.groupby("metric", sort=False))
-    counts = [len(panel) for _, panel in panels]
-    height = 0.6 + sum(0.5 + 0.33 * count for count in counts)
-    figure, axes = style.canvas(height=height, rows=len(panels), squeeze=False, height_ratios=counts)
-    for axis, (metric, panel) in zip(axes.flat, panels, strict=True):
-        _forest_panel(axis, panel.reset_index(drop=True), f"difference in {f.metric(str(metric))} to {to}")
-    handles = {label: one for axis in axes.flat for one, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles, loc="outside lower right", ncols=len(handles))
-    told = "; ".join(f"{r['label']}: {f.difference(r['difference'])}, {r['verdict']}" for r in rows.to_dict("records"))
-    diamond = " Diamond: what was claimed." if rows["claimed"].notna().any() else ""
-    drawn = rows[["label", "metric", "difference", "low", "high", "verdict", "claimed"]]
-    alt = f"Paired differences to {to} with intervals. {told}"
-    return Picture(figure, drawn, name, alt, f"Line: {interval}.{diamond}")
-
-
-def _forest_panel(axis: Axes, rows: pd.DataFrame, xlabel: str) -> None:
-    for verdict in sorted(rows["verdict"].unique(), key=lambda word: (word not in MARKERS, word)):
-        chosen = rows[rows["verdict"] == verdict]
-        colour = style.VERDICT.get(verdict, style.MUTED)
-        axis.hlines(chosen.index, chosen["low"], chosen["high"], color=colour, linewidth=2.6, alpha=0.85)
-        marker = MARKERS.get(verdict, "o")
-        look = {"color": colour, "markersize": 7, "markeredgecolor": "white", "label": verdict}
-        axis.plot(chosen["difference"], chosen.index, marker, **look)
-    claimed = rows[rows["claimed"].notna()]
-    if len(claimed):
-        axis.plot(claimed["claimed"], claimed.index, "D", color=style.ORANGE, markeredgecolor="white", label="claimed")
-    axis.axvline(0, color=style.INK, linewidth=0.9)
-    axis.set_yticks(range(len(rows)), rows["label"])
-    axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.grid(axis="y", visible=False)
-    axis.margins(x=0.04)
-    axis.locator_params(axis="x", nbins=7)
-    axis.set_xlabel(xlabel)
-
-
-def curves(plan: Plan, part: pd.DataFrame) -> Picture:
-    """Validation scores over steps, one panel a system: seeds thin, their mean thick, the reference dashed.
-
-    Raises:
-        MissingRun: a run is absent; names it.
-    """
-    name, spec = part["ablation"].iloc[0], plan.question(part["ablation"].iloc[0])
-    metrics = arms_of(part).groupby("recipe")["metric"].first()
-    jobs = [(arm, job) for (_, arm), group in plan.ablation_jobs(name).items() for job in group]
-    frame = pd.concat([_curve(job, arm, metrics[job.recipe]) for arm, job in jobs], ignore_index=True)
-    held = sorted({job.recipe for _, job in jobs if job.stage_spec.data.hold is not None})
-    caption = (
-        "Thin lines are seeds, thick lines their mean, dashed is the reference; an arm that is scored once is a point."
-    )
-    if held:
-        caption += (
-            f" Curves of {f.listed(held)} are over the pairs of the fold that a checkpoint is chosen by, not over the "
-            "held-out pairs of the table."
-        )
-    alt = f"Validation scores over steps for the arms {', '.join(spec.arms)}"
-    return Picture(curves_figure(frame, spec.reference), frame, f"curves_{name}", alt, caption)
-
-
-def _curve(job, arm: str, metric: str) -> pd.DataFrame:
-    scores = job.folder.history.frame("scores").rename(columns={f"scores.{metric}": "score"})
-    about = {"recipe": job.recipe, "metric": metric, "arm": arm, "seed": job.seed}
-    return scores.reindex(columns=["step", "score"]).assign(**about)[[*about, "step", "score"]]
-
-
-def curves_figure(frame: pd.DataFrame, reference: str) -> Figure:
-    """One panel a system. ``frame``: ``recipe``, ``metric``, ``arm``, ``seed``, ``step``, ``score``."""
-    systems = list(frame.groupby("recipe", sort=False))
-    columns = min(3, len(systems))
-    rows = -(-len(systems) // columns)
-    figure, axes = style.canvas(height=2.9 * rows, rows=rows, columns=columns, squeeze=False)
-    for axis in axes.flat[len(systems) :]:
-        axis.set_axis_off()
-    for axis, (system, runs_of) in zip(axes.flat, systems, strict=False):
-        others = [arm for arm in runs_of["arm"].unique() if arm != reference]
-        palette = {reference: style.MUTED, **style.colours(others)}
-        for arm in [reference, *others]:
-            _arm_curves(axis, runs_of[runs_of["arm"] == arm], palette[arm], "--" if arm == reference else "-")
-        axis.set(xlabel="step", ylabel=f.metric(runs_of["metric"].iloc[0]), title=system if len(systems) > 1 else "")
-        axis.locator_params(nbins=6 if columns < 3 else 4)
-        axis.legend(loc="best")
-    return figure
-
-
-def _arm_curves(axis: Axes, arm: pd.DataFrame, colour: str, line: str) -> None:
-    """A curve of one point gets a marker, which no line would show."""
-    for _, seed in arm.groupby("seed"):
-        mark = "." if len(seed) == 1 else ""
-        axis.plot(seed["step"], seed["score"], color=colour, alpha=0.35, linewidth=0.9, marker=mark)
-    mean, name = arm.groupby("step")["score"].mean(), arm["arm"].iloc[0]
-    mark = "o" if len(mean) == 1 else ""
-    axis.plot(mean.index, mean, color=colour, linewidth=2.2, label=name, linestyle=line, marker=mark)
 
 
 # ---- what may be said
@@ -305,37 +229,28 @@ def seen(verdict: str) -> bool:
 
 
 def short(row: dict[str, Any]) -> str:
-    """+0.0120 (95 % interval +0.0060 to +0.0180), in units of the metric; without the interval where there is none."""
+    """+0.012 (95 % interval +0.006 to +0.018), in units of the metric; without the interval where there is none."""
     between = signed_interval(row)
     return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
 
 
 def reading(part: pd.DataFrame) -> Markdown:
-    """A sentence per comparison, by rule from the interval alone, then the claim against it."""
-    return Markdown("\n".join(f"- {_sentence(row)}" for row in compared(part).to_dict("records")))
+    """A sentence per comparison, by rule: measured, claimed, and what could have been seen."""
+    spec = load(Ablation, part["ablation"].iloc[0])
+    return Markdown("\n".join(f"- {_sentence(row, spec)}" for row in compared(part).to_dict("records")))
 
 
-def _sentence(row: dict[str, Any]) -> str:
-    text = (
-        f"On {row['recipe']}, `{row['arm']}` against `{row['reference']}`: **{row['verdict']}**. "
-        f"Mean paired difference in {f.metric(row['metric'])} {short(row)}, {f.plural(int(row['n']), 'seed')}."
-    )
+def _sentence(row: dict[str, Any], spec: Ablation) -> str:
+    against = f" against {spec.name_of(row['reference'])}" if row["reference"] in spec.called else ""
+    text = f"{shared.system(row['recipe'])}, {spec.name_of(row['arm'])}{against}: **{row['verdict']}**. "
+    if row["verdict"] == NOT_IN_PLAY:
+        return text + "Every prediction is the same in both arms: what is switched changed no number here."
+    text += f"Measured: {short(row)} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."
+    if pd.notna(row["claimed"]):
+        text += f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})."
     if not seen(row["verdict"]) and pd.notna(row["detectable"]):
-        worth = f.score(row["detectable"], 4)
-        text += f" These seeds would have shown a true effect of {worth} four times out of five."
-    if row["difference"] == row["low"] == row["high"] == 0:
-        text += " Every score is the same in both arms: what is switched never came into play here."
-    return text + _claim(row)
-
-
-def _claim(row: dict[str, Any]) -> str:
-    if pd.isna(row["claimed"]):
-        return ""
-    text = f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})"
-    if pd.isna(row["low"]):
-        return text + "."
-    place = "above" if row["claimed"] > row["high"] else "below" if row["claimed"] < row["low"] else "inside"
-    return f"{text}, which lies {place} our interval."
+        text += f" Effects below {f.effect(row['detectable'])} would usually be missed."
+    return text + MEANT.get(row["verdict"], "")
 
 
 def discussion(part: pd.DataFrame) -> Markdown | None:

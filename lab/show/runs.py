@@ -9,14 +9,14 @@ import pandas as pd
 
 from lab.show import formats as f
 from lab.show import shared
-from lab.show.plan import Plan
+from lab.show.plan import Plan, lineage
 from lab.show.table import Column, Table, number
 from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.files import read_json
-from lib.runs.kinds import CONTEST_METRICS, KINDS
+from lib.runs.kinds import CONTEST_METRICS, KINDS, score_of, scored_on
 from lib.runs.machine import processor
 from lib.runs.paths import shown
 
@@ -35,34 +35,40 @@ def metrics_of(job: Job) -> dict[str, Any]:
     return job.folder.read_metrics(job.digest, f"Make it with: {job.command}")
 
 
-def rows(jobs: Iterable[Job]) -> pd.DataFrame:
+def rows(jobs: Iterable[Job], part: str = "") -> pd.DataFrame:
     """One row a job: names, primary score with its interval, oracle, cost and provenance.
 
     ``seconds`` and ``samples_per_second`` are of this stage alone, ``peak_rss_mb`` is in MB.
 
+    Args:
+        part: what the scores are read on, if not on the part that the runs are scored on; without interval and oracle then.
+
     Raises:
         MissingRun: a job has no finished run with its digest.
     """
-    return pd.DataFrame([_row(job) for job in jobs])
+    return pd.DataFrame([_row(job, part) for job in jobs])
 
 
-def _row(job: Job) -> dict[str, Any]:
+def _row(job: Job, part: str = "") -> dict[str, Any]:
     metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
     primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
-    low, high = metrics["intervals"].get(primary) or (None, None)
+    part = part or scored_on(scores)
+    known = part == scored_on(scores)
+    low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
     return {
         "recipe": job.recipe,
         "stage": job.stage,
         "arm": job.arm,
         "seed": job.seed,
         "metric": primary,
-        "score": scores["validation"][primary],
+        "score": score_of(metrics, part),
+        "scored_on": part,
         "low": low,
         "high": high,
         "unseen": scores.get("unseen", {}).get(primary),
-        "oracle": metrics["oracle"].get(primary),
+        "oracle": metrics["oracle"].get(primary) if known else None,
         "train_items": items.get("train"),
-        "validation_items": items.get("validation"),
+        "scored_items": items.get(part),
         "seen_share": items.get("seen_share"),
         **{name: metrics[name] for name in ("steps", "best_step", "parameters")},
         **{name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")},
@@ -84,20 +90,12 @@ def provenance_of(job: Job) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def lineage(job: Job) -> list[Job]:
-    """A job and everything it was trained from, ancestors first, each once."""
-    chain: dict = {}
-    for parent in job.parents.values():
-        chain |= {ancestor.folder.path: ancestor for ancestor in lineage(parent)}
-    return list((chain | {job.folder.path: job}).values())
-
-
 def systems(plan: Plan) -> pd.DataFrame:
     """One row per recipe and scored stage, means over seeds: the raw material of the leaderboard.
 
-    ``low`` and ``high`` are the means over seeds of the 95 % interval over validation items; ``sd`` is the standard
-    deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``leak_free`` is the score on
-    the same validation pairs after training without any pair that shares a video with them.
+    ``low`` and ``high`` are the means over seeds of the 95 % interval over the items of the part ``scored_on``; ``sd`` is the
+    standard deviation of the score over seeds; ``total_seconds`` counts all stages that a run needed; ``strict`` is, where
+    that part is validation, the score on the same pairs after training without any pair that shares a video with them.
     """
     found = [
         _system(plan, recipe, stage, arm, jobs)
@@ -124,8 +122,9 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
         "seeds": len(frame),
         "score": frame["score"].mean(),
         "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
+        "scored_on": frame["scored_on"].iloc[0],
         **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
-        "leak_free": _leak_free(plan, recipe, stage, arm),
+        "strict": _strict(plan, recipe, stage, arm) if frame["scored_on"].iloc[0] == "validation" else None,
         "oracle": _mean(frame["oracle"]),
         "published": "; ".join(f"{p.value} ({p.split})" for p in published),
         "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
@@ -138,10 +137,10 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
     }
 
 
-def _leak_free(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
+def _strict(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
     for name, question in plan.ablations.items():
-        if question.leak_free and recipe in question.recipes and (stage, arm) == (question.stage, question.member):
-            return _mean(rows(plan.ablation_jobs(name)[recipe, question.leak_free])["score"])
+        if question.strict and recipe in plan.recipes_of(name) and (stage, arm) == (question.stage, question.member):
+            return _mean(rows(plan.ablation_jobs(name)[recipe, question.strict])["score"])
     return None
 
 
@@ -165,7 +164,7 @@ def every(frame: pd.DataFrame, name: str) -> Table:
     columns = (
         Column("run", lambda r: f"{r['recipe']} {r['stage']}\n{r['arm']}, seed {r['seed']}"),
         shared.METRIC,
-        number("score", "score", f.score4),
+        number("score", "score"),
         Column("digest", "digest", "code"),
         Column("commit", lambda r: r["commit"] + (" +changes" if r["dirty"] else ""), "code"),
         number("time", "seconds", f.seconds, "of this stage"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import model_validator
 
+from lib.evaluation.compare import Noise
 from lib.recipes.specs import Spec
 
 
@@ -79,11 +82,20 @@ class Contradictions(Spec):
         return self
 
 
+class NoiseTable(Spec):
+    """``params/noise.yaml``: scale -> metric -> what its comparisons were like, for the next ones."""
+
+    scales: dict[str, dict[str, Noise]]
+
+
 class ReportSpec(Spec):
     """``params/report.yaml``: which systems, questions and ensembles the report shows, and its headline questions."""
 
     title: str
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
-    headline: tuple[str, ...] = ()  # those of the ablations that get the scale's headline seeds
+    headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
+    most_seeds: dict[
+        Literal["first", "default"], int
+    ] = {}  # of a question, by depth; beyond, it has as many as it asks for
     ensembles: tuple[str, ...]

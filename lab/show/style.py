@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,18 +20,47 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from lib.evaluation.compare import HELPS, HURTS, NO_EFFECT, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
+
 # Okabe and Ito's palette: distinguishable with every common colour blindness and in grey.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, INK = "#CC79A7", "#56B4E9", "#F0E442", "#1f2430"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, INK, YELLOW)
 MUTED, FAINT, RULE = "#6b7280", "#b8bec8", "#e3e6eb"
-VERDICT = {"helps": BLUE, "hurts": RED}  # any other verdict is MUTED
+DARK = "#8a3f6b"  # PURPLE, for letters
 HEAT = "Blues"  # for matrices: nothing is white
 
 FONTS = "'DejaVu Sans', 'Noto Sans SC'"  # as matplotlib writes them
 
 AS_SHAPES = 200  # dots; more of them are one image, a tenth of the bytes
 WIDTH = 6.8  # inches at 100 %: the text column of a page
+NARROW = 3.3  # that of a telephone
+
+
+class Look(NamedTuple):
+    """How a verdict looks in every figure and table: its word without a number, and the class of its chip."""
+
+    word: str
+    kind: str
+    colour: str
+    marker: str = "o"
+    filled: bool = True
+
+
+LOOKS = (
+    Look(HELPS, "helps", BLUE, ">"), Look(HURTS, "hurts", RED, "<"), Look(RULED_OUT, "ruled", DARK),
+    Look(NO_EFFECT, "none", GREEN), Look(TOO_SMALL, "small", MUTED, filled=False), Look(NOT_IN_PLAY, "idle", FAINT, "x"),
+)  # fmt: skip
+
+
+def of_verdict(verdict: str) -> Look:
+    """The look of a verdict; a word that is none has a plain one."""
+    return next((look for look in LOOKS if verdict.startswith(look.word)), Look(verdict, "idle", MUTED, filled=False))
+
+
+def rank(verdict: str) -> tuple[int, str]:
+    """Verdicts in one order everywhere."""
+    return next((place for place, look in enumerate(LOOKS) if verdict.startswith(look.word)), len(LOOKS)), verdict
 
 
 @cache

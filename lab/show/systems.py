@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.lines import Line2D
 
 from lab.show import classes, pairs, predictions, runs, shared, slices, space, style
 from lab.show import formats as f
@@ -22,7 +19,7 @@ from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
 from lib.runs.folder import MissingRun
 from lib.runs.kinds import CONTEST_METRICS
 
-LEAK_FREE = "score on the same validation pairs after a training without any pair that shares a video with them"
+STRICT = "score on the same pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
 
@@ -38,14 +35,20 @@ def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
 # ---- what a system is
 
 
-def about(recipe: str) -> Table:
-    """Where a system comes from and what its authors say of it."""
-    spec = load(Recipe, recipe)
-    origin = spec.origin
+def about(job: Job) -> Table:
+    """Where a system comes from, what its authors say of it, and how much of that is here.
+
+    Raises:
+        MissingRun: the run is absent or stale; names it and its ``make`` line.
+    """
+    spec, metrics = load(Recipe, job.recipe), runs.metrics_of(job)
+    origin, items = spec.origin, f.count(metrics["items"]["train"])
+    corpus = f"{f.count(len(Store.open(job.corpus.store)))} videos of {job.corpus.label}"
     paper = f"[{origin.paper}](https://arxiv.org/abs/{origin.paper.removeprefix('arXiv:')})"
     facts = {
-        "system": f"{spec.title} (`{recipe}`)",
+        "system": f"{spec.title} (`{job.recipe}`)",
         "in the original": spec.summary.strip(),
+        "here": f"{f.millions(metrics['parameters'])} parameters; {corpus}, {items} {job.stage_spec.data.items} to train on",
         "contest": origin.contest,
         "rank": str(origin.rank or ""),
         "team": origin.team,
@@ -113,12 +116,17 @@ def stages(plan: Plan, recipe: str) -> Table:
         spec = plan.job(recipe, stage, "base", plan.seeds[0]).stage_spec
         objectives = [f"{f.significant(o.weight, 5)} × {o.use}" for o in spec.objectives.values()]
         rows.append({"stage": stage, "objectives": "\n".join(objectives), "settings": "; ".join(_settings(spec))})
-    columns = (Column("stage", "stage"), Column("minimises", "objectives", "code"), Column("how", "settings"))
-    backbone = (
-        f"Every backbone is `{found}`, trained from random weights."
-        if (found := load(Scale, plan.scale).backbone)
-        else ""
+    added = load(Recipe, recipe).added
+    columns = (
+        Column("stage", lambda r: r["stage"] + (f"\nadded here: {added[r['stage']]}" if r["stage"] in added else "")),
+        Column("minimises", "objectives", "code"),
+        Column("how", "settings"),
     )
+    found = load(Scale, plan.scale).backbone
+    start = (
+        "random weights" if found and found.startswith("small-") else "weights pretrained on the world's own language"
+    )
+    backbone = f"Every backbone is `{found}` and starts from {start}." if found else ""
     return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
 
 
@@ -133,7 +141,8 @@ def _settings(spec: StageSpec) -> list[str]:
         f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
-        f"EMA {spec.ema.decay:g}" if spec.ema else "",
+        f"EMA {spec.ema.decay:g}" if spec.ema and spec.ema.horizon is None else "",
+        f"EMA over {spec.ema.horizon:.1%} of the updates" if spec.ema and spec.ema.horizon is not None else "",
         f"starts from {spec.init_from}" if spec.init_from else "starts from the backbone's weights",
         f"teacher {spec.teacher}" if spec.teacher else "",
     ]
@@ -152,109 +161,68 @@ def _arguments(component: Component) -> str:
 # ---- scores
 
 
-def leaderboard(board: pd.DataFrame, name: str = "leaderboard") -> Table:
+def leaderboard(board: pd.DataFrame, name: str = "leaderboard", known: pd.DataFrame | None = None) -> Table:
     """Systems and their scored stages.
 
     Args:
         board: rows of ``runs.systems``, all or some.
+        known: of ``floors.of_plan``; those of the board's corpora have rows among the systems, sorted as those are.
     """
-    over = "mean over seeds ± standard deviation over seeds"
+    if known is not None:
+        rows = known[known["corpus"].isin(board["corpus"])].rename(columns={"n": "items"})
+        falling = board["score"].is_monotonic_decreasing
+        board = pd.concat([board, rows.drop(columns=["digest", "scored_on"])], ignore_index=True)
+        board = board.sort_values("score", ascending=False, ignore_index=True) if falling else board
+    over = "mean over the seeds of the row ± standard deviation over seeds"
     columns = (
         Column("system", _system),
         Column(f.metric(board["metric"].iloc[0]), _score, "number", over),
         number("seeds", "seeds", f.count),
         shared.INTERVAL,
         number("unseen videos", "unseen", hint=shared.UNSEEN),
-        number("leak-free", "leak_free", hint=LEAK_FREE),
+        number("strict split", "strict", hint=STRICT),
         shared.ORACLE,
         Column("published", _published, "number", "on the competition's data, not on this corpus"),
         number("training", "total_seconds", f.seconds, "all stages, mean over seeds"),
-        shared.SAMPLES,
         shared.PARAMETERS,
     )
     shown = filled(board, columns)
     caption = (
-        f"Validation part of {', '.join(board['corpus'].unique())}. Interval: {shared.ITEMS}, averaged over the seeds. Published "
-        "scores belong to the competition's data and are not comparable."
+        f"{f.listed(board['scored_on'].dropna().unique()).capitalize()} part of {', '.join(board['corpus'].unique())}; checkpoints are "
+        f"selected on validation. Interval: {shared.ITEMS}, averaged over the seeds. Shaded: what needs no network. Published scores "
+        "belong to the competition's data and are not comparable."
     )
-    return Table(board, shown, caption, _notes(shown), name=name)
+    several = board["seeds"].max() > 1
+
+    def mark(row: Row) -> str:
+        return "reference" if _is_floor(row) else "single" if several and row["seeds"] == 1 else ""
+
+    return Table(board, shown, caption, emphasis=mark, name=name)
 
 
-def _notes(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """What the short names among the columns mean."""
-    return tuple(
-        f"**{column.title}**: {column.hint}." for column in columns if column.hint in (shared.UNSEEN, LEAK_FREE)
-    )
+def _is_floor(row: Row) -> bool:
+    return pd.notna(row.get("floor"))
 
 
 def _system(row: Row) -> str:
-    arm = "" if row["arm"] == "base" else f" {row['arm']}"
-    return f"{link(row['title'], 'system', row['recipe'])}\n{row['recipe']}{arm}, {row['stage']}"
+    if _is_floor(row):
+        return f"{row['floor']}\n{row['label']}"
+    stage = f"{row['stage']}, added here" if row["stage"] in load(Recipe, row["recipe"]).added else row["stage"]
+    below = ", below the untrained floor" if row.get("below_floor") is True else ""
+    model = shared.model(row["recipe"], row["arm"])
+    return f"{link(shared.system(row['recipe']), 'system', row['recipe'])}\n{model}, {stage}{below}"
 
 
 def _score(row: Row) -> str:
-    return f"**{f.score(row['score'])}**" + (f"\n± {f.score(row['sd'], 4)}" if pd.notna(row["sd"]) else "")
+    return f"**{f.score(row['score'])}**" + (f"\n± {f.effect(row['sd'])}" if pd.notna(row["sd"]) else "")
 
 
 def _published(row: Row) -> str:
     """ "0.886 / 0.836", and below it where each was measured."""
-    pairs = [entry.removesuffix(")").split(" (") for entry in row["published"].split("; ") if entry]
+    entries = row["published"].split("; ") if pd.notna(row["published"]) else []
+    pairs = [entry.removesuffix(")").split(" (") for entry in entries if entry]
     values, splits = " / ".join(f.score(float(value)) for value, _ in pairs), " / ".join(split for _, split in pairs)
     return f"{values}\n{splits}" if pairs else f.NOTHING
-
-
-def cost_against_score(board: pd.DataFrame, name: str) -> Picture:
-    """Training seconds (all stages) against score; up and to the left is better.
-
-    Only what nothing cheaper beats has a name; names of all would hide each other.
-
-    Args:
-        board: rows of ``runs.systems``, of one metric and corpus.
-    """
-    arm = board["arm"].map(lambda arm: "" if arm == "base" else f" {arm}")
-    frame = pd.DataFrame(
-        {
-            "label": board["recipe"] + arm + " " + board["stage"], "system": board["recipe"], "seconds": board["total_seconds"],
-            "score": board["score"], "low": board["low"], "high": board["high"],
-        }
-    )  # fmt: skip
-    frame = frame.assign(best=on_front(frame)).sort_values(["seconds", "score"], ascending=[True, False], kind="stable")
-    palette = style.colours(sorted(set(frame["system"])))
-    figure, axis = style.canvas(height=3.6)
-    axis.vlines(frame["seconds"], frame["low"], frame["high"], color=frame["system"].map(palette), alpha=0.3)
-    sns.scatterplot(frame, x="seconds", y="score", hue="system", palette=palette, style="best",
-                    style_order=[True, False], markers=["o", "X"], s=50, ax=axis, legend=False)  # fmt: skip
-    front = frame[frame["best"]]
-    axis.plot(front["seconds"], front["score"], color=style.FAINT, linewidth=1, drawstyle="steps-post", zorder=0)
-    near = {"xytext": (-6, 4), "textcoords": "offset points", "ha": "right"}
-    for place, row in enumerate(front.to_dict("records"), 1):
-        axis.annotate(str(place), (row["seconds"], row["score"]), **near)
-    handles = [
-        Line2D([], [], marker="o", linewidth=0, color=palette[row["system"]]) for row in front.to_dict("records")
-    ]
-    handles += [Line2D([], [], marker="X", linewidth=0, color=colour) for colour in palette.values()]
-    names = [f"{place}  {label}" for place, label in enumerate(front["label"], 1)]
-    names += [f"others of {system}" for system in palette]
-    figure.legend(handles, names, loc="outside lower center", ncols=2, title="numbered: nothing cheaper scores higher")
-    axis.set_xscale("log")
-    for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        formatter("{x:g}")
-    metric = f.metric(board["metric"].iloc[0])
-    axis.set(xlabel="training seconds, all stages (log scale)", ylabel=metric)
-    alt = f"Training time against {metric} of {f.plural(len(frame), 'scored stage')}"
-    return Picture(figure, frame, f"cost_{name}", alt, "Up and to the left is better.")
-
-
-def on_front(frame: pd.DataFrame) -> np.ndarray:
-    """bool [N]: no other row costs as little or less and scores higher, or costs less and scores the same.
-
-    >>> on_front(pd.DataFrame({"seconds": [1, 2, 3, 3], "score": [0.2, 0.1, 0.5, 0.4]})).tolist()
-    [True, False, True, False]
-    """
-    seconds, score = frame["seconds"].to_numpy(), frame["score"].to_numpy()
-    no_dearer, no_worse = seconds[:, None] <= seconds, score[:, None] >= score
-    better = (seconds[:, None] < seconds) | (score[:, None] > score)
-    return ~(no_dearer & no_worse & better).any(axis=0)
 
 
 def published(recipe: str) -> Table:
@@ -299,13 +267,12 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
             "Cosines against labels": [pairs.predicted(found, recipe)],
             "By kind of video": [sliced],
             "What a cosine is worth": [pairs.calibration(found, recipe)],
-            "Rare and frequent tags": [pairs.by_tags(job, found, store, recipe)],
         }
     answers = classes.Answers.of(job, store)
     seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     return {
-        "What is taken for what": [classes.confusion(answers), classes.confused(answers), classes.siblings(answers)],
+        "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
         "By kind of video": [sliced, slices.missing(answers.result, store, answers.level1, recipe)],
         "Two ways of counting": [classes.both_ways(answers)],
         "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
@@ -315,13 +282,13 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
 
 
 def videos(job: Job) -> list[Picture | Table]:
-    """Largest errors, map and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
+    """Largest errors and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
     run, store, name = job.folder, Store.open(job.corpus.store), job.recipe
     if store.manifest["twin"] or predictions.kind(run) not in ("pairs", "classes"):
         return []
     worst = pairs.worst if predictions.kind(run) == "pairs" else classes.worst
     near = space.gallery(run, store, name) if store.manifest["images"] else space.neighbours(run, store)
-    return [worst(run, store), space.embedding_map(run, store, name), near]
+    return [worst(run, store), near]
 
 
 # ---- cost
@@ -337,7 +304,7 @@ def cost(plan: Plan, recipe: str) -> Table:
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
     columns = (
         Column("stage", "stage"),
-        Column("score", lambda r: f"{f.score4(r['score'])}\n{f.metric(r['metric'])}", "number"),
+        Column("score", lambda r: f"{f.score(r['score'])}\n{f.metric(r['metric'])}", "number"),
         shared.NEW_VIDEOS,
         number("steps", "steps", f.count),
         number("training items", "train_items", f.count),
@@ -348,4 +315,4 @@ def cost(plan: Plan, recipe: str) -> Table:
     )
     frame = pd.DataFrame(rows)
     shown = filled(frame, columns)
-    return Table(frame, shown, "Means over seeds.", _notes(shown), name=f"cost_{recipe}")
+    return Table(frame, shown, "Means over seeds.", name=f"cost_{recipe}")

@@ -7,6 +7,7 @@ report is written ``[text](page:kind/name)``, see :func:`link`; the exporter kno
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,10 @@ import mistune
 import pandas as pd
 
 from lab.show import formats as f
+from lab.show import style
 
 LONG = 40  # rows that a page shows unasked
+CHINESE = r"[\u3400-\u9fff][\u3000-\u9fff\uff00-\uffef]*"
 NUMBERS = "application/vnd.vidlab.csv+json"  # type of the output that holds a thing's file name and its CSV
 Row = dict[Any, Any]  # field -> value
 
@@ -32,7 +35,7 @@ class Column:
         show: a row -> text with inline Markdown, lines after the first in small print; a string names the field to show as
             it is.
         kind: "text", "number" (right-aligned, tabular figures), "verdict" (a coloured chip) or "code" (every line).
-        hint: what the heading means, shown on hover.
+        hint: what the heading means, shown on hover and in a fold below the table.
         needs: the field without which there is nothing to show, for :func:`filled`.
     """
 
@@ -59,7 +62,7 @@ def with_interval(title: str, value: str, low: str, high: str, hint: str = "") -
 
 def signed_interval(row: Row) -> str:
     """The two ends of the interval of a difference."""
-    return f.interval(row["low"], row["high"], 4, signed=True)
+    return f.interval(row["low"], row["high"], signed=True)
 
 
 def filled(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -120,9 +123,12 @@ class Table:
             f"<tr{_attribute('class', self.emphasis(row))}>{''.join(_html_cell(c, row) for c in self.columns)}</tr>"
             for row in self.frame.to_dict("records")
         )
-        table = scroll_box(f"<table>{head}<tbody>{rows}</tbody></table>") if self.columns else ""
+        label = re.sub(r"<[^>]+>", "", inline(self.caption)).split(". ")[0].rstrip(".:") or self.name or "table"
+        table = scroll_box(f"<table>{head}<tbody>{rows}</tbody></table>", label) if self.columns else ""
         if self.columns and len(self.frame) > LONG:
             table = f"<details><summary>{len(self.frame)} rows</summary>{table}</details>"
+        meant = "".join(f"<dt>{html.escape(c.title)}</dt><dd>{inline(c.hint)}</dd>" for c in self.columns if c.hint)
+        caption += f"<details><summary>what the columns mean</summary><dl>{meant}</dl></details>" if meant else ""
         return f'<figure class="table{"" if titled else " facts"}">{table}{caption}</figure>'
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
@@ -178,15 +184,15 @@ def link(text: str, kind: str, name: str = "", anchor: str = "") -> str:
 
 def scroll_box(content: str, label: str = "table", kind: str = "scroll") -> str:
     """A box that scrolls sideways by itself, by keyboard too, so that the page never does."""
-    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{label}">{content}</div>'
+    return f'<div class="{kind}" tabindex="0" role="region" aria-label="{html.escape(label)}">{content}</div>'
 
 
 def inline(text: str) -> str:
-    """Inline Markdown as HTML, without the paragraph around it."""
-    return str(_inline(text)).strip().removeprefix("<p>").removesuffix("</p>")
+    """Inline Markdown as HTML, without the paragraph around it; Chinese says that it is Chinese."""
+    shown = str(_inline(text)).strip().removeprefix("<p>").removesuffix("</p>")
+    return re.sub(CHINESE, lambda found: f'<span lang="zh">{found[0]}</span>', shown)
 
 
 def chip(verdict: str) -> str:
-    """A verdict as a coloured word; its class is the word that decides."""
-    kind = verdict if verdict in ("helps", "hurts") else "none"
-    return f'<span class="chip {kind}">{html.escape(verdict)}</span>'
+    """A verdict as a coloured word."""
+    return f'<span class="chip {style.of_verdict(verdict).kind}">{html.escape(verdict)}</span>'

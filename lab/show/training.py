@@ -10,6 +10,7 @@ from lab.show.picture import Picture
 from lab.show.table import Column, Table, number
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
+from lib.runs.kinds import scored_on
 from lib.runs.paths import shown
 
 PARTS = {"unseen": "unseen videos", "seen": "seen videos"}
@@ -31,11 +32,11 @@ def job(job: Job) -> Table:
 
 
 def scores(run: RunFolder) -> Table:
-    """Every score of a run, with the 95 % interval over validation items and the oracle where known."""
+    """Every score of a run, that of the part it is scored on first, with its 95 % interval over items and the oracle."""
     metrics = run.read_metrics()
-    rows = []
-    for split, values in sorted(metrics["scores"].items(), key=lambda item: item[0] != "validation"):
-        known = split == "validation"
+    rows, judged = [], scored_on(metrics["scores"])
+    for split, values in sorted(metrics["scores"].items(), key=lambda item: item[0] != judged):
+        known = split == judged
         for metric, value in values.items():
             low, high = metrics["intervals"].get(metric, [None, None]) if known else (None, None)
             oracle = metrics["oracle"].get(metric) if known else None
@@ -44,7 +45,7 @@ def scores(run: RunFolder) -> Table:
     columns = (
         Column("part", lambda r: PARTS.get(r["split"], r["split"])),
         shared.METRIC,
-        number("score", "score", f.score4),
+        number("score", "score"),
         shared.INTERVAL,
         shared.ORACLE,
     )

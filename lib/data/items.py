@@ -20,19 +20,24 @@ def split_rows(
     """Store rows of the labelled videos of some parts: int64 those that train, int64 those held out.
 
     Args:
-        parts: names the corpus lacks are passed over; none means all videos.
+        parts: as of ``rows_of``; videos of test parts are left out whatever is named.
         use: ``random`` (the official baseline's) or ``stratified``: the folds of scikit-learn's StratifiedKFold.
         k, fold, seed: fold ``fold`` of ``k`` is held out.
 
     Raises:
         ValueError: fewer labelled videos than folds.
     """
-    labels = store.categories()
-    rows = store.rows(*[part for part in parts if part in set(store.parts)]) if parts else store.rows()
+    labels, rows = store.categories(), np.setdiff1d(rows_of(store, parts), rows_of_test(store))
     labelled = rows[labels[rows] >= 0]
     rule = splits.random_split if use == "random" else splits.holdout
     train, held = rule(labels[labelled], fraction=1 / k, seed=seed, fold=fold)
     return labelled[train], labelled[held]
+
+
+def rows_of(store: Store, parts: Sequence[str] = ()) -> np.ndarray:
+    """int64 store rows of some parts, ascending; where the corpus has none of these, of all parts but those of test."""
+    named = [part for part in store.parts if part in parts]
+    return store.rows(*named) if named else np.setdiff1d(store.rows(), rows_of_test(store))
 
 
 def class_counts(store: Store, rows: np.ndarray) -> np.ndarray:
@@ -40,14 +45,14 @@ def class_counts(store: Store, rows: np.ndarray) -> np.ndarray:
     return np.bincount(store.categories()[rows], minlength=len(store.manifest["categories"]))
 
 
-def parts_of_test(store: Store, used: Sequence[str] = ()) -> list[str]:
-    """Parts whose names begin with ``test`` and that the job does not learn from."""
-    return [part for part in store.parts if part.startswith("test") and part not in used]
+def parts_of_test(store: Store) -> list[str]:
+    """Parts whose names begin with ``test``: nothing with a label there is ever trained on."""
+    return [part for part in store.parts if part.startswith("test")]
 
 
-def rows_of_test(store: Store, used: Sequence[str] = ()) -> np.ndarray:
+def rows_of_test(store: Store) -> np.ndarray:
     """int64 rows of all test videos, ascending."""
-    parts = parts_of_test(store, used)
+    parts = parts_of_test(store)
     return store.rows(*parts) if parts else np.arange(0)
 
 
@@ -75,16 +80,16 @@ class RankTarget:
         return np.interp(scores, self._values, self._targets)
 
 
-def transform(kind: str, train: np.ndarray, validation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation scores as targets.
+def transform(kind: str, train: np.ndarray, validation: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Training, validation and further scores as targets.
 
     Args:
-        kind: ``raw``, ``rank`` (fitted on the training pairs) or ``rank_all`` (on both).
+        kind: ``raw``, ``rank`` (fitted on the training pairs) or ``rank_all`` (on those and validation).
     """
     if kind == "raw":
-        return train, validation
+        return train, validation, *others
     fitted = RankTarget(np.concatenate([train, validation]) if kind == "rank_all" else train)
-    return fitted(train), fitted(validation)
+    return tuple(fitted(scores) for scores in (train, validation, *others))
 
 
 def repeats(counts: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:

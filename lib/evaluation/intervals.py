@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from lib.evaluation.compare import HELPS, HURTS, NOTHING, Comparison
+from lib.evaluation.compare import NOT_IN_PLAY, Comparison, verdict_of
 
 DRAWS = 1000
 SAMPLED_NUMBERS = 4_000_000  # of bootstrap samples at once, to bound memory
@@ -103,12 +103,10 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
 
 
 def difference(score: float, reference: float, draws: np.ndarray, reference_draws: np.ndarray) -> Comparison:
-    """Score minus reference with the 95 % interval of the differences on the same samples.
-
-    A verdict other than *no measurable effect* only if zero lies outside the interval.
-    """
+    """Score minus reference with the 95 % interval of the differences on the same samples, and the verdict on it; the same
+    predictions are *not in play*."""
     low, high = interval(draws - reference_draws)
-    return Comparison(score - reference, low, high, HELPS if low > 0 else HURTS if high < 0 else NOTHING)
+    return Comparison(score - reference, low, high, verdict_of(low, high) if high > low else NOT_IN_PLAY)
 
 
 def interval_of_share(hits: float, n: int) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from lib.data.schema import Video
 from lib.data.store import Store
 from lib.features.fields import prepare
 from lib.features.sets import TokenSet, building, is_made
+from lib.runs import backbones
 
 CHUNK = 4096  # videos tokenized at a time: bounds memory
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -141,7 +142,9 @@ def _ordered(counter: Counter[str]) -> list[tuple[str, int]]:
 
 
 def pretrained(name_or_path: str) -> Tokenizer:
-    """The fast tokenizer of a pretrained model, by name or local folder."""
+    """The fast tokenizer of a pretrained model, by name or local folder; one of ``params/backbones`` needs no network."""
+    if folder := backbones.folder(name_or_path):
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(name_or_path, use_fast=True).backend_tokenizer

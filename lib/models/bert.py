@@ -3,6 +3,7 @@
 ==============================  ===================================================================================
 ``tiny-2x64``, ``small-4x256``  2 layers 64 wide, 4 layers 256 wide, ...; random weights, for tests and small scales
 ``random-24x1024``              the same rule under an honest name for large ones, for benchmarks without weights
+``clear``                       a folder of ``params/backbones``: a small model of a generated world's own language
 anything else                   a local folder or a name that transformers can resolve; its weights are loaded
 ==============================  ===================================================================================
 
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from lib.runs import backbones
 
 if TYPE_CHECKING:
     from transformers import BertConfig
@@ -59,7 +62,9 @@ class Backbone:
         from transformers import BertForPreTraining
 
         try:
-            loaded: Any = BertForPreTraining.from_pretrained(self.name, dtype=torch.float32, output_loading_info=True)
+            loaded: Any = BertForPreTraining.from_pretrained(
+                backbones.found(self.name), dtype=torch.float32, output_loading_info=True
+            )
             model, info = loaded
         except OSError as error:
             raise ValueError(
@@ -126,6 +131,16 @@ def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
     config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
     return Backbone(name, config, pretrained)
+
+
+def stand_in(named: str, by: str | None) -> str | None:
+    """What a scale's backbone puts in the place of the one that a recipe names: itself, or, where the recipe starts from
+    random weights, random weights of its size. None: nothing.
+    """
+    if by is None or _random_shape(named) is None:
+        return by
+    config = resolve_backbone(by).config
+    return f"random-{config.num_hidden_layers}x{config.hidden_size}"
 
 
 def backbone_width(name: str) -> int:
@@ -239,7 +254,7 @@ def _load_config(name: str) -> BertConfig:
     from transformers import AutoConfig
 
     try:
-        config: Any = AutoConfig.from_pretrained(name)
+        config: Any = AutoConfig.from_pretrained(backbones.found(name))
     except (OSError, ValueError) as error:
         raise ValueError(
             f"backbone {name}: neither a folder nor a model that can be fetched ({str(error).splitlines()[0]})"

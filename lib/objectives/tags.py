@@ -29,13 +29,24 @@ class TagHead(nn.Module):
 
     Args:
         widths: width of each input that the model has; None or absent: it has none.
+        prior: probability that every tag starts with, by the bias (Lin et al. 2017, arXiv:1708.02002, section 3.3); None:
+            a bias near zero, one half.
 
     Raises:
-        ValueError: no tags, or an input that the model does not have.
+        ValueError: no tags, an input that the model does not have, or a prior that is no probability.
     """
 
-    def __init__(self, num_tags: int, widths: Mapping[str, int | None], input: str, activation: str) -> None:
+    def __init__(
+        self,
+        num_tags: int,
+        widths: Mapping[str, int | None],
+        input: str,
+        activation: str,
+        prior: float | None = None,
+    ) -> None:
         super().__init__()
+        if prior is not None and not 0 < prior < 1:
+            raise ValueError(f"prior must be above 0 and below 1, got {prior}")
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
         width = widths[input]
@@ -43,6 +54,8 @@ class TagHead(nn.Module):
             raise ValueError(f"input: {input} needs {NEEDS.get(input, 'its width')}")
         self.input, self.activation = input, activation
         self.classify = nn.Linear(width, num_tags)
+        if prior is not None:
+            nn.init.constant_(self.classify.bias, math.log(prior / (1 - prior)))
 
     def forward(self, outputs: Outputs) -> Tensor:
         """Logits [B, K] in float32."""
@@ -70,6 +83,7 @@ class TagBCE(Objective):
         reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has
             a few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its
             pull. None: no scaling.
+        prior: see ``TagHead``; the published systems have none.
     """
 
     judged = "tags"
@@ -82,13 +96,14 @@ class TagBCE(Objective):
         input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         reference_tags: int | None = None,
+        prior: float | None = None,
         pooled_dim: int | None = None,
         text_dim: int | None = None,
         frames_dim: int | None = None,
     ) -> None:
         super().__init__()
         widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
-        self.head = TagHead(num_tags, widths, input, activation)
+        self.head = TagHead(num_tags, widths, input, activation, prior)
         self.scale = 1.0 if reference_tags is None else num_tags / reference_tags
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -105,7 +120,7 @@ class TagFocal(Objective):
     sum over tags and videos, scale 0.011), pretraining.
 
     Args:
-        num_tags, hidden, embedding_dim, input, activation, reference_tags, ..._dim: as for ``TagBCE``.
+        num_tags, hidden, embedding_dim, input, activation, reference_tags, prior, ..._dim: as for ``TagBCE``.
         gamma: 0 counts all entries alike.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
@@ -130,6 +145,7 @@ class TagFocal(Objective):
         scale: float = 1.0,
         reference_tags: int | None = None,
         clamp: float = 0.0,
+        prior: float | None = None,
         pooled_dim: int | None = None,
         text_dim: int | None = None,
         frames_dim: int | None = None,
@@ -140,7 +156,7 @@ class TagFocal(Objective):
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
         widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
-        self.head = TagHead(num_tags, widths, input, activation)
+        self.head = TagHead(num_tags, widths, input, activation, prior)
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
 

@@ -10,13 +10,17 @@ from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
-from lib.runs import paths
+from lib.runs import backbones, paths
 from lib.runs.files import read_json
 
 
 @dataclass(frozen=True)
 class CorpusRef:
-    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists."""
+    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists.
+
+    ``twin_pairs@3`` is the generated corpus ``twin_pairs`` with other videos, those of seed 3, in the same language: what a
+    question is asked of again when it is to hold for more than one corpus. Its store lies beside that of ``twin_pairs``.
+    """
 
     name: str
     scale: str
@@ -24,6 +28,11 @@ class CorpusRef:
     @property
     def is_path(self) -> bool:
         return paths.is_path(self.name)
+
+    @property
+    def spec(self) -> CorpusSpec:
+        """Of a corpus by name."""
+        return load(CorpusSpec, self.name.partition("@")[0])
 
     @property
     def store(self) -> Path:
@@ -34,29 +43,33 @@ class CorpusRef:
         return paths.corpus_label(self.name)
 
     @property
+    def backbone(self) -> str | None:
+        """What replaces the pretrained models of recipes here; None keeps them."""
+        scale = load(Scale, self.scale)
+        return (self.is_path and scale.own_backbone) or scale.backbone
+
+    @property
     def manifest(self) -> Path:
         return self.store / "manifest.json"
 
     @property
     def track(self) -> str:
         """ "pairs" or "classes"."""
-        return self._read_manifest()["track"] if self.is_path else load(CorpusSpec, self.name).track
+        return self._read_manifest()["track"] if self.is_path else self.spec.track
 
     @property
     def has_pictures(self) -> bool:
         """Whether videos have pictures; files that a user provides are believed to."""
         if self.is_path:
             return bool(self._read_manifest().get("images"))
-        spec = load(CorpusSpec, self.name)
-        return spec.source is not None or self.arguments.get("frames", "features") != "features"
+        return self.spec.source is not None or self.arguments.get("frames", "features") != "features"
 
     @property
     def has_features(self) -> bool:
         """Whether videos have frame features of their own; files that a user provides are believed to."""
         if self.is_path:
             return bool(self._read_manifest().get("frame_dim"))
-        spec = load(CorpusSpec, self.name)
-        return spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
+        return self.spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
 
     @property
     def frames(self) -> str:
@@ -70,21 +83,23 @@ class CorpusRef:
         """Arguments of the twin generator at this scale.
 
         Raises:
-            RecipeError: the corpus is not generated at this scale.
+            RecipeError: the corpus is not generated at this scale, or its seed is not a whole number.
         """
-        spec = load(CorpusSpec, self.name)
-        if self.scale not in spec.generate:
+        (name, at, seed), known = self.name.partition("@"), self.spec.generate
+        if self.scale not in known:
             raise RecipeError(
-                f"{paths.shown(file_of(CorpusSpec, self.name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, spec.generate)}"
+                f"{paths.shown(file_of(CorpusSpec, name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, known)}"
             )
-        return dict(spec.generate[self.scale])
+        if at and not seed.isdecimal():
+            raise RecipeError(f"corpus {self.name}: what follows the @ is a seed, a whole number from 0 on")
+        return known[self.scale] | ({"seed": int(seed)} if at else {})
 
     @property
     def digest(self) -> str:
         """Content of a given store; recipe and code of a generated one."""
         if self.is_path:
             return digest(self._read_manifest()["fingerprint"])
-        spec = load(CorpusSpec, self.name)
+        spec = self.spec
         if spec.source is not None:
             return digest([spec.source, spec.format])
         return digest([spec.track, self.arguments, code_digest(spec.code)])
@@ -119,7 +134,8 @@ class FeatureRef:
         spec, scale = load(FeatureSet, self.name), load(Scale, self.corpus.scale)
         if spec.images is not None:
             return scale.encoder or spec.images.encoder
-        return spec.tokenizer if spec.use == "Words" else scale.tokenizer or spec.tokenizer
+        replaced = (self.corpus.is_path and scale.own_tokenizer) or scale.tokenizer
+        return replaced or spec.tokenizer if spec.use == "Tokens" else spec.tokenizer
 
     @property
     def folder(self) -> Path:
@@ -129,7 +145,14 @@ class FeatureRef:
     def digest(self) -> str:
         spec = self.spec
         kept = spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
-        return digest([kept, self.tokenizer, self.corpus.digest, _feature_code(f"lib.features.{spec.use.lower()}")])
+        return digest(
+            [
+                kept,
+                backbones.identity(self.tokenizer),
+                self.corpus.digest,
+                _feature_code(f"lib.features.{spec.use.lower()}"),
+            ]
+        )
 
 
 @cache

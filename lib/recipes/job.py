@@ -18,7 +18,7 @@ from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
 from lib.recipes.resolve import arms_of_question, resolved
 from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
-from lib.runs import paths
+from lib.runs import backbones, paths
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import KINDS, Kind
 
@@ -163,7 +163,7 @@ class Job:
                 "stage": spec,
                 "submission": self.spec.submission.model_dump(),
                 "seed": self.seed,
-                "backbone": scale.backbone,
+                "backbone": backbones.identity(self.corpus.backbone),
                 "threads": scale.threads,
                 "corpus": self.corpus.digest,
                 "tokens": self.tokens.digest,
@@ -299,7 +299,10 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     for package, component, path in job.component_list:
         arguments(package, component, f"{where}: {path}")
     _check_objectives(job, f"{where}: stages.{stage}")
-    for slot, ref, kinds in (("text", job.tokens, ("Tokens", "Words")), ("frames", job.frames, ("Images",))):
+    for slot, ref, kinds in (
+        ("text", job.tokens, ("Tokens", "Words")),
+        ("frames", job.frames, ("Images", "Projected")),
+    ):
         if ref is not None and (found := load(FeatureSet, ref.name).use) not in kinds:
             raise RecipeError(
                 f"{where}: features.{slot}.set: {ref.name} is a set of {found}, needed is one of {' or '.join(kinds)}"

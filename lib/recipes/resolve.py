@@ -17,7 +17,7 @@ from typing import Any
 from lib.recipes.bind import argument_names, exports
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names, validate
-from lib.recipes.specs import SCALE_MAY_SET, Ablation, Recipe, Scale
+from lib.recipes.specs import SCALE_MAY_SET, Ablation, FeatureSet, Recipe, Scale
 from lib.runs import paths
 
 FRAMES = "features.frames.set"
@@ -63,7 +63,8 @@ def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Laye
         yield layer
     assert layer is not None
     yield (layer := layer.under(changes, where))
-    given = layer.tree["features"]["frames"]["set"] == "given"
+    name_of_set = layer.tree["features"]["frames"]["set"]
+    given = name_of_set == "given" or load(FeatureSet, name_of_set).images is None
     if frames and given != (frames == "given") and not (frames == "given" and FRAMES in changes):
         lacks = "no pictures" if frames == "given" else "pictures and no frame features"
         yield (layer := layer.under({FRAMES: frames}, f"the corpus, which has {lacks}"))
@@ -188,7 +189,8 @@ def _places(tree: Any, path: str, unwritten: bool) -> list[str]:
         return []
     keys = list(tree) if head == "*" else [head] if head in tree else []
     if not tail:
-        new = unwritten and tree.get("use") in exports("models") and head in argument_names("models", tree["use"])
+        kinds = [package for package in ("models", "objectives") if tree.get("use") in exports(package)]
+        new = unwritten and any(head in argument_names(package, tree["use"]) for package in kinds)
         return keys or ([head] if new else [])
     return [f"{key}.{rest}" for key in keys for rest in _places(tree[key], tail, unwritten)]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,27 @@ def kind_of(metric: str) -> Kind:
     'classes'
     """
     return next(kind for kind in KINDS.values() if kind.metric == metric)
+
+
+def scored_on(scores: Mapping[str, Any]) -> str:
+    """The part whose score is the run's: the labelled test part where the corpus has one, else validation.
+
+    Checkpoints are selected on validation, so only a score on the test part is free of that choice.
+
+    Args:
+        scores: part -> metric -> value, ``metrics.json["scores"]``.
+
+    >>> scored_on({"validation": {"spearman": 0.6}, "test": {"spearman": 0.5}})
+    'test'
+    """
+    return "test" if "test" in scores else "validation"
+
+
+def score_of(metrics: Mapping[str, Any], part: str = "") -> float:
+    """The score of a run or an ensemble: its primary metric on the part it is scored on.
+
+    Args:
+        metrics: ``metrics.json``.
+        part: another part of it.
+    """
+    return metrics["scores"][part or scored_on(metrics["scores"])][metrics["primary"]]

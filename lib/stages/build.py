@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,14 @@ from lib.data.batch import SpecialIds
 from lib.data.store import Store
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, TokenSet
-from lib.models.bert import backbone_width
+from lib.features.tokens import BERT_SIZE
+from lib.models.bert import backbone_width, resolve_backbone, stand_in
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
 from lib.recipes.job import Job
-from lib.recipes.load import load
-from lib.recipes.specs import Scale, StageSpec
+from lib.recipes.specs import Component, StageSpec
+from lib.runs import backbones
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.training.averaging import Averaging, WeightEma, WeightSwa
@@ -55,32 +57,43 @@ class Sizes:
         )
 
     @classmethod
-    def published(cls, track: str) -> Sizes:
-        """Of the competition's data and vocabulary, for parameter counts without data."""
+    def published(cls, track: str, backbone: str | None = None) -> Sizes:
+        """Of the competition's data and vocabulary, for parameter counts without data; of a backbone of params/backbones
+        its vocabulary."""
+        words = BERT_SIZE if not backbones.folder(backbone or "") else resolve_backbone(str(backbone)).config.vocab_size
         special = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)
-        return cls(1536, 21128, 10000, 0, special) if track == "pairs" else cls(768, 21128, 0, 200, special)
+        return cls(1536, words, 10000, 0, special) if track == "pairs" else cls(768, words, 0, 200, special)
 
 
 def build_model(job: Job, sizes: Sizes) -> VideoModel:
     """The five slots of a recipe, bound and wired; widths flow from slot to slot by name."""
     spec, features = job.spec.model, job.spec.features
     context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": features.frames.length}
-    replace = load(Scale, job.scale).backbone
+
+    def part(component: Component, where: str) -> Any:
+        return bind("models", component, context, where, backbone=_stand_in(job, component))
+
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
-        context["hidden"] = backbone_width(replace or named)
+        context["hidden"] = backbone_width(job.corpus.backbone or named)
     images = None
     if spec.images is not None and job.frames is not None and (pictures := job.frames.spec.images) is not None:
         context["images"] = pictures.encoding(job.frames.tokenizer)
         images = bind("models", spec.images, context, "model.images")
         context["frame_dim"] = images.output_dim
-    text = bind("models", spec.text, context, "model.text", backbone=replace)
-    frames = bind("models", spec.frames, context, "model.frames", backbone=replace)
+    text = part(spec.text, "model.text")
+    frames = part(spec.frames, "model.frames")
     context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
-    fusion = bind("models", spec.fusion, context, "model.fusion", backbone=replace)
+    fusion = part(spec.fusion, "model.fusion")
     pooling = bind("models", spec.pooling, context | {"input_dim": fusion.output_dim}, "model.pooling")
     head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
+
+
+def _stand_in(job: Job, component: Component) -> str | None:
+    """The backbone that replaces the one a component names."""
+    named = component.arguments.get("backbone")
+    return None if named is None else stand_in(named, job.corpus.backbone)
 
 
 def freeze(job: Job, model: VideoModel) -> None:
@@ -103,7 +116,6 @@ def build_mix(
     Args:
         class_counts: videos of each category in the training part, where the stage learns categories.
     """
-    replace = load(Scale, job.scale).backbone
     context = vars(sizes) | {
         "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
         "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
@@ -115,7 +127,7 @@ def build_mix(
     for name, term in job.stage_spec.objectives.items():
         if term.weight > 0:
             where = f"stages.{job.stage}.objectives.{name}"
-            terms[name] = (bind("objectives", term, context, where, backbone=replace), term.weight)
+            terms[name] = (bind("objectives", term, context, where, backbone=_stand_in(job, term)), term.weight)
     return ObjectiveMix(terms)
 
 
@@ -163,7 +175,7 @@ def build_trainer(
         build_optimizer(task.named_parameters(), **spec.optimizer.model_dump()),
         build_schedule(spec, max(1, steps), steps_per_epoch),
         settings,
-        averaging=build_averaging(spec, steps_per_epoch),
+        averaging=build_averaging(spec, max(1, steps), steps_per_epoch),
         adversarial=None if spec.adversarial is None else bind("training", spec.adversarial, {}, "adversarial"),
         rewind=None if spec.rewind is None else Rewind(**spec.rewind.model_dump()),
         score=score,
@@ -181,10 +193,10 @@ def build_schedule(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> S
     return ConstantTail(schedule, total_steps=total_steps, start=spec.swa.start, factor=spec.swa.lr_factor)
 
 
-def build_averaging(spec: StageSpec, steps_per_epoch: int) -> Averaging | None:
+def build_averaging(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> Averaging | None:
     """The stage's average of weights; a stage has at most one."""
     if spec.ema is not None:
-        return WeightEma(decay=spec.ema.decay)
+        return WeightEma(decay=spec.ema.decay_of(total_steps), corrected=spec.ema.correction == "bias")
     if spec.swa is None:
         return None
     return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)
@@ -196,7 +208,7 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
     Raises:
         RecipeError, ValueError: whatever would stop the job from being built.
     """
-    sizes = sizes or Sizes.published(job.spec.track)
+    sizes = sizes or Sizes.published(job.spec.track, job.corpus.backbone)
     with torch.device("meta"):
         model = build_model(job, sizes)
         mix = build_mix(job, model, sizes, [1] * sizes.num_classes)

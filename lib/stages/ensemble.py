@@ -1,7 +1,9 @@
 """One ensemble: predictions of finished runs, joined; its score, what each member adds, and other ways of joining them.
 
-The ways of joining are components of ``lib.evaluation``. One that learns from scored pairs is cross-fitted: every pair is
-judged by a fit that did not see it. Intervals are over validation items, the same bootstrap samples for all that is compared.
+The ways of joining are components of ``lib.evaluation``. Where members were scored on a labelled test part, the best
+member is chosen and weights are learned on validation. Elsewhere one that learns from scored pairs is cross-fitted: every
+pair is judged by a fit that did not see it. Intervals are over the scored items, the same bootstrap samples for all that is
+compared.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -37,17 +40,28 @@ ALL, UNSEEN = "all", "unseen"
 
 @dataclass(frozen=True)
 class Judged:
-    """Validation items that all members share, and how what is predicted of them is scored.
+    """Items that all members share, and how what is predicted of them is scored.
 
     Predictions are cosines float [P] of pairs, or level-2 classes int [V] where there are no pairs.
     """
 
-    rows: np.ndarray  # int64 [N] store rows
+    rows: np.ndarray  # int64 [N] store rows of all that members predict
     ids: np.ndarray
     truth: np.ndarray  # scores of pairs or classes of videos
     pairs: np.ndarray | None = None  # int64 [P, 2] positions in ``rows``
     seen: np.ndarray | None = None  # bool [P]: one of the members trained on a pair with one of its videos
     level1: np.ndarray | None = None  # int [C], classes only
+    videos: np.ndarray | EllipsisType = ...  # int64 [V] positions in ``rows``, classes only; all of them
+    validation: Judged | None = None  # where these items are of a test part: those that anything is chosen by
+
+    @property
+    def part(self) -> str:
+        return "validation" if self.validation is None else "test"
+
+    @property
+    def chooser(self) -> Judged:
+        """The items by which members are ordered and from which weights are learned."""
+        return self.validation or self
 
     @property
     def primary(self) -> str:
@@ -57,13 +71,13 @@ class Judged:
     def parts(self) -> dict[str, np.ndarray]:
         """Name -> mask of items: all, and the pairs whose videos are new to all members, if there are enough."""
         parts = {ALL: np.ones(len(self.truth), bool)}
-        if self.seen is not None and (~self.seen).sum() >= FEWEST:
+        if self.validation is None and self.seen is not None and (~self.seen).sum() >= FEWEST:
             parts[UNSEEN] = ~self.seen
         return parts
 
     def predicted(self, values: np.ndarray) -> np.ndarray:
         """Cosines of the pairs from vectors [N, E], or classes from logits [V, C]."""
-        return values.argmax(axis=1) if self.pairs is None else cosines(values, self.pairs)
+        return values[self.videos].argmax(axis=1) if self.pairs is None else cosines(values, self.pairs)
 
     def scores(self, predicted: np.ndarray, part: str = ALL) -> dict[str, float]:
         mask = self.parts[part]
@@ -123,7 +137,7 @@ def combine(
 
     Raises:
         MissingRun: a member is absent or stale; names it and its command.
-        ValueError: members were validated on different items, or cannot be joined as the file says.
+        ValueError: members were scored on different items, or cannot be joined as the file says.
     """
     jobs = [job for group in members.values() for job in group]
     metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
@@ -132,7 +146,7 @@ def combine(
     made_of = [{"folder": shown(job.folder.path), "digest": job.digest} for job in jobs]
     result.metrics.update(ensemble=name, oracle=metrics[0]["oracle"], members=made_of)
     if judged.pairs is not None:
-        test = rows_of_test(Store.open(jobs[0].corpus.store), jobs[0].stage_spec.data.parts)
+        test = rows_of_test(Store.open(jobs[0].corpus.store))
         result.arrays["test"] = np.isin(judged.rows, test)
         result.metrics.update(submission=submission.model_dump(), scaled=spec.scaled)
     return result
@@ -144,7 +158,7 @@ def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.
     A member of several folds is the mean of their unit vectors (AIAC rank 6 handed in such means), or of their logits.
 
     Raises:
-        ValueError: members were validated on different items.
+        ValueError: members were scored on different items.
     """
     jobs = [job for group in members.values() for job in group]
     store, of_pairs = Store.open(jobs[0].corpus.store), jobs[0].kind.name == "pairs"
@@ -156,16 +170,20 @@ def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.
             found[-1] |= run.read_arrays(run.path / "pairs.npz")
         if any(not np.array_equal(found[-1][key], found[0][key]) for key in ("rows", "pairs") if key in found[0]):
             raise ValueError(
-                f"{shown(run.path)} was validated on other items than {shown(jobs[0].folder.path)}; members need one split"
+                f"{shown(run.path)} was scored on other items than {shown(jobs[0].folder.path)}; members need one split"
             )
-    first, rows = found[0], found[0]["rows"]
+    first, rows, judged = found[0], found[0]["rows"], None
     ids = store.column("id")[rows].astype(str)
-    if of_pairs:
-        seen = np.any([arrays["seen"] for arrays in found], axis=0)
-        judged = Judged(rows, ids, first["score"], np.searchsorted(rows, first["pairs"]), seen)
-    else:
-        tree = CategoryTree([str(category) for category in store.manifest["categories"]])
-        judged = Judged(rows, ids, first["truth"], level1=tree.level1_of_level2)
+    seen = np.any([arrays["seen"] for arrays in found], axis=0) if of_pairs else None
+    for mask in filter(np.any, (~first["test"], first["test"])):  # validation first, by which members are chosen
+        if seen is not None:
+            pairs, truth = np.searchsorted(rows, first["pairs"][mask]), first["score"][mask]
+            judged = Judged(rows, ids, truth, pairs, seen[mask], validation=judged)
+        else:
+            videos, truth = np.flatnonzero(mask), first["truth"][mask]
+            level1 = CategoryTree([str(name) for name in store.manifest["categories"]]).level1_of_level2
+            judged = Judged(rows, ids, truth, level1=level1, videos=videos, validation=judged)
+    assert judged is not None, "a run is scored on something"
     loaded = iter([arrays["vectors"].astype(np.float64) if of_pairs else arrays["logits"] for arrays in found])
     folds = [[next(loaded) for _ in group] for group in members.values()]
     scaled = unit if of_pairs else np.asarray
@@ -173,7 +191,8 @@ def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.
 
 
 def joiner(component: Component, judged: Judged, where: str) -> Join:
-    """Bind a way of joining; one that asks for ``pairs`` and ``scores`` by its signature is cross-fitted.
+    """Bind a way of joining; one that asks for ``pairs`` and ``scores`` by its signature learns from validation, and is
+    cross-fitted where that is what it is scored on.
 
     Args:
         where: the key in YAML, for errors.
@@ -189,11 +208,11 @@ def joiner(component: Component, judged: Judged, where: str) -> Join:
     def made(pairs: np.ndarray | None, scores: np.ndarray) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
         return bind("evaluation", component, {"pairs": pairs, "scores": scores}, where)
 
-    combiner, pairs = made(judged.pairs, judged.truth), judged.pairs
+    combiner, pairs = made(judged.chooser.pairs, judged.chooser.truth), judged.pairs
 
     def join(members: Sequence[np.ndarray]) -> Joined:
         values = combiner(members)
-        if not learns or pairs is None:
+        if not learns or pairs is None or judged.validation is not None:
             return Joined(values, judged.predicted(values))
         outside = crossfit(made, members, pairs, judged.truth, pair_folds(pairs).of)
         return Joined(values, outside, judged.predicted(values))
@@ -209,7 +228,7 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
         where: what errors begin with.
     """
     join = joiner(spec.combine, judged, f"{where}combine")
-    order = np.argsort([-judged.score(judged.predicted(value)) for value in values], kind="stable")
+    order = np.argsort([-judged.chooser.score(judged.chooser.predicted(value)) for value in values], kind="stable")
     values, names = [values[i] for i in order], [names[i] for i in order]
     singles = {name: Joined(value, judged.predicted(value)) for name, value in zip(names, values, strict=True)}
     joined = join(values)
@@ -220,15 +239,15 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
         "combine": spec.combine.model_dump(),
         "also": [component.model_dump() for component in spec.also],
         "primary": judged.primary,
-        "scores": {"validation": judged.scores(joined.predicted)},
+        "scores": {judged.part: judged.scores(joined.predicted)},
         "intervals": {judged.primary: [float(specified["low"]), float(specified["high"])]},
-        "items": {"validation": len(judged.truth)},
+        "items": {judged.part: len(judged.truth)},
     }
-    arrays = {"ids": judged.ids, "rows": judged.rows}
+    arrays = {"ids": judged.ids, "rows": judged.rows, "vectors": joined.values}
     if judged.pairs is None:
-        arrays |= {"logits": joined.values, "truth": judged.truth}
+        kept = {"ids": judged.ids, "rows": judged.rows, "logits": joined.values}
+        arrays = {name: array[judged.videos] for name, array in kept.items()} | {"truth": judged.truth}
     else:
-        arrays["vectors"] = joined.values
         metrics["items"]["unseen"] = len(judged.truth) if judged.seen is None else int((~judged.seen).sum())
         if np.any(kinds["inside"].notna()):
             metrics["folds_of"] = pair_folds(judged.pairs).grouped_by
@@ -240,6 +259,9 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
 def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Joined]) -> pd.DataFrame:
     """Scores, intervals and differences from the best member, for all items and for the unseen ones.
 
+    Args:
+        singles: members, best by ``judged.chooser`` first.
+
     Returns:
         a row for each of ``others``: ``score, low, high``, ``best`` (member), ``best_score, difference, difference_low,
         difference_high, verdict``, and the same with the prefix ``unseen_`` where there is such a part (its score is
@@ -249,7 +271,7 @@ def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Jo
     for part in judged.parts:
         prefix = "" if part == ALL else f"{part}_"
         alone = {name: judged.score(single.predicted, part) for name, single in singles.items()}
-        best = max(alone, key=alone.__getitem__)
+        best = max(alone, key=alone.__getitem__) if judged.validation is None else next(iter(alone))
         reference = judged.draws(singles[best].predicted, part)
         for row, other in zip(rows, others, strict=True):
             score, draws = judged.score(other.predicted, part), judged.draws(other.predicted, part)
@@ -276,7 +298,7 @@ def _kinds(
         except ValueError as error:
             note = str(error)
         rows.append({"kind": label(component), "role": "also", "note": note})
-    best = max(singles, key=lambda name: judged.score(singles[name].predicted))
+    best = next(iter(singles))
     ways[len(rows)] = singles[best]
     rows.append({"kind": best, "role": "best member", "note": ""})
     compared = _compared(judged, singles, list(ways.values()))

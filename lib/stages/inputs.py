@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lib.data.store import Store
-from lib.features import images, tokens, words
+from lib.features import images, projected, tokens, words
 from lib.features.pictures import Pictures
 from lib.features.sets import Frames, FrameSet, TokenSet, choose
 from lib.recipes.corpus import FeatureRef
@@ -51,10 +51,9 @@ def build_features(store: Store, ref: FeatureRef, *, quarantine: bool = False) -
     Args:
         quarantine: images only; videos with a damaged picture are listed instead of stopping the build.
     """
-    given = ref.spec.arguments(ref.tokenizer)
-    if ref.spec.use == "Images":
-        return images.build(store, ref.folder, ref.digest, **given, quarantine=quarantine)
-    return (words if ref.spec.use == "Words" else tokens).build(store, ref.folder, ref.digest, **given)
+    given = ref.spec.arguments(ref.tokenizer) | ({"quarantine": quarantine} if ref.spec.use == "Images" else {})
+    kinds = {"Tokens": tokens, "Words": words, "Images": images, "Projected": projected}
+    return kinds[ref.spec.use].build(store, ref.folder, ref.digest, **given)
 
 
 def require_inputs(job: Job) -> None:

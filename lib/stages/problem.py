@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.data import splits
-from lib.data.items import class_counts, resample, split_rows, transform
+from lib.data.items import class_counts, resample, rows_of, rows_of_test, split_rows, transform
 from lib.data.store import Store
 from lib.evaluation.vectors import pair_cosines, pair_products, unit
 from lib.features.loader import Items, KnownPairs
@@ -29,15 +29,25 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class PairProblem(Problem):
-    """Scored pairs of videos, as store rows."""
+class PairPart:
+    """Pairs that a run is scored on."""
 
-    pairs: np.ndarray  # int64 [P, 2] validation pairs
-    score: np.ndarray  # float64 [P] human scores
+    pairs: np.ndarray  # int64 [P, 2] store rows
+    score: np.ndarray  # float64 [P], as given
     target: np.ndarray  # float64 [P] the same as training targets
     seen: np.ndarray  # bool [P]: the pair has a video that also occurs in a training pair
-    select: tuple[np.ndarray, np.ndarray, np.ndarray]  # pairs, scores, targets that a checkpoint is selected by
     oracle: np.ndarray | None  # float64 [P], the affinity that a generated corpus knows
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True)
+class PairProblem(Problem):
+    """Scored pairs of videos; ``parts`` are ``validation`` and, where the corpus has scored pairs there, ``test``."""
+
+    parts: dict[str, PairPart]
+    select: tuple[np.ndarray, np.ndarray, np.ndarray]  # pairs, scores, targets that a checkpoint is selected by
 
     def known_pairs(self) -> KnownPairs:
         """The label table of what trains, so that no label of validation or selection can be looked up."""
@@ -46,23 +56,39 @@ class PairProblem(Problem):
 
 
 @dataclass(frozen=True)
-class ClassProblem(Problem):
-    """Videos with a category each."""
+class ClassPart:
+    """Videos that a run is scored on."""
 
+    rows: np.ndarray  # int64 [V] store rows
     truth: np.ndarray  # int64 [V] classes
-    class_counts: np.ndarray  # int64 [C], videos of each category in the training part, repeats not counted
     oracle: np.ndarray | None  # int [V], the true class that a generated corpus knows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class ClassProblem(Problem):
+    """Videos with a category each; ``parts`` are ``validation``, by which a checkpoint is selected, and, where the corpus
+    has labels there, ``test``."""
+
+    parts: dict[str, ClassPart]
+    class_counts: np.ndarray  # int64 [C], videos of each category in the training part, repeats not counted
 
 
 @dataclass(frozen=True)
 class PairSplit:
-    """All scored pairs of a corpus and what each is for; without ``hold`` selection and validation are the same pairs."""
+    """All scored pairs of a corpus and what each is for; without ``hold`` selection and validation are the same pairs.
+
+    A pair belongs to the part of its videos: one with a video of a test part is in no other mask.
+    """
 
     pairs: np.ndarray  # int64 [M, 2] store rows
     score: np.ndarray  # float64 [M]
     train: np.ndarray  # bool [M]
     select: np.ndarray  # bool [M]: a checkpoint is selected by them
-    val: np.ndarray  # bool [M]: the run is scored on them
+    val: np.ndarray  # bool [M]: held out of training and, with ``hold``, of selection
+    test: np.ndarray  # bool [M]: both videos are of test parts
 
 
 def make_problem(job: Job, store: Store) -> Problem:
@@ -92,6 +118,8 @@ def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
     """Training and validation pairs as a recipe asks; everything trains where it asks for no split."""
     if spec.use in RULES:
         return RULES[spec.use](id1, id2, k=spec.k, fold=spec.fold)
+    if spec.use == "thinned_mod_k":
+        return splits.thinned_mod_k(id1, id2, k=spec.k, fold=spec.fold, seed=spec.seed)
     if spec.use == "kfold_rows":
         return splits.kfold_rows(len(id1), k=spec.k, fold=spec.fold, seed=spec.seed)
     return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)
@@ -104,38 +132,46 @@ def split_pairs(job: Job, store: Store, stage: str | None = None) -> PairSplit:
     rows, score = table[["row1", "row2"]].to_numpy(np.int64), table["score"].to_numpy(np.float64)
     ids = store.column("id")
     id1, id2 = ids[rows[:, 0]], ids[rows[:, 1]]
+    ends = np.isin(rows, rows_of_test(store))
+    train, select, val = (np.zeros(len(rows), bool) for _ in range(3))
+    own = ~ends.any(axis=1)  # what a recipe's rules divide
+    first, second = divide(data.hold or data.split, id1[own], id2[own])
     if data.hold is None:
-        train, val = divide(data.split, id1, id2)
-        return PairSplit(rows, score, train, val, val)
-    rest, held = divide(data.hold, id1, id2)
-    inner = divide(data.split, id1[rest], id2[rest])
-    train, select = np.zeros_like(rest), np.zeros_like(rest)
-    train[rest], select[rest] = inner
-    return PairSplit(rows, score, train, select, held)
+        train[own], select[own] = first, second
+    else:
+        rest = np.flatnonzero(own)[first]
+        train[rest], select[rest] = divide(data.split, id1[rest], id2[rest])
+    val[own] = second
+    return PairSplit(rows, score, train, select, val, np.asarray(ends.all(axis=1)))
 
 
 def _pairs(job: Job, store: Store) -> PairProblem:
     data, split = job.stage_spec.data, split_pairs(job, store)
     rows, score, train, val = split.pairs, split.score, split.train, split.val
+    other = ~train & ~split.test
     for what, mask, rule in (("validation", val, data.hold or data.split), ("selection", split.select, data.split)):
         if not mask.any():
             raise RecipeError(
                 f"{job.recipe} {job.stage}: the split {rule.use} (k={rule.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
             )
     target = np.empty(len(rows))
-    target[train], target[~train] = transform(data.target, score[train], score[~train])
+    target[train], target[other], target[split.test] = transform(
+        data.target, score[train], score[other], score[split.test]
+    )
     soft = _teacher_cosines(job, store, rows, train)
     items = Items(rows[train], score=target[train].astype(np.float32), soft=soft)
     truth = store.truth()
+    oracle = None if truth is None else truth["oracle"].to_numpy()
+    seen = np.any(np.isin(rows, rows[train]), axis=1)
+
+    def part(mask: np.ndarray) -> PairPart:
+        return PairPart(rows[mask], score[mask], target[mask], seen[mask], None if oracle is None else oracle[mask])
+
     return PairProblem(
         train=items.take(np.arange(len(items))[: data.limit]),
         rows=np.unique(rows),
-        pairs=rows[val],
-        score=score[val],
-        target=target[val],
-        seen=np.any(np.isin(rows[val], rows[train]), axis=1),
+        parts={"validation": part(val)} | ({"test": part(split.test)} if split.test.any() else {}),
         select=(rows[split.select], score[split.select], target[split.select]),
-        oracle=None if truth is None else truth["oracle"].to_numpy()[val],
     )
 
 
@@ -177,7 +213,7 @@ def _vectors(job: Job, teacher: Job, pairs: np.ndarray) -> tuple[np.ndarray, np.
 
 def _videos(job: Job, store: Store) -> Problem:
     data, limit = job.stage_spec.data, job.stage_spec.evaluation.limit
-    rows = store.rows(*[part for part in data.parts if part in set(store.parts)]) if data.parts else store.rows()
+    rows = rows_of(store, data.parts)
     if store.track == "pairs":  # tags are the labels; the published system validates on videos that it trains on
         known = store.tags_csr()[2]
         train = rows if data.unlabeled else rows[known[rows]]
@@ -199,11 +235,16 @@ def _classes(job: Job, store: Store) -> ClassProblem:
     split = data.split
     train, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
     counted = labels[train if data.resample_counts == "train" else np.concatenate([train, held])]
-    truth = store.truth()
+    truth, test = store.truth(), rows_of_test(store)
+    true = None if truth is None else truth["true_category"].to_numpy()
+    judged = {"validation": held, "test": test[labels[test] >= 0]}
     return ClassProblem(
         train=Items(train[resample(labels[train], counted, data.resample)][: data.limit]),
         rows=held,
-        truth=labels[held],
+        parts={
+            name: ClassPart(rows, labels[rows], None if true is None else true[rows])
+            for name, rows in judged.items()
+            if name == "validation" or len(rows)
+        },
         class_counts=class_counts(store, train),
-        oracle=None if truth is None else truth["true_category"].to_numpy()[held],
     )

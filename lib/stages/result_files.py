@@ -8,13 +8,12 @@ that the generator meant, so that ``vidlab score result.csv truth.csv`` prints t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from safetensors.torch import save_file
 from torch import nn
 
-from lib.data.items import parts_of_test
 from lib.data.store import Store
 from lib.evaluation.submission import write_classes, write_embeddings
 from lib.evaluation.vectors import unit
@@ -22,7 +21,6 @@ from lib.recipes.specs import SubmissionSpec
 from lib.runs.files import write_atomically
 from lib.runs.folder import RunFolder
 from lib.stages.problem import ClassProblem, PairProblem, Problem
-from lib.stages.scoring import ClassJudge
 
 
 def save_weights(folder: RunFolder, model: nn.Module, mix: nn.Module) -> None:
@@ -33,20 +31,30 @@ def save_weights(folder: RunFolder, model: nn.Module, mix: nn.Module) -> None:
 
 
 def save_predictions(folder: RunFolder, problem: Problem, store: Store, rows: np.ndarray, values: np.ndarray) -> None:
-    """By video, and of pairs what they are judged by.
+    """By video, and of pairs what they are judged by; ``test`` tells items of the labelled test part from validation.
 
     Args:
         rows: int64 [N], store rows, ascending; values: float32 [N, E], what the model says of each.
     """
-    ids = store.column("id")[rows].astype(str)
+    ids = store.column("id").astype(str)
     if isinstance(problem, ClassProblem):
-        truth = problem.truth[problem.rows.argsort()]
-        folder.write_arrays(folder.predictions, ids=ids, rows=rows, logits=values, truth=truth)
+        judged = _judged(problem, "rows", "truth")
+        order = judged["rows"].argsort()
+        arrays = {name: array[order] for name, array in judged.items()}
+        found = arrays["rows"]
+        logits = values[np.searchsorted(rows, found)]
+        folder.write_arrays(folder.predictions, ids=ids[found], logits=logits, **arrays)
         return
-    folder.write_arrays(folder.embeddings, ids=ids, rows=rows, vectors=values)
+    folder.write_arrays(folder.embeddings, ids=ids[rows], rows=rows, vectors=values)
     if isinstance(problem, PairProblem):
-        arrays = {name: getattr(problem, name) for name in ("pairs", "score", "target", "seen")}
-        folder.write_arrays(folder.path / "pairs.npz", **arrays)
+        folder.write_arrays(folder.path / "pairs.npz", **_judged(problem, "pairs", "score", "target", "seen"))
+
+
+def _judged(problem: PairProblem | ClassProblem, *fields: str) -> dict[str, np.ndarray]:
+    """Fields of the items that are judged, all parts end to end, and which of them are of the test part."""
+    parts = problem.parts
+    arrays = {field: np.concatenate([getattr(part, field) for part in parts.values()]) for field in fields}
+    return arrays | {"test": np.repeat([name == "test" for name in parts], [len(part) for part in parts.values()])}
 
 
 def hand_in_embeddings(
@@ -60,23 +68,18 @@ def hand_in_embeddings(
         write_embeddings(folder.path / "result.zip", ids, unit(vectors[chosen]), **spec.model_dump())
 
 
-def hand_in_classes(
-    folder: RunFolder, judge: ClassJudge, model: nn.Module, store: Store, used: Sequence[str], *, writes: bool
-) -> None:
-    """Predict every set of test videos (on all processes) and write a file for each: ``result.csv``, or ``result_test_a.csv``
-    where there are several. A generated corpus' truth has no noise, unlike the labels that are trained on.
+def hand_in_classes(folder: RunFolder, predicted: Mapping[str, tuple[np.ndarray, np.ndarray]], store: Store) -> None:
+    """A file for every test part: ``result.csv``, or ``result_test_a.csv`` where there are several. A generated corpus'
+    truth has no noise, unlike the labels that are trained on.
 
     Args:
-        used: parts that the job has learned from.
-        writes: False on all processes but one.
+        predicted: part -> store rows int64 [N] and logits float32 [N, C].
     """
-    parts, names = parts_of_test(store, used), np.array(store.manifest["categories"])
-    ids, truth = store.column("id").astype(str), store.truth()
-    for part in parts:
-        rows, logits = judge.predict(model, store.rows(part))
+    names, ids, truth = np.array(store.manifest["categories"]), store.column("id").astype(str), store.truth()
+    for part, (rows, logits) in predicted.items():
         said = {"result": logits.argmax(axis=1)}
         if truth is not None:
             said["truth"] = truth["true_category"].to_numpy()[rows]
-        for name, classes in said.items() if writes else ():
-            file = f"{name}.csv" if len(parts) == 1 else f"{name}_{part}.csv"
+        for name, classes in said.items():
+            file = f"{name}.csv" if len(predicted) == 1 else f"{name}_{part}.csv"
             write_classes(folder.path / file, ids[rows], names[classes])

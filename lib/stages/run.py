@@ -19,7 +19,7 @@ import torch
 import yaml
 from accelerate import Accelerator
 
-from lib.data.items import rows_of_test
+from lib.data.items import parts_of_test, rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, EvalLoader, TrainLoader
@@ -27,7 +27,7 @@ from lib.models.video_model import Precomputed, VideoModel, encode
 from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale
+from lib.recipes.specs import DataSpec, Scale
 from lib.runs import provenance
 from lib.runs.files import write_json, write_text
 from lib.runs.folder import RunFolder
@@ -111,14 +111,14 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
     assembler = make_assembler(job, inputs, problem, mix)
     test = np.arange(0)
     if isinstance(problem, PairProblem | ClassProblem):
-        test = rows_of_test(store, spec.data.parts)
+        test = rows_of_test(store)
     # frozen encoders run once over all videos that the job will see, before a loader asks for batches without their inputs
     rows = np.union1d(problem.train.rows, np.union1d(problem.rows, test).astype(np.int64))
     if precomputed := precompute(job, model, mix, assembler, rows, accelerator):
         model = model.with_precomputed(precomputed)
         assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
-        assembler, problem.train, spec.data.batch_size, seed=job.seed, bucket=spec.data.bucket,
+        assembler, problem.train, spec.data.batch_size, seed=job.seed + spec.data.order_seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     judge = make_judge(job, problem, assembler, mix, accelerator, store)
@@ -182,10 +182,17 @@ def make_judge(
     return TagJudge(problem, assembler, accelerator, tags)
 
 
+def updates(data: DataSpec, per_epoch: int, repeats: float) -> int:
+    """How many updates a stage makes; ``repeats`` is how often a training video is seen in an epoch, in the mean."""
+    longer, shorter = (repeats, 1.0) if data.resample_steps == "more" else (1.0, repeats)
+    return max(round(data.min_steps * longer), round(data.epochs * per_epoch / shorter), 1 if data.epochs else 0)
+
+
 def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
     """Leaves the chosen weights in the parts' model and objectives."""
     data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
-    steps = max(data.min_steps, round(data.epochs * per_epoch), 1 if data.epochs else 0)
+    seen = parts.problem.train.rows
+    steps = updates(data, per_epoch, len(seen) / len(np.unique(seen)) if data.resample else 1.0)
     trainer = build.build_trainer(
         job.stage_spec,
         Task(parts.model, parts.mix),
@@ -206,9 +213,12 @@ def judge_and_save(
     problem, model, judge, folder = parts.problem, parts.model, parts.judge, job.folder
     everything = np.union1d(problem.rows, parts.test).astype(np.int64) if isinstance(problem, PairProblem) else None
     rows, values = judge.predict(model, everything)
-    main, parts_used = accelerator.is_main_process, job.stage_spec.data.parts
+    handed_in, store = {}, inputs.store
     if isinstance(judge, ClassJudge):
-        result_files.hand_in_classes(folder, judge, model, inputs.store, parts_used, writes=main)
+        handed_in = {part: judge.predict(model, store.rows(part)) for part in parts_of_test(store)}
+        rows, values = (np.concatenate(arrays) for arrays in zip((rows, values), *handed_in.values(), strict=True))
+        order = rows.argsort()
+        rows, values = rows[order], values[order]
     metrics: dict[str, Any] = {
         "schema": 1,
         "job": {**job.parameters, "corpus": job.corpus.label},
@@ -222,14 +232,15 @@ def judge_and_save(
     if parts.soup_seeds:
         metrics["soup_of_seeds"] = parts.soup_seeds
     metrics |= judge.report(model, rows, values)
-    if not main:
+    if not accelerator.is_main_process:
         return
     result_files.save_weights(folder, model, parts.mix)
-    result_files.save_predictions(folder, problem, inputs.store, rows, values)
+    result_files.save_predictions(folder, problem, store, rows, values)
     if isinstance(problem, PairProblem):
-        result_files.hand_in_embeddings(folder, inputs.store, rows, values, parts.test, job.spec.submission)
+        result_files.hand_in_embeddings(folder, store, rows, values, parts.test, job.spec.submission)
+    result_files.hand_in_classes(folder, handed_in, store)
     write_timing(folder, result, time.perf_counter() - started)
-    write_provenance(job, inputs.store, accelerator)
+    write_provenance(job, store, accelerator)
     folder.finish(metrics)
 
 

@@ -19,6 +19,7 @@ from lib.evaluation.predict import predict
 from lib.evaluation.vectors import pair_cosines
 from lib.features.loader import Assembler, EvalLoader
 from lib.objectives.mix import ObjectiveMix
+from lib.runs.kinds import scored_on
 from lib.stages.problem import ClassProblem, PairProblem, Problem
 
 EVAL_BATCH = 256  # videos at a time; no gradients are kept, so memory is no concern
@@ -44,7 +45,8 @@ class Judge(ABC):
         """Scores that select a checkpoint; what the trainer calls every so often."""
 
     def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-        """What ``metrics.json`` says of the final model and its predictions: scores, 95 % intervals over items, oracle."""
+        """What ``metrics.json`` says of the final model and its predictions: scores by part, and of the part that the run is
+        scored on (``lib.runs.kinds.scored_on``) 95 % intervals over items and oracle."""
         items = {"train": len(self.problem.train), "validation": len(rows)}
         return {"scores": {"validation": self(model)}, "intervals": {}, "oracle": {}, "items": items}
 
@@ -64,23 +66,23 @@ class PairJudge(Judge):
         return {"spearman": spearman(cosine, score), "mse": float(np.mean((cosine - target) ** 2))}
 
     def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-        problem = self.problem
-        cosine = pair_cosines(rows, values, problem.pairs)
-        scores = {"validation": self._scores(cosine, problem.score, problem.target)}
-        for name, mask in (("seen", problem.seen), ("unseen", ~problem.seen)):
+        parts = self.problem.parts
+        cosines = {name: pair_cosines(rows, values, part.pairs) for name, part in parts.items()}
+        scores = {name: self._scores(cosines[name], part.score, part.target) for name, part in parts.items()}
+        held = parts["validation"]
+        for name, mask in (("seen", held.seen), ("unseen", ~held.seen)):
             if mask.sum() >= FEWEST:
-                scores[name] = {"spearman": spearman(cosine[mask], problem.score[mask])}
-        oracle = {}
-        if problem.oracle is not None:
-            oracle["spearman"] = spearman(problem.oracle, problem.score)
+                scores[name] = {"spearman": spearman(cosines["validation"][mask], held.score[mask])}
+        judged = parts[scored_on(scores)]
+        draws = spearman_draws(cosines[scored_on(scores)], judged.score, judged.pairs)
         return {
             "scores": scores,
-            "intervals": {"spearman": list(interval(spearman_draws(cosine, problem.score, problem.pairs)))},
-            "oracle": oracle,
+            "intervals": {"spearman": list(interval(draws))},
+            "oracle": {} if judged.oracle is None else {"spearman": spearman(judged.oracle, judged.score)},
             "items": {
-                "train": len(problem.train),
-                "validation": len(problem.pairs),
-                "seen_share": float(problem.seen.mean()),
+                "train": len(self.problem.train),
+                **{name: len(part) for name, part in parts.items()},
+                "seen_share": float(held.seen.mean()),
             },
         }
 
@@ -101,22 +103,24 @@ class ClassJudge(Judge):
         return found, values
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        return self._scores(self._classes(*self.predict(model)))
+        return self._scores("validation", *self.predict(model))
 
-    def _classes(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        return values.argmax(axis=1)[np.searchsorted(rows, self.problem.rows)]
+    def _scores(self, name: str, rows: np.ndarray, values: np.ndarray) -> dict[str, float]:
+        return mean_f1(self.problem.parts[name].truth, self._classes(name, rows, values), self.level1_of_level2)
 
-    def _scores(self, predicted: np.ndarray) -> dict[str, float]:
-        return mean_f1(self.problem.truth, predicted, self.level1_of_level2)
+    def _classes(self, name: str, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return values.argmax(axis=1)[np.searchsorted(rows, self.problem.parts[name].rows)]
 
     def report(self, model: nn.Module, rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
-        problem, predicted = self.problem, self._classes(rows, values)
-        draws = mean_f1_draws(predicted, problem.truth, self.level1_of_level2)
+        parts, tree = self.problem.parts, self.level1_of_level2
+        scores = {name: self._scores(name, rows, values) for name in parts}
+        judged, predicted = parts[scored_on(scores)], self._classes(scored_on(scores), rows, values)
+        oracle = judged.oracle
         return {
-            "scores": {"validation": self._scores(predicted)},
-            "intervals": {"mean_f1": list(interval(draws))},
-            "oracle": {} if problem.oracle is None else {"mean_f1": self._scores(problem.oracle)["mean_f1"]},
-            "items": {"train": len(problem.train), "validation": len(problem.truth)},
+            "scores": scores,
+            "intervals": {"mean_f1": list(interval(mean_f1_draws(predicted, judged.truth, tree)))},
+            "oracle": {} if oracle is None else {"mean_f1": mean_f1(judged.truth, oracle, tree)["mean_f1"]},
+            "items": {"train": len(self.problem.train), **{name: len(part) for name, part in parts.items()}},
         }
 
 

@@ -70,19 +70,28 @@ class Averaging(ABC):
 
 
 class WeightEma(Averaging):
-    """mean <- decay * mean + (1 - decay) * live, after every update; starts at the initial weights, no bias correction.
+    """mean <- d * mean + (1 - d) * live, after every update; starts at the initial weights.
+
+    Corrected, d = decay * (1 - decay^(t-1)) / (1 - decay^t) at update t, which is Adam's correction of bias: the mean is that
+    of the updates alone, with weights decay^(t-i), and the initial weights have none. Uncorrected they keep decay^t: 7 % after
+    264 updates at 0.99.
 
     Args:
         decay: in [0, 1); 0 gives the live model; the published systems use 0.999 for tens of thousands of updates.
+        corrected: False takes d = decay throughout, as published (quirk R21).
 
     Used by: WeChat rank 72.
     """
 
-    def __init__(self, *, decay: float = 0.999) -> None:
+    def __init__(self, *, decay: float = 0.999, corrected: bool = True) -> None:
         super().__init__()
-        self._average = get_ema_multi_avg_fn(decay)
+        self.decay, self.corrected = decay, corrected
 
     def update(self, step: int, total: int) -> None:
+        decay, before = self.decay, self.count
+        if self.corrected:
+            decay *= (1 - decay**before) / (1 - decay ** (before + 1))
+        self._average = get_ema_multi_avg_fn(decay)
         self._take()
 
 

@@ -73,6 +73,15 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, items: list[dict],
 VIDEOS = [{"id": "a", "frames": "a.npy"}, {"id": "b", "frames": "b.npy"}, {"id": "c", "frames": "b.npy"}]
 
 
+def test_labels_and_pairs_of_a_test_part_are_kept(tmp_path: Path):
+    """What systems are scored on: videos of any part have a category, pairs belong to the part of their videos."""
+    parts = ("pairwise", "test", "test")
+    items = [item | {"part": part, "category": "dog"} for item, part in zip(VIDEOS, parts, strict=True)]
+    store = import_corpus(small.custom(tmp_path / "corpus", items, "b\tc\t0.5\n"), tmp_path / "store")
+    assert store.rows("test").tolist() == [1, 2] and store.categories().tolist() == [0, 0, 0]
+    assert store.pairs()[["row1", "row2", "score"]].to_numpy().tolist() == [[1, 2, 0.5]]
+
+
 def test_pairs_in_every_form(tmp_path: Path):
     """Inside the manifest (also towards videos that come later), as lines, as objects, as a table: the same store."""
     prints = set()

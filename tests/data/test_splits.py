@@ -36,6 +36,27 @@ def test_strict_drops_what_straddles():
     assert train.tolist() == [False, False, False, True]
 
 
+def test_thinned_keeps_as_many_as_strict():
+    first, second = np.random.default_rng(3).integers(0, 400, (2, 900))
+    published, strict, thinned = (
+        rule(*ids(*zip(first, second, strict=True)))
+        for rule in (splits.both_mod_k, splits.strict_mod_k, splits.thinned_mod_k)
+    )
+    assert np.array_equal(thinned.val, published.val)
+    assert strict.train.sum() == thinned.train.sum() < published.train.sum()
+    assert not (thinned.train & ~published.train).any() and (thinned.train & ~strict.train).any()
+    other = splits.thinned_mod_k(*ids(*zip(first, second, strict=True)), seed=1)
+    assert not np.array_equal(other.train, thinned.train)
+
+
+def test_targets_of_other_pairs_do_not_enter_the_ranks():
+    train, validation, test = np.array([0.2, 0.2, 0.5, 1.0]), np.array([0.4]), np.array([0.3, 0.9])
+    assert (
+        transform("rank_all", train, validation, test)[0].tolist()
+        == transform("rank_all", train, validation)[0].tolist()
+    )
+
+
 def test_ids_of_20_digits_are_exact():
     """float64 holds 15 digits: these ids differ by 1 and would fall together."""
     names = ["92233720368547758075", "92233720368547758076", "10000000000000000000", "99999999999999999999"]

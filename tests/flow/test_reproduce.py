@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from lab.flow import processes
-from lab.flow.reproduce import Busy, only_one, parser
+from lab.flow import ensure, processes, screen
+from lab.flow.reproduce import SOON, Busy, on_the_way, only_one, parser
+from lab.show.plan import DEPTHS, Plan
 from tests.flow.toy import Toy
 
 ALL = {"corpus/twin", "pretrain/base", "finetune/a", "finetune/b", "ablation/ablation", "report/report"}
@@ -172,6 +176,75 @@ def test_one_driver_at_a_time(tmp_path):
         raise AssertionError("two drivers")
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_what_tells_most_runs_first(tmp_path, monkeypatch, first):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    toy = Toy(tmp_path)
+    toy.first = (first,)
+    shown = toy.drive(jobs=1).shown
+    steps = re.findall(r"of +\d+\] finetune/(\w)", shown)
+    assert steps == sorted("ab", key=lambda name: name != first), shown
+
+
+class TestOnTheWay:
+    """Which reports come before the whole one. A level is corpus, base and ``a``; the whole plan has ``b`` besides."""
+
+    def asked(self, toy: Toy, seconds: float = SOON) -> list[list[str]]:
+        """With some seconds for ``b``, and so after the level."""
+        every = toy.tasks()
+        level = [task for task in every if task.step != "finetune/b"]
+        expected = {task.step: seconds if task.step == "finetune/b" else 1.0 for task in every}
+        return on_the_way([level], [replace(t, rule="index") if t.rule == "report" else t for t in every], expected, 1)
+
+    def test_a_report_comes_before_much_that_is_left(self, toy):
+        assert self.asked(toy, SOON + 1) == [["corpus/twin", "pretrain/base", "finetune/a"]]
+        assert self.asked(toy, SOON) == [], "the whole one comes as soon"
+
+    def test_with_two_at_a_time_half_as_much_is_left(self, toy):
+        every = toy.tasks()
+        assert on_the_way([every[:2]], every, dict.fromkeys((t.step for t in every), SOON), 4) == []
+        assert len(on_the_way([every[:2]], every, dict.fromkeys((t.step for t in every), SOON), 1)) == 1
+
+    def test_what_is_made_is_not_reported_twice(self, finished):
+        assert self.asked(finished, SOON + 1) == []
+        metrics = finished.home / "runs/b/metrics.json"
+        whole = metrics.read_bytes()
+        try:
+            metrics.unlink()
+            assert self.asked(finished, SOON + 1) == [], "the level is made and was shown; b can begin"
+            page = finished.home / "runs/report/notebook.ipynb"
+            page.rename(page.with_suffix(".away"))
+            assert len(self.asked(finished, SOON + 1)) == 1, "made, but a kill came before its report"
+            page.with_suffix(".away").rename(page)
+        finally:
+            metrics.write_bytes(whole)
+
+    def test_a_level_that_changed_is_made_and_shown_again(self, finished):
+        before = finished.values["a"], finished.values["b"]
+        finished.values.update(a=7.0, b=7.0)
+        try:
+            assert len(self.asked(finished, SOON + 1)) == 1
+        finally:
+            finished.values.update(a=before[0], b=before[1])
+
+
+def test_when_time_is_up_what_runs_is_ended_and_begins_again_afterwards(toy, monkeypatch):
+    assert toy.drive("pretrain/base").status == 0
+    toy.seconds = 120
+    started, running = time.monotonic(), toy.home / "runs"
+    late = SimpleNamespace(monotonic=lambda: 1e9 * len(list(running.glob("*/*.partial.ipynb"))) + time.monotonic())
+    monkeypatch.setattr(screen, "time", late)
+    cut = toy.drive(until=1e9)
+    assert cut.status == 0 and "It is time for a report" in cut.shown, cut.shown
+    assert "failed" not in cut.shown and time.monotonic() - started < 120
+    assert toy.trained() == {"base": 1} and not (toy.home / "runs/ablation").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("VIDLAB_HOME", str(toy.home))
+    toy.seconds = 0
+    assert toy.drive().status == 0 and toy.trained() == ONCE
+    assert not list(toy.home.rglob("*.failed.ipynb"))
+
+
 def _wait(condition, seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -196,8 +269,8 @@ def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path):
     command = [sys.executable, "-m", "tests.flow.toy", str(tmp_path)]
     driver = subprocess.Popen([*command, "60"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        _wait((tmp_path / "runs/base").exists, 60, "the first training never started")
-        _wait(lambda: list((tmp_path / "runs/base").glob("*.partial.ipynb")), 30, "no notebook runs")
+        _wait((tmp_path / "runs/base").exists, 240, "the first training never started")
+        _wait(lambda: list((tmp_path / "runs/base").glob("*.partial.ipynb")), 120, "no notebook runs")
         assert len(_mine(tmp_path)) >= 2
     finally:
         os.kill(driver.pid, signal.SIGKILL)
@@ -274,3 +347,11 @@ def test_numbers_say_what_they_must_be(capsys, option, value):
     with pytest.raises(SystemExit):
         parser().parse_args([f"{option}={value}"])
     assert f"argument {option}: {value!r} is not a whole number above zero" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_the_driver_makes_the_seeds_that_a_notebook_reads(depth):
+    plan = Plan.load("laptop", depth=depth)
+    asked = parser().parse_args([*ensure._words((plan, "ablation", "ema")), "--inputs-only"])
+    again = Plan.load(asked.scale, asked.corpus, asked.systems, asked.seeds, (), asked.depth)
+    assert again.seeds_of("ema") == plan.seeds_of("ema") and asked.targets == ["ablation/ema"]

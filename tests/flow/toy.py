@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,7 @@ class Toy:
         self.values = {"base": 1.0, name: 2.0, "b": 3.0, **values}
         self.seconds = 0.0
         self.collected = "1"
+        self.first: tuple[str, ...] = ()  # trainings that tell most
         if not (home / "notebooks").exists():
             self.write_notebooks()
             (home / "source.json").write_text("{}")
@@ -99,7 +101,8 @@ class Toy:
         parameters = {"out": f"runs/{name}", "digest": content, "value": self.values[name], "seconds": self.seconds}
         inputs = [self.home / parent.outputs[0] for parent in parents]
         notebook = str(self.home / "notebooks/train")
-        return notebook_task(folder, rule, name, notebook, inputs, ["metrics.json"], parameters, content)
+        task = notebook_task(folder, rule, name, notebook, inputs, ["metrics.json"], parameters, content)
+        return replace(task, priority=int(name in self.first))
 
     def _collect(self, rule: str, out: str, parents: list[Task], content: str) -> Task:
         inputs = [parent.outputs[0] for parent in parents]
@@ -107,14 +110,14 @@ class Toy:
         parameters = {"out": out, "inputs": inputs}
         return notebook_task(folder, rule, rule, notebook, inputs, [self.home / out], parameters, content)
 
-    def drive(self, target: str = "report/report", **options: object) -> SimpleNamespace:
+    def drive(self, target: str = "report/report", until: float = float("inf"), **options: object) -> SimpleNamespace:
         """Make the report (or another step) as ``make reproduce`` does. Returns status, what was shown, and the names of the planned steps."""
         chosen = reproduce.parser().parse_args([])
         chosen.__dict__.update({"jobs": 2, **options})
         with open(os.devnull, "w") as nowhere:
             console = screen.Console(record=True, width=200, file=nowhere)
             try:
-                status = reproduce.make(self.tasks(), [target], self.home / "runs", {}, chosen, console)
+                status = reproduce.make(self.tasks(), [target], self.home / "runs", {}, chosen, console, until)
             except reproduce.UsageError as error:
                 console.print(str(error), markup=False)
                 status = 2

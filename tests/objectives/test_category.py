@@ -68,6 +68,20 @@ def test_class_balanced_weights():
     assert class_balanced_weights([0, 5], 0.9).isfinite().all()
 
 
+@pytest.mark.parametrize(
+    "beta, shares",
+    [(0.0, (0.00422, 0.02110, 0.97468)), (0.9, (0.03949, 0.04822, 0.91229)), (0.99, (0.21827, 0.22268, 0.55905))],
+)
+def test_what_categories_of_1_5_and_231_videos_have_of_the_gradient(beta, shares):
+    """By hand n (1 - beta) / (1 - beta^n): at 0.99 it is 1, 1.0203 and 2.5613. One batch holds all videos, all logits are 0."""
+    counts = [1, 5, 231]
+    target = torch.arange(3).repeat_interleave(torch.tensor(counts))
+    logits = torch.zeros(len(target), 3, requires_grad=True)
+    CategoryCE(class_balance=beta, class_counts=counts)(outputs(logits=logits), _given(target)).backward()
+    pull = torch.stack([part.abs().sum() for part in logits.grad.split(counts)])
+    assert (pull / pull.sum()).tolist() == pytest.approx(shares, abs=2e-5)
+
+
 def test_nothing_known_costs_nothing_and_has_a_graph():
     x = LOGITS.clone().requires_grad_()
     loss = CategoryCE(label_smoothing=0.1, focal_gamma=2.0)(outputs(logits=x), _given(torch.full((4,), -100)))

@@ -43,6 +43,15 @@ def test_bce_against_loops_with_unknown_entries():
     assert float(objective(outputs(HIDDEN), _given()).detach()) == pytest.approx(sum(losses) / 8, rel=1e-5)
 
 
+def test_tags_that_are_rare_from_the_start():
+    """All states zero: the loss is that of the prior alone, three present and five absent entries at 1 %."""
+    objective = TagBCE(3, 5, prior=0.01)
+    found = float(objective(outputs(torch.zeros_like(HIDDEN)), _given()).detach())
+    assert found == pytest.approx(-(3 * math.log(0.01) + 5 * math.log(0.99)) / 8, rel=1e-5)
+    with pytest.raises(ValueError, match="prior must be above 0 and below 1, got 1.0"):
+        TagBCE(3, 5, prior=1.0)
+
+
 @pytest.mark.parametrize("alpha", [None, 0.25, 0.99])
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -15,7 +15,7 @@ from lib.recipes.specs import CorpusSpec
 
 def test_every_generated_corpus_names_the_generator_and_the_importer():
     generated = [spec for spec in (load(CorpusSpec, name) for name in names(CorpusSpec)) if spec.generate]
-    assert len(generated) >= 4
+    assert len(generated) >= 3
     wanted = [*(PROJECT / "lab" / "corpora" / "twin").glob("*.py"), PROJECT / "lab" / "corpora" / "importing.py"]
     for spec in generated:
         assert len(wanted) > 5 and set(wanted) <= set(closure(spec.code))
@@ -45,3 +45,17 @@ def test_a_generated_corpus_must_name_its_code():
     with pytest.raises(RecipeError, match="some.yaml: code: names the modules that generate the corpus"):
         validate(CorpusSpec, {"about": "a", "track": "pairs", "generate": {"smoke": {"videos": 10}}}, "some.yaml")
     assert not CorpusRef("twin_pairs", "smoke").is_path
+
+
+def test_a_corpus_of_another_seed_has_its_own_store_and_digest():
+    """The same arguments but for the seed; features and jobs follow from the digest."""
+    own, other, third = (CorpusRef(name, "smoke") for name in ("twin_pairs", "twin_pairs@3", "twin_pairs@4"))
+    assert other.arguments == own.arguments | {"seed": 3} and other.track == "pairs" and not other.is_path
+    assert len({ref.digest for ref in (own, other, third)}) == len({ref.store for ref in (own, other, third)}) == 3
+    assert CorpusRef(f"twin_pairs@{own.arguments['seed']}", "smoke").digest == own.digest
+
+
+@pytest.mark.parametrize("name", ["twin_pairs@", "twin_pairs@x", "twin_pairs@-1"])
+def test_a_seed_is_a_whole_number(name):
+    with pytest.raises(RecipeError, match=f"corpus {name}: what follows the @ is a seed"):
+        CorpusRef(name, "smoke").arguments  # noqa: B018

@@ -20,12 +20,15 @@ def store(folder, track: str, images: bool, frame_dim: int | None) -> str:
 
 @pytest.mark.parametrize("arm", ["base", "bags"])
 @pytest.mark.parametrize(
-    ("images", "frame_dim", "expected"), [(True, None, "pixels_small"), (True, 8, "given"), (False, 8, "given")]
+    ("images", "frame_dim", "expected"), [(True, None, "pixels_small"), (True, 8, "projected"), (False, 8, "projected")]
 )
 def test_pictures_take_the_place_of_features_that_are_not_there(tmp_path, arm, images, frame_dim, expected):
     job = Job.load("wechat_baseline", "finetune", arm, 0, "laptop", store(tmp_path / "s", "classes", images, frame_dim))
     assert job.spec.features.frames.set == expected
-    assert [ref.name for ref in job.feature_sets] == ["tokens", *([expected] if expected != "given" else [])]
+    assert [ref.name for ref in job.feature_sets] == ["tokens", expected]
+    assert (
+        job.corpus.backbone == "small-1x64" and job.tokens.tokenizer == "corpus"
+    )  # it need not speak the generated language
 
 
 def test_another_track_names_the_recipes_that_fit(tmp_path):

@@ -1,40 +1,112 @@
-"""What a plan asks: checks of the laboratory, other seeds for a placebo, more seeds for headlines, further questions."""
+"""What a plan asks: checks of the laboratory, more seeds for headlines, further questions."""
+
+import shutil
 
 import pytest
-from pydantic import ValidationError
 
 from lab.flow.tasks import tasks_of
-from lab.show.plan import Plan
+from lab.show.plan import DEPTHS, Plan
+from lab.show.runs import lineage
 from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation, Scale
+from lib.recipes.specs import Ablation, Recipe, Scale
+from lib.runs import paths
+from tests.forget import forget
 
 
 def test_checks_are_asked_on_the_scales_own_corpora_only():
     plan = Plan.load("laptop")
-    assert {"placebo", "planted"} <= set(plan.ablations)
-    assert not set(Plan.load("smoke").ablations) & {"placebo", "planted"}
+    assert {"placebo", "placebo_more"} <= set(plan.ablations)
+    assert not set(Plan.load("smoke").ablations) & {"placebo", "placebo_more"}
     assert not {name for name, asked in Plan("laptop", "given", plan.systems, (0,)).ablations.items() if asked.check}
     assert all(load(Ablation, name).check for name in load(Scale, "laptop").checks)
     assert not any(load(Ablation, name).check for name in load(ReportSpec, "report").ablations)
 
 
-def test_a_placebo_is_the_reference_with_other_seeds():
-    groups = Plan.load("laptop", seeds=2).ablation_jobs("placebo")
-    reference = groups["aiac_rank1", "without"]
-    assert [job.seed for job in reference] == [0, 1] and len(groups) == 21
-    seeds = {job.seed for (_, arm), jobs in groups.items() if arm != "without" for job in jobs}
-    assert len(seeds) == 40 and not seeds & {0, 1}
-    assert {tuple(job.parents) for jobs in groups.values() for job in jobs} == {()}
-    assert len({job.folder.path.parent for jobs in groups.values() for job in jobs}) == 1  # arms of the same digest
-
-
-def test_headlines_have_more_seeds_unless_told():
+def test_a_question_has_as_many_seeds_as_it_asks_for_unless_told():
     name = load(ReportSpec, "report").headline[0]
-    assert len(Plan.load("laptop").seeds_of(name)) == len(load(Scale, "laptop").headline_seeds) > 3
+    assert Plan.load("laptop").seeds_of(name) == tuple(range(load(Ablation, name).seeds)) != (0, 1, 2)
+    assert Plan.load("laptop").seeds_of("rank_labels") == load(Scale, "laptop").seeds
+    assert Plan.load("smoke").seeds_of(name) == (0,), "the scale has one"
     assert Plan.load("laptop", seeds=1).seeds_of(name) == (0,)
-    assert Plan.load("laptop", seeds=3).seeds_of(name) == load(Scale, "laptop").seeds  # even the scale's own number
+    assert Plan.load("laptop", seeds=3).seeds_of(name) == (0, 1, 2)
+    assert Plan.load("full", seeds=3).seeds == (2021, 2022, 2023), "the scale's own and those that follow"
+
+
+def test_a_deeper_plan_holds_the_jobs_of_a_shallower_one():
+    plans = [Plan.load("laptop", depth=depth) for depth in DEPTHS]
+    questions, folders = [set(plan.ablations) for plan in plans], [{j.folder.path for j in plan.jobs} for plan in plans]
+    assert questions[0] == set(load(ReportSpec, "report").headline) < questions[1] < questions[2]
+    assert folders[0] < folders[1] < folders[2]
+    assert all(load(Ablation, name).claimed or load(Ablation, name).depth for name in questions[1] - questions[0])
+    with pytest.raises(RecipeError, match="DEPTH: 'al'; did you mean 'all'"):
+        Plan.load("laptop", depth="al")
+
+
+def test_the_first_report_shows_every_model_of_every_system_once():
+    plan, most = Plan.load("laptop", depth="first"), load(ReportSpec, "report").most_seeds["first"]
+    assert plan.seeds == (0,) and {len(plan.seeds_of(name)) for name in plan.ablations} == {most}
+    assert set(plan.member_jobs("aiac_rank6", "finetune")) == {"base", *load(Recipe, "aiac_rank6").members}
+    assert set(plan.member_jobs("aiac_rank6", "distill")) == {"base"}, "every model would need teachers of its own"
+    own = {job.folder.path for job in plan.system_jobs}
+    assert plan.ensembles and all({j.folder.path for j in plan.ensemble_jobs(name)} <= own for name in plan.ensembles)
+    deep = Plan.load("laptop", depth="all")
+    assert {len(jobs) for jobs in deep.member_jobs("aiac_rank6", "distill").values()} == {3}
+
+
+def test_what_tells_most_comes_first():
+    """The first seed of every system, then of its further models, the headline questions, all others, then the second seed."""
+    plan = Plan.load("laptop")
+    place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
+    bases = [job for name in plan.systems for job in plan.member_jobs(name, "finetune")["base"][:1]]
+    assert max(place[job.folder.path] for job in bases) < place[plan.job("aiac_rank1", "finetune", "job2").folder.path]
+    last = [max(place[job.folder.path] for job in plan._of_systems(seed)) for seed in range(3)]
+    headline = [job for jobs in plan.ablation_jobs("ema").values() for job in jobs]
+    other = [job for jobs in plan.ablation_jobs("quirks_aiac_rank1").values() for job in jobs]
+    for seed, before in enumerate(last):
+        places = [[place[j.folder.path] for j in jobs if j.seed == seed] for jobs in (headline, other)]
+        assert before < max(places[0]) < max(places[1])
+        assert all(after > before for after in last[seed + 1 :])
+
+
+def test_arms_that_only_finetune_share_the_pretraining():
+    plan = Plan.load("laptop")
+    shared = 0
+    for name, asked in plan.ablations.items():
+        later = {
+            arm: all(path.startswith(("stages.finetune", "stages.distill")) for path in asked.arms[arm])
+            for arm in asked.arms
+        }
+        for (recipe, arm), jobs in plan.ablation_jobs(name).items():
+            for job in (one for one in jobs if later[arm] and asked.member == "base"):
+                known = {one.folder.path for one in lineage(plan.job(recipe, job.stage, "base", job.seed))}
+                first = [one for one in lineage(job) if one.phase == "pretrain" and one.stage == "pretrain"]
+                assert {one.folder.path for one in first} <= known, f"{name}.{arm}"
+                shared += len(first)
+    assert shared > 100
+
+
+def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch):
+    """Arms of one seed share their corpus; runs, features and digests of two corpora lie apart, and only the usual one has a page."""
+    shutil.copytree(paths.params(), tmp_path / "params")
+    file = tmp_path / "params/ablations/rank_labels.yaml"
+    file.write_text(file.read_text() + "corpora: per_seed\n")
+    monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
+    forget()
+    try:
+        plan = Plan.load("laptop", questions=["rank_labels"], seeds=2)
+        groups = plan.ablation_jobs("rank_labels")
+        for jobs in groups.values():
+            assert [job.corpus.name for job in jobs] == ["twin_pairs", "twin_pairs@1"]
+            assert jobs[1].folder.path.is_relative_to(paths.runs("laptop", "twin_pairs@1"))
+            assert jobs[0].parents["init_from"].digest != jobs[1].parents["init_from"].digest
+        steps = {task.step for task in tasks_of(plan)}
+        assert {"corpus/twin_pairs", "corpus/twin_pairs@1", "features/twin_pairs@1-tokens"} <= steps
+        assert "eda/twin_pairs" in steps and "eda/twin_pairs@1" not in steps
+    finally:
+        monkeypatch.undo()
+        forget()
 
 
 def test_a_question_outside_the_report_can_be_asked_too():
@@ -52,11 +124,12 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     plan = Plan.load("laptop", systems=["wechat_baseline"], questions=["ema", "swa"])
     assert list(plan.ablations) == ["ema", "swa"]  # neither the others of the report nor the scale's checks
     report = next(task for task in tasks_of(plan) if task.rule == "report")
-    assert {"--questions=ema,swa", "--systems=wechat_baseline", "--seeds=0"} <= set(report.command)
+    assert {"--questions=ema,swa", "--systems=wechat_baseline", "--seeds=0", "--depth=all"} <= set(report.command)
     assert list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
     one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)
     assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]
-    assert {job.arm for job in one.jobs} == {"base", "ema.with"} and {job.seed for job in one.jobs} == {0, 1, 2}
+    arms = {"base", "ema.with", "ema.decay_09", "ema.decay_099", "ema.uncorrected"}
+    assert {job.arm for job in one.jobs} == arms and {job.seed for job in one.jobs} == {0, 1, 2}
     with pytest.raises(RecipeError, match="QUESTIONS: no question 'emma'; did you mean 'ema'"):
         Plan.load("laptop", questions=["emma"])
     with pytest.raises(
@@ -65,8 +138,17 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
         Plan.load("laptop", systems=["aiac_rank1"], questions=["nextvlad_mask"])
 
 
-def test_other_seeds_are_for_arms_that_are_compared():
-    asked = load(Ablation, "placebo").model_dump()
-    for arm in ("without", "unknown"):
-        with pytest.raises(ValidationError, match=f"other_seeds: '{arm}' is not an arm beside the reference"):
-            Ablation(**{**asked, "other_seeds": {arm: 1}})
+def test_every_compared_arm_of_the_report_has_a_name_of_its_own_in_words():
+    for name in load(ReportSpec, "report").ablations:
+        spec = load(Ablation, name)
+        compared = {arm for arm in spec.arms if arm != spec.reference}
+        assert set(spec.called) == compared, name
+        assert len(set(spec.called.values())) == len(compared) and not any("_" in text for text in spec.called.values())
+
+
+def test_a_name_for_an_arm_that_is_not_there_is_refused():
+    about = {"question": "?", "family": "x", "stage": "finetune", "recipes": ("r",), "reference": "without"}
+    arms = {"without": {}, "with": {}}
+    assert Ablation(**about, arms=arms, called={"with": "EMA"}).name_of("with") == "EMA"
+    with pytest.raises(ValueError, match="called: 'wiht' is not an arm; arms: without, with"):
+        Ablation(**about, arms=arms, called={"wiht": "EMA"})

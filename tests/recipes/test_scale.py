@@ -108,7 +108,7 @@ def test_wildcards_stand_for_any_part(scale):
         ("ablations/ema", {"stages": {"with": "distil"}}, "stages.with: aiac_rank1 has no stage: 'distil': did you mean 'distill'?"),
         ("ablations/ema", {"member": "job33"}, "member: aiac_rank1: 'job33': did you mean 'job3'?"),
         ("ensembles/aiac_rank1_jobs", {"stage": "fintune", "members": []}, "stage: aiac_rank1 has no stage: 'fintune'"),
-        ("scales/laptop", {"checks": ["plantd"]}, "checks: 'plantd': did you mean 'planted'?"),
+        ("scales/laptop", {"checks": ["placbo"]}, "checks: 'placbo': did you mean 'placebo'?"),
         ("report", {"recipes": ["aiac_rank2"]}, "recipes: 'aiac_rank2': did you mean 'aiac_rank6'?"),
         ("report", {"ablations": ["emma"]}, "ablations: 'emma': did you mean 'ema'?"),
         ("report", {"headline": ["emma"]}, "headline: 'emma': did you mean 'ema'?"),

@@ -166,9 +166,8 @@ def _pairs(run, job, rng, level):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosine = (vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1)
     run.write_arrays(run.embeddings, ids=(1000 + rows).astype(str), rows=rows, vectors=vectors)
-    run.write_arrays(
-        run.path / "pairs.npz", pairs=pairs, score=score, target=score, seen=world.random(len(pairs)) < 0.6
-    )
+    about = {"pairs": pairs, "score": score, "target": score, "seen": world.random(len(pairs)) < 0.6}
+    run.write_arrays(run.path / "pairs.npz", **about, test=np.zeros(len(pairs), bool))
     value = spearman(cosine, score)
     return {
         "primary": "spearman",
@@ -186,9 +185,8 @@ def _classes(run, job, rng, level):
     logits = world.normal(size=(len(rows), 60)) + 0.3 * rng.normal(size=(len(rows), 60))
     logits[np.arange(len(rows)), truth] += 2.4 * level
     scores = mean_f1(truth, logits.argmax(1), tree.level1_of_level2)
-    run.write_arrays(
-        run.predictions, ids=(1000 + rows).astype(str), rows=rows, logits=logits.astype(np.float32), truth=truth
-    )
+    about = {"ids": (1000 + rows).astype(str), "rows": rows, "logits": logits.astype(np.float32), "truth": truth}
+    run.write_arrays(run.predictions, **about, test=np.zeros(len(rows), bool))
     return {
         "primary": "mean_f1",
         "scores": {"validation": scores},

@@ -1,24 +1,20 @@
-"""Ledger, contradictions, noise and checks, from comparisons made by hand or from fake runs."""
+"""Ledger, contradictions and noise, from comparisons made by hand or from fake runs."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import claims, comparisons, runs
+from lab.show import claims, comparisons, runs, verdicts
+from lab.show import formats as f
 from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledger_table, quirk_of
 from lab.show.plan import Plan
 from lab.show.specs import Claims
-from lib.evaluation.compare import HELPS, HURTS, NOTHING, compare
-from lib.recipes import job as jobs
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL, word
 from lib.recipes.load import load, names, validate
 from lib.recipes.resolve import layers
 from lib.recipes.specs import Ablation, Recipe
@@ -38,7 +34,7 @@ def frame() -> pd.DataFrame:
         made.arm("masked_frames"),
         made.arm("masked_tokens", difference=0.05, low=0.045, high=0.055),
         made.arm("focal_tags", arm="gamma1", difference=0.5),
-        made.arm("focal_tags", difference=0.001, low=-0.002, high=0.004, verdict=NOTHING, detectable=0.02),
+        made.arm("focal_tags", difference=0.001, low=-0.002, high=0.004, verdict=RULED_OUT, detectable=0.02),
     )
 
 
@@ -50,16 +46,28 @@ def test_every_claim_has_one_row(frame, tmp_path: Path) -> None:
     rows = ledger(plan("aiac_rank1", "wechat_baseline"), frame, NO_ENSEMBLES, tmp_path)
     asked = sum(len(load(Ablation, name).claimed) for name in names(Ablation))
     assert len(rows) == asked + len(load(Claims, "claims").others) >= 40
-    assert (rows["note"].astype(bool) | rows["verdict"].isin([HELPS, HURTS, NOTHING])).all()
+    assert (rows["note"].astype(bool) | rows["verdict"].map(word).isin([HELPS, HURTS, RULED_OUT])).all()
 
 
 def test_a_claim_is_held_against_the_arm_it_names(frame, tmp_path: Path) -> None:
     rows = ledger(plan(), frame, NO_ENSEMBLES, tmp_path).set_index("source")
     focal = rows.loc["AIAC rank 6, write-up: more than +1 %"]
     assert (focal["arm"], focal["measured"], focal["claimed"], focal["detectable"]) == ("with", 0.001, 0.01, 0.02)
-    assert (focal["low"], focal["high"], focal["holm"], focal["verdict"]) == (-0.002, 0.004, 0.2, NOTHING)
+    assert (focal["low"], focal["high"], focal["holm"], focal["verdict"]) == (-0.002, 0.004, 0.2, RULED_OUT)
     assert focal["page"] == "question/focal_tags"
     assert rows.loc["AIAC rank 6, write-up: +0.01 %", "verdict"] == NOT_HERE
+
+
+def test_each_of_several_claims_has_its_own_verdict(tmp_path: Path) -> None:
+    """The claims 0.003, 0.013 and 0.045 beside an interval from -0.01 to 0.0126; what was never in play rules out nothing."""
+    numbers = {"recipe": "wechat_rank72", "metric": "mean_f1", "difference": 0.001, "low": -0.01, "high": 0.0126}
+    told = {}
+    for verdict in (TOO_SMALL, NOT_IN_PLAY):
+        frame = made.frame(made.arm("pretraining", verdict=verdict, **numbers))
+        rows = ledger(plan("wechat_rank72"), frame, NO_ENSEMBLES, tmp_path)
+        told[verdict] = dict(rows[rows["page"] == "question/pretraining"][["claimed", "verdict"]].to_numpy())
+    assert told[TOO_SMALL] == {0.003: TOO_SMALL, 0.013: RULED_OUT, 0.045: RULED_OUT}
+    assert set(told[NOT_IN_PLAY].values()) == {NOT_IN_PLAY}
 
 
 def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
@@ -71,9 +79,9 @@ def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path:
         "low": 0.4,
         "high": 0.6,
     }
-    row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": NOTHING}
+    row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": "no effect above 0.05"}
     found = ledger(plan(), frame, pd.DataFrame([row]), tmp_path).set_index("trick").loc["six models instead of one"]
-    assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, NOTHING)
+    assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, TOO_SMALL)
     assert found["page"] == "ensemble/aiac_rank1_jobs"
     missing = ledger(plan(), frame, NO_ENSEMBLES, tmp_path).set_index("trick").loc["six models instead of one"]
     assert missing["verdict"] == NOT_HERE and "`make ensemble NAME=aiac_rank1_jobs` shows it" in missing["note"]
@@ -81,10 +89,10 @@ def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path:
 
 def test_other_corpora_fill_their_column(frame, tmp_path: Path) -> None:
     (tmp_path / "smoke-emoji" / "tables").mkdir(parents=True)
-    comparisons.write(frame, tmp_path / "smoke-emoji" / "tables")
+    verdicts.write(frame, tmp_path / "smoke-emoji" / "tables")
     rows = ledger(plan(), frame, NO_ENSEMBLES, tmp_path)
     elsewhere = rows.loc[rows["source"].str.contains("tag \\+ MLM over tag only"), "elsewhere"].item()
-    assert elsewhere == "emoji: +0.0500, helps"
+    assert elsewhere == "emoji: +0.05, helps"
 
 
 def test_a_recipe_of_the_users_own_belongs_to_the_track_of_its_corpus(frame, tmp_path: Path, monkeypatch) -> None:
@@ -99,36 +107,15 @@ def test_a_recipe_of_the_users_own_belongs_to_the_track_of_its_corpus(frame, tmp
 
 def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     table = ledger_table(ledger(plan(), frame, NO_ENSEMBLES, tmp_path), "spearman")
-    question = load(Ablation, "focal_tags").question
-    row = cells(table)[f"[{question}](page:question/focal_tags)<br>AIAC rank 6, write-up: more than +1 %"]
-    assert row["claimed"] == "+0.0100" and row["could be seen"] == "0.0200" and row["verdict"] == f"**{NOTHING}**"
-    assert row["measured"] == "+0.0010<br>−0.0020 to +0.0040<br>p 0.200 after Holm<br>aiac_rank1, with"
+    row = cells(table)[
+        "[focal loss on tags, gamma 2](page:question/focal_tags)<br>AIAC rank 6, write-up: more than +1 %"
+    ]
+    assert row["claimed"] == "+0.01" and row["could be seen"] == "0.02" and row["verdict"] == f"**{RULED_OUT}**"
+    assert row["measured"] == "+0.001<br>−0.002 to +0.004<br>p 0.200 after Holm<br>AIAC 1st"
     assert table.name == "claims_spearman" and list(table.frame.columns) == list(claims.LEDGER)
     assert (
-        "3 of 3 claims held against a comparison are smaller" in table.caption
+        "3 of 3 measured claims are smaller than what could be seen" in table.caption
     )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
-
-
-def test_noise_by_hand(world) -> None:
-    """A 95 % interval of a normal is 3.92 standard deviations wide; that of the fake runs is 0.1."""
-    board = runs.systems(world)
-    frame = claims.noise(world, board).frame.set_index(["recipe", "arm", "stage"])
-    row = frame.loc[("aiac_rank1", "base", "finetune")]
-    scores = runs.rows(world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds)["score"]
-    assert row["seed"] == pytest.approx(np.std(scores, ddof=1)) and row["items"] == pytest.approx(
-        0.1 / 3.919928, rel=1e-6
-    )
-    assert np.isnan(row["split"]) and ("aiac_rank1", "job2", "finetune") not in frame.index
-
-
-def test_noise_of_the_split_is_over_the_folds_of_an_ensemble(world, monkeypatch) -> None:
-    folds = [world.job("aiac_rank1", "finetune", "base", seed) for seed in world.seeds]
-    monkeypatch.setattr(Plan, "ensemble_members", lambda self, name: {"m": folds})
-    frame = claims.noise(world, runs.systems(world)).frame.set_index(["recipe", "arm", "stage"])
-    assert frame.loc[("aiac_rank1", "base", "finetune"), "split"] == pytest.approx(
-        np.std(runs.rows(folds)["score"], ddof=1)
-    )
-    assert np.isnan(frame.loc[("aiac_rank1", "base", "distill"), "split"])
 
 
 # ---- what the code did
@@ -150,10 +137,10 @@ def test_only_the_plans_systems_and_all_of_theirs(world, found):
 
 
 def test_difference_is_as_coded_minus_as_said_whichever_is_the_reference(world, found):
-    listed, rows = rows_of(world, found), comparisons.compared(found).set_index(["ablation", "recipe", "arm"])
+    listed, rows = rows_of(world, found), verdicts.compared(found).set_index(["ablation", "recipe", "arm"])
     padding = listed["aiac_rank1", "A7-1"]
     by_hand = rows.loc[("pool_padding", "aiac_rank1", "padding")]
-    for name in ("difference", "low", "high", "verdict"):
+    for name in ("difference", "low", "high"):
         assert padding[name] == by_hand[name]
     assert (padding["seeds"], padding["arms"], padding["metric"]) == (3, "padding against masked", "spearman")
     strict, leak = rows.loc[("strict_split", "aiac_rank1", "strict")], listed["aiac_rank1", "A7-7"]
@@ -162,30 +149,35 @@ def test_difference_is_as_coded_minus_as_said_whichever_is_the_reference(world, 
 
 def test_two_arms_neither_of_which_is_the_reference_are_paired_anew(world, found):
     """C7-1 lies between coded and described; the question compares both with training without the loss."""
-    part = found[found["ablation"] == "nearest_level"]
-    coded, described = (comparisons.scores(part, "aiac_rank17", arm) for arm in ("coded", "described"))
+    jobs = world.ablation_jobs("nearest_level")
+    coded, described = (runs.rows(jobs["aiac_rank17", arm])["score"].to_numpy(float) for arm in ("coded", "described"))
     row = rows_of(world, found)["aiac_rank17", "C7-1"]
-    assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(compare(coded, described)[:3])
+    assert (
+        row["difference"] == pytest.approx((coded - described).mean()) and row["low"] < row["difference"] < row["high"]
+    )
 
 
-def test_arms_of_one_name_belong_to_their_own_question():
-    other = [made.arm("fgm", scores=(0.9, 0.1, 0.4)), made.reference("fgm", scores=(0.2, 0.3, 0.6))]
-    asked = [made.arm("ema", scores=(0.5, 0.52, 0.51)), made.reference("ema", scores=(0.47, 0.48, 0.49))]
-    found = claims.between(made.frame(*other, *asked), "ema", "aiac_rank1", "with", "without")
-    assert found["difference"] == pytest.approx((0.03 + 0.04 + 0.02) / 3) and found["seeds"] == 3
+def test_arms_of_one_name_belong_to_their_own_question(world):
+    frame = made.frame(made.reference("fgm"), made.arm("fgm", difference=0.9), made.reference("ema"), made.arm("ema"))
+    found = comparisons.between(world, frame, "ema", "aiac_rank1", "with", "without")
+    assert found["difference"] == 0.03
 
 
 def test_contradictions_cell_by_cell(world, found):
     rows = contradicted(world, found)
     table = claims.contradiction_table(rows, "aiac_rank1")
-    row = cells(table)["mean of the sequence<br>`A7-1`"]
+    row = cells(table)["mean of the sequence<br>A7-1"]
     numbers = rows.set_index(["recipe", "id"]).loc[("aiac_rank1", "A7-1")]
-    effect = f"{numbers['difference']:+.4f} Spearman<br>{numbers['low']:+.4f} to {numbers['high']:+.4f}<br>".replace(
-        "-", "−"
+    difference, low, high = (f.difference(numbers[name]) for name in ("difference", "low", "high"))
+    effect = f"{difference} Spearman<br>{low} to {high}<br>"
+    assert row["implemented minus described"] == effect + "[padding against masked](page:question/pool_padding)"
+    assert (
+        row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["implemented"]
     )
-    assert row["as coded minus as said"] == effect + "[padding against masked](page:question/pool_padding)"
-    assert row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["the code"]
-    assert table.name == "contradictions_aiac_rank1" and table.caption.startswith(f"{len(table.frame)} listed, ")
+    assert (
+        table.name == "contradictions_aiac_rank1"
+        and f" of the {len(table.frame)} cases have an experiment, " in table.caption
+    )
     shown = rows.assign(difference=0.0, low=0.0, high=0.0)
     told = "every score is the same: it never came into play here"
     assert told in claims.contradiction_table(shown, "aiac_rank1").markdown() and told not in table.markdown()
@@ -196,23 +188,23 @@ def test_a_question_that_is_not_asked_names_its_command(world, found):
     text = claims.contradiction_table(contradicted(world, few), "aiac_rank1").markdown()
     assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>padding against masked" in text
     nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
-    assert "0 of those in this report. Interval" in nothing.caption
+    assert "have an experiment, 0 of them ran. Below" in nothing.caption
 
 
 def test_a_system_of_which_no_contradiction_is_known(world, found):
     own = replace(world, systems=("my_system",))
     table = claims.contradiction_table(contradicted(own, found), "my_system")
-    assert len(table.frame) == 0 and table.caption.startswith("0 listed, 0 with a question, 0 of those in this report")
+    assert len(table.frame) == 0 and table.caption.startswith("0 of the 0 cases have an experiment, 0 of them ran.")
 
 
 def test_captions_count_effects():
     rows = pd.DataFrame(
         [{"recipe": "r", "question": q, "in_report": bool(q), "verdict": v, "id": "x"} for q, v in
-         (("a", "hurts"), ("b", "hurts"), ("c", "helps"), ("d", NOTHING), ("", ""))]
+         (("a", "hurts"), ("b", "hurts"), ("c", "helps"), ("d", "no effect above 0.012"), ("", ""))]
     )  # fmt: skip
     caption = claims.contradiction_table(rows, "r").caption
     assert caption.startswith(
-        "5 listed, 4 with a question, 4 of those in this report; verdicts as coded: 2 hurts, 1 helps."
+        "4 of the 5 cases have an experiment, 4 of them ran; doing what the code does: 2 hurts, 1 helps."
     )
 
 
@@ -263,58 +255,3 @@ def test_every_arm_of_the_quirk_questions_is_a_quirk(recipe):
     switches = {quirk.id.lower().replace("-", "_"): dict(quirk.switch) for quirk in spec.quirks}
     switches |= {"fixed": {}, "all": dict(spec.variants["faithful"])}
     assert {arm: switches[arm] for arm in question.arms} == question.arms and len(question.arms) <= 6
-
-
-# ---- checks
-
-
-def test_how_many_false_verdicts_are_allowed():
-    """Of 20 at 2.5 % each way: none with 60 %, at most one with 91 %, at most two with 99 %."""
-    assert [claims.allowed(arms) for arms in (1, 2, 20, 200)] == [0, 0, 2, 9]
-
-
-@pytest.mark.parametrize(("helps", "hurts", "passed"), [(0, 0, True), (2, 2, True), (3, 0, False), (0, 3, False)])
-def test_a_placebo_may_be_lucky_twice(helps, hurts, passed):
-    verdicts = [HELPS] * helps + [HURTS] * hurts + [NOTHING] * (20 - helps - hurts)
-    arms = [made.arm("placebo", arm=f"a{k}", check="placebo", verdict=verdict) for k, verdict in enumerate(verdicts)]
-    table = claims.checks(made.frame(made.arm("ema"), *arms))
-    row = table.frame.iloc[0]
-    assert (row["arms"], row["helps"], row["hurts"], row["allowed"], row["passed"]) == (20, helps, hurts, 2, passed)
-    shown = cells(table)["[Does placebo help?](page:question/placebo)"]
-    assert (shown["help"], shown["harm"], shown["no surprise"]) == (str(helps), str(hurts), "up to 2 of either")
-    assert shown["passed"] == ("yes" if passed else "**no**")
-
-
-@pytest.mark.parametrize(("verdict", "passed"), [(HELPS, True), (NOTHING, False), (HURTS, False)])
-def test_a_planted_effect_must_be_found(verdict, passed):
-    table = claims.checks(made.frame(made.arm("planted", check="planted", verdict=verdict)))
-    assert table.frame["passed"].tolist() == [passed]
-    told = "aiac_rank1: +0.0300 (95 % interval +0.0200 to +0.0400)"
-    assert (
-        cells(table)["[Does planted help?](page:question/planted)"]["passed"]
-        == f"{'yes' if passed else '**no**'}<br>{told}"
-    )
-
-
-def test_the_planted_effect_is_one_of_the_generator():
-    """All arms on a corpus that was asked to hide something, with the same training but for what is read of a title."""
-    groups = Plan.load("laptop").ablation_jobs("planted")
-    jobs = [job for arm in groups.values() for job in arm]
-    assert {arm for _, arm in groups} == {"without", "with"} and len({job.seed for job in jobs}) * 2 == len(jobs)
-    assert {"blank_start", "blank_titles"} <= set.intersection(*(set(job.corpus.arguments) for job in jobs))
-    assert {tuple(job.parents) for job in jobs} == {()} and len({job.stage_spec.model_dump_json() for job in jobs}) == 1
-    assert len({job.spec.features.text.length for job in jobs}) == 2
-
-
-@pytest.mark.slow
-def test_this_laboratory_passes_its_checks(monkeypatch):
-    """Trains what is missing in this clone's ``runs/``: some ten minutes on two cores, nothing after `make reproduce`."""
-    for name in ("VIDLAB_HOME", "MAKEFLAGS", "MAKELEVEL"):
-        monkeypatch.delenv(name, raising=False)
-    command = [sys.executable, "-m", "lab", "reproduce", "ablation/placebo", "ablation/planted"]
-    done = subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True, timeout=7200, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    jobs._load.cache_clear()
-    parts = [comparisons.of_question(Plan.load("laptop"), name) for name in ("placebo", "planted")]
-    table = claims.checks(pd.concat(parts, ignore_index=True)).frame
-    assert table["passed"].all(), json.dumps(table.to_dict("records"))

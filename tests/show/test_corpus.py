@@ -92,17 +92,29 @@ def test_a_title_on_both_sides_is_a_leak_and_no_title_is_none(stores, monkeypatc
     assert corpus.splits(store, "laptop", "x").frame["touch training"].tolist()[0] == 1
 
 
-def test_the_generators_statistics_stand_beside_the_published_ones(stores):
+def test_statistics_of_both_worlds_stand_beside_the_published_ones(stores, monkeypatch):
     store = stores["pairs"]
-    assert corpus.generator(store, "x").frame.empty
-    rows = [("title length, mean", 20.0, 18.0, 22.0, 21.0), ("label noise", 0.1, 0.05, 0.15, 0.2)]
-    names = ["statistic", "target", "low", "high", "measured"]
-    store.manifest["twin"]["calibration"] = [dict(zip(names, row, strict=True)) for row in rows]
+    rows = [
+        {
+            "statistic": "title length, mean",
+            "target": 20.0,
+            "low": 18.0,
+            "high": 22.0,
+            "calibrated": 21.0,
+            "clear": 21.5,
+        },
+        {"statistic": "distinct tags", "target": 1.0, "low": 0.5, "high": 1.5, "calibrated": 0.9, "clear": 0.3},
+    ]
+    monkeypatch.setattr("lab.corpora.twin.calibration.of_worlds", lambda track: rows)
+    here = [{"statistic": "title length, mean", "measured": 25.0}, {"statistic": "distinct tags", "measured": None}]
+    monkeypatch.setitem(store.manifest, "twin", {"calibration": here})
     table = corpus.generator(store, "x")
-    store.manifest["twin"].pop("calibration")
-    assert "| title length, mean | 20 | 18 to 22 | 21 | yes |" in table.markdown()
-    assert "| label noise | 0.1 | 0.05 to 0.15 | 0.2 | no |" in table.markdown()
-    assert table.caption.startswith("1 of 2 statistics lie where published ones do.")
+    assert "| title length, mean | 20 | 18 to 22 | 21 | 21.5 | 25 | – |" in table.markdown()
+    assert "| distinct tags | 1 | 0.5 to 1.5 | 0.9 | 0.3 | – | fewer tags, so that" in table.markdown()
+    assert "the calibrated world keeps 2 within what is tolerated, the clear one 1," in table.caption
+    assert "| titles that say nothing of their video | 0.06 | 0 |" in corpus.worlds(store, "x").markdown()
+    monkeypatch.setitem(store.manifest, "twin", None)
+    assert corpus.generator(store, "x").frame.empty and corpus.worlds(store, "x").frame.empty
 
 
 def test_parts_and_lengths_are_those_of_describe(stores):

@@ -5,7 +5,6 @@ import pytest
 from sklearn.metrics import f1_score
 
 from lab.show.longtail import (
-    confused_siblings,
     per_class,
     scores_of_groups,
     thirds_of_classes,
@@ -82,13 +81,3 @@ def test_wrong_answers_by_hand():
 def test_no_wrong_answer_has_no_share():
     found = wrong_answers(TRUTH, TRUTH, TREE)
     assert found["wrong"] == 0 and np.isnan([found["share"], found["low"], found["chance"]]).all()
-
-
-def test_confused_siblings_by_hand():
-    """The only mistake across level 1, 1 as 3, is not among them."""
-    frame = confused_siblings(np.append(TRUTH, 0), np.append(SAID, 1), TREE)
-    assert frame.to_dict("records") == [
-        {"a": 0, "b": 1, "a_as_b": 2, "b_as_a": 1, "both": 3, "of": 6},
-        {"a": 3, "b": 4, "a_as_b": 1, "b_as_a": 1, "both": 2, "of": 3},
-    ]
-    assert confused_siblings(TRUTH, TRUTH, TREE).empty

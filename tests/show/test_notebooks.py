@@ -9,6 +9,7 @@ import pytest
 
 from lab.flow.engine import NAME
 from lab.flow.tasks import ON_PAGES, tasks_of
+from lab.show import formats as f
 from lab.show.page import render
 from lab.show.plan import Plan
 from lib.runs import paths
@@ -46,14 +47,19 @@ def test_front_page_shows_score_interval_oracle_and_published(report):
     front = text(report, "index.html")
     assert f"<strong>{row['score']:.3f}</strong>" in front and f"{row['low']:.3f} to {row['high']:.3f}" in front
     assert f">{row['oracle']:.3f}<" in front and "0.886 / 0.836" in front
-    assert front.index("Which trick first?") < front.index('id="scores"') < front.index('id="questions"')
+    assert (
+        front.index("What was found")
+        < front.index("How sure that is")
+        < front.index('id="scores"')
+        < front.index('id="questions"')
+    )
 
 
 def test_a_question_says_what_its_csv_says(report):
     rows = pd.read_csv(report / "tables" / "ablation_ema.csv")
     difference = rows.loc[rows["arm"] == "with", "difference"].iloc[0]
     for name in ("questions_weight_averaging.md", "questions_weight_averaging.html"):
-        assert f"+{difference:.4f}" in text(report, name) and "helps" in text(report, name)
+        assert f.difference(difference) in text(report, name) and "helps" in text(report, name)
 
 
 def test_every_number_drawn_is_in_a_table(report):
@@ -69,4 +75,4 @@ def test_no_output_is_a_bare_object(report):
 
 
 def test_the_terminal_gets_a_summary(report):
-    assert text(report, "summary.txt").startswith("Pairs: ")
+    assert text(report, "summary.txt").startswith("Of ")

@@ -15,6 +15,8 @@ from lab.show import style
 from lab.show.picture import Picture
 from lab.show.plan import Plan
 from lab.show.table import Column, Table, link
+from lib.recipes.load import load
+from lib.recipes.specs import Ablation
 from lib.runs import paths
 from lib.runs.folder import MissingRun
 from tests.pagecheck import problems
@@ -109,7 +111,7 @@ def test_one_page_a_system_and_a_family_of_questions(report, plan):
 def test_a_question_is_a_section_with_its_title_command_and_anchor(report):
     page = text(report, "questions_weight_averaging.html")
     assert "<title>Questions: weight averaging · vidlab</title>" in page
-    assert '<h2 id="ema">EMA: Does averaging the weights raise the validation score?</h2>' in page
+    assert f'<h2 id="ema">EMA: {load(Ablation, "ema").question}</h2>' in page
     assert '<h3 id="ema-table">Table</h3>' in page and '<h3 id="soup-table">Table</h3>' in page
     assert "<code>papermill notebooks/05_question.ipynb out.ipynb -p question ema</code>" in page
     assert '<h3 id="ema-reading">Reading</h3>' in page and "Own" not in page

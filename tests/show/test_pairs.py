@@ -1,7 +1,5 @@
 """Systems of the pair track: bins by hand, and figures that draw the numbers of their frames where they belong."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,44 +57,6 @@ def test_intervals_keep_the_pairs_of_one_first_video_together():
     assert frame["low"].tolist() == frame["high"].tolist() == [0.5, 0.5]
 
 
-def test_bins_by_tag_frequency_by_hand():
-    """Twelve pairs of rare tags in exactly the wrong order, twelve of frequent tags in the right one."""
-    cosine = np.concatenate([np.linspace(0.0, 0.4, 12)[::-1], np.linspace(0.5, 0.9, 12)])
-    score = np.linspace(0, 1, 24)
-    frame = pairs.by_tag_frequency(result_of(cosine, score), np.repeat([2.0, 50.0], 12), bins=2)
-    assert frame["frequency"].tolist() == [2, 50] and frame["n"].tolist() == [12, 12]
-    assert frame["spearman"].tolist() == pytest.approx([-1, 1])
-    assert frame["gap"].tolist() == pytest.approx([np.abs(2 * np.arange(12) - 11).mean() / 24, 0])
-    ranks = rankdata(cosine) / 24
-    shuffled = np.abs(ranks[:, None] - ranks).mean(axis=1)
-    assert frame["chance"].tolist() == pytest.approx([shuffled[:12].mean(), shuffled[12:].mean()])
-    assert frame["gap_low"].iloc[0] < frame["gap"].iloc[0] < frame["gap_high"].iloc[0]
-
-
-def test_bins_with_too_few_pairs_are_left_out():
-    given = result_of(np.arange(15.0), np.arange(15.0))
-    frame = pairs.by_tag_frequency(given, np.repeat([1.0, 9.0], [3, 12]), bins=5)
-    assert frame["frequency"].tolist() == [9]
-
-
-def test_tag_frequency_counts_what_tags_were_learned_from(job, store):
-    """aiac_rank1 learns tags from both parts, aiac_rank17 from the pointwise videos alone."""
-    rows = predictions.of_pairs(job.folder).pairs[:5]
-    videos = [store.video(row, frames=False) for row in range(len(store))]
-
-    def expected(parts) -> list[float]:
-        held = [tag for video in videos if video.part in parts for tag in video.tags]
-        medians = [[np.median([held.count(tag) for tag in videos[row].tags]) for row in pair] for pair in rows]
-        return [min(pair) for pair in medians]
-
-    assert pairs.tag_frequency(job, store, rows).tolist() == expected(("pointwise", "pairwise"))
-    other = type(job).load("aiac_rank17", "finetune", scale="laptop")
-    assert pairs.tag_frequency(other, store, rows).tolist() == expected(("pointwise",))
-    souped = type(job).load("aiac_rank1", "finetune_soup", "soup.uniform", scale="laptop")
-    assert "init_from" not in souped.parents and "init_from_1" in souped.parents
-    assert pairs.tag_frequency(souped, store, rows).tolist() == expected(("pointwise", "pairwise"))
-
-
 # ---- figures
 
 
@@ -128,18 +88,6 @@ def test_calibration_draws_bins_intervals_and_the_label_of_the_loss_where_it_is_
     assert drawn.words(plain.figure) == ["label of the corpus, 95 %", "cosine = label"]
 
 
-def test_tag_figure_draws_order_left_and_gap_right(job, store):
-    given = predictions.of_pairs(job.folder)
-    picture = pairs.by_tags(job, given, store, NAME)
-    (left, right), frame = picture.figure.axes, picture.frame
-    for axis, value, label in ((left, "spearman", "within the bin, 95 %"), (right, "gap", "mean gap, 95 %")):
-        assert drawn.line(axis, label) == pytest.approx(frame[["frequency", value]].to_numpy())
-        assert drawn.bars(axis)[:, :, 1] == pytest.approx(frame[[f"{value}_low", f"{value}_high"]].to_numpy())
-    assert drawn.line(right, "labels shuffled") == pytest.approx(frame[["frequency", "chance"]].to_numpy())
-    score = json.loads(job.folder.metrics.read_text())["scores"]["validation"]["spearman"]
-    assert f"All pairs together: Spearman {score:.3f}." in picture.caption
-
-
 def test_worst_pairs_are_the_largest_gaps_of_rank(job, store):
     found = predictions.of_pairs(job.folder)
     gap = (rankdata(found.cosine) - rankdata(found.score)) / len(found.score)
@@ -152,10 +100,8 @@ def test_worst_pairs_are_the_largest_gaps_of_rank(job, store):
     assert store.video(int(found.pairs[at, 0]), frames=False).category in first["first video"]
 
 
-def test_equal_scores_and_unknown_tags_draw_what_there_is():
+def test_equal_scores_draw_what_there_is():
     same = result_of(np.full(15, 0.5), np.full(15, 0.5))
     assert len(pairs.by_cosine(same)) == 1
     assert len(pairs.calibration(same, "x").frame) == 1
-    frame = pairs.by_tag_frequency(same, np.zeros(15))
-    assert frame["frequency"].tolist() == [0] and frame["n"].tolist() == [15]
     assert pairs.predicted(same, "x").frame["rank_of_label"].nunique() == 1

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import pytest
-
-from lab.show import questions, style
-from lab.show.comparisons import digest_of, of_question
+from lab.show import questions
+from lab.show.verdicts import digest_of
+from lib.evaluation.compare import NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
 from tests.show import drawn, made
 
-NOTHING = "no measurable effect"
+NOTHING = "no effect above 0.025"
 THREE = made.frame(
     made.reference(),
     made.arm(arm="up", difference=0.03, low=0.01, high=0.05, claimed=0.02),
@@ -29,74 +27,16 @@ def cells(table) -> dict[str, dict[str, str]]:
 # ---- forest
 
 
-def test_forest_draws_every_difference_and_both_ends_of_every_interval():
-    picture = questions.forest(THREE, "forest_ema")
-    (axis,) = picture.figure.axes
-    assert drawn.ticks(axis) == ["up", "down", "flat"] and axis.get_ylim() == (2.6, -0.6)
-    assert drawn.line(axis, "helps").tolist() == [[0.03, 0]]
-    assert drawn.line(axis, "hurts").tolist() == [[-0.04, 1]]
-    assert drawn.line(axis, NOTHING).tolist() == [[0.005, 2]]
-    ends = [drawn.bars(axis, number)[0].tolist() for number in range(3)]
-    assert ends == [[[0.01, 0], [0.05, 0]], [[-0.07, 1], [-0.02, 1]], [[-0.015, 2], [0.025, 2]]]
-    assert drawn.line(axis, "claimed").tolist() == [[0.02, 0]]
+def test_a_forest_names_tricks_and_where_there_are_several_systems():
+    two = made.frame(made.reference(), made.arm(), made.reference("focal_tags"), made.arm("focal_tags", arm="gamma1"))
+    (axis,) = questions.forest(two, "forest_spearman").figure.axes
+    assert drawn.ticks(axis) == ["EMA of the weights", "focal loss on tags, gamma 1"]
     assert axis.get_xlabel() == "difference in Spearman to the reference arm"
-    named = questions.forest(THREE, "forest_spearman", named=True)
-    assert drawn.ticks(named.figure.axes[0]) == ["EMA: up", "EMA: down", "EMA: flat"]
-
-
-def test_forest_tells_help_from_harm_by_shape_and_colour():
-    (axis,) = questions.forest(THREE, "forest_ema").figure.axes
-    looks = {line.get_label(): (line.get_marker(), line.get_color()) for line in axis.lines}
-    assert looks["helps"] == (">", style.BLUE) and looks["hurts"] == ("<", style.RED)
-    assert looks[NOTHING] == ("o", style.MUTED) and looks["claimed"] == ("D", style.ORANGE)
-    assert [bar.get_color()[0][:3].tolist() for bar in axis.collections] == [
-        pytest.approx([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in (style.BLUE, style.RED, style.MUTED)
-    ]
-    figure = questions.forest(THREE, "forest_ema").figure
-    assert drawn.words(figure) == ["helps", "hurts", NOTHING, "claimed"]
-
-
-def test_forest_has_zero_in_sight():
-    far = made.frame(made.reference(), made.arm(difference=0.5, low=0.45, high=0.55))
-    (axis,) = questions.forest(far, "forest_ema").figure.axes
-    low, high = axis.get_xlim()
-    assert low < 0 and high > 0.55
-    assert [0, 0] in [list(line.get_xdata()) for line in axis.lines]
-
-
-def test_forest_has_a_panel_for_each_metric():
-    two = made.frame(
-        made.reference(),
-        made.arm(),
-        made.reference(recipe="w", metric="mean_f1"),
-        made.arm(recipe="w", metric="mean_f1", low=-1),
+    systems = made.frame(
+        made.reference(), made.arm(), made.reference(recipe="aiac_rank6"), made.arm(recipe="aiac_rank6")
     )
-    picture = questions.forest(two, "forest_ema")
-    assert [axis.get_xlabel() for axis in picture.figure.axes] == [
-        "difference in Spearman to the reference arm", "difference in mean F1 to the reference arm",
-    ]  # fmt: skip
-    assert [drawn.ticks(axis) for axis in picture.figure.axes] == [["with · aiac_rank1"], ["with · w"]]
-    assert [drawn.bars(axis)[0, 0, 0] for axis in picture.figure.axes] == [0.02, -1]
-
-
-def test_forest_of_many_questions_names_them_and_one_seed_has_no_interval():
-    nothing = dict.fromkeys(("low", "high"), float("nan"))
-    many = made.frame(
-        made.reference(), made.arm(), made.reference("fgm"), made.arm("fgm", verdict="one seed: no interval", **nothing)
-    )
-    picture = questions.forest(many, "forest_spearman")
-    (axis,) = picture.figure.axes
-    assert drawn.ticks(axis) == ["EMA: with", "FGM: with"]
-    assert drawn.line(axis, "one seed: no interval").tolist() == [[0.03, 1]]
-    assert "Diamond" not in picture.caption and "claimed" not in drawn.words(picture.figure)
-
-
-def test_forest_frame_holds_what_is_drawn():
-    picture = questions.forest(THREE, "forest_ema")
-    assert picture.frame["difference"].tolist() == [0.03, -0.04, 0.005] and picture.name == "forest_ema"
-    assert picture.frame[["low", "high"]].to_numpy().tolist() == [[0.01, 0.05], [-0.07, -0.02], [-0.015, 0.025]]
-    assert picture.frame["label"].tolist() == ["up", "down", "flat"] and picture.frame["claimed"].iloc[0] == 0.02
-    assert "up: +0.0300, helps" in picture.alt and picture.caption.endswith("Diamond: what was claimed.")
+    (axis,) = questions.forest(systems, "forest_ema").figure.axes
+    assert drawn.ticks(axis) == ["EMA of the weights · AIAC 1st", "EMA of the weights · AIAC 6th"]
 
 
 def test_where_arms_are_compared_with_each_other_the_axis_says_so():
@@ -106,50 +46,6 @@ def test_where_arms_are_compared_with_each_other_the_axis_says_so():
 
 
 # ---- curves
-
-
-def history() -> pd.DataFrame:
-    rows = [
-        {
-            "recipe": recipe,
-            "metric": metric,
-            "arm": arm,
-            "seed": seed,
-            "step": step,
-            "score": 0.1 * step + seed + (arm == "with"),
-        }
-        for recipe, metric in (("a", "spearman"), ("w", "mean_f1"))
-        for arm in ("with", "without")
-        for seed in (0, 1)
-        for step in (0, 10, 20)
-    ]
-    return pd.DataFrame([*rows, {**rows[0], "arm": "once", "step": 20, "score": 5.0}])
-
-
-def test_curves_by_arm_seed_and_system():
-    figure = questions.curves_figure(history(), "without")
-    first, second = figure.axes
-    assert [axis.get_title("left") for axis in (first, second)] == ["a", "w"]
-    assert [axis.get_ylabel() for axis in (first, second)] == ["Spearman", "mean F1"]
-    assert drawn.line(first, "with").tolist() == [[0, 1.5], [10, 2.5], [20, 3.5]]  # mean of two seeds
-    assert drawn.line(first, "without").tolist() == [[0, 0.5], [10, 1.5], [20, 2.5]]
-    thin = [line.get_xydata().tolist() for line in first.lines if line.get_label().startswith("_")]
-    assert [[0, 1], [10, 2], [20, 3]] in thin and [[0, 2], [10, 3], [20, 4]] in thin and len(thin) == 5
-    looks = {line.get_label(): (line.get_linestyle(), line.get_marker()) for line in first.lines}
-    assert looks["without"] == ("--", "") and looks["with"] == ("-", "") and looks["once"] == ("-", "o")
-    assert drawn.line(first, "once").tolist() == [[20, 5.0]]
-    assert drawn.words(figure)[:3] == ["without", "with", "once"]
-
-
-def test_curves_of_a_question_come_from_the_histories_of_its_runs(world):
-    picture = questions.curves(world, of_question(world, "ema"))
-    assert picture.name == "curves_ema" and set(picture.frame["arm"]) == {"with", "without"}
-    job = world.ablation_jobs("ema")["wechat_baseline", "with"][2]
-    rows = picture.frame[(picture.frame["recipe"] == "wechat_baseline") & (picture.frame["arm"] == "with")]
-    rows = rows[rows["seed"] == job.seed]
-    scores = job.folder.history.frame("scores")
-    assert rows["step"].tolist() == scores["step"].tolist()
-    assert rows["score"].tolist() == scores["scores.mean_f1"].tolist() and set(rows["metric"]) == {"mean_f1"}
 
 
 # ---- tables
@@ -162,12 +58,13 @@ def test_table_of_a_question_cell_by_cell():
     )
     table = questions.table(part)
     rows = cells(table)
-    assert rows["`without`<br>reference"]["Spearman"] == "0.4800" and rows["`without`<br>reference"]["verdict"] == "–"
-    assert rows["`with`"] == {
-        "arm": "`with`", "Spearman": "0.5100", "sd": "0.0123", "unseen videos": "0.4200", "difference": "+0.0300",
-        "95 % interval": "+0.0200 to +0.0400", "verdict": "**helps**", "claimed": "+0.0120", "could be seen": "0.0456",
+    assert rows["`without`<br>reference"]["Spearman"] == "0.480" and rows["`without`<br>reference"]["verdict"] == "–"
+    assert rows["`with`<br>EMA of the weights"] == {
+        "arm": "`with`<br>EMA of the weights", "Spearman": "0.510", "sd": "0.012", "unseen videos": "0.420", "claimed": "+0.012",
+        "could be seen": "0.046", "measured": "+0.03", "95 % interval": "+0.02 to +0.04", "verdict": "**helps**",
         "training": "12 s",
     }  # fmt: skip
+    assert table.caption.endswith("median: 0.005 from seed to seed, 0.002 from one set of test items to another.")
     assert table.name == "ablation_ema" and table.frame["scores"].tolist() == ["0.47 0.49 0.48", "0.5 0.52 0.51"]
     assert table.frame["is_reference"].tolist() == [True, False]
     assert [table.emphasis(row) for row in table.frame.to_dict("records")] == ["reference", ""]
@@ -175,10 +72,10 @@ def test_table_of_a_question_cell_by_cell():
 
 def test_columns_that_nothing_is_known_of_are_left_out():
     table = questions.table(made.frame(made.reference(check="placebo"), made.arm(check="placebo")))
-    assert not {"system", "claimed", "unseen videos"} & {column.title for column in table.columns}
+    assert not {"claimed", "unseen videos"} & {column.title for column in table.columns}
     assert table.name == "check_ema"
-    two = made.frame(made.reference(), made.arm(), made.reference(recipe="b"), made.arm(recipe="b"))
-    assert questions.table(two).columns[0].title == "system"
+    two = made.frame(made.reference(), made.arm(), made.reference(recipe="aiac_rank6"), made.arm(recipe="aiac_rank6"))
+    assert "`with`<br>EMA of the weights, AIAC 6th" in cells(questions.table(two))
 
 
 def test_verdicts_cell_by_cell():
@@ -187,9 +84,9 @@ def test_verdicts_cell_by_cell():
     )
     table = questions.verdicts(frame, "verdicts_spearman")
     rows = cells(table)
-    first = rows["[Does ema help?](page:question/ema)<br>`with` on aiac_rank1"]
-    assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.0300", "+0.5000")
-    assert (first["95 % interval"], first["could be seen"]) == ("+0.0200 to +0.0400", "0.0500")
+    first = rows["[EMA of the weights](page:question/ema)<br>AIAC 1st"]
+    assert (first["verdict"], first["difference"], first["claimed"]) == ("**helps**", "+0.03", "+0.5")
+    assert (first["95 % interval"], first["could be seen"]) == ("+0.02 to +0.04", "0.05")
     assert first["p after Holm"] == "0.200" and table.frame["p"].tolist() == [0.01, 0.01]
     assert list(table.frame["ablation"]) == ["ema", "fgm"] and table.caption.startswith(
         "Arm minus reference, 3 to 5 paired seeds."
@@ -198,55 +95,69 @@ def test_verdicts_cell_by_cell():
 
 def test_arms_say_what_they_switch():
     rows = cells(questions.arms("ema"))
-    assert list(rows) == ["`without` (reference)", "`with`"]
-    assert rows["`with`"]["what is switched in the recipe"] == '`stages.finetune.ema: {"decay": 0.99}`'
+    arms = [name.split("<br>")[0] for name in rows]
+    assert (
+        arms == ["`without`", "`with`", "`decay_09`", "`decay_099`", "`uncorrected`"]
+        and "`without`<br>reference" in rows
+    )
+    assert (
+        rows["`with`<br>EMA of the weights"]["what is switched in the recipe"]
+        == '`stages.finetune.ema: {"horizon": 0.075}`'
+    )
 
 
 def test_sizes_of_the_runs_behind_a_question(world):
     table = questions.sizes(world, "ema")
     rows = cells(table)
-    assert rows["aiac_rank1<br>finetune"]["arms"] == "without, with"
-    assert rows["aiac_rank1<br>finetune"]["training items"] == "200" and rows["aiac_rank1<br>finetune"]["steps"] == "80"
-    assert (rows["aiac_rank1<br>finetune"]["validation items"], rows["aiac_rank1<br>finetune"]["a run"]) == (
+    assert rows["AIAC 1st<br>finetune"]["arms"] == "without, with, decay_09, decay_099, uncorrected"
+    assert rows["AIAC 1st<br>finetune"]["training items"] == "200" and rows["AIAC 1st<br>finetune"]["steps"] == "80"
+    assert (rows["AIAC 1st<br>finetune"]["scored items"], rows["AIAC 1st<br>finetune"]["a run"]) == (
         "120",
         "12 s",
     )
-    assert table.notes[0] == "5 seeds an arm: 0, 1, 2, 3, 4." and len(table.notes) == 1
-    placebo = questions.sizes(world, "placebo").notes
-    assert placebo[1] == "Arms with other luck have other seeds."
+    assert table.notes == (
+        "Arms of a system share seeds, training items, steps and scored items.", "5 seeds an arm: 0, 1, 2, 3, 4.",
+    )  # fmt: skip
+
+
+def test_what_arms_share_is_said_of_what_is_equal(world, monkeypatch):
+    frame = questions.runs.rows(job for jobs in world.ablation_jobs("ema").values() for job in jobs)
+    frame.loc[frame["arm"] == "ema.with", ["steps", "train_items"]] = 40
+    monkeypatch.setattr(questions.runs, "rows", lambda jobs: frame)
+    told = questions.sizes(world, "ema").notes[0]
+    assert told == "Arms of a system share seeds and scored items; they differ in training items and steps."
 
 
 # ---- sentences
 
 
-def test_reading_tells_verdict_difference_and_claim():
+def test_reading_tells_verdict_difference_claim_and_what_could_be_seen():
     part = made.frame(
         made.reference(),
         made.arm(claimed=0.05, claimed_source="slides"),
-        made.arm(arm="flat", low=-0.01, verdict=NOTHING, claimed=0.02, claimed_source="a paper"),
+        made.arm(arm="decay_09", low=-0.01, verdict=TOO_SMALL, claimed=0.02, claimed_source="a paper"),
+        made.arm(arm="flat", low=-0.01, verdict=RULED_OUT, claimed=0.2, claimed_source="a paper"),
+        made.arm(arm="quiet", low=-0.01, verdict="no effect above 0.04"),
     )
-    first, second = questions.reading(part).data.splitlines()
+    first, small, ruled, quiet = questions.reading(part).data.splitlines()
     assert first == (
-        "- On aiac_rank1, `with` against `without`: **helps**. Mean paired difference in Spearman +0.0300 (95 % interval "
-        "+0.0200 to +0.0400), 3 seeds. Claimed: +0.0500 (slides), which lies above our interval."
+        "- AIAC 1st, EMA of the weights: **helps**. Measured: +0.03 (95 % interval +0.02 to +0.04) Spearman "
+        "over 3 seeds. Claimed: +0.05 (slides)."
     )
-    assert second.endswith(
-        "These seeds would have shown a true effect of 0.0500 four times out of five. Claimed: +0.0200 (a paper), which lies "
-        "inside our interval."
+    assert small.endswith(
+        " Claimed: +0.02 (a paper). Effects below 0.05 would usually be missed. The interval holds the claimed size and zero: nothing "
+        "is decided."
     )
+    assert ruled.endswith("would usually be missed. The interval excludes the claimed size.")
+    assert "**no effect above 0.04**" in quiet and "Claimed" not in quiet and quiet.endswith("would usually be missed.")
 
 
-@pytest.mark.parametrize(("claimed", "place"), [(0.01, "below"), (0.02, "inside"), (0.04, "inside"), (0.041, "above")])
-def test_the_ends_of_an_interval_belong_to_it(claimed, place):
-    text = questions.reading(made.frame(made.reference(), made.arm(claimed=claimed, claimed_source="s"))).data
-    assert f"which lies {place} our interval" in text
-
-
-def test_identical_arms_are_said_to_be_identical():
-    same = made.arm(difference=0.0, low=0.0, high=0.0, verdict=NOTHING, detectable=float("nan"))
+def test_arms_that_are_one_and_the_same_are_said_to_be():
+    same = made.arm(difference=0.0, low=0.0, high=0.0, verdict=NOT_IN_PLAY, detectable=float("nan"))
     line = questions.reading(made.frame(made.reference(), same)).data
-    assert "0.0000 (95 % interval 0.0000 to 0.0000)" in line and line.endswith("never came into play here.")
-    assert "four times out of five" not in line
+    assert line.endswith(
+        "**not in play**. Every prediction is the same in both arms: what is switched changed no number here."
+    )
 
 
 def test_a_discussion_says_when_its_numbers_have_changed(monkeypatch):
@@ -269,7 +180,7 @@ def test_a_claim_is_about_the_comparison_it_names():
 
 
 def test_what_is_asked_and_claimed_stands_above():
-    assert questions.title("ema") == "EMA: Does averaging the weights raise the validation score?"
+    assert questions.title("ema") == "EMA: Does averaging the weights raise the score?"
     text = questions.about("focal_tags").data
-    assert "- Claimed: +0.0100 Spearman, AIAC rank 6, write-up: more than +1 %" in text
+    assert "- Claimed: +0.01 Spearman, AIAC rank 6, write-up: more than +1 %" in text
     assert questions.about("ema").data.endswith("No source gives a number for this.")

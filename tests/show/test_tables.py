@@ -1,8 +1,11 @@
 """Tables by hand: what a cell shows, what the CSV holds."""
 
+import re
+
 import pandas as pd
 
 from lab.show import formats
+from lab.show.page import TEMPLATES
 from lab.show.table import Column, Table, chip, csv, inline
 from lib.recipes.specs import Claim
 
@@ -50,8 +53,20 @@ def test_a_long_table_is_folded():
 
 
 def test_verdict_words_decide_the_colour():
-    assert 'class="chip hurts"' in chip("hurts")
-    assert 'class="chip none"' in chip("no measurable effect")
+    words = ("helps", "hurts", "claim ruled out", "too small to see here", "no effect above 0.01", "not in play")
+    kinds = [re.search(r'class="chip (\w+)"', chip(word))[1] for word in words]
+    assert kinds == ["helps", "hurts", "ruled", "small", "none", "idle"]
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    assert all(f".chip.{kind} {{" in css for kind in kinds)
+
+
+def test_what_a_column_means_can_be_read_without_a_mouse_and_a_table_has_a_name():
+    assert "<dl><dt>score</dt><dd>what it means</dd></dl>" in TABLE.html()
+    assert 'aria-label="A caption"' in TABLE.html()
+
+
+def test_chinese_says_that_it_is_chinese():
+    assert inline("a 家常，菜 b") == 'a <span lang="zh">家常，菜</span> b'
 
 
 def test_titles_full_of_signs_stay_as_they_are():

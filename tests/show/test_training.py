@@ -79,7 +79,7 @@ def test_scores_and_job_say_what_the_run_says(world, monkeypatch, job):
     for split, values in metrics["scores"].items():
         for metric, value in values.items():
             row = rows[split, metric]
-            assert row.score == value and f"| {value:.4f} |".replace("-", "−") in table.markdown()
+            assert row.score == value and f"| {value:.3f} |".replace("-", "−") in table.markdown()
             if split == "validation" and metric in metrics["intervals"]:
                 assert [row.low, row.high] == metrics["intervals"][metric]
                 assert row.oracle == metrics["oracle"][metric]

@@ -1,12 +1,14 @@
 """Ensembles without runs, by hand: who beats whom on which pairs, what is cross-fitted, what cannot be joined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lab.corpora.score import read_embeddings
 from lib.evaluation import intervals
-from lib.evaluation.compare import HELPS, HURTS, NOTHING
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY
 from lib.evaluation.crossfit import pair_folds
 from lib.evaluation.metrics import spearman
 from lib.recipes.bind import arguments
@@ -69,9 +71,9 @@ def test_concatenation_of_independent_members_helps_on_all_and_on_unseen_videos(
     assert found.metrics["items"] == {"validation": 120, "unseen": 60} and "folds_of" not in found.metrics
 
 
-def test_clones_have_no_measurable_effect_and_noise_hurts():
+def test_clones_are_not_in_play_and_noise_hurts():
     judged, members = world()
-    assert judge(judged, [members[0]] * 3).kinds.iloc[0][["verdict", "difference"]].tolist() == [NOTHING, 0.0]
+    assert judge(judged, [members[0]] * 3).kinds.iloc[0][["verdict", "difference"]].tolist() == [NOT_IN_PLAY, 0.0]
     _, noise = world(noise=40)
     assert judge(judged, [members[0], *noise[1:]]).kinds.iloc[0]["verdict"] == HURTS
 
@@ -116,6 +118,33 @@ def test_a_fit_never_sees_the_scores_it_is_judged_by():
     before, after = join(members).predicted, other(members).predicted
     assert before[fold] == pytest.approx(after[fold], abs=1e-12)
     assert (np.abs(before[~fold] - after[~fold]) > 1e-6).mean() > 0.9
+
+
+def test_with_a_test_part_members_and_weights_are_chosen_on_validation():
+    """Validation and test are halves of one world; on validation the best member of test is the worst."""
+    whole, members = world(seen=0)
+    halves = [np.arange(PAIRS) < 60, np.arange(PAIRS) >= 60]
+    validation, test = (
+        Judged(whole.rows, whole.ids, whole.truth[half], whole.pairs[half], whole.seen[half]) for half in halves
+    )
+    by_test = np.argsort([-test.score(test.predicted(member)) for member in members])
+    best = members[by_test[0]]
+    turned = np.where(np.isin(whole.rows, validation.pairs[:, 1])[:, None], -best, best)
+    members = [turned if member is best else member for member in members]
+    judged = replace(test, validation=validation)
+    found = judge(judged, members, also=({"use": "CosineWeights"},))
+    assert found.members["member"].iloc[-1] == f"m{by_test[0]}", "ordered by validation, where it is turned round"
+    by_validation = max(range(5), key=lambda m: validation.score(validation.predicted(members[m])))
+    assert found.kinds["best"].eq(f"m{by_validation}").all() and found.kinds["role"].iloc[-1] == "best member"
+    assert found.kinds["score"].iloc[-1] == test.score(test.predicted(members[by_validation]))
+    order = [int(name[1:]) for name in found.members["member"]]
+    learned = joiner(Component(use="CosineWeights"), judged, "here")([members[m] for m in order])
+    assert learned.inside is None and found.kinds["score"].iloc[1] == test.score(learned.predicted)
+    changed = replace(judged, truth=-judged.truth)
+    again = joiner(Component(use="CosineWeights"), changed, "here")([members[m] for m in order])
+    np.testing.assert_array_equal(again.predicted, learned.predicted)
+    assert found.metrics["scores"].keys() == {"test"} and found.metrics["items"] == {"test": 60, "unseen": 60}
+    assert "unseen" not in found.kinds
 
 
 def test_kinds_that_members_do_not_allow_say_why_and_the_specified_one_stops():

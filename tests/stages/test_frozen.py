@@ -57,7 +57,7 @@ def test_same_losses_and_scores_as_running_the_encoders_at_every_step(pretrained
 def test_test_videos_are_handed_in_as_the_team_did(pretrained):
     """All of them, embedded by the frozen encoders, too; and the file scores itself against labels."""
     folder = run(_job("finetune"))
-    test = pretrained.column("id")[pretrained.rows("test_a")].astype(str).tolist()
+    test = pretrained.column("id")[pretrained.rows("test_a", "test_b")].astype(str).tolist()
     handed_in = read_embeddings(folder.path / "result.zip")
     assert list(handed_in) == test and len(test) > 2
     arrays = folder.read_arrays(folder.embeddings)

@@ -93,8 +93,9 @@ def test_folds_cut_what_is_not_held_out(home):
         train, select = split.train, split.select
         assert np.array_equal(split.val, held)
         assert not (train & select).any() and not (held & (train | select)).any()
-        assert np.array_equal(train | select, ~held)
-    assert np.array_equal(np.sum([split.select for split in every], axis=0), (~held).astype(int))
+        assert not (split.test & (train | select | held)).any()
+        assert np.array_equal(train | select, ~(held | split.test))
+    assert np.array_equal(np.sum([split.select for split in every], axis=0), (~(held | every[0].test)).astype(int))
 
 
 def test_pretraining_is_shared_by_all_folds(home):

@@ -40,7 +40,7 @@ def test_a_finished_run_is_scored_with_one_command(home, recipe, stages):
     folder = job(recipe).folder.path
     lines = (folder / "result.csv").read_text(encoding="utf-8").splitlines()
     answered = dict(line.split(",") for line in lines)
-    rows = home.rows("test_a")
+    rows = home.rows("test_b")
     assert len(lines) == len(rows) and set(answered) == set(home.column("id")[rows]), "every test video exactly once"
     assert set(map(len, answered.values())) == {4}, "leading zeros stay"
 

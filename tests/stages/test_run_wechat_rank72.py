@@ -47,3 +47,15 @@ def test_published_sizes():
     """With the frame encoder, whose features are stored here; pretraining carries the unused head of the categories."""
     assert check(_job("finetune", "faithful", "full")) + SWIN == 213_229_634
     assert check(_job("pretrain", "faithful", "full")) + SWIN - HEAD == 213_689_859
+
+
+def test_arms_of_resampling_make_as_many_epochs_or_as_many_updates(home):
+    steps, epochs = {}, {}
+    for arm in ("without", "with", "same_steps"):
+        job = _job("finetune", f"resampling.{arm}")
+        run(_job("pretrain"))
+        steps[arm] = json.loads(run(job).metrics.read_text())["steps"]
+        epochs[arm] = steps[arm] * job.stage_spec.data.batch_size / len(make_problem(job, home).train)
+    assert steps["with"] > steps["without"] == steps["same_steps"]
+    assert epochs["with"] == pytest.approx(epochs["without"], rel=0.15)
+    assert epochs["same_steps"] < 0.85 * epochs["without"]

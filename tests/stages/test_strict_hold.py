@@ -1,4 +1,4 @@
-"""Pairs held out of folds, leak-free: training, selection and scored pairs share no video; the scored pairs stay the same."""
+"""Pairs held out of folds, strictly: training, selection and scored pairs share no video; the scored pairs stay the same."""
 
 from types import SimpleNamespace
 
@@ -21,11 +21,12 @@ def pairs() -> SimpleNamespace:
     first, second = rng.integers(0, 600, (2, 400))
     second = np.where(first == second, (second + 1) % 600, second)
     table = pd.DataFrame({"row1": first, "row2": second, "score": rng.random(400)})
-    return SimpleNamespace(pairs=lambda: table, column=lambda name: np.array([str(7000 + row) for row in range(600)]))
+    ids = np.array([str(7000 + row) for row in range(600)])
+    return SimpleNamespace(pairs=lambda: table, column=lambda name: ids, parts=["pairwise"])
 
 
-def parts(arm, pairs, stage="finetune"):
-    split = split_pairs(Job.load("aiac_rank6", stage, arm, 0, "laptop"), pairs)
+def parts(arm, pairs, stage="finetune", recipe="aiac_rank6"):
+    split = split_pairs(Job.load(recipe, stage, arm, 0, "laptop"), pairs)
     return split.pairs, split.train, split.select, split.val
 
 
@@ -45,7 +46,24 @@ def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
         rows, train, select, val = parts(f"strict_hold.{arm}", pairs)
         assert np.array_equal(val, parts("base", pairs)[3])
         leaks[arm] = [Split(train, part, rows[:, 0], rows[:, 1]).leak() > 0 for part in (val, select)]
-    assert leaks == {"published": [True, True], "held": [False, True], "strict": [False, False]}
+    assert leaks == {"published": [True, True], "fewer": [True, True], "held": [False, True], "strict": [False, False]}
+
+
+@pytest.mark.parametrize(
+    "question, control, leaves_out", [("strict_hold", "fewer", "held"), ("strict_split", "fewer", "strict")]
+)
+def test_the_control_trains_and_selects_on_as_many_pairs(pairs, question, control, leaves_out):
+    recipe = load(Ablation, question).recipes[0]
+    (rows, *ours, val), (_, *theirs, same) = (
+        parts(f"{question}.{arm}", pairs, recipe=recipe) for arm in (control, leaves_out)
+    )
+    assert np.array_equal(val, same) and [mask.sum() for mask in ours] == [mask.sum() for mask in theirs]
+    assert (
+        0
+        < Split(ours[0], val, rows[:, 0], rows[:, 1]).leak()
+        > Split(theirs[0], val, rows[:, 0], rows[:, 1]).leak()
+        == 0
+    )
 
 
 def test_arm_and_variant_are_one_run():
@@ -55,7 +73,7 @@ def test_arm_and_variant_are_one_run():
     assert arm.digest == variant.digest and arm.folder.path == variant.folder.path
 
 
-def test_leak_free_names_an_arm():
-    tree = load(Ablation, "strict_hold").model_dump() | {"leak_free": "stern"}
-    with pytest.raises(RecipeError, match="leak_free: 'stern' is not an arm; arms: published, held, strict"):
+def test_strict_names_an_arm():
+    tree = load(Ablation, "strict_hold").model_dump() | {"strict": "stern"}
+    with pytest.raises(RecipeError, match="strict: 'stern' is not an arm; arms: published, fewer, held, strict"):
         validate(Ablation, tree, "x.yaml")

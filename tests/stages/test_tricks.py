@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from lib.data.store import Store
 from lib.evaluation import CountRescaling
 from lib.recipes.job import Job
-from lib.recipes.specs import StageSpec
+from lib.recipes.specs import DataSpec, StageSpec
 from lib.stages.build import build_averaging, build_schedule, check
 from lib.stages.problem import make_problem
-from lib.stages.run import run
+from lib.stages.run import run, updates
 from lib.training.averaging import WeightEma, WeightSwa
 from lib.training.schedule import ConstantTail, WarmupLinear
 
@@ -61,6 +61,23 @@ def test_counts_are_those_of_the_training_part_before_repeats(home, recipe):
     assert not np.isin(problem.rows, seen).any()
 
 
+@pytest.mark.parametrize(
+    "settings, repeats, expected",
+    [
+        ({}, 1.0, 300),  # three epochs of 100 updates
+        ({"min_steps": 400}, 1.0, 400),
+        ({}, 2.0, 300),  # 50 updates without repeats make 100 with them: as many epochs
+        ({"min_steps": 250}, 2.0, 500),  # 250 without repeats are five epochs of 50, and five of 100 are 500
+        ({"resample_steps": "same"}, 2.0, 150),
+        ({"resample_steps": "same", "min_steps": 250}, 2.0, 250),
+        ({"epochs": 0.001}, 1.0, 1),
+        ({"epochs": 0}, 1.0, 0),
+    ],
+)
+def test_repeats_keep_the_epochs_or_the_updates(settings, repeats, expected):
+    assert updates(DataSpec(**{"batch_size": 8, "epochs": 3} | settings), 100, repeats) == expected
+
+
 def _stage(**changes):
     spec = _job().stage_spec.model_dump()
     spec["evaluation"] |= changes.pop("evaluation", {})
@@ -68,9 +85,12 @@ def _stage(**changes):
 
 
 def test_what_a_stage_asks_for():
-    assert build_averaging(_stage(), 10) is None and isinstance(build_schedule(_stage(), 40, 10), WarmupLinear)
-    assert isinstance(build_averaging(_stage(ema={"decay": 0.9}), 10), WeightEma)
-    swa = build_averaging(_stage(swa={"start": 0.5}), 10)
+    assert build_averaging(_stage(), 40, 10) is None and isinstance(build_schedule(_stage(), 40, 10), WarmupLinear)
+    ema = build_averaging(_stage(ema={"decay": 0.9}), 40, 10)
+    assert isinstance(ema, WeightEma) and (ema.decay, ema.corrected) == (0.9, True)
+    ema = build_averaging(_stage(ema={"horizon": 0.25, "correction": "none"}), 40, 10)  # the last ten updates
+    assert isinstance(ema, WeightEma) and (ema.decay, ema.corrected) == (0.9, False)
+    swa = build_averaging(_stage(swa={"start": 0.5}), 40, 10)
     assert isinstance(swa, WeightSwa) and (swa.begin, swa.every, swa.buffers) == (0.5, 10, False)
     tail = build_schedule(_stage(swa={"start": 0.5, "lr_factor": 0.1}), 40, 10)
     assert isinstance(tail, ConstantTail) and tail.multiplier(19) > 0.1 == tail.multiplier(20)

@@ -25,7 +25,7 @@ def mean_of(averaging, module) -> float:
 def test_golden_ema():
     case = load_case("rank72/ema")
     module = toy(case)
-    ema = WeightEma(decay=case.settings["decay"])
+    ema = WeightEma(decay=case.settings["decay"], corrected=False)
     ema.start(module)
     for step in (1, 2, 3):
         loss = loss_of(module, case)
@@ -47,7 +47,7 @@ def test_golden_ema():
 
 def test_section_15_tricks_ema():
     """Constant parameters stay constant; from 0 with fixed 1 the mean after t steps is 1 - d^t; 0.999^1000 = 0.36770."""
-    module, ema = one(0.0), WeightEma(decay=0.999)
+    module, ema = one(0.0), WeightEma(decay=0.999, corrected=False)
     ema.start(module)
     ema.update(1, 1)
     assert mean_of(ema, module) == 0.0
@@ -55,6 +55,27 @@ def test_section_15_tricks_ema():
     for step in range(1000):
         ema.update(step, 1000)
     assert mean_of(ema, module) == pytest.approx(1 - 0.36770, abs=1e-4)
+
+
+def test_the_corrected_mean_is_that_of_the_updates():
+    """Weights 1, 3, 2 after a start at 100, decay 0.5: means 1, (1 + 2 * 3) / 3, (1 + 2 * 3 + 4 * 2) / 7."""
+    module, ema = one(100.0), WeightEma(decay=0.5)
+    ema.start(module)
+    seen = []
+    for step, value in enumerate((1.0, 3.0, 2.0), 1):
+        module.weight.data.fill_(value)
+        ema.update(step, 3)
+        seen.append(mean_of(ema, module))
+    assert seen == pytest.approx([1, 7 / 3, 15 / 7], rel=1e-6)
+
+
+def test_the_corrected_mean_of_a_decay_near_one_is_the_plain_mean():
+    module, ema = one(-50.0), WeightEma(decay=1 - 1e-9)
+    ema.start(module)
+    for step in range(1, 265):
+        module.weight.data.fill_(float(step))
+        ema.update(step, 264)
+    assert mean_of(ema, module) == pytest.approx(132.5, rel=1e-4)
 
 
 def test_frozen_and_buffers_are_those_of_the_live_model():

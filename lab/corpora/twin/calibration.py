@@ -1,7 +1,7 @@
 """Every published statistic beside what a twin has: the table of twin.json, which ``00_data_eda`` shows.
 
 Targets, their tolerances and sources are in ``facts.json``. They hold for about 20,000 videos and 8,000 pairs; in a corpus
-of a few hundred videos sampling alone moves most of them further.
+of a few hundred videos sampling alone moves most of them further, so worlds are compared at that size (``of_worlds``).
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import kurtosis, skew, spearmanr
+from threadpoolctl import threadpool_limits
 
 from lab.corpora.twin import text as texts
 from lab.corpora.twin.classes import ClassTwin
 from lab.corpora.twin.pairs import PairTwin
 from lab.corpora.twin.random import facts, stream, targets
+from lab.corpora.twin.worlds import WORLDS
 from lib.evaluation.metrics import mean_f1
 
+VIDEOS, PAIRS, LABELLED = 20_000, 8_000, 25_000  # of the corpora that targets hold for, pairs and classes
 FILMED, READ = 300, 10_000  # videos whose frames are looked at, and whose lengths are counted
 
 
@@ -44,6 +47,26 @@ def of_classes(twin: ClassTwin) -> list[dict[str, Any]]:
         "ocr length, mean": length["ocr"].mean(),
     }
     return _table("wechat2022", measured)
+
+
+def of_worlds(track: str) -> list[dict[str, Any]]:
+    """Every statistic of a corpus of each world, as large as the targets ask for; takes seconds, and no file is written.
+
+    Returns:
+        rows of ``statistic``, ``target``, ``low``, ``high`` and a column per world.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for world in WORLDS:
+        with threadpool_limits(1):
+            pairs = track == "pairs"
+            found = (
+                of_pairs(PairTwin(VIDEOS, 0, PAIRS, world=world))
+                if pairs
+                else of_classes(ClassTwin(LABELLED, 0, world=world))
+            )
+        for row in found:
+            rows.setdefault(row["statistic"], row)[world] = row.pop("measured")
+    return list(rows.values())
 
 
 def _table(contest: str, measured: dict[str, float]) -> list[dict[str, Any]]:

@@ -18,11 +18,13 @@ from lab.corpora.twin.frames import Camera
 from lab.corpora.twin.labels import confusion, noisy_labels, true_prior
 from lab.corpora.twin.random import facts, normals, stream, uniform, unit
 from lab.corpora.twin.words import Lexicon
-from lab.corpora.twin.world import CLASSES, World
+from lab.corpora.twin.world import World
+from lab.corpora.twin.worlds import world_spec
 from lib.evaluation.metrics import mean_f1
 
 DIM = 768
 PARTS = {"labeled": 0.4, "unlabeled": 0.4, "test_a": 0.2}
+LABELLED = ("labeled", "test_b")
 IMAGES = 8  # pictures of a video at most, as most teams used
 
 
@@ -34,23 +36,23 @@ class ClassTwin:
         ids: strings of 20 digits, [N].
     """
 
-    def __init__(self, videos: int, seed: int):
-        self.seed, known = seed, facts("wechat2022")
+    def __init__(self, videos: int, seed: int, *, world: str = "calibrated", world_seed: int = 0):
+        self.seed, spec, known = seed, world_spec(world, "classes"), facts("wechat2022")
         self.names = list(known["class_counts"])
         frequency = np.array(list(known["class_counts"].values()), float)
         frequency /= frequency.sum()
-        similar = World(seed, 1, known["class_counts"], CLASSES)  # for its class vectors, which no frequency touches
+        similar = World(
+            spec, seed, 1, known["class_counts"], world_seed
+        )  # its class vectors, which no frequency touches
         self.matrix = confusion(frequency, similar.level1, unit(similar.class_x))
         prior = true_prior(self.matrix, frequency)
         # four times the topics: the real corpus draws its labelled part from a much larger one
-        self.world = world = World(seed, 4 * videos, dict(zip(self.names, prior, strict=True)), CLASSES)
-        world.crowd(videos)
-        world.close()
+        self.world = World(spec, seed, 4 * videos, dict(zip(self.names, prior, strict=True)), world_seed)
+        self.world.crowd(videos)
+        self.world.close()
         self.numbers = make_ids(stream(seed, "ids"), videos)
-        self.writer = texts.Writer(world, Lexicon(world), texts.Style(uninformative=0.35, filler=0.82))
-        self.camera = Camera(
-            world, DIM, noise_y=0.55, noise_x=1.4, leak=0.3, blank=known["missing_shares"]["frames_uninformative"]
-        )
+        self.writer = texts.Writer(self.world, Lexicon(self.world))
+        self.camera = Camera(self.world, DIM, blank=known["missing_shares"]["frames_uninformative"])
 
     def ids(self, rows: np.ndarray) -> list[str]:
         return [f"1{number:019d}" for number in self.numbers[rows].tolist()]
@@ -142,7 +144,7 @@ def _write_part(
             screen = texts.fragments(twin.seed, rows, words["ocr"])
             for k, name in enumerate(ids):
                 item = {"id": name, "title": words["title"][k], "asr": words["asr"][k], "ocr": screen[k]}
-                annotations.add(item | {"category_id": twin.names[labels[k]]} if part == "labeled" else item)
+                annotations.add(item | {"category_id": twin.names[labels[k]]} if part in LABELLED else item)
             if features is not None:
                 for name, film in zip(ids, twin.camera.film(rows), strict=True):
                     add_member(features, f"{name}.npy", npy(film))
@@ -153,9 +155,11 @@ def _write_part(
             for k, name in enumerate(ids):
                 file = out / "zip_frames" / {"test_a": "test"}.get(part, part) / name[-3:] / f"{name}.zip"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                images = pixels.render(
-                    twin.seed, int(rows[k]), twin.names[twin.world.cls[rows[k]]], int(count[k]), blank=bool(blank[k])
+                of, true = (
+                    {"world": twin.world.world_seed, "blank": bool(blank[k])},
+                    twin.names[twin.world.cls[rows[k]]],
                 )
+                images = pixels.render(twin.seed, int(rows[k]), true, int(count[k]), **of)
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                     for position, image in enumerate(images, start=1):
                         add_member(archive, f"{position:02d}.jpg", image)

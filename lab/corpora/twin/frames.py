@@ -12,10 +12,8 @@ import numpy as np
 from lab.corpora.twin.random import DIM, facts, from_bins, integers, normals, positions, stream, uniform, uniforms, unit
 from lab.corpora.twin.world import World
 
-BIAS, MEANING, VIDEO, SHOT, FRAME = 0.409, 0.294, 0.305, 0.405, 0.197
 AMPLITUDE, SKEW, AMPLITUDE_SD = 0.537, 0.429, 0.193
-VIDEO_CODE, SHOT_CODE, FRAME_CODE, FILLERS = 24, 48, 24, 16
-NEW_SHOT, KEY_SHOT, REUSE = 0.27, 0.55, 0.8
+FILLERS, REUSE = 16, 0.8
 MOST = 32  # frames of a video
 BLOCK = 512  # frames computed at a time: few enough to stay in the processor's cache
 
@@ -25,44 +23,32 @@ class Camera:
 
     Args:
         dim: numbers per frame, 1536 for AIAC 2021 and 768 for WeChat 2022.
-        noise_y, noise_x: how blurred the view of what is shown and of what is told is.
-        leak: how much of what is told can be seen.
         blank: share of videos whose frames show another video.
-        blank_start: frames at the start of every video that show another video, in a shot found nowhere else.
     """
 
-    def __init__(
-        self,
-        world: World,
-        dim: int,
-        *,
-        noise_y: float = 0.42,
-        noise_x: float = 1.2,
-        leak: float = 0.30,
-        blank: float = 0.0,
-        blank_start: int = 0,
-    ):
-        self.world, self.dim, self.leak, self.noise_y, self.noise_x = world, dim, leak, noise_y, noise_x
-        self.blank_share, self.blank_start = blank, blank_start
-        rng, norm = stream(world.seed, "camera"), np.sqrt(1 + leak**2)
+    def __init__(self, world: World, dim: int, *, blank: float = 0.0):
+        self.world, self.dim, self.spec = world, dim, world.spec
+        self.blank_share = blank
+        spec, rng, norm = world.spec, stream(world.world_seed, "camera"), np.sqrt(1 + world.spec.leak**2)
         scales = (
-            (2 * DIM, MEANING / norm),
-            (VIDEO_CODE, VIDEO / np.sqrt(VIDEO_CODE)),
-            (SHOT_CODE, SHOT / np.sqrt(SHOT_CODE)),
-            (FRAME_CODE, FRAME / np.sqrt(FRAME_CODE)),
+            (2 * DIM, spec.meaning / norm),
+            (spec.video_code, spec.video / np.sqrt(spec.video_code)),
+            (spec.shot_code, spec.shot / np.sqrt(spec.shot_code)),
+            (spec.frame_code, spec.frame / np.sqrt(spec.frame_code)),
         )
         field = np.concatenate([scale * rng.standard_normal((rows, dim)) for rows, scale in scales])
         self.field = (SKEW * field).astype(np.float32)
-        self.bias = (SKEW * BIAS * rng.standard_normal(dim)).astype(np.float32)
+        self.bias = (SKEW * spec.bias * rng.standard_normal(dim)).astype(np.float32)
         self.amplitude = (AMPLITUDE / SKEW * np.exp(AMPLITUDE_SD * rng.standard_normal(dim))).astype(np.float32)
         self.filler = (unit(rng.standard_normal((FILLERS, 2 * DIM))) * norm).astype(np.float32)
 
     def count(self, rows: np.ndarray) -> np.ndarray:
-        """Frames of each video, 5 to 32: one a second, cut at 32."""
+        """Frames of each video: of 5 to 32 seconds, one in every ``spec.seconds``."""
         count = np.maximum(
             from_bins(uniform(self.world.seed, "frame count", rows), facts("aiac2021")["frame_count"]), 5
         )
-        return np.where((count >= 30) & (uniform(self.world.seed, "cut at 32", rows) < 0.92), MOST, count)
+        seconds = np.where((count >= 30) & (uniform(self.world.seed, "cut at 32", rows) < 0.92), MOST, count)
+        return -(-seconds // self.spec.seconds)
 
     def blank(self, rows: np.ndarray) -> np.ndarray:
         """bool [n]: videos whose frames say nothing of them."""
@@ -86,10 +72,10 @@ class Camera:
         return np.split(out, np.cumsum(count)[:-1])
 
     def _inputs(self, rows: np.ndarray, count: np.ndarray) -> np.ndarray:
-        """float32 [all frames, 120]: meaning, video code, shot code, frame code."""
+        """float32 [all frames, K]: meaning, video code, shot code, frame code."""
         world, seed = self.world, self.world.seed
         of, position = np.repeat(np.arange(len(rows)), count), positions(count)
-        begins = (uniforms(seed, "new shot", rows, count) < NEW_SHOT) | (position == 0)
+        begins = (uniforms(seed, "new shot", rows, count) < self.spec.new_shot) | (position == 0)
         shot, first = np.cumsum(begins) - 1, np.flatnonzero(begins)
         owner = of[first]
         number = shot[first] - shot[np.cumsum(count) - count][owner]  # of the shot inside its video
@@ -100,20 +86,16 @@ class Camera:
         )  # re-uploads show the shots of their source
         code = np.where(
             reused[:, None],
-            normals(seed, "shot of footage", footage * 8 + number % 8, SHOT_CODE),
-            normals(seed, "shot", key, SHOT_CODE),
+            normals(seed, "shot of footage", footage * 8 + number % 8, self.spec.shot_code),
+            normals(seed, "shot", key, self.spec.shot_code),
         )
-        shows = (uniform(seed, "key shot", key) < KEY_SHOT) | (number == 0)
+        shows = (uniform(seed, "key shot", key) < self.spec.key_shot) | (number == 0)
         filler = self.filler[integers(seed, "filler", key, 1)[:, 0] % FILLERS]
         meaning = np.where(shows[:, None], self._view(rows, self.blank(rows))[owner], filler)[shot]
         code = code[shot]
-        if self.blank_start:
-            early = position < self.blank_start
-            meaning[early] = self._view(rows, np.ones(len(rows), bool))[of[early]]
-            code[early] = normals(seed, "shot of the start", rows, SHOT_CODE)[of[early]]
-        own = normals(seed, "video code", rows, VIDEO_CODE)
+        own = normals(seed, "video code", rows, self.spec.video_code)
         return np.concatenate(
-            [meaning, own[of], code, normals(seed, "frame", rows[of] * MOST + position, FRAME_CODE)], axis=1
+            [meaning, own[of], code, normals(seed, "frame", rows[of] * MOST + position, self.spec.frame_code)], axis=1
         )
 
     def _view(self, rows: np.ndarray, blank: np.ndarray) -> np.ndarray:
@@ -121,6 +103,6 @@ class Camera:
         seed, world = self.world.seed, self.world
         shown = np.where(blank, integers(seed, "shows another", rows, 1)[:, 0] % world.n, rows)
         scale = np.float32(DIM**-0.5)
-        y = unit(world.y(shown) + self.noise_y * scale * normals(seed, "blur y", rows, DIM))
-        x = unit(world.x(shown) + self.noise_x * scale * normals(seed, "blur x", rows, DIM))
-        return np.concatenate([y, self.leak * x], axis=1).astype(np.float32)
+        y = unit(world.y(shown) + self.spec.noise_y * scale * normals(seed, "blur y", rows, DIM))
+        x = unit(world.x(shown) + self.spec.noise_x * scale * normals(seed, "blur x", rows, DIM))
+        return np.concatenate([y, self.spec.leak * x], axis=1).astype(np.float32)

@@ -6,17 +6,8 @@ import numpy as np
 
 from lab.corpora.twin.random import facts, from_counts, integers, normals, pick, pick_in_row, stream, uniform, uniforms
 from lab.corpora.twin.world import THEMES, World
+from lab.corpora.twin.worlds import WorldSpec
 
-# Twenty cut-points on the affinity per kind of pair, estimated on 16 independent worlds so that the 21 levels get the real
-# shares. Frozen, so that a score depends on the two videos and its noise alone, never on the rest of the corpus.
-QUERY_CUTS = np.array([0.1981, 0.2399, 0.2681, 0.2897, 0.3068, 0.3223, 0.3359, 0.3512, 0.3653, 0.3785])
-QUERY_CUTS = np.concatenate(
-    [QUERY_CUTS, [0.4125, 0.4349, 0.4582, 0.4807, 0.5026, 0.5215, 0.5392, 0.5583, 0.5771, 0.596]]
-)
-STAR_CUTS = np.array([0.2214, 0.2423, 0.2625, 0.2836, 0.2897, 0.292, 0.3008, 0.3231, 0.347, 0.3647])
-STAR_CUTS = np.concatenate(
-    [STAR_CUTS, [0.4641, 0.4943, 0.5348, 0.5755, 0.5897, 0.5947, 0.6056, 0.6404, 0.6822, 0.7277]]
-)
 NOISE, MIDDLE, WIDTH, FLOOR, LAPSE = 0.073, 0.42, 0.10, 0.25, 0.006
 WRONG_CLASS, WRONG_SIBLING = 0.085, 0.5  # annotators' category of a pair video differs from the true one
 LABEL_NOISE, SIBLING = 0.15, 0.75  # the same for the class corpus, and how often it is a sibling
@@ -24,10 +15,10 @@ TAG_WEIGHT = {"class": 0.8, "topic": 0.8, "event": 0.4, "theme": -0.6, "noise": 
 TEMPERATURE = 0.5
 COPY_EVENT, COPY_TOPIC = 0.68, 0.17  # annotators copy lists
 CARELESS = 0.21
-TAGS = 5 + 5 + 2 + 3 + 2  # candidates: class, topic, event, theme, noise
+TAGS_OF_STORY, TAGS_OF_THEME, NOISE_TAGS = 2, 3, 2
 
 
-def annotate(affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def annotate(spec: WorldSpec, affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One human score per pair, a multiple of 0.05: people agree on unrelated and identical videos and differ in between.
 
     Args:
@@ -38,7 +29,7 @@ def annotate(affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generato
     felt = affinity + NOISE * (FLOOR + (1 - FLOOR) * 4 * p * (1 - p)) * rng.standard_normal(len(affinity))
     lapse = rng.random(len(affinity)) < LAPSE
     felt[lapse] = rng.permutation(affinity)[: lapse.sum()]
-    level = [np.searchsorted(cuts, felt, side="right") for cuts in (STAR_CUTS, QUERY_CUTS)]
+    level = [np.searchsorted(cuts, felt, side="right") for cuts in (spec.star_cuts, spec.query_cuts)]
     return np.where(by_query, level[1], level[0]) / 20
 
 
@@ -94,20 +85,27 @@ def noisy_labels(world: World, matrix: np.ndarray, rows: np.ndarray) -> np.ndarr
 class Tagger:
     """Gives tags to videos.
 
-    Five tags per class and topic, eight entity tags per topic of which a story uses two, three per theme, and off-topic
-    noise; a video takes the best of weight plus strength plus Gumbel noise.
+    Candidates are tags of the class and the topic, entities of the topic of which a story uses two, three tags of the
+    theme, and off-topic noise; a video takes the best of weight plus strength plus Gumbel noise.
 
     Args:
         paired: bool [n]; pair videos carry more tags.
     """
 
     def __init__(self, world: World, paired: np.ndarray):
-        self.world, self.paired = world, paired
-        rng, classes, topics = stream(world.seed, "tags"), len(world.class_ids), len(world.topic_class)
-        self.offset = np.cumsum([0, 5 * classes, 5 * topics, 8 * topics, 3 * THEMES])
-        self.of_class = 0.6 * rng.standard_normal((classes, 5)) - 0.35 * np.arange(5)
-        self.of_topic = 0.5 * rng.standard_normal((topics, 5)) - 0.5 * np.arange(5)
-        self.of_theme = 0.6 * rng.standard_normal((THEMES, 3)) - 0.4 * np.arange(3)
+        self.world, self.paired, spec = world, paired, world.spec
+        rng, classes, topics = stream(world.world_seed, "tags"), len(world.class_ids), len(world.topic_class)
+        sizes = (
+            classes * spec.tags_of_class,
+            topics * spec.tags_of_topic,
+            topics * spec.entities,
+            TAGS_OF_THEME * THEMES,
+        )
+        self.offset = np.cumsum([0, *sizes])
+        self.candidates = spec.tags_of_class + spec.tags_of_topic + TAGS_OF_STORY + TAGS_OF_THEME + NOISE_TAGS
+        self.of_class = _strengths(rng, 0.6, 0.35, (classes, spec.tags_of_class))
+        self.of_topic = _strengths(rng, 0.5, 0.5, (topics, spec.tags_of_topic))
+        self.of_theme = _strengths(rng, 0.6, 0.4, (THEMES, TAGS_OF_THEME))
         big = np.array([name == "10001" for name in world.class_ids])
         self.of_class[big, :2] = 9  # two tags cover all of category 10001, as in the real data
         self.of_class[(world.p_class > 0.05) & ~big] -= 0.9  # the other large categories have no such tag
@@ -124,48 +122,51 @@ class Tagger:
     def tags(self, rows: np.ndarray) -> list[np.ndarray]:
         """Distinct tags of each row, strongest first."""
         tags, score = self._candidates(rows)
-        score[self.careless(rows), 5:12] -= 2.5
+        spec = self.world.spec
+        specific = slice(spec.tags_of_class, spec.tags_of_class + spec.tags_of_topic + TAGS_OF_STORY)
+        score[self.careless(rows), specific] -= 2.5
         source = uniform(self.world.seed, "tag source", rows)
         copied = source < COPY_EVENT
         order = np.argsort(-(score + TEMPERATURE * self._gumbel(rows, source)), axis=1)
         ranked = np.take_along_axis(tags, order, axis=1)
-        again = (ranked[:, :, None] == ranked[:, None, :]) & np.tri(TAGS, k=-1, dtype=bool)
-        keep = ~again.any(axis=2) & (np.arange(TAGS) < self._length(rows, copied)[:, None])
+        again = (ranked[:, :, None] == ranked[:, None, :]) & np.tri(self.candidates, k=-1, dtype=bool)
+        keep = ~again.any(axis=2) & (np.arange(self.candidates) < self._length(rows, copied)[:, None])
         return np.split(ranked[keep], np.cumsum(keep.sum(axis=1))[:-1])
 
     def _candidates(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tag numbers and their scores, [n, TAGS] each."""
+        """Tag numbers and their scores, [n, candidates] each."""
         world, seed, n = self.world, self.world.seed, len(rows)
         cls, topic, event, theme = world.cls[rows], world.topic[rows], world.event[rows], world.theme[rows]
-        entity = pick(uniforms(seed, "entity", event, 2), 1 / np.arange(1, 9.0))
+        spec = world.spec
+        entity = pick(uniforms(seed, "entity", event, TAGS_OF_STORY), 1 / np.arange(1, spec.entities + 1.0))
         noise = (
-            pick(uniforms(seed, "noise tag", rows, 2), world.p_class) * 5
-            + integers(seed, "noise tag of class", rows, 2) % 5
+            pick(uniforms(seed, "noise tag", rows, NOISE_TAGS), world.p_class) * spec.tags_of_class
+            + integers(seed, "noise tag of class", rows, NOISE_TAGS) % spec.tags_of_class
         )
         blocks = (
-            cls[:, None] * 5 + np.arange(5),
-            topic[:, None] * 5 + np.arange(5),
-            topic[:, None] * 8 + entity,
-            theme[:, None] * 3 + np.arange(3),
+            cls[:, None] * spec.tags_of_class + np.arange(spec.tags_of_class),
+            topic[:, None] * spec.tags_of_topic + np.arange(spec.tags_of_topic),
+            topic[:, None] * spec.entities + entity,
+            theme[:, None] * TAGS_OF_THEME + np.arange(TAGS_OF_THEME),
         )
         tags = np.concatenate(
             [block + start for block, start in zip(blocks, self.offset[:-1], strict=True)] + [noise], axis=1
         )
-        of_event = 0.4 * normals(seed, "event tag strength", event, 2) - 0.5 * np.arange(2)
+        of_event = 0.4 * normals(seed, "event tag strength", event, TAGS_OF_STORY) - 0.5 * np.arange(TAGS_OF_STORY)
         strength = {
             "class": self.of_class[cls],
             "topic": self.of_topic[topic],
             "event": of_event,
             "theme": self.of_theme[theme],
-            "noise": np.zeros((n, 2)),
+            "noise": np.zeros((n, NOISE_TAGS)),
         }
         return tags, np.concatenate([TAG_WEIGHT[name] + strength[name] for name in TAG_WEIGHT], axis=1)
 
     def _gumbel(self, rows: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """Noise [n, TAGS]: of the story or of the topic where the list is copied, else of the video."""
+        """Noise [n, candidates]: of the story or of the topic where the list is copied, else of the video."""
         world = self.world
         draws = [
-            uniforms(world.seed, f"{name} list", ids, TAGS)
+            uniforms(world.seed, f"{name} list", ids, self.candidates)
             for name, ids in (("event", world.event[rows]), ("topic", world.topic[rows]), ("own", rows))
         ]
         which = np.digitize(source, [COPY_EVENT, COPY_EVENT + COPY_TOPIC])
@@ -178,3 +179,8 @@ class Tagger:
         own = np.where(paired, from_counts(u, known["twin_pairwise"]), from_counts(u, known["twin_pointwise"]))
         of_event = from_counts(uniform(seed, "tags per event", self.world.event[rows]), known["twin_pairwise"])
         return np.where(copied & paired, of_event, own)
+
+
+def _strengths(rng: np.random.Generator, spread: float, step: float, shape: tuple[int, int]) -> np.ndarray:
+    """Strength of each candidate tag; later ones are weaker by ``step``."""
+    return spread * rng.standard_normal(shape) - step * np.arange(shape[1])

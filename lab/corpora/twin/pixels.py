@@ -51,15 +51,16 @@ class Shot:
     filler: bool
 
 
-def render(seed: int, video: int, category: str, frames: int, *, blank: bool = False) -> list[bytes]:
+def render(seed: int, video: int, category: str, frames: int, *, world: int = 0, blank: bool = False) -> list[bytes]:
     """JPEG files of a video's frames in order; a pure function of the arguments.
 
     Args:
         category: class id; the level-1 class is the id without its last two characters.
+        world: seed of what classes look like.
         blank: show filler only, in a hue that says nothing.
     """
     rng = stream(seed, "pixels", video)
-    style = _of_video(_of_class(seed, category), rng)
+    style = _of_video(_of_class(world, category), rng)
     if blank:
         style = Style(**{**style.__dict__, "hue": float(rng.random())})
     palette, paint = _palette(style), _colour(style.hue_of_shapes, 0.8, 0.95)

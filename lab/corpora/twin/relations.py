@@ -26,11 +26,18 @@ class Pool:
     candidates: np.ndarray
     candidate_cluster: np.ndarray
     out_degree: np.ndarray
+    hot: np.ndarray  # topics that queries are about
 
 
-def populate(world: World, pairs: int) -> Pool:
-    """Add the videos that pairs are made of."""
-    known, rng = facts("aiac2021"), stream(world.seed, "pairs")
+def populate(world: World, pairs: int, name: str = "", hot: np.ndarray | None = None) -> Pool:
+    """Add the videos that pairs are made of.
+
+    Args:
+        pairs: about; small numbers of stars and queries are rounded.
+        name: of the population; one of another name shares no video and no story with it.
+        hot: topics that queries are about; half of all by default.
+    """
+    known, rng = facts("aiac2021"), stream(world.seed, f"pairs{name}")
     fraction = pairs / known["pairs"]["pairs"]
     stars = _stars(world, rng, known["component_sizes"], fraction)
     n = max(1, round(known["queries"] * fraction))
@@ -39,7 +46,8 @@ def populate(world: World, pairs: int) -> Pool:
     size = size[: np.searchsorted(np.cumsum(size), n) + 1]
     size[-1] -= size.sum() - n
     clusters = len(size)
-    hot = rng.permutation(len(world.topic_class))[: max(30, len(world.topic_class) // 2)]
+    if hot is None:
+        hot = rng.permutation(len(world.topic_class))[: max(30, len(world.topic_class) // 2)]
     topic = hot[choice(rng, world.p_topic[hot] ** 0.75, clusters)]
     # the shares of the levels are exact in queries: clusters are laid out along the line and cut where the mix says
     edges = np.cumsum(list(CLUSTER_MIX.values())) / sum(CLUSTER_MIX.values())
@@ -69,6 +77,7 @@ def populate(world: World, pairs: int) -> Pool:
         np.concatenate([candidates, queries[also]]),
         np.concatenate([candidate_cluster, query_cluster[also]]),
         out_degree,
+        hot,
     )
 
 
@@ -83,13 +92,13 @@ def _stars(
     return centre, world.partners(rng, centre, relation)
 
 
-def retrieve(world: World, pool: Pool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def retrieve(world: World, pool: Pool, name: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Choose each query's candidates by Gumbel-top-k; needs the latent vectors.
 
     Returns:
         rows i and j of every pair, and whether a query asked for it (else it is part of a star).
     """
-    rng = stream(world.seed, "retrieve")
+    rng = stream(world.seed, f"retrieve{name}")
     popularity = POPULARITY * np.minimum(rng.exponential(size=len(pool.candidates)), POPULARITY_CAP)
     target = world.embedding(pool.candidates).T
     own = OWN_CLUSTER + np.log(len(pool.candidates) / 2700)  # keeps the share of foreign candidates whatever the size

@@ -11,29 +11,9 @@ from lab.corpora.twin.random import DIM, facts, from_bins, integers, pick, unifo
 from lab.corpora.twin.words import Lexicon
 from lab.corpora.twin.world import World
 
-SPREAD = 3.0  # how far a video's own direction bends its choice of topic words
 COPIED, DROPPED = 0.55, 0.22  # re-uploads that edit the title of their source, and the words they leave out
 SLOTS = 40  # words that a title can have
-TITLE = {
-    "hook": 0.16,
-    "event": 0.26,
-    "topic": 0.30,
-    "class": 0.12,
-    "theme": 0.06,
-    "comma": 0.06,
-    "adjective": 0.02,
-    "idiom": 0.02,
-}
 BLANK_TITLE = {"hook": 0.40, "adjective": 0.20, "idiom": 0.10, "class": 0.30}
-SPEECH = {"topic": 0.32, "event": 0.16, "class": 0.24, "error": 0.28}  # of what is not filler
-
-
-@dataclass(frozen=True)
-class Style:
-    """How often texts of a corpus say something, and of what."""
-
-    uninformative: float = 0.06  # titles that carry nothing specific
-    filler: float = 0.50  # share of spoken filler
 
 
 @dataclass(frozen=True)
@@ -75,20 +55,20 @@ def lognormal_lengths(
 class Writer:
     """Writes the texts of any videos; a text depends on seed and row alone."""
 
-    def __init__(self, world: World, lexicon: Lexicon, style: Style):
-        self.world, self.lexicon, self.style = world, lexicon, style
+    def __init__(self, world: World, lexicon: Lexicon):
+        self.world, self.lexicon = world, lexicon
         self._rank = (-0.6 * np.log(np.arange(1, 25))).astype(np.float32)
 
     def blank(self, rows: np.ndarray) -> np.ndarray:
         """bool [n]: videos whose title carries nothing specific."""
-        return uniform(self.world.seed, "blank title", rows) < self.style.uninformative
+        return uniform(self.world.seed, "blank title", rows) < self.world.spec.uninformative
 
     def told(self, rows: np.ndarray) -> Told:
         world, lex = self.world, self.lexicon
         topic = world.topic[rows]
         sets = lex.topic_sets[topic]
         lean = np.einsum("nsd,nd->ns", lex.concept[sets], unit(world.own_x(rows)))
-        chance = np.exp(self._rank + np.float32(SPREAD * DIM**0.5 / 2) * lean)
+        chance = np.exp(self._rank + np.float32(world.spec.spread * DIM**0.5 / 2) * lean)
         edges = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
         return Told(rows, world.cls[rows], world.theme[rows], *lex.story(world.event[rows], topic), sets, edges)
 
@@ -114,15 +94,15 @@ class Writer:
         """Transcripts (or, under another name, text on screen) of exactly ``lengths`` characters: what is told, in filler."""
         seed, lex, rows = self.world.seed, self.lexicon, told.rows
         u, number = uniforms(seed, name, rows, lengths), integers(seed, f"{name} word", rows, lengths)
-        of, filler = np.repeat(np.arange(len(rows)), lengths), self.style.filler
-        kind = np.searchsorted(np.cumsum(list(SPEECH.values()))[:-1], (u - filler) / (1 - filler), side="right")
+        of, filler, mix = np.repeat(np.arange(len(rows)), lengths), self.world.spec.filler, dict(self.world.spec.speech)
+        kind = np.searchsorted(np.cumsum(list(mix.values()))[:-1], (u - filler) / (1 - filler), side="right")
         choices = {
             "topic": self._topic_word(told, of, number),
             "event": self._event_word(told, of, number),
             "class": lex.synonym(lex.class_sets[told.cls[of], number % 60], number // 60),
             "error": lex.any("character", number),
         }
-        words = np.where(u < filler, lex.any("spoken", number), np.choose(kind, [choices[name] for name in SPEECH]))
+        words = np.where(u < filler, lex.any("spoken", number), np.choose(kind, [choices[name] for name in mix]))
         size = lex.length[words]
         before = np.cumsum(size) - size
         first = (np.cumsum(lengths) - lengths)[lengths > 0]
@@ -134,8 +114,8 @@ class Writer:
         """Words [n, SLOTS] in order."""
         seed, lex, rows = self.world.seed, self.lexicon, told.rows
         u, number = uniforms(seed, "title", rows, SLOTS), integers(seed, "title word", rows, SLOTS)
-        names, blank = list(TITLE), self.blank(rows)[:, None]
-        kind = np.searchsorted(np.cumsum(list(TITLE.values()))[:-1], u, side="right")
+        mix, blank = dict(self.world.spec.title), self.blank(rows)[:, None]
+        names, kind = list(mix), np.searchsorted(np.cumsum(list(mix.values()))[:-1], u, side="right")
         of_blank = np.array([names.index(name) for name in BLANK_TITLE])
         kind = np.where(
             blank, of_blank[np.searchsorted(np.cumsum(list(BLANK_TITLE.values()))[:-1], u, side="right")], kind
@@ -155,7 +135,7 @@ class Writer:
 
     def _event_word(self, told: Told, of: np.ndarray, number: np.ndarray) -> np.ndarray:
         word = self.lexicon.synonym(told.event_sets[of, number // 4 % 3], number // 12)
-        return np.where(number % 4 == 0, told.event_name[of], word)
+        return np.where(number % 4 < self.world.spec.named, told.event_name[of], word)
 
     def _topic_word(self, told: Told, of: np.ndarray, number: np.ndarray) -> np.ndarray:
         place = (told.topic_edges[of] < ((number >> 8) * 2.0**-23)[..., None]).sum(axis=-1).clip(max=23)

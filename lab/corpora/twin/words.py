@@ -1,6 +1,6 @@
 """Words of the generated language: real Chinese words of jieba's dictionary in a geometry of meanings.
 
-Seven tenths nouns and three tenths names form synonym sets of one to three words; each set has one global concept vector,
+Seven tenths nouns and three tenths names form synonym sets; each set has one concept vector of the world,
 so a word means the same in every topic and can be learnt from co-occurrence, while synonyms defeat bag-of-words overlap.
 """
 
@@ -61,13 +61,14 @@ class Lexicon:
 
     def __init__(self, world: World):
         self.world = world
-        rng, known = stream(world.seed, "lexicon"), dictionary()
+        rng, known = stream(world.world_seed, "lexicon"), dictionary()
         noun, name = (rng.permutation(np.array(known[kind], object)) for kind in ("noun", "name"))
         own = len(noun) - 400  # the last nouns belong to the themes
         pool = rng.permutation(np.concatenate([noun[:own], name[: own * 3 // 7]]))
-        size = rng.integers(1, 4, len(pool))
+        least, most = world.spec.words_a_set
+        size = rng.integers(least, most + 1, len(pool))
         size = size[: np.searchsorted(np.cumsum(size), len(pool))]
-        size = size[: int(60 * max(world.size, 20_000) ** 0.4)]  # the vocabulary grows with the corpus (Heaps)
+        size = size[: world.spec.sets or int(60 * max(world.size, 20_000) ** 0.4)]  # else as a vocabulary grows (Heaps)
         self._set_start, self._set_size = np.concatenate([[0], np.cumsum(size)[:-1]]), size
         lists = {"pool": pool, "theme": noun[own:], "name": name, "hook": HOOKS, "spoken": SPOKEN, "comma": [COMMA]}
         lists |= {kind: known[kind] for kind in ("verb", "adjective", "idiom", "character")}
@@ -78,10 +79,10 @@ class Lexicon:
             self.words = np.concatenate([self.words, np.array(strings, object)])
         self.length = np.array([len(word) for word in self.words])
 
-        self.concept = vectors(world.seed, "concept", len(size))
+        self.concept = vectors(world.world_seed, "concept", len(size))
         self._direction = unit(self.concept).T
         self._fame = (-0.06 * np.log(np.arange(1, len(size) + 1.0))).astype(np.float32)
-        self._noise = 0.08 * rng.standard_normal((NOISE_ROWS, len(size)), dtype=np.float32)
+        self._noise = np.float32(world.spec.vagueness) * rng.standard_normal((NOISE_ROWS, len(size)), dtype=np.float32)
         self.topic_sets = self._nearest(world.topic_x, np.arange(len(world.topic_x)), 24)
         self.class_sets = self._nearest(world.class_x, np.arange(len(world.class_x)) + 101, 60)
         self.class_verbs = self.any("verb", rng.integers(0, 1 << 30, (len(world.class_ids), 30)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lab.corpora.twin.random import DIM, choice, normals, pick_in_row, stream, unit, vectors
+from lab.corpora.twin.worlds import WorldSpec
 
 RELATIONS = ("dup", "event", "tt", "topic", "cat", "rand")  # from the same footage to nothing in common
 SAME_LOOK = {"event": 0.5, "tt": 0.3}
@@ -20,32 +21,23 @@ THEMES = 64
 COLUMNS = ("topic", "theme", "event", "look", "footage")
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Variance shares of the latent parts; the pair and the class corpora differ in them."""
-
-    x: tuple[float, ...]  # level 1, class, topic, event, individual
-    y: tuple[float, ...]  # class, theme, visual event, individual
-    told: float = 0.55  # weight of x in the affinity
-
-
-PAIRS = Shares((0.05, 0.10, 0.25, 0.35, 0.25), (0.10, 0.30, 0.35, 0.25))
-CLASSES = Shares((0.14, 0.17, 0.22, 0.20, 0.27), (0.32, 0.26, 0.21, 0.21))
-
-
 @dataclass
 class World:
     """Growing integer tables of videos (24 bytes a video); vectors are computed when asked for.
 
     Args:
+        spec: of the world and track.
+        seed: of the corpus: which videos there are.
+        size: videos that the corpus will have; where the spec does not say how many topics there are, they follow it.
         classes: class id -> frequency; the level-1 class is the id without its last two characters.
-        size: videos that the corpus will have; the number of topics follows it as the number of distinct tags does.
+        world_seed: of classes, topics and what they mean, the same for all corpora that speak one language.
     """
 
+    spec: WorldSpec
     seed: int
     size: int
     classes: dict[str, float]
-    shares: Shares
+    world_seed: int = 0
     n: int = 0
     parts: dict[str, list[np.ndarray]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     counts: dict[str, int] = field(default_factory=lambda: {"event": 0, "look": 0, "footage": 0})
@@ -55,8 +47,8 @@ class World:
         frequency = np.array(list(self.classes.values()), float)
         self.p_class = frequency / frequency.sum()
         self.level1 = np.unique([name[:-2] for name in self.class_ids], return_inverse=True)[1]
-        rng = stream(self.seed, "tree")
-        topics = round(5100 * (self.size / 1e6) ** 0.36)
+        rng = stream(self.world_seed, "tree")
+        topics = self.spec.topics or round(5100 * (self.size / 1e6) ** 0.36)
         share = self.p_class**0.8
         per_class = np.maximum(1, np.round(topics * share / share.sum()).astype(int))
         self.topic_class = np.repeat(np.arange(len(per_class)), per_class)
@@ -67,10 +59,12 @@ class World:
         p_theme = np.arange(1, THEMES + 1) ** -0.7 * np.exp(1.5 * rng.standard_normal((len(per_class), THEMES)))
         self._theme_edges = np.cumsum(p_theme / p_theme.sum(1, keepdims=True), axis=1)
         self.topic_theme = self._theme_of(rng, self.topic_class)
-        a = np.sqrt(self.shares.x).astype(np.float32)
-        self.class_x = a[0] * vectors(self.seed, "x level 1", int(self.level1.max()) + 1)[self.level1]
-        self.class_x += a[1] * vectors(self.seed, "x class", len(self.class_ids))
-        self.topic_x = self.class_x[self.topic_class] + a[2] * vectors(self.seed, "x topic", len(self.topic_class))
+        a = np.sqrt(self.spec.x).astype(np.float32)
+        self.class_x = a[0] * vectors(self.world_seed, "x level 1", int(self.level1.max()) + 1)[self.level1]
+        self.class_x += a[1] * vectors(self.world_seed, "x class", len(self.class_ids))
+        self.topic_x = self.class_x[self.topic_class] + a[2] * vectors(
+            self.world_seed, "x topic", len(self.topic_class)
+        )
 
     # ---- drawing
 
@@ -171,12 +165,12 @@ class World:
 
     def event_x(self, event: np.ndarray, topic: np.ndarray) -> np.ndarray:
         """What a story is about, [n, DIM]."""
-        return self.topic_x[topic] + np.float32(self.shares.x[3] ** 0.5) * vectors(self.seed, "x event", event)
+        return self.topic_x[topic] + np.float32(self.spec.x[3] ** 0.5) * vectors(self.seed, "x event", event)
 
     def own_x(self, rows: np.ndarray) -> np.ndarray:
         """What a video tells beyond its topic, [n, DIM]."""
-        story = np.float32(self.shares.x[3] ** 0.5) * vectors(self.seed, "x event", self.event[rows])
-        return story + np.float32(self.shares.x[4] ** 0.5) * self._individual("x", rows)
+        story = np.float32(self.spec.x[3] ** 0.5) * vectors(self.seed, "x event", self.event[rows])
+        return story + np.float32(self.spec.x[4] ** 0.5) * self._individual("x", rows)
 
     def x(self, rows: np.ndarray) -> np.ndarray:
         """What is told: unit vectors [n, DIM]."""
@@ -184,15 +178,15 @@ class World:
 
     def y(self, rows: np.ndarray) -> np.ndarray:
         """What is shown: unit vectors [n, DIM]."""
-        b = np.sqrt(self.shares.y).astype(np.float32)
-        shown = b[0] * vectors(self.seed, "y class", self.cls[rows]) + b[1] * vectors(
-            self.seed, "y theme", self.theme[rows]
+        b = np.sqrt(self.spec.y).astype(np.float32)
+        shown = b[0] * vectors(self.world_seed, "y class", self.cls[rows]) + b[1] * vectors(
+            self.world_seed, "y theme", self.theme[rows]
         )
         return unit(shown + b[2] * vectors(self.seed, "y look", self.look[rows]) + b[3] * self._individual("y", rows))
 
     def embedding(self, rows: np.ndarray) -> np.ndarray:
         """The perfect model's answer, [n, 2 DIM]; dot products are affinities."""
-        w = self.shares.told
+        w = self.spec.told
         return np.concatenate([np.float32(w**0.5) * self.x(rows), np.float32((1 - w) ** 0.5) * self.y(rows)], axis=1)
 
     def affinity(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:

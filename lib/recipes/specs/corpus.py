@@ -15,13 +15,17 @@ class Scale(Spec):
     folder: ClassVar[str] = "scales"
     about: str
     corpora: dict[CorpusName, str]  # what a recipe calls its corpus -> corpus
-    backbone: str | None = None  # replaces every pretrained name; null keeps the recipe's
+    # replaces every pretrained name, and the size of what starts from random weights; null keeps the recipe's
+    backbone: str | None = None
     tokenizer: str | None = None  # "corpus" builds a character vocabulary from the corpus; null keeps the recipe's
+    # the same for a user's corpus, which need not speak the language of the generated ones; null: no other
+    own_backbone: str | None = None
+    own_tokenizer: str | None = None
     encoder: str | None = None  # replaces the encoder of every image set; null keeps the set's
     pictures: str = "pixels_small"  # set of images for a user's corpus that has pictures and no frame features
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
-    headline_seeds: tuple[int, ...] = ()  # of the report's headline questions; empty for ``seeds``
+    most_seeds: int = Field(1, ge=1)  # of a question that asks for more than ``seeds``
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
@@ -68,8 +72,9 @@ SCALE_MAY_SET = (
     "model.fusion.depth",
     "model.fusion.heads",
     "model.fusion.ffn",
+    "objectives.tags.prior",
     "rewind.window",
-    "ema.decay",
+    "ema.horizon",
 )
 
 
@@ -161,21 +166,27 @@ class FieldRules(Spec):
 
 
 class FeatureSet(Spec):
-    """A feature set of a corpus, built once by ``01_features``: text (Tokens, Words) or frames from pixels (Images)."""
+    """A feature set of a corpus, built once by ``01_features``.
+
+    Text (Tokens, Words), frames from pixels (Images), or the corpus' own frame features made smaller (Projected).
+    """
 
     folder: ClassVar[str] = "features"
     about: str
-    use: Literal["Tokens", "Words", "Images"]
+    use: Literal["Tokens", "Words", "Images", "Projected"]
     tokenizer: str = ""  # "corpus", a pretrained tokenizer's name or local path, or, for words, jieba
     vectors: WordVectorSpec | None = None  # words only
     images: ImagesSpec | None = None  # images only
+    dim: int | None = Field(None, ge=1)  # projected frames only: numbers a frame
     fields: tuple[Literal["title", "asr", "ocr"], ...] = ("title", "asr", "ocr")
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
     rules: FieldRules | None = None  # tokens only
 
     def arguments(self, model: str) -> dict[str, Any]:
-        """Arguments of ``build`` in ``lib.features.tokens``, ``words`` or ``images``, made with that tokenizer or encoder."""
+        """Arguments of ``build`` in the module of ``lib.features`` that the set names, made with that tokenizer or encoder."""
+        if self.dim is not None:
+            return {"dim": self.dim}
         if self.images is not None:
             sizes = {"batch_size": self.images.batch_size, "shard": self.images.shard}
             return {"pictures": self.images.pictures, "encoder": self.images.encoding(model), **sizes}
@@ -188,6 +199,8 @@ class FeatureSet(Spec):
     def has_what_it_needs(self) -> FeatureSet:
         if (self.use == "Images") != (self.images is not None):
             raise ValueError("images: a set with use: Images needs {encoder: ..., ...}, and no other set takes it")
-        if (self.use == "Images") == bool(self.tokenizer):
-            raise ValueError("tokenizer: sets of text need one, sets of images take none")
+        if (self.use == "Projected") != (self.dim is not None):
+            raise ValueError("dim: a set with use: Projected needs it, and no other set takes it")
+        if (self.use in ("Tokens", "Words")) != bool(self.tokenizer):
+            raise ValueError("tokenizer: sets of text need one, sets of frames take none")
         return self

@@ -40,15 +40,22 @@ class Ablation(Spec):
     question: str
     family: str
     stage: str  # where the score is read
+    # validation: the scores of that part, for questions on how it is cut, which the test part cannot answer
+    scored_on: Literal["", "validation"] = ""
+    called: dict[str, str] = {}  # arm -> what it is called in a sentence and in a figure
     recipes: tuple[str, ...]
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
     reference: str
     member: str = "base"  # the model of the system that the arms are laid over
-    leak_free: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
+    strict: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
-    other_seeds: dict[str, int] = {}  # arm -> added to each of its seeds: other luck than the reference has
-    check: Literal["", "placebo", "planted"] = ""  # a question whose answer is known, asked of the laboratory itself
+    seeds: int | None = Field(None, ge=1)  # how many its claim needs; the scale's own number if not given
+    corpora: Literal["one", "per_seed"] = "one"  # per_seed: seed s is also that of the videos, from the second seed on
+    depth: Literal["", "default", "all"] = (
+        ""  # of the report that asks it; with a claim the default one, without one all
+    )
+    check: Literal["", "placebo"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
     about: str = ""
     discussion: str = ""
@@ -58,21 +65,27 @@ class Ablation(Spec):
         """The arm that another is compared with."""
         return self.against.get(arm, self.reference)
 
+    def claims_about(self, recipe: str, arm: str, metric: str) -> list[Claim]:
+        """Claims in the metric that an arm is measured in."""
+        return [claim for claim in self.claimed if claim.metric == metric and claim.is_about(recipe, arm)]
+
+    def name_of(self, arm: str) -> str:
+        """What an arm is called in a sentence: "label smoothing"."""
+        return self.called.get(arm, arm.replace("_", " "))
+
     @model_validator(mode="after")
     def reference_is_an_arm(self) -> Ablation:
         if self.reference not in self.arms:
             raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
-        if self.leak_free and self.leak_free not in self.arms:
-            raise ValueError(f"leak_free: {self.leak_free!r} is not an arm; arms: {', '.join(self.arms)}")
+        if self.strict and self.strict not in self.arms:
+            raise ValueError(f"strict: {self.strict!r} is not an arm; arms: {', '.join(self.arms)}")
+        if unknown := [arm for arm in self.called if arm not in self.arms]:
+            raise ValueError(f"called: {unknown[0]!r} is not an arm; arms: {', '.join(self.arms)}")
         for arm, other in self.against.items():
             if not {arm, other} <= set(self.arms) or arm in (other, self.reference):
                 raise ValueError(
                     f"against: {arm}: {other}: needs two arms, the first not the reference; arms: {', '.join(self.arms)}"
                 )
-        if unknown := [arm for arm in self.other_seeds if arm not in self.arms or arm == self.reference]:
-            raise ValueError(
-                f"other_seeds: {unknown[0]!r} is not an arm beside the reference; arms: {', '.join(self.arms)}"
-            )
         return self
 
 

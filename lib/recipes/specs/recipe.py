@@ -108,7 +108,6 @@ STAGE_NOTEBOOKS = {
 }
 TRACKS: dict[CorpusName, Literal["pairs", "classes"]] = {
     "aiac2021": "pairs",
-    "aiac2021_planted": "pairs",
     "wechat2022": "classes",
     "wechat2022_pictures": "classes",
 }
@@ -131,7 +130,9 @@ class Recipe(Spec):
     features: Features
     model: ModelSpec
     stages: dict[str, StageSpec]
+    added: dict[str, str] = {}  # stage that the published system does not have -> what it is
     variants: dict[str, dict[str, Any]] = {}
+    behind: dict[str, str] = {}  # model, "base" or a member -> why it stays behind in a small laboratory
     members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
     submission: SubmissionSpec = SubmissionSpec()
     quirks: tuple[Quirk, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 # What recipes call the corpora they are made for; a scale says which corpus each is.
-CorpusName = Literal["aiac2021", "aiac2021_planted", "wechat2022", "wechat2022_pictures"]
+CorpusName = Literal["aiac2021", "wechat2022", "wechat2022_pictures"]
 
 
 class Spec(BaseModel):
@@ -38,13 +38,22 @@ class SplitSpec(Spec):
     """Which labelled items are held out.
 
     pairs: ``both_mod_k`` (published: both ids = fold mod k), ``strict_mod_k`` (the same validation pairs, and no training
-    pair touches one of their residues), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
+    pair touches one of their residues), ``thinned_mod_k`` (the same again, and as few training pairs, but left out at
+    random), ``components``; in folds, as AIAC rank 6: ``kfold_rows`` (shuffled pairs, whatever
     they share) or ``kfold_components`` (no video in two folds). classes: ``random`` (official 10 %), ``stratified``
     (scikit-learn's StratifiedKFold, shuffled).
     """
 
     use: Literal[
-        "both_mod_k", "strict_mod_k", "components", "kfold_rows", "kfold_components", "random", "stratified", "none"
+        "both_mod_k",
+        "strict_mod_k",
+        "thinned_mod_k",
+        "components",
+        "kfold_rows",
+        "kfold_components",
+        "random",
+        "stratified",
+        "none",
     ] = "none"
     k: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
@@ -65,8 +74,8 @@ class SplitSpec(Spec):
 class DataSpec(Spec):
     """What a stage learns from, and what is held out: items, targets, batches and how long.
 
-    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates,
-    ``limit`` training items.
+    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates
+    without the repeats of ``resample``, ``limit`` training items.
     """
 
     parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
@@ -82,8 +91,13 @@ class DataSpec(Spec):
     min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
+    order_seed: int = Field(
+        0, ge=0
+    )  # added to the run's seed where the order is drawn: the same items in another order
     limit: int | None = Field(None, ge=1)
     resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
+    # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once
+    resample_steps: Literal["more", "same"] = "more"
     resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
 
     @field_validator("resample")
@@ -127,9 +141,16 @@ class OptimizerSpec(Spec):
 
 
 class EmaSpec(Spec):
-    """Exponential moving average of the weights: ``mean = decay * mean + (1 - decay) * weights`` after every update."""
+    """Exponential moving average of the weights (``lib.training.averaging``)."""
 
     decay: float = Field(0.999, ge=0, lt=1)
+    # share of the run's updates that the average reaches back over: decay = 1 - 1 / (horizon * updates); null: as ``decay``
+    horizon: float | None = Field(None, gt=0, le=1)
+    correction: Literal["bias", "none"] = "bias"  # none: the initial weights stay part of it (quirk R21)
+
+    def decay_of(self, steps: int) -> float:
+        """The decay of a run of so many updates."""
+        return self.decay if self.horizon is None else max(0.0, 1 - 1 / (self.horizon * steps))
 
 
 class SwaSpec(Spec):

@@ -76,6 +76,13 @@ def test_planted_effects_have_the_stated_shares(pair_twin, class_twin):
     assert share["speech_missing"] == pytest.approx(0.30, abs=0.015)
 
 
+def test_flagged_titles_never_name_their_story(pair_twin):
+    rows = np.arange(2000)
+    told, blank = pair_twin.writer.told(rows), pair_twin.writer.blank(rows)
+    named = (pair_twin.writer._title_words(told) == told.event_name[:, None]).any(axis=1)
+    assert blank.sum() > 50 and not named[blank].any() and named[~blank].mean() > 0.5
+
+
 def test_flagged_frames_say_nothing_of_their_video(class_twin):
     """Cosine of what the camera is shown with the truth: high unless flagged."""
     rows = np.arange(4000)

@@ -198,7 +198,6 @@ def test_truth_of_classes(class_files):
     ("arguments", "message"),
     [
         ({"track": "pairs", "videos": 50, "parts": {"test_a": 1.0}}, "follow from its pairs"),
-        ({"track": "classes", "videos": 50, "blank_start": 3}, "blank_start: planted in the pair corpus only"),
         ({"track": "triples", "videos": 50}, "track: pairs or classes, not 'triples'"),
         ({"track": "pairs", "videos": 50, "frames": "jpeg"}, "pictures need track classes"),
         ({"track": "classes", "videos": 50, "pairs": 3}, "the class corpus has none"),

@@ -1,0 +1,84 @@
+"""How long steps take, and what their results will be able to show: known before they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf, isnan, nan
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import pandas as pd
+
+from lab.flow.tasks import Task, job_task
+from lab.show import verdicts
+from lab.show.plan import Plan, lineage
+from lib.recipes.load import load
+from lib.recipes.specs import Ablation
+from lib.runs.files import read_json
+
+MANY = 30  # seeds
+
+
+def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float]) -> dict[str, float]:
+    """Seconds each step should take: as long as last time, else as others of its kind and system did, else as its kind did,
+    else as the scale's file says."""
+    every, known = list(every), durations(world)
+    like: dict[str, list[float]] = {}
+    for task in every:
+        if task.step in known:
+            for kind in _kinds(task):
+                like.setdefault(kind, []).append(known[task.step])
+
+    def usual(task: Task) -> float:
+        kind = next((kind for kind in _kinds(task) if kind in like), None)
+        return mean(like[kind]) if kind else by_kind.get(task.rule, 10.0)
+
+    return {task.step: known.get(task.step) or usual(task) for task in every}
+
+
+def _kinds(task: Task) -> tuple[str, str]:
+    return f"{task.rule}/{task.name.partition('-')[0]}", task.rule
+
+
+def durations(world: Path) -> dict[str, float]:
+    """Seconds of every step that ran once in this folder."""
+    file = world / "durations.json"
+    return read_json(file) if file.exists() else {}
+
+
+def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Of each question: ``seeds``, ``jobs`` and ``minutes`` of one core that nothing above it in the list needs as well, and
+    ``visible``: the smallest effect that so many seeds would show, by the noise in the newest report, in the median over
+    systems; beside it the smallest effect ``claimed`` and the seeds ``needed`` to see that one. None where that is not known;
+    ``needed`` is infinite where ``MANY`` seeds are too few."""
+    report = plan.report_folder / "tables" / verdicts.FILE
+    known = verdicts.read(report) if report.exists() else pd.DataFrame(columns=list(verdicts.COLUMNS))
+    seen = {job.folder.path for job in plan.system_jobs}
+    rows = []
+    for name in plan.ablations:
+        jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
+        new = {job.folder.path: job for one in jobs for job in lineage(one) if job.folder.path not in seen}
+        seen |= set(new)
+        seeds = len(plan.seeds_of(name))
+        claimed = min((abs(claim.value) for claim in load(Ablation, name).claimed if claim.value), default=None)
+
+        def visible(seeds: int, name: str = name) -> float:
+            sizes = [size for size in verdicts.visible(plan, name, seeds, known).values() if not isnan(size)]
+            return median(sizes) if sizes else nan
+
+        needed = None
+        if claimed is not None and not isnan(visible(MANY)):
+            needed = next((n for n in range(2, MANY + 1) if visible(n) <= claimed), inf)
+        rows.append(
+            {
+                "question": name,
+                "seeds": seeds,
+                "jobs": len(new),
+                "minutes": sum(expected[job_task(job).step] for job in new.values()) / 60,
+                "visible": None if isnan(size := visible(seeds)) else size,
+                "claimed": claimed,
+                "needed": needed,
+            }
+        )
+    return rows

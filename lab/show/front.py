@@ -1,0 +1,221 @@
+"""The front page in words: what this is, what was found and how sure that is; every sentence is made from tables by rule.
+
+Differences are in points, hundredths of the score. A trick is named as a gain or a harm only if its verdict survives the
+correction for all comparisons of its family; ensembles are no tricks and have a sentence of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lab.show import formats as f
+from lab.show import order, runs, shared, style
+from lab.show.forest import forest
+from lab.show.picture import Picture
+from lab.show.plan import Coming, Plan
+from lab.show.table import link
+from lab.show.verdicts import LEVEL, compared
+from lib.data.store import Store
+from lib.evaluation.compare import HELPS, HURTS, RULED_OUT
+from lib.recipes.load import load
+from lib.recipes.specs import Recipe
+
+CONTESTS = {"aiac2021": "QQ Browser AIAC 2021", "wechat2022": "WeChat Big Data Challenge 2022"}
+CODE = ("quirks", "splits", "leaks")  # families that ask of the originals' code, not of a trick
+NAMED, MOST = 3, 6  # in one sentence: tricks, models that failed
+Row = dict[str, Any]
+
+
+def about(plan: Plan, board: pd.DataFrame) -> Markdown:
+    """What this is and how small. Args: board: of ``runs.systems``."""
+    contests = dict.fromkeys(CONTESTS.get(load(Recipe, name).origin.contest, "others") for name in plan.systems)
+    stores = [Store.open(ref.store) for ref in plan.corpora]
+    made = "generated " if all(store.manifest["twin"] for store in stores) else ""
+    size = " to ".join(
+        dict.fromkeys(f.millions(edge) for edge in (board["parameters"].min(), board["parameters"].max()))
+    )
+    cost = f.seconds(runs.rows(plan.jobs)["seconds"].sum())
+    return Markdown(
+        f"{f.plural(len(plan.systems), 'system')} of contests for short Chinese videos ({f.listed(contests)}), rebuilt on one code "
+        "base so that every trick can be switched off while everything else stays. **All of it is small**: networks of "
+        f"{size} parameters, {f.millions(sum(map(len, stores)))} {made}videos, {cost} of training. So this tests the method and "
+        "cannot judge the winners, whose networks and corpora were many times as large."
+    )
+
+
+def findings(
+    held: pd.DataFrame, frame: pd.DataFrame, board: pd.DataFrame, joined: pd.DataFrame, agreed: pd.DataFrame
+) -> list[str]:
+    """What was found, a sentence each, the same for the page and the terminal.
+
+    Args:
+        held: of ``claims.ledger``; frame: the table of comparisons; board: of ``runs.systems``; joined: of
+            ``ensembles.of_plan``; agreed: of ``order.agreement``.
+    """
+    found = [_claims(held), _contradicted(held), _floors(board), _code(frame), _ensembles(joined)]
+    return [*filter(None, found), *([order.sentence(agreed)] if len(agreed) else [])]
+
+
+def _claims(held: pd.DataFrame) -> str:
+    measured = held[held["measured"].notna()]
+    gains = measured[(measured["verdict"] == HELPS) & _survives(measured)].sort_values("low", ascending=False)
+    named = f": {_named(gains.to_dict('records'))}" if len(gains) else ""
+    rest = measured[~measured.index.isin(gains.index)]
+    doubtful = rest["verdict"].isin((HELPS, HURTS)) & ~_survives(rest)
+    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above")) + doubtful.map(
+        {True: " before correction", False: ""}
+    )
+    others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
+    told = f" The others: {f.listed(others)}." if others else ""
+    gained = f"{len(gains) or 'none'} came out as a gain that survives correction"
+    return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{told}"
+
+
+def _contradicted(held: pd.DataFrame) -> str:
+    off = (held["verdict"] == RULED_OUT) | ((held["verdict"] == HURTS) & _survives(held))
+    rows = held[off & (held["claimed"].fillna(0) != 0)]
+    rows = rows.assign(far=(rows["claimed"].astype(float) - rows["measured"].astype(float)).abs())
+    rows = rows.sort_values("far", ascending=False)
+    return f"**Not what was claimed**: {_named(rows.to_dict('records'))}." if len(rows) else ""
+
+
+def _floors(board: pd.DataFrame) -> str:
+    """The systems below what needs no training, by name; then the best of each corpus against its ceiling."""
+    if board.empty:
+        return ""
+    text, known = "", board[board["untrained"].notna()]
+    below = known[known["below_floor"]].sort_values("score", kind="stable").to_dict("records")
+    if below:
+        told = [
+            f"{_model(row)} ({f.score(row['score'], 2)} against {f.score(row['untrained'], 2)}{_why(row)})"
+            for row in below
+        ]
+        more = [f"{len(told) - MOST} more models"] if len(told) > MOST else []
+        text = f"**Below what needs no training**: {'; '.join([*told[:MOST], *more])}. "
+    elif len(known):
+        text = "Every trained system beats what needs no training. "
+    best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
+    told = [
+        f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}"
+        + (
+            f", {round(100 * row['score'] / row['oracle'])} % of what the corpus allows"
+            if pd.notna(row["oracle"])
+            else ""
+        )
+        for row in best.to_dict("records")
+    ]
+    return f"{text}Best: {'; '.join(told)}."
+
+
+def _why(row: Row) -> str:
+    reason = load(Recipe, row["recipe"]).behind.get(row["arm"])
+    return f": {reason}" if reason else ""
+
+
+def _code(frame: pd.DataFrame) -> str:
+    rows = compared(frame)
+    rows = rows[rows["family"].isin(CODE) & (rows["check"] == "")]
+    certain = rows[_survives(rows)]
+    certain = certain.assign(
+        trick=[shared.trick(a, b) for a, b in zip(certain["ablation"], certain["arm"], strict=True)]
+    )
+    certain = certain.assign(measured=certain["difference"], page="question/" + certain["ablation"], claimed=None)
+    told = [
+        f"{len(part)} {word} ({_named(part.to_dict('records'))})"
+        for verdict, word in ((HURTS, "cost score"), (HELPS, "raised it"))
+        if len(part := certain[certain["verdict"] == verdict])
+    ]
+    return f"**Code and splits of the originals**: of {f.plural(len(rows), 'difference')} measured, {' and '.join(told) or 'none matters'}." if len(rows) else ""  # fmt: skip
+
+
+def _ensembles(joined: pd.DataFrame) -> str:
+    rows = joined[joined["verdict"] == HELPS] if len(joined) else joined
+    named = [
+        f"{link(r['title'], 'ensemble', r['name'])} ({f.points(r['difference'])} points)"
+        for r in rows.to_dict("records")
+    ]
+    return f"**Joining models** gains over the best of them: {f.listed(named)}." if named else ""
+
+
+def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
+    """How sure: how many claims could be seen at all, what the intervals cover, what survives."""
+    known = held[held["measured"].notna() & held["detectable"].notna() & (held["claimed"].fillna(0) != 0)]
+    visible = known["claimed"].abs() >= known["detectable"]
+    sizes = [
+        f"{f.points(part['detectable'].median(), sign=False)} of {f.metric(metric)}"
+        for metric, part in known.groupby("metric", sort=False)
+    ]
+    asked = compared(frame)[lambda rows: (rows["check"] == "") & rows["holm"].notna()]
+    text = (
+        f"An effect of the claimed size could have been seen for **{int(visible.sum())} of {f.plural(len(known), 'claim')}**; the "
+        f"smallest that could be seen is {' and '.join(sizes)} in the median, in points. "
+        if len(known)
+        else "No effect can be judged with one seed. "
+    )
+    if len(asked):
+        certain = int((asked["holm"] < LEVEL).sum())
+        text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
+    return Markdown(
+        text + "Intervals hold for other seeds and other videos of this world, not for pretrained models of full size."
+    )
+
+
+def coming(missing: Sequence[Coming]) -> Markdown | None:
+    """What the report wants and does not have yet, or nothing."""
+    if not missing:
+        return None
+    words = [shared.system(part.name) if part.kind == "system" else f.trick(part.name) for part in missing]
+    words = [
+        f"{name} ({part.there} of {f.plural(part.wanted, 'run')})" if part.there else name
+        for name, part in zip(words, missing, strict=True)
+    ]
+    told = ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
+    return Markdown(
+        f"> **Still coming**: {told}. What stands here is true of what is finished; the same command goes on."
+    )
+
+
+def claims_forest(held: pd.DataFrame) -> Picture:
+    """Every claim that was measured, best measured first; several claims of one comparison are one line."""
+    rows = held[held["measured"].notna() & held["claimed"].notna()].rename(columns={"measured": "difference"})
+    rows = rows.assign(label=[f"{row['trick']} · {shared.system(row['recipe'])}" for row in rows.to_dict("records")])
+    rows["verdict"] = rows.groupby("label")["verdict"].transform("first")
+    numbers = ["difference", "low", "high", "claimed", "detectable"]
+    rows[numbers] = 100 * rows[numbers].astype(float)
+    rows = rows.sort_values(["metric", "difference", "label"], ascending=[False, False, True], kind="stable")
+    return forest(rows, "claims", "", shared.PAIRED, "points of ")
+
+
+def lines(found: Sequence[str]) -> list[str]:
+    """The sentences for a terminal: without Markdown."""
+    return [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("**", "") for text in found]
+
+
+def _survives(rows: pd.DataFrame) -> pd.Series:
+    """After Holm; where nothing was corrected (an ensemble), never."""
+    return rows["holm"].astype(float) < LEVEL
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """ "label smoothing (WeChat baseline, +0.6 points; claimed +0.5)", the first few."""
+    told = []
+    for row in rows[:NAMED]:
+        kind, _, name = row["page"].partition("/")
+        claimed = (
+            f"; claimed {f.points(row['claimed'])}" if row["claimed"] is not None and pd.notna(row["claimed"]) else ""
+        )
+        where = f"{shared.system(row['recipe'])}, {f.points(row['measured'])} points{claimed}"
+        told.append(f"{link(row['trick'], kind, name)} ({where})")
+    more = [f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []
+    return f.listed([*told, *more])
+
+
+def _model(row: Row) -> str:
+    arm = "" if row["arm"] == "base" else f", {shared.model(row['recipe'], row['arm'])}"
+    stage = f", {row['stage']}" if row["stage"] != "finetune" else ""
+    return f"{link(shared.system(row['recipe']), 'system', row['recipe'])}{arm}{stage}"

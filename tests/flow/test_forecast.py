@@ -1,0 +1,67 @@
+"""How long steps will take and what they will show, from durations and comparisons by hand."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from lab.flow import forecast
+from lab.flow.forecast import MANY, expectations
+from lab.flow.tasks import Task, job_task
+from lab.show import verdicts
+from lab.show.plan import Plan
+
+
+def test_a_step_takes_as_long_as_last_time_else_as_its_system_else_as_its_kind_else_as_the_scale_says(tmp_path):
+    known = {
+        "finetune/a-finetune-base-seed0": 10,
+        "finetune/a-finetune-x-seed0": 20,
+        "finetune/b-finetune-base-seed0": 60,
+    }
+    (tmp_path / "durations.json").write_text(json.dumps(known))
+    names = [
+        "a-finetune-base-seed0",
+        "a-finetune-x-seed0",
+        "b-finetune-base-seed0",
+        "a-finetune-y-seed0",
+        "c-finetune-base-seed0",
+    ]
+    tasks = [Task("finetune", name, (), (), "") for name in names] + [Task("report", "report", (), (), "")]
+    found = expectations(tasks, tmp_path, {"finetune": 1, "report": 5})
+    assert list(found.values()) == [10, 20, 60, 15, 30, 5]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The plan's table of questions, given the smallest effect that n seeds show."""
+
+    def of(visible, plan):
+        monkeypatch.setattr(verdicts, "read", lambda file: pd.DataFrame())
+        monkeypatch.setattr(verdicts, "visible", lambda plan, name, n, known: visible(n))
+        expected = dict.fromkeys((job_task(job).step for job in plan.jobs), 30.0)
+        return {row["question"]: row for row in forecast.questions(plan, expected)}
+
+    return of
+
+
+PLAN = Plan.load("laptop", systems=["wechat_baseline"], questions=["label_smoothing", "r_drop"])
+
+
+def test_a_training_counts_where_it_is_needed_first(asked):
+    rows = asked(lambda n: {"wechat_baseline": 0.02 / n}, PLAN)
+    assert (rows["label_smoothing"]["jobs"], rows["label_smoothing"]["minutes"]) == (3, 1.5), (
+        "not those of the reference"
+    )
+    more = asked(lambda n: {}, replace(PLAN, seeds=(0, 1, 2, 3), seeds_given=True))
+    assert more["r_drop"]["jobs"] == 4 and more["r_drop"]["visible"] is None
+
+
+def test_a_claim_needs_the_seeds_that_would_show_it(asked):
+    rows = asked(lambda n: {"wechat_baseline": 0.02 / n}, PLAN)
+    assert rows["label_smoothing"]["visible"] == pytest.approx(0.02 / 3)
+    assert (rows["label_smoothing"]["claimed"], rows["label_smoothing"]["needed"]) == (0.005, 4)
+    assert rows["r_drop"]["claimed"] is None and rows["r_drop"]["needed"] is None
+    rows = asked(lambda n: {"wechat_baseline": 1.0}, PLAN)
+    assert rows["label_smoothing"]["needed"] > MANY
+    assert asked(lambda n: {"wechat_baseline": float("nan")}, PLAN)["label_smoothing"]["needed"] is None

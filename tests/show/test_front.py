@@ -1,0 +1,154 @@
+"""The front page: which sentences are said of which tables, and the figure, from numbers made by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from lab.show import front
+from lab.show.claims import LEDGER
+from lab.show.plan import Coming
+from tests.show import drawn, made
+
+NAN = float("nan")
+
+
+def claim(trick: str, measured: float | None, claimed: float | None = 0.01, half: float = 0.005, **more) -> dict:
+    row = LEDGER | {
+        "trick": trick,
+        "page": f"question/{trick}",
+        "metric": "spearman",
+        "claimed": claimed,
+        "recipe": "aiac_rank1",
+    }
+    if measured is not None:
+        row |= {"measured": measured, "low": measured - half, "high": measured + half, "holm": 0.5, "detectable": 0.02}
+    return row | more
+
+
+@pytest.fixture
+def held() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            claim("R-Drop", 0.0301, verdict="helps", holm=0.01),
+            claim("mixup", 0.02, verdict="helps", holm=0.2),
+            claim("pretraining", 0.001, 0.045, verdict="claim ruled out"),
+            claim("EMA", -0.02, verdict="hurts", holm=0.01),
+            claim("FGM", 0.004, 0.005, verdict="too small to see here"),
+            claim("six models", 0.02, holm=NAN, detectable=None, verdict="helps", page="ensemble/six"),
+            claim("PGD", None, verdict="not tested"),
+        ]
+    )
+
+
+def board(**more) -> pd.DataFrame:
+    row = {
+        "recipe": "aiac_rank1",
+        "arm": "base",
+        "stage": "finetune",
+        "metric": "spearman",
+        "score": 0.75,
+        "oracle": 0.9,
+    }
+    both = pd.DataFrame([row, row | {"arm": "job2", "score": 0.41}])
+    return both.assign(**{"untrained": NAN, "below_floor": False, **more})
+
+
+def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
+    frame = made.frame(made.reference(), made.arm()) if frame is None else frame
+    parts = (board() if board_ is None else board_, pd.DataFrame() if joined is None else joined)
+    return front.findings(held, frame, *parts, pd.DataFrame() if agreed is None else agreed)
+
+
+def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_is_counted(held):
+    assert said(held)[0] == (
+        "**Of 6 claimed gains that we measured, 1 came out as a gain that survives correction**: "
+        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 2 helps before correction, 1 claim ruled out, 1 hurts "
+        "and 1 too small to see here."
+    )
+    assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
+
+
+def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):
+    assert said(held)[1] == (
+        "**Not what was claimed**: [pretraining](page:question/pretraining) (AIAC 1st, +0.1 points; claimed +4.5) and "
+        "[EMA](page:question/EMA) (AIAC 1st, −2 points; claimed +1)."
+    )
+
+
+def test_a_system_below_the_untrained_floor_is_named_with_the_reason(held):
+    text = said(held, board_=board(below_floor=[False, True], untrained=0.6))[2]
+    assert text.startswith(
+        "**Below what needs no training**: [AIAC 1st](page:system/aiac_rank1), Job 2 (0.41 against 0.60: its tags are learned"
+    )
+    assert text.endswith("Best: [AIAC 1st](page:system/aiac_rank1) with 0.75 Spearman, 83 % of what the corpus allows.")
+    many = pd.concat([board(below_floor=True, untrained=0.8)] * 4, ignore_index=True)
+    assert "; 2 more models. Best" in said(held, board_=many)[2]
+    assert said(held, board_=board(untrained=0.2))[2].startswith("Every trained system beats what needs no training.")
+    assert said(held)[2].startswith("Best: ")
+
+
+def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):
+    quirk = made.arm(
+        "quirks_aiac_rank17", "aiac_rank17", "c7_10", family="quirks", difference=-0.07, verdict="hurts", holm=0.01
+    )
+    leak = made.arm("strict_split", arm="strict", family="splits", difference=0.2, verdict="helps", holm=0.3)
+    joined = pd.DataFrame([{"title": "Six jobs", "name": "six", "verdict": "helps", "difference": 0.036}])
+    agreed = pd.DataFrame(
+        [{"group": "AIAC 1st, finetune", "models": 6, "seeds": 3, "rho": 0.886, "low": 0.4, "high": 0.94, "p": 0.033}]
+    )
+    found = said(held, made.frame(quirk, leak), joined=joined, agreed=agreed)[3:]
+    assert found == [
+        "**Code and splits of the originals**: of 2 differences measured, 1 cost score "
+        "([BertAdam](page:question/quirks_aiac_rank17) (AIAC 17th, −7 points)).",
+        "**Joining models** gains over the best of them: [Six jobs](page:ensemble/six) (+3.6 points).",
+        "Rank correlation of published and measured scores: 6 models of AIAC 1st, finetune: 0.89 (0.40 to 0.94, p 0.03, 3 seeds a "
+        "model).",
+    ]  # fmt: skip
+
+
+def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
+    frame = made.frame(made.reference(), made.arm(holm=0.01), made.arm("fgm", holm=0.2))
+    text = front.sure(held, frame).data
+    assert (
+        "could have been seen for **1 of 5 claims**; the smallest that could be seen is 2 of Spearman in the median"
+        in text
+    )
+    assert "1 of 2 comparisons differ from zero after correction" in text
+    assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No effect can be judged with one seed.")
+
+
+def test_what_is_missing_is_said_and_nothing_if_nothing_is():
+    assert front.coming([]) is None
+    missing = [Coming("system", "aiac_rank1", 6, 12), Coming("question", "ema", 0, 75)]
+    assert "**Still coming**: AIAC 1st (6 of 12 runs), EMA." in front.coming(missing).data
+    many = front.coming([Coming("question", f"step_{n}", 0, 1) for n in range(12)]).data
+    assert many.count("step ") == 10 and "and 2 more" in many
+
+
+def test_the_terminal_gets_the_same_without_signs(held):
+    assert front.lines(said(held))[0].startswith("Of 6 claimed gains that we measured, 1 came out")
+    assert not any(sign in line for line in front.lines(said(held)) for sign in ("*", "[", "](", "page:"))
+
+
+def test_the_figure_has_a_line_a_comparison_in_points_best_first(held):
+    twice = pd.concat([held, pd.DataFrame([claim("pretraining", 0.001, 0.013, verdict="too small to see here")])])
+    (axis,) = front.claims_forest(twice).figure.axes
+    assert drawn.ticks(axis) == [
+        f"{name} · AIAC 1st" for name in ("R-Drop", "mixup", "six models", "FGM", "pretraining", "EMA")
+    ]
+    claims = [tuple(point) for point in drawn.line(axis, "claimed").round(6).tolist()]
+    assert (4.5, 4) in claims and (1.3, 4) in claims and len(claims) == 7
+    assert drawn.line(axis, "hurts").tolist() == [[-2, 5]] and axis.get_xlabel() == "difference in points of Spearman"
+
+
+def test_no_sentence_has_an_internal_name_or_a_number_of_four_digits(held):
+    quirk = made.arm(
+        "quirks_aiac_rank17", "aiac_rank17", "c7_10", family="quirks", difference=-0.0712, verdict="hurts", holm=0.01
+    )
+    text = " ".join(front.lines([*said(held, made.frame(quirk)), front.sure(held, made.frame(quirk)).data]))
+    assert not pd.Series([text]).str.contains(r"_|\d[.,]?\d\d\d").any()
+
+
+def test_a_harm_is_named_only_if_it_survives_correction(held):
+    assert "EMA" not in said(held.assign(holm=held["holm"].replace(0.01, 0.3)))[1]
