@@ -31,7 +31,7 @@ from lib.stages.problem import ClassPart, ClassProblem, PairPart, PairProblem, m
 CONSTANT, UNTRAINED, LINEAR, ORACLE = "constant", "untrained", "linear", "oracle"
 FIELDS = ("title", "asr", "ocr")
 MOST = 512  # characters of a field, as the recipes read
-COMPONENTS = 64  # of the mean frame
+COMPONENTS = 128  # of the mean frame: as many as the feature set `projected` gives to the systems
 TOPICS = 128  # of the character pairs, for logistic regression on 200 classes in seconds
 
 
