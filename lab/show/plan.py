@@ -192,7 +192,7 @@ class Plan:
 
     @cached_property
     def ensembles(self) -> dict[str, EnsembleSpec]:
-        """Those of the report whose members are in the plan; the first report has those that need no run of their own."""
+        """Those of the report with two members or more, all in the plan; the first report has those that need no run of their own."""
         chosen = {name: load(EnsembleSpec, name) for name in load(ReportSpec, "report").ensembles}
         own = {job.folder.path for job in self.system_jobs}
         return {
@@ -200,8 +200,9 @@ class Plan:
             for name, spec in chosen.items()
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
             and not (spec.members and self.questions)
-            and self._are_there(jobs := self._members_of(spec, self.seeds))
-            and (self.depth != "first" or len(jobs) > 1 and {job.folder.path for job in jobs} <= own)
+            and len(jobs := self._members_of(spec, self.seeds)) > 1  # one model is no ensemble
+            and self._are_there(jobs)
+            and (self.depth != "first" or {job.folder.path for job in jobs} <= own)
         }
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0, corpus: str = "") -> Job:

@@ -126,6 +126,7 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     report = next(task for task in tasks_of(plan) if task.rule == "report")
     assert {"--questions=ema,swa", "--systems=wechat_baseline", "--seeds=0", "--depth=all"} <= set(report.command)
     assert list(plan.ensembles) == ["wechat_baseline_mean"]  # of seeds of one model
+    assert not Plan.load("laptop", systems=["wechat_baseline"], seeds=1).ensembles, "one model is no ensemble"
     one = Plan.load("laptop", systems=["aiac_rank1"], questions=["ema"], seeds=3)
     assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]
     arms = {"base", "ema.with", "ema.decay_09", "ema.decay_099", "ema.uncorrected"}

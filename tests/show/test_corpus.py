@@ -80,8 +80,8 @@ def test_splits_are_those_of_the_recipes_at_this_scale(stores, world):
     )
     assert "wechat_baseline" in classes.loc["random", "recipes"]
     split = world.job("wechat_baseline", "finetune").stage_spec.data.split
-    assert (classes.loc["random", "k"], split.k) == (4, 4)
-    assert classes.loc["random", "validation videos"] == len(stores["classes"]) // 4
+    assert (classes.loc["random", "k"], split.k) == (10, 10)
+    assert classes.loc["random", "validation videos"] == len(stores["classes"]) // 10
 
 
 def test_a_title_on_both_sides_is_a_leak_and_no_title_is_none(stores, monkeypatch):
