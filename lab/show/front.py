@@ -27,7 +27,7 @@ from lib.recipes.specs import Recipe
 
 CONTESTS = {"aiac2021": "QQ Browser AIAC 2021", "wechat2022": "WeChat Big Data Challenge 2022"}
 CODE = ("quirks", "splits", "leaks")  # families that ask of the originals' code, not of a trick
-NAMED, MOST = 3, 6  # in one sentence: tricks, models that failed
+NAMED = 3  # tricks, or models that stay behind for one reason, in one sentence
 Row = dict[str, Any]
 
 
@@ -91,12 +91,11 @@ def _floors(board: pd.DataFrame) -> str:
     text, known = "", board[board["untrained"].notna()]
     below = known[known["below_floor"]].sort_values("score", kind="stable").to_dict("records")
     if below:
-        told = [
-            f"{_model(row)} ({f.score(row['score'], 2)} against {f.score(row['untrained'], 2)}{_why(row)})"
-            for row in below
-        ]
-        more = [f"{len(told) - MOST} more models"] if len(told) > MOST else []
-        text = f"**Below what needs no training**: {'; '.join([*told[:MOST], *more])}. "
+        alike: dict[tuple[str, str], list[Row]] = {}  # models of one floor that stay behind for one reason
+        for row in below:
+            alike.setdefault((f.score(row["untrained"], 2), _why(row)), []).append(row)
+        told = [_behind(rows, floor, reason) for (floor, reason), rows in alike.items()]
+        text = f"**Below what needs no training**: {'; '.join(told)}. "
     elif len(known):
         text = "Every trained system beats what needs no training. "
     best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
@@ -110,6 +109,13 @@ def _floors(board: pd.DataFrame) -> str:
         for row in best.to_dict("records")
     ]
     return f"{text}Best: {'; '.join(told)}."
+
+
+def _behind(rows: list[Row], floor: str, reason: str) -> str:
+    """Some models by name, the others by number, with their range of scores."""
+    names = [_model(row) for row in rows[:NAMED]] + ([f"{len(rows) - NAMED} more"] if len(rows) > NAMED else [])
+    low, high = f.score(rows[0]["score"], 2), f.score(rows[-1]["score"], 2)
+    return f"{'; '.join(names)} ({low if low == high else f'{low} to {high}'} against {floor}{reason})"
 
 
 def _why(row: Row) -> str:
