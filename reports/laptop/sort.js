@@ -1,4 +1,4 @@
-// Tables sort by a click on a heading, or Enter on it. Without scripts they are as they are.
+// Headings of tables become buttons that sort. Without scripts they are as they are.
 const amount = (cell) => {
   const text = cell.firstChild ? cell.textContent.replace(/\u2212/g, "-").replace(/,/g, "") : "";
   const time = [...text.matchAll(/([\d.]+) ?(h|min|s)\b/g)].reduce((sum, [, n, unit]) => sum + n * { h: 3600, min: 60, s: 1 }[unit], 0);
@@ -18,8 +18,10 @@ document.querySelectorAll("table").forEach((table) => {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       [...body.rows].sort(order).forEach((row) => body.append(row));
     };
-    head.tabIndex = 0;
-    head.addEventListener("click", sort);
-    head.addEventListener("keydown", (event) => event.key === "Enter" && sort());
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", sort);
   });
 });
