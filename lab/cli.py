@@ -1,4 +1,4 @@
-"""The command line: ``vidlab corpus generate|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``."""
+"""The command line: ``vidlab corpus generate|fetch|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="vidlab", description="vidlab's command line; training runs through make and papermill."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    corpus = commands.add_parser("corpus", help="generate, import, build, check or show a corpus").add_subparsers(
+    corpus = commands.add_parser("corpus", help="generate, fetch, import, build, check or show a corpus").add_subparsers(
         required=True, metavar="action"
     )
 
@@ -100,6 +100,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     bring.add_argument("--track", choices=("pairs", "classes"), help="of a custom corpus that could be either")
     bring.set_defaults(run=_import)
+
+    fetch = corpus.add_parser("fetch", help="build a real corpus from public packages, in both official file formats")
+    fetch.add_argument("what", choices=("emoji",), help="emoji: several vendors' drawings, names and keywords of Unicode")
+    fetch.add_argument("--out", type=Path, help="folder of both corpora (default: where params/corpora look for them)")
+    fetch.add_argument("--language", default="zh", help="of titles and tags, as in zh, en, ja, de (default: zh)")
+    fetch.add_argument(
+        "--archives", type=Path, metavar="FOLDER", help="use the packages that lie there, without network"
+    )
+    fetch.set_defaults(run=_fetch)
 
     build = corpus.add_parser("build", help="make the store of a corpus of params/corpora at a scale")
     build.add_argument("name")
@@ -181,6 +190,17 @@ def _import(options: argparse.Namespace) -> None:
     print(f"store: {shown(store.path)}: {kept}")
     if counts["rejected"]:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from lab.corpora import emoji
+    from lib.runs import paths
+
+    out = options.out or paths.home() / "data" / "raw" / options.what
+    made = emoji.fetch(out, language=options.language, archives=options.archives)
+    print((out / "LICENCES.txt").read_text(encoding="utf-8"))
+    print(f"{'written' if made else 'already there'}: {shown(out / 'pairs')}, {shown(out / 'classes')}")
+    print("next: vidlab corpus build emoji_pairs (or emoji_classes), or vidlab corpus import on a folder of your own")
 
 
 def _build(options: argparse.Namespace) -> None:

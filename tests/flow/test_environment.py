@@ -36,7 +36,9 @@ def locked(environment: dict[str, str]) -> dict[str, Version]:
 
 def direct() -> list[Requirement]:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    return [Requirement(text) for text in (*project["project"]["dependencies"], *project["dependency-groups"]["dev"])]
+    groups = project["project"]["dependencies"], project["dependency-groups"]["dev"]
+    extras = project["project"]["optional-dependencies"].values()
+    return [Requirement(text) for group in (*groups, *extras) for text in group]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform["sys_platform"])
