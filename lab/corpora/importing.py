@@ -84,7 +84,7 @@ def build(name: str, scale: str) -> Store:
         source = paths.home() / spec.source
         if not source.exists():
             raise RecipeError(
-                f"corpus {name}: no files in {spec.source}; put the competition's files there or choose another corpus with CORPUS=<store>"
+                f"corpus {name}: no files in {spec.source}. {spec.about}. Or choose another corpus with CORPUS=<store>"
             )
         return import_corpus(source, ref.store, spec.format, overwrite=True)
     source = paths.raw(scale, name)

