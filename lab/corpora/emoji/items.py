@@ -14,7 +14,7 @@ LANGUAGES = ["bn", "da", "de", "en", "es", "et", "fi", "fr", "hi", "hu", "it", "
 # Deals whole families out in turn: of twenty, five are the labelled test part, one the unlabelled, three have no pairs.
 DEAL = "pptpaptpwptpwptpwptp"
 PARTS = {"p": "pairwise", "w": "pointwise", "a": "test_a", "t": "test_b"}
-FOLDS = 5
+FOLDS, RESIDUES = 5, 15  # an id's residue mod 15 is its family's, so folds by id mod 3 or mod 5 hold whole families
 
 # Code points that make a variant: variation selector, joiner, skin tones, gender signs, "facing right".
 MARKS = {"FE0F", "200D", "1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF", "2640", "2642", "27A1"}
@@ -37,7 +37,7 @@ class Emoji:
         code: its code points in hexadecimal, joined by "-", without variation selectors.
         keywords: language -> keywords in the order of the source.
         family: code of what is left without skin tone, gender and direction; families are never divided.
-        part, fold: where it goes; fold 0 to 4 is also the residue of ``number`` mod 5.
+        part, fold: where it goes; fold 0 to 4 is also the residue of ``number``, its id, mod 5.
     """
 
     code: str
@@ -114,7 +114,7 @@ def deal(emoji: list[Emoji]) -> None:
         part = PARTS[DEAL[position % len(DEAL)]]
         for one in families[name]:
             one.part, one.fold = part, turn[part] % FOLDS
-            one.number = draw("id", one.code) // 2 // FOLDS * FOLDS + one.fold
+            one.number = draw("id", one.code) // 2 // RESIDUES * RESIDUES + turn[part] % RESIDUES
         turn[part] += 1
 
 

@@ -47,6 +47,7 @@ def test_a_quarter_is_for_the_test_and_families_are_whole():
     assert set(of_subgroup.values()) == {15}
     assert set(Counter(one.fold for one in all_of_them if one.part == "pairwise").values()) == {66}
     assert all(one.number % 5 == one.fold and 0 < one.number < 2**63 for one in all_of_them)
+    assert len({(one.family, one.number % 3) for one in all_of_them}) == 200
     assert len({one.number for one in all_of_them}) == 600
 
 
