@@ -102,7 +102,7 @@ class Network:
         import timm
         import torch
 
-        self._model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+        self._model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
         values = torch.load(weights, map_location="cpu", weights_only=True).values()
         self._model.load_state_dict(dict(zip(self._model.state_dict(), values, strict=True)))  # under other names
         self._model.to(memory_format=torch.channels_last)  # 1.6 times as fast
