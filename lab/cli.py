@@ -43,9 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="vidlab", description="vidlab's command line; training runs through make and papermill."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    corpus = commands.add_parser("corpus", help="generate, fetch, import, build, check or show a corpus").add_subparsers(
-        required=True, metavar="action"
-    )
+    corpus = commands.add_parser(
+        "corpus", help="generate, fetch, import, build, check or show a corpus"
+    ).add_subparsers(required=True, metavar="action")
 
     generate = corpus.add_parser("generate", help="write a generated corpus in a competition's official file formats")
     generate.add_argument(
@@ -102,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     bring.set_defaults(run=_import)
 
     fetch = corpus.add_parser("fetch", help="build a real corpus from public packages, in both official file formats")
-    fetch.add_argument("what", choices=("emoji",), help="emoji: several vendors' drawings, names and keywords of Unicode")
+    fetch.add_argument(
+        "what", choices=("emoji",), help="emoji: several vendors' drawings, names and keywords of Unicode"
+    )
     fetch.add_argument("--out", type=Path, help="folder of both corpora (default: where params/corpora look for them)")
     fetch.add_argument("--language", default="zh", help="of titles and tags, as in zh, en, ja, de (default: zh)")
     fetch.add_argument(
