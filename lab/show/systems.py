@@ -64,11 +64,7 @@ def parts(job: Job) -> Table:
     rows = [
         {"slot": slot, "use": part.use, "arguments": _arguments(part)} for slot, part in job.spec.model.slots().items()
     ]
-    columns = (
-        Column("slot", "slot"),
-        Column("part", "use", "code"),
-        Column("arguments", "arguments", "code"),
-    )
+    columns = (Column("slot", "slot"), Column("part", "use", "code"), Column("arguments", "arguments", "code"))
     features = job.spec.features
     caption = (
         f"Text: {_reads(job)}, layout `{features.text.layout}`, {features.text.length} tokens of set "
