@@ -269,7 +269,7 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     return {
         "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
-        "By kind of video": [sliced, slices.missing(answers.result, store, answers.level1, recipe)],
+        "By kind of video": [sliced],
         "Two ways of counting": [classes.both_ways(answers)],
         "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
         "How sure it may be": [classes.reliability(answers, corrected), classes.calibration_table(answers)],
