@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 from lib.runs.paths import PROJECT
@@ -38,3 +40,10 @@ def test_few_arrows_between_floors_and_parts():
     above = {(a, b) for a, b in arrows if a != b and {a, b} <= FLOORS | PARTS and b not in GROUND}
     assert ("lib.stages", "lib.training") in above
     assert len(above) <= 12, sorted(above)
+
+
+def test_the_driver_starts_without_torch():
+    """Import-linter does not see what a package's ``__init__.py`` loads on the way to one of its modules."""
+    code = "import sys, lab.cli, lab.flow.reproduce; print(*{'torch', 'transformers', 'timm', 'accelerate'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not done.stdout.split()

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from lab.flow.tasks import Task, job_task
-from lab.show import verdicts
 from lab.show.plan import Plan, lineage
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
@@ -52,6 +51,8 @@ def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]
     ``visible``: the smallest effect that so many seeds would show, by the noise in the newest report, in the median over
     systems; beside it the smallest effect ``claimed`` and the seeds ``needed`` to see that one. None where that is not known;
     ``needed`` is infinite where ``MANY`` seeds are too few."""
+    from lab.show import verdicts  # loads torch
+
     report = plan.report_folder / "tables" / verdicts.FILE
     known = verdicts.read(report) if report.exists() else pd.DataFrame(columns=list(verdicts.COLUMNS))
     seen = {job.folder.path for job in plan.system_jobs}

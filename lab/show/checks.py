@@ -48,13 +48,8 @@ def placebos(frame: pd.DataFrame) -> Table:
     found = []
     for metric, part in rows.groupby("metric", sort=False):
         helps, hurts = (int((part["verdict"] == verdict).sum()) for verdict in (HELPS, HURTS))
-        told = {
-            "metric": metric,
-            "systems": f.listed(part["recipe"].unique()),
-            "arms": len(part),
-            "helps": helps,
-            "hurts": hurts,
-        }
+        told = {"metric": metric, "systems": f.listed(part["recipe"].unique()), "arms": len(part)}
+        told |= {"helps": helps, "hurts": hurts}
         found.append(told | {"largest": part["difference"].abs().max(), "allowed": allowed(len(part))})
     columns = (
         shared.METRIC,
@@ -80,9 +75,7 @@ class Spoilable:
 
     run: Predicted
     videos: int
-    judge: Callable[
-        [np.ndarray], tuple[float, np.ndarray]
-    ]  # int [videos], whose prediction each video has -> score, influence
+    judge: Callable[[np.ndarray], tuple[float, np.ndarray]]  # whose prediction has each video? -> score, influence
 
     def spoiled(self, share: float, seed: int) -> Predicted:
         """The same seed draws the same videos first, whatever the share."""
@@ -149,15 +142,8 @@ def planted(plan: Plan) -> pd.DataFrame:
                 seeds = [_seed(job.seed, name, recipe, arm, size) for job in group]
                 spoiled = [read(job).spoiled(share, seed) for job, seed in zip(group, seeds, strict=True)]
                 found = judged(spoiled, [one.run for one in reference], metric, noise(plan, metric))
-                about = {
-                    "ablation": name,
-                    "recipe": recipe,
-                    "arm": arm,
-                    "metric": metric,
-                    "planted": size,
-                    "share": share,
-                }
-                rows.append(about | found)
+                about = {"ablation": name, "recipe": recipe, "arm": arm, "metric": metric}
+                rows.append(about | {"planted": size, "share": share} | found)
     return pd.DataFrame(rows)
 
 

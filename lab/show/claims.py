@@ -89,9 +89,8 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
                 row |= _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
             else:
                 row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
-                if (
-                    claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY
-                ):  # of several claims each has its own
+                # Of several claims each has its own.
+                if claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY:
                     row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
                 row |= {"page": f"question/{name}", "measured": found["difference"]}
             yield row | {"elsewhere": "; ".join(told)}
@@ -145,17 +144,10 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
     columns = (
         Column("claim", claim),
         shared.VERDICT,
-        Column(
-            "measured",
-            measured,
-            "number",
-            f"{shared.PAIRED}; its p-value if all comparisons are judged together; where",
-        ),
+        Column("measured", measured, "number", f"{shared.PAIRED}; p-value if all are judged together; where"),
         shared.CLAIMED,
         shared.DETECTABLE,
-        Column(
-            "remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; quirks; why not"
-        ),
+        Column("remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; why not"),
     )
     held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
@@ -209,11 +201,8 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
         row = {**found.model_dump(include={"recipe", "id", "said", "coded", "unmeasured"}), "switch": _switch(found)}
         row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS}
         if (by := found.measured) is not None:
-            row |= {
-                "question": by.question,
-                "arms": f"{by.coded} against {by.said}",
-                "in_report": (by.question, row["recipe"]) in asked,
-            }
+            row |= {"question": by.question, "arms": f"{by.coded} against {by.said}"}
+            row["in_report"] = (by.question, found.recipe) in asked
             if row["in_report"]:
                 row |= between(plan, frame, by.question, found.recipe, by.coded, by.said)
         rows.append(row)

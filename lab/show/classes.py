@@ -1,9 +1,6 @@
 """Systems of the class track: rare and frequent classes, confusion, and how sure a classifier may be.
 
-Everything is counted from two arrays, truth and prediction of the same videos. Intervals of F1 are 95 % percentile
-bootstrap intervals over videos: they say how far a number depends on which videos were held out, nothing about another
-training. Where many classes have one or two videos they are too narrow: in simulations with 200 such classes they covered
-the expected score in 84 to 89 % of the cases (the basic and the bias-corrected bootstrap in 78 to 83 %).
+How wide intervals of F1 are is said in :mod:`lab.show.longtail`.
 """
 
 from __future__ import annotations
@@ -30,7 +27,6 @@ from lab.show.longtail import (
 )
 from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions
-from lab.show.slices import BOOTSTRAP, WILSON
 from lab.show.space import described
 from lab.show.table import Column, Table, number, with_interval
 from lib.data.items import class_counts, split_rows
@@ -41,6 +37,8 @@ from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 COLOURS = dict(zip(THIRDS, (style.BLUE, style.GREEN, style.ORANGE), strict=True))
+BOOTSTRAP = "95 % interval over the scored videos (bootstrap)"
+WILSON = "Wilson's 95 % interval"
 FEW = 5  # scored videos; the F1 of a class with fewer is mostly luck
 METRICS = {
     "mean_f1": "mean F1\nof the four below",

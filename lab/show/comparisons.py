@@ -167,10 +167,8 @@ def between(plan: Plan, frame: pd.DataFrame, question: str, recipe: str, arm: st
         ``metric``, ``seeds``, ``difference``, ``low``, ``high``, and ``verdict``: nothing is claimed of the difference.
     """
     part = frame[(frame["ablation"] == question) & (frame["recipe"] == recipe) & frame["seed"].isna()]
-    metric, rows = (
-        part["metric"].iloc[0],
-        {(row["arm"], row["reference"]): dict(row) for row in part.to_dict("records")},
-    )
+    metric = part["metric"].iloc[0]
+    rows = {(row["arm"], row["reference"]): dict(row) for row in part.to_dict("records")}
     jobs = plan.ablation_jobs(question)
     if row := rows.get((arm, other)):
         ends = (row["difference"], row["low"], row["high"])

@@ -15,7 +15,6 @@ from lab.show import formats as f
 from lab.show import predictions, shared, style
 from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Table, link, number
 from lib.evaluation.influence import spearman_influence
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
@@ -124,29 +123,6 @@ def item_draws(cosine: np.ndarray, score: np.ndarray, pairs: np.ndarray) -> np.n
     values, axes = np.linalg.eigh(of_videos @ of_videos.T - influence @ influence.T)  # a pair is in both of its videos
     drawn = np.random.default_rng(0).normal(size=(DRAWS, len(cosine))) * np.sqrt(values.clip(min=0))
     return [_spearman(one, score) for one in cosine] + drawn @ axes.T
-
-
-def table(found: pd.DataFrame) -> Table:
-    """Every model: published score and place, ours and its place. Args: found: of :func:`models`."""
-    groups = found.groupby("group", sort=False)
-    frame = found.assign(
-        place=groups["published"].rank(ascending=False).astype(int),
-        ours=groups["score"].rank(ascending=False).astype(int),
-    )
-    columns = (
-        Column("model", lambda r: f"{link(r['model'], 'system', r['recipe'])}\n{r['group']}"),
-        number("published", "published", lambda value: f"{value:g}"),
-        number("its place", "place", f.count),
-        number("here", "score", hint="mean over seeds"),
-        number("its place", "ours", f.count),
-        number("seeds", "seeds", f.count),
-    )
-    return Table(
-        frame,
-        columns,
-        "Published scores belong to the competition's data: compare places only.",
-        name="published_order",
-    )
 
 
 def picture(found: pd.DataFrame, agreed: pd.DataFrame) -> Picture:

@@ -362,14 +362,8 @@ def command(plan: Plan) -> str:
 def main() -> None:
     """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (
-        ("scale", "laptop"),
-        ("corpus", ""),
-        ("systems", ""),
-        ("questions", ""),
-        ("depth", "all"),
-        ("out", ""),
-    ):
+    defaults = dict.fromkeys(("corpus", "systems", "questions", "out"), "") | {"scale": "laptop", "depth": "all"}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--seeds", type=int, default=0)
     given = parser.parse_args()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from scipy.stats import rankdata
 
 from lab.show import formats as f
@@ -54,7 +53,9 @@ def calibration(result: PairPredictions, name: str) -> Picture:
     """Mean label against mean cosine, bin by bin; the label as the loss saw it is drawn where it is another."""
     bins, same = by_cosine(result), np.allclose(result.target, result.score)
     figure, axis = style.canvas(width=4.9, height=4.0)
-    _with_intervals(axis, bins, "cosine", ("score", "low", "high"), f"{LABEL}, 95 %")
+    axis.vlines(bins["cosine"], bins["low"], bins["high"], color=style.SKY, linewidth=2.4, zorder=1)
+    dots = {"marker": "o", "linewidth": 1.2, "label": f"{LABEL}, 95 %", "zorder": 2}
+    axis.plot(bins["cosine"], bins["score"], color=style.BLUE, **dots)
     if not same:
         seen = {"marker": "D", "markerfacecolor": "none", "label": "label as the loss saw it"}
         axis.plot(bins["cosine"], bins["target"], color=style.ORANGE, **seen)
@@ -97,7 +98,8 @@ def by_cosine(result: PairPredictions, bins: int = COSINE_BINS) -> pd.DataFrame:
         ``target`` (the label as the loss saw it).
     """
     place = equal_bins(result.cosine, bins)
-    frame = _edges(result.cosine, place).assign(cosine=_means(result.cosine, place), score=_means(result.score, place))
+    frame = pd.Series(result.cosine).groupby(place).agg(["min", "max", "size"]).set_axis(["from", "to", "n"], axis=1)
+    frame = frame.assign(cosine=_means(result.cosine, place), score=_means(result.score, place))
     low, high = _intervals(result.score, place, result.pairs)
     return frame.assign(low=low, high=high, target=_means(result.target, place))
 
@@ -107,25 +109,9 @@ def calibration_error(frame: pd.DataFrame, label: str = "score") -> float:
     return float(np.average((frame["cosine"] - frame[label]).abs(), weights=frame["n"]))
 
 
-def mean_distance(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """float [N]: mean |value - other| over all others, without a table of all pairs.
-
-    >>> mean_distance(np.array([0.0, 2.0]), np.array([3.0, 1.0])).tolist()
-    [2.0, 1.0]
-    """
-    ordered = np.sort(others)
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    below = np.searchsorted(ordered, values)
-    return (values * (2 * below - len(ordered)) - 2 * sums[below] + sums[-1]) / len(ordered)
-
-
 def _ranks(values: np.ndarray) -> np.ndarray:
     """float [N] in (0, 1]; equal values share their mean rank."""
     return rankdata(values) / len(values)
-
-
-def _edges(values: np.ndarray, place: np.ndarray) -> pd.DataFrame:
-    return pd.Series(values).groupby(place).agg(["min", "max", "size"]).set_axis(["from", "to", "n"], axis=1)
 
 
 def _means(values: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -138,10 +124,3 @@ def _intervals(values: np.ndarray, place: np.ndarray, pairs: np.ndarray) -> np.n
         bins = int(place.max()) + 1
         draws = [np.bincount(place, n * values, bins) / np.bincount(place, n, bins) for n in resampled_pairs(pairs)]
     return np.nanpercentile(draws, [2.5, 97.5], axis=0)
-
-
-def _with_intervals(axis: Axes, frame: pd.DataFrame, x: str, columns: tuple[str, str, str], label: str) -> None:
-    """Args: columns: value, low and high end."""
-    value, low, high = columns
-    axis.vlines(frame[x], frame[low], frame[high], color=style.SKY, linewidth=2.4, zorder=1)
-    axis.plot(frame[x], frame[value], color=style.BLUE, marker="o", linewidth=1.2, label=label, zorder=2)

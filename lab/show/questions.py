@@ -151,7 +151,7 @@ def table(part: pd.DataFrame) -> Table:
     )
     return Table(
         rows[list(SHOWN)],
-        filled(rows, tuple(column for column in columns if column)),
+        filled(rows, columns),
         f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
         + _noise(rows),
         emphasis=lambda r: "reference" if r["is_reference"] else "",
@@ -181,15 +181,8 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
         return f"{link(name, 'question', row['ablation'])}\n{shared.system(row['recipe'])}"
 
     holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
-    columns = (
-        Column("trick", asked),
-        shared.VERDICT,
-        shared.CLAIMED,
-        shared.DETECTABLE,
-        shared.DIFFERENCE,
-        shared.PAIRED_INTERVAL,
-        holm,
-    )
+    measured = (shared.VERDICT, shared.CLAIMED, shared.DETECTABLE, shared.DIFFERENCE, shared.PAIRED_INTERVAL)
+    columns = (Column("trick", asked), *measured, holm)
     few, many = int(rows["n"].min()), int(rows["n"].max())
     seeds = f.plural(many, "paired seed") if few == many else f"{few} to {f.plural(many, 'paired seed')}"
     caption = (
@@ -228,12 +221,6 @@ def seen(verdict: str) -> bool:
     return verdict in (HELPS, HURTS)
 
 
-def short(row: dict[str, Any]) -> str:
-    """+0.012 (95 % interval +0.006 to +0.018), in units of the metric; without the interval where there is none."""
-    between = signed_interval(row)
-    return f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
-
-
 def reading(part: pd.DataFrame) -> Markdown:
     """A sentence per comparison, by rule: measured, claimed, and what could have been seen."""
     spec = load(Ablation, part["ablation"].iloc[0])
@@ -245,7 +232,9 @@ def _sentence(row: dict[str, Any], spec: Ablation) -> str:
     text = f"{shared.system(row['recipe'])}, {spec.name_of(row['arm'])}{against}: **{row['verdict']}**. "
     if row["verdict"] == NOT_IN_PLAY:
         return text + "Every prediction is the same in both arms: what is switched changed no number here."
-    text += f"Measured: {short(row)} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."
+    between = signed_interval(row)
+    worth = f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
+    text += f"Measured: {worth} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."
     if pd.notna(row["claimed"]):
         text += f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})."
     if not seen(row["verdict"]) and pd.notna(row["detectable"]):

@@ -50,16 +50,14 @@ def rows(jobs: Iterable[Job], part: str = "") -> pd.DataFrame:
 
 
 def _row(job: Job, part: str = "") -> dict[str, Any]:
-    metrics, timing, facts = metrics_of(job), job.folder.read_timing(), provenance_of(job)
+    metrics, timing, noted = metrics_of(job), job.folder.read_timing(), job.folder.provenance
+    facts = read_json(noted) if noted.exists() else {}
     primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
     part = part or scored_on(scores)
     known = part == scored_on(scores)
     low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
     return {
-        "recipe": job.recipe,
-        "stage": job.stage,
-        "arm": job.arm,
-        "seed": job.seed,
+        **{name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed")},
         "metric": primary,
         "score": score_of(metrics, part),
         "scored_on": part,
@@ -76,18 +74,11 @@ def _row(job: Job, part: str = "") -> dict[str, Any]:
         "commit": facts.get("commit", "unknown"),
         "dirty": bool(facts.get("dirty")),
         "device": facts.get("device", "unknown"),
-        "python": facts.get("python"),
-        "platform": facts.get("platform"),
+        **{name: facts.get(name) for name in ("python", "platform")},
         "torch": facts.get("packages", {}).get("torch"),
         "corpus": metrics["job"]["corpus"],
         "folder": shown(job.folder.path),
     }
-
-
-def provenance_of(job: Job) -> dict[str, Any]:
-    """``provenance.json`` of a run; empty where there is none."""
-    path = job.folder.provenance
-    return read_json(path) if path.exists() else {}
 
 
 def systems(plan: Plan) -> pd.DataFrame:

@@ -16,18 +16,14 @@ from lab.show import formats as f
 from lab.show import predictions, style
 from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions, PairPredictions
-from lab.show.table import Column, Table, number, with_interval
 from lib.data.store import Store
-from lib.evaluation.intervals import Z, interval, interval_of_share, mean_f1_draws
-from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.intervals import Z, interval_of_share
+from lib.evaluation.metrics import spearman
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 
 LEAST = 12  # items; smaller slices say nothing
-MISSING = {"title": "a title", "asr": "speech", "ocr": "text in the picture"}  # field -> name
 ALL = "all"
-BOOTSTRAP = "95 % interval over the scored videos (bootstrap)"
-WILSON = "Wilson's 95 % interval"
 Slice = tuple[str, str, np.ndarray]  # by what, which of it, bool [items]
 
 
@@ -66,46 +62,6 @@ def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str]:
         rows = [(by, which, *_share(right[mask])) for by, which, mask in _of_classes(classes, store)]
         whole, metric = (ALL, ALL, len(right), float(right.mean()), np.nan, np.nan), "share of right answers"
     return pd.DataFrame([whole, *rows], columns=["by", "slice", "n", "score", "low", "high"]), metric
-
-
-def missing(result: ClassPredictions, store: Store, level1_of_level2: np.ndarray, name: str) -> Table:
-    """Scores of the scored videos that lack something, and of those that do not, in slices of at least ``LEAST``.
-
-    ``mean_f1`` is official within the slice, with its bootstrap interval ``low``, ``high``; ``accuracy`` is of the lower level.
-    """
-    facts, place = _facts(store, result.rows)
-    facts = facts.iloc[place]
-    frames = facts["frames"].to_numpy()
-    few = int(np.quantile(frames, 1 / 3, method="inverted_cdf"))
-    lacks = {what: facts[field].to_numpy() == 0 for field, what in MISSING.items()}
-    whole = ~np.any([*lacks.values(), frames <= few], axis=0)
-    chosen = [(ALL, "", np.ones(len(frames), bool)), *((f"without {what}", "", mask) for what, mask in lacks.items())]
-    chosen += [
-        ("few frames", f"at most {few}", frames <= few),
-        ("nothing missing", f"and more than {few} frames", whole),
-    ]
-    rows = []
-    for which, detail, mask in chosen:
-        if mask.sum() >= LEAST:
-            truth, predicted = result.truth[mask], result.predicted[mask]
-            low, high = interval(mean_f1_draws(predicted, truth, level1_of_level2))
-            n, share, *ends = _share(predicted == truth)
-            score = mean_f1(truth, predicted, level1_of_level2)["mean_f1"]
-            rows.append((which, detail, n, score, low, high, share, *ends))
-    fields = ["slice", "detail", "n", "mean_f1", "low", "high", "accuracy", "accuracy_low", "accuracy_high"]
-    columns = (
-        Column("videos", lambda r: "\n".join(filter(None, (r["slice"], r["detail"])))),
-        number("number", "n", f.count),
-        with_interval("mean F1", "mean_f1", "low", "high", f"and below it the {BOOTSTRAP}"),
-        with_interval("right", "accuracy", "accuracy_low", "accuracy_high", f"at the lower level; below it {WILSON}"),
-    )
-    caption = (
-        f"Below mean F1: {BOOTSTRAP}; below the share of right answers: {WILSON}. Mean F1 is official within the "
-        "slice, so it also depends on which classes happen to be in it and on how many videos there are; the share of "
-        "right answers does not."
-    )
-    mark = lambda r: "reference" if r["slice"] == ALL else ""  # noqa: E731
-    return Table(pd.DataFrame(rows, columns=fields), columns, caption, emphasis=mark, name=f"missing_{name}")
 
 
 def _of_pairs(result: PairPredictions, store: Store) -> Iterator[Slice]:

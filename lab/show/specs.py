@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lib.evaluation.compare import Noise
 from lib.recipes.specs import Spec
 
 
@@ -83,9 +82,9 @@ class Contradictions(Spec):
 
 
 class NoiseTable(Spec):
-    """``params/noise.yaml``: scale -> metric -> what its comparisons were like, for the next ones."""
+    """``params/noise.yaml``: scale -> metric -> fields of ``lib.evaluation.compare.Noise``, of the comparisons so far."""
 
-    scales: dict[str, dict[str, Noise]]
+    scales: dict[str, dict[str, dict[Literal["sd_seeds", "df", "sd_items"], float]]]
 
 
 class ReportSpec(Spec):

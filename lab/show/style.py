@@ -73,9 +73,8 @@ def use() -> None:
     from matplotlib import font_manager
 
     font_manager.fontManager.addfont(str(pylopdf_fonts_zh_cn.sans_path()))
-    logging.getLogger("matplotlib.font_manager").setLevel(
-        logging.ERROR
-    )  # the Chinese font has no bold cut; that is fine
+    # The Chinese font has no bold cut; that is fine.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     rcParams.update(
         {
             "font.family": ["DejaVu Sans", "Noto Sans SC"],
@@ -121,14 +120,6 @@ def use() -> None:
     )
 
 
-def _lay_out(figure: Figure) -> None:
-    """Let the layout engine place everything, once and for all."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-
-
 def canvas(
     width: float = WIDTH, height: float = 3.2, rows: int = 1, columns: int = 1, **subplots
 ) -> tuple[Figure, Any]:
@@ -161,18 +152,15 @@ def counts_axis(axis: Axes, counts: pd.Series) -> None:
         axis.set_xlim(0.8 * counts.min() if counts.min() >= 1 else -0.2, 1.25 * counts.max() + 0.1)
 
 
-def colours(names) -> dict[str, str]:
-    """A colour for each name, in the order given; the ninth repeats the first."""
-    return {name: SERIES[number % len(SERIES)] for number, name in enumerate(names)}
-
-
 def svg(figure: Figure) -> str:
     """The figure as SVG text: no date, fixed ids, two decimals (a hundredth of a point); equal figures give equal text.
 
     Letters stay letters in the reader's own font; where they stand was measured with the fonts of :func:`use`.
     """
     use()
-    _lay_out(figure)  # a second pass would move things by a hair
+    if (engine := figure.get_layout_engine()) is not None:  # once: a second pass would move things by a hair
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     buffer, dpi = io.StringIO(), figure.dpi
     try:  # without savefig's rehearsal: the layout is settled, and a report draws many figures
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})

@@ -64,11 +64,7 @@ def parts(job: Job) -> Table:
     rows = [
         {"slot": slot, "use": part.use, "arguments": _arguments(part)} for slot, part in job.spec.model.slots().items()
     ]
-    columns = (
-        Column("slot", "slot"),
-        Column("part", "use", "code"),
-        Column("arguments", "arguments", "code"),
-    )
+    columns = (Column("slot", "slot"), Column("part", "use", "code"), Column("arguments", "arguments", "code"))
     features = job.spec.features
     caption = (
         f"Text: {_reads(job)}, layout `{features.text.layout}`, {features.text.length} tokens of set "
@@ -273,7 +269,7 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     return {
         "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
-        "By kind of video": [sliced, slices.missing(answers.result, store, answers.level1, recipe)],
+        "By kind of video": [sliced],
         "Two ways of counting": [classes.both_ways(answers)],
         "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
         "How sure it may be": [classes.reliability(answers, corrected), classes.calibration_table(answers)],

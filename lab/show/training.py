@@ -40,8 +40,7 @@ def scores(run: RunFolder) -> Table:
         for metric, value in values.items():
             low, high = metrics["intervals"].get(metric, [None, None]) if known else (None, None)
             oracle = metrics["oracle"].get(metric) if known else None
-            row = {"split": split, "metric": metric, "score": value, "low": low, "high": high, "oracle": oracle}
-            rows.append(row)
+            rows.append({"split": split, "metric": metric, "score": value, "low": low, "high": high, "oracle": oracle})
     columns = (
         Column("part", lambda r: PARTS.get(r["split"], r["split"])),
         shared.METRIC,

@@ -76,7 +76,7 @@ def write(part: pd.DataFrame, folder: Path) -> Path:
 def noise(plan: Plan, metric: str) -> Noise:
     """What earlier comparisons on the scale's own corpora came to; nothing is known of other corpora."""
     known = {} if plan.corpus else load(NoiseTable, "noise").scales.get(plan.scale, {})
-    return known.get(metric, Noise())
+    return Noise(**known.get(metric, {}))
 
 
 def together(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lab.show.agreement import ELSEWHERE, differences, main, processor, tolerance
+from tests.show.agreement import ELSEWHERE, differences, main, processor, tolerance
 
 
 def report(folder: Path, **tables: dict) -> Path:

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from lab.corpora import importing as corpus
-from lab.show.agreement import differences, tolerance
 from lab.show.page import render
 from lab.show.plan import Plan
 from lib.data.store import Store
@@ -22,6 +21,7 @@ from lib.runs import paths
 from lib.runs.folder import MissingRun
 from lib.stages.inputs import build_features
 from lib.stages.run import run
+from tests.show.agreement import differences, tolerance
 
 COMMITTED = paths.PROJECT / "reports" / "laptop" / "tables" / "leaderboard.csv"
 

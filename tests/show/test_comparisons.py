@@ -66,9 +66,8 @@ def test_row_of_an_arm_by_hand(world):
 
 
 def test_noise_of_earlier_comparisons_is_used_on_the_scales_own_corpora(world, monkeypatch):
-    known = NoiseTable(
-        scales={"laptop": {"spearman": Noise(0.5, float("inf"), 0.1)}, "smoke": {"mean_f1": Noise(3, 3)}}
-    )
+    flat = {"sd_seeds": 0.5, "df": float("inf"), "sd_items": 0.1}
+    known = NoiseTable(scales={"laptop": {"spearman": flat}, "smoke": {"mean_f1": {"sd_seeds": 3, "df": 3}}})
     monkeypatch.setattr(verdicts, "load", lambda kind, name: known)
     rows = compared(of_question(world, "ema")).set_index(["recipe", "arm"])
     plain = rows.loc["wechat_baseline", "with"]
@@ -210,7 +209,7 @@ def test_noise_is_measured_over_comparisons_that_are_there_once():
 
 def test_what_a_question_would_show_with_more_seeds(world, monkeypatch):
     """From the noise that is known of the scale, then from the loudest arm of earlier comparisons."""
-    known = NoiseTable(scales={"laptop": {"spearman": Noise(0.02, 4, 0.001)}})
+    known = NoiseTable(scales={"laptop": {"spearman": Noise(0.02, 4, 0.001)._asdict()}})
     monkeypatch.setattr(verdicts, "load", lambda kind, name: known)
     before = visible(world, "ema", 8, made.frame(made.arm("fgm")))
     assert before["aiac_rank1"] == pytest.approx(detectable(0.02, 8, 0.001, df=4)) and np.isnan(

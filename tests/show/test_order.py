@@ -62,10 +62,7 @@ def test_pairs_that_share_a_video_scatter_more():
     assert spread[1] > 1.2 * spread[0]
 
 
-def test_table_and_figure_show_places_and_scores(world, found):
-    table = order.table(found)
-    assert table.frame["place"].tolist() == [1, 2, 3, 4, 5, 6]
-    assert table.frame["ours"].tolist() == found["score"].rank(ascending=False).astype(int).tolist()
+def test_figure_shows_both_scores_in_the_published_order(world, found):
     picture = order.picture(found, order.agreement(world, found))
     axis = picture.figure.axes[0]
     assert drawn.ticks(axis)[0] == "Job 6  0.886"

@@ -1,15 +1,12 @@
 """Scores by kind of video: slices of the store, intervals by formula, and a figure of what the frame holds."""
 
-import re
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from lab.show import predictions, slices, systems
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
-from lib.evaluation.metrics import mean_f1, spearman
+from lib.evaluation.metrics import spearman
 from tests.show import drawn
 
 
@@ -71,29 +68,6 @@ def test_interval_of_spearman_by_formula():
     n, r, low, high = slices.spearman_with_interval(x, y)
     assert (n, r) == (103, spearman(x, y))
     assert [low, high] == pytest.approx([np.tanh(np.arctanh(r) + sign * 0.20188) for sign in (-1, 1)], abs=1e-4)
-
-
-def test_missing_parts_are_those_of_the_store(jobs):
-    job = jobs["wechat_baseline"]
-    result, store = predictions.of_classes(job.folder), Store.open(job.corpus.store)
-    level1 = CategoryTree(store.manifest["categories"]).level1_of_level2
-    table = slices.missing(result, store, level1, "x")
-    frame = table.frame.set_index("slice")
-    silent = np.array([store.video(int(row), frames=False).asr == "" for row in result.rows])
-    row = frame.loc["without speech"]
-    assert row["n"] == silent.sum()
-    assert row["mean_f1"] == mean_f1(result.truth[silent], result.predicted[silent], level1)["mean_f1"]
-    assert row["accuracy"] == pytest.approx((result.predicted == result.truth)[silent].mean())
-    assert row["low"] <= row["mean_f1"] <= row["high"] and row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
-    most = int(re.search(r"\d+", frame.loc["few frames", "detail"]).group())
-    assert frame.loc["few frames", "n"] == (store.n_frames[result.rows] <= most).sum() >= len(result.rows) / 3
-    assert frame.loc["without text in the picture", "n"] == frame.loc["all", "n"], "no video of this world has any"
-    assert "nothing missing" not in frame.index
-    cells = [
-        f"{row[v]:.3f}<br>{row[a]:.3f} to {row[b]:.3f}"
-        for v, a, b in (("mean_f1", "low", "high"), ("accuracy", "accuracy_low", "accuracy_high"))
-    ]
-    assert f"| without speech | {silent.sum()} | {cells[0]} | {cells[1]} |" in table.markdown()
 
 
 def test_thirds_by_hand():

@@ -1,4 +1,4 @@
-"""Do two reports say the same? Their tables, cell by cell: ``python -m lab.show.agreement MADE COMMITTED``.
+"""Do two reports say the same? Their tables, cell by cell: ``python -m tests.show.agreement MADE COMMITTED``.
 
 On the processor that made the committed tables every score must be the same to the last bit; elsewhere to 1e-3, because
 processors differ in last bits, which training then carries on. Times and memory are measured anew by every run.
