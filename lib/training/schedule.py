@@ -7,29 +7,33 @@ with a warm-up the first update has rate 0.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 
 
-class Schedule:
+class Schedule(ABC):
     """What the trainer asks of a schedule."""
 
+    @abstractmethod
     def multiplier(self, update: int) -> float:
         """Factor of the base learning rate for update number ``update``, counted from 0."""
-        raise NotImplementedError
 
     def start(self, higher_is_better: bool) -> None:
-        """Told the direction of the selection score, before the first update."""
+        """Told the direction of the selection score, before the first update; only ``Plateau`` needs it."""
+        return
 
     def observe(self, score: float) -> None:
-        """Told the selection score after every evaluation."""
+        """Told the selection score after every evaluation; only ``Plateau`` needs it."""
+        return
 
     def state_dict(self) -> dict[str, Any]:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        pass
+        """What ``state_dict`` gave: nothing, of a schedule that is a pure function."""
+        return
 
 
 class WarmupCosine(Schedule):

@@ -187,9 +187,9 @@ def test_quarantine_goes_on(case: Case, tmp_path: Path):
 
 def test_asr_not_utf8_in_json(tmp_path: Path):
     """The third record of an annotation file holds a byte that is no UTF-8."""
-    small.wechat(tmp_path / "corpus", [annotation(0), annotation(1), annotation(2, asr="XXX")])
+    small.wechat(tmp_path / "corpus", [annotation(0), annotation(1), annotation(2, asr="REPLACED")])
     file = tmp_path / "corpus" / "annotations" / "labeled.json"
-    file.write_bytes(file.read_bytes().replace(b"XXX", b"a\xffb"))
+    file.write_bytes(file.read_bytes().replace(b"REPLACED", b"a\xffb"))
     with pytest.raises(BadRecord, match="UTF-8") as caught:
         import_corpus(tmp_path / "corpus", tmp_path / "store")
     assert Path(caught.value.file).name == "labeled.json"

@@ -126,9 +126,9 @@ def test_every_flipped_byte_of_an_archive_is_noticed(tmp_path: Path):
 
 
 def test_one_bad_byte_costs_one_annotation(tmp_path: Path):
-    folder = small.wechat(tmp_path / "corpus", [annotation(0), annotation(1, title="XXX"), annotation(2)])
+    folder = small.wechat(tmp_path / "corpus", [annotation(0), annotation(1, title="REPLACED"), annotation(2)])
     file = folder / "annotations" / "labeled.json"
-    file.write_bytes(file.read_bytes().replace(b"XXX", b"a\xffb"))
+    file.write_bytes(file.read_bytes().replace(b"REPLACED", b"a\xffb"))
     store = import_corpus(folder, tmp_path / "store", quarantine=True)
     assert len(store) == 3 and store.manifest["counts"]["rejected"] == 1
     assert json.loads(file.read_text(errors="replace"))[1]["id"] not in store.column("id")
