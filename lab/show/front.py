@@ -161,13 +161,15 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
         f"An effect of the claimed size could have been seen for **{int(visible.sum())} of {f.plural(len(known), 'claim')}**; the "
         f"smallest that could be seen is {' and '.join(sizes)} in the median, in points. "
         if len(known)
-        else "No effect can be judged with one seed. "
+        else "No trick can be judged with one seed. "
     )
     if len(asked):
         certain = int((asked["holm"] < LEVEL).sum())
         text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
     return Markdown(
-        text + "Intervals hold for other seeds and other videos of this world, not for pretrained models of full size."
+        text
+        + "Intervals of tricks hold for other seeds and other videos of this world, those of joined models for other "
+        "videos alone; neither holds for pretrained models of full size."
     )
 
 
@@ -194,7 +196,7 @@ def claims_forest(held: pd.DataFrame) -> Picture:
     numbers = ["difference", "low", "high", "claimed", "detectable"]
     rows[numbers] = 100 * rows[numbers].astype(float)
     rows = rows.sort_values(["metric", "difference", "label"], ascending=[False, False, True], kind="stable")
-    return forest(rows, "claims", "", shared.PAIRED, "points of ")
+    return forest(rows, "claims", "", f"{shared.PAIRED} (of joined models over test items alone)", "points of ")
 
 
 def lines(found: Sequence[str]) -> list[str]:

@@ -163,7 +163,7 @@ def sentence(agreed: pd.DataFrame) -> str:
     """What the order says, in one sentence. Args: agreed: of :func:`agreement`."""
     told = [
         f"{f.plural(r['models'], 'model')} of {r['group']}: {f.score(r['rho'], 2)} ({f.interval(r['low'], r['high'], 2)}, "
-        f"p {f.score(r['p'], 2)}, {f.plural(r['seeds'], 'seed')} a model)"
+        f"p {f.significant(r['p'], 2)}, {f.plural(r['seeds'], 'seed')} a model)"
         for r in agreed.to_dict("records")
     ]
     return f"Rank correlation of published and measured scores: {'; '.join(told)}."

@@ -13,6 +13,7 @@ from lab.show.plan import Plan
 from lab.show.table import Column, Row, Table, filled, link, number
 from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
+from lib.models.bert import stand_in
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
@@ -62,7 +63,8 @@ def about(job: Job) -> Table:
 def parts(job: Job) -> Table:
     """The slots of the model as resolved at this scale: which class fills each, with which arguments."""
     rows = [
-        {"slot": slot, "use": part.use, "arguments": _arguments(part)} for slot, part in job.spec.model.slots().items()
+        {"slot": slot, "use": part.use, "arguments": _arguments(part, job.corpus.backbone)}
+        for slot, part in job.spec.model.slots().items()
     ]
     columns = (Column("slot", "slot"), Column("part", "use", "code"), Column("arguments", "arguments", "code"))
     features = job.spec.features
@@ -150,8 +152,12 @@ def _reads(job: Job) -> str:
     return ", ".join(FIELD_NAMES[field] for field in FIELDS_OF_LAYOUT[job.spec.features.text.layout])
 
 
-def _arguments(component: Component) -> str:
-    return "\n".join(f"{key}: {f.value(argument)}" for key, argument in component.arguments.items())
+def _arguments(component: Component, backbone: str | None) -> str:
+    """As the model is built: with the backbone that the scale puts in the place of the one that the recipe names."""
+    given = component.arguments
+    if "backbone" in given:
+        given |= {"backbone": stand_in(given["backbone"], backbone) or given["backbone"]}
+    return "\n".join(f"{key}: {f.value(argument)}" for key, argument in given.items())
 
 
 # ---- scores

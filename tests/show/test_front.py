@@ -103,7 +103,7 @@ def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):
         "**Code and splits of the originals**: of 2 differences measured, 1 cost score "
         "([BertAdam](page:question/quirks_aiac_rank17) (AIAC 17th, −7 points)).",
         "**Joining models** gains over the best of them: [Six jobs](page:ensemble/six) (+3.6 points).",
-        "Rank correlation of published and measured scores: 6 models of AIAC 1st, finetune: 0.89 (0.40 to 0.94, p 0.03, 3 seeds a "
+        "Rank correlation of published and measured scores: 6 models of AIAC 1st, finetune: 0.89 (0.40 to 0.94, p 0.033, 3 seeds a "
         "model).",
     ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
         in text
     )
     assert "1 of 2 comparisons differ from zero after correction" in text
-    assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No effect can be judged with one seed.")
+    assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No trick can be judged with one seed.")
 
 
 def test_what_is_missing_is_said_and_nothing_if_nothing_is():

@@ -47,6 +47,7 @@ def test_a_model_that_reads_pictures_has_a_slot_for_them():
 def test_parts_and_stages_are_those_of_the_resolved_job(world):
     job = world.job("aiac_rank1", "pretrain")
     parts = systems.parts(job).frame.set_index("slot")
+    assert parts.loc["text", "arguments"].splitlines()[0] == "backbone: clear", "what the scale puts in its place"
     assert parts["use"].to_dict() == {slot: part.use for slot, part in job.spec.model.slots().items()}
     assert f"dim: {job.spec.model.head.arguments['dim']}" in parts.loc["head", "arguments"]
     stages = systems.stages(world, "aiac_rank1").frame.set_index("stage")
