@@ -13,12 +13,12 @@ from lab.show.plan import Plan
 from lab.show.table import Column, Row, Table, filled, link, number
 from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
-from lib.models.bert import stand_in
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Component, Published, Recipe, Scale, StageSpec
 from lib.runs.folder import MissingRun
 from lib.runs.kinds import CONTEST_METRICS
+from lib.stages.build import backbone_in_place
 
 STRICT = "score on the same pairs after a training without any pair that shares a video with them"
 FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
@@ -63,7 +63,7 @@ def about(job: Job) -> Table:
 def parts(job: Job) -> Table:
     """The slots of the model as resolved at this scale: which class fills each, with which arguments."""
     rows = [
-        {"slot": slot, "use": part.use, "arguments": _arguments(part, job.corpus.backbone)}
+        {"slot": slot, "use": part.use, "arguments": _arguments(part, job)}
         for slot, part in job.spec.model.slots().items()
     ]
     columns = (Column("slot", "slot"), Column("part", "use", "code"), Column("arguments", "arguments", "code"))
@@ -152,11 +152,11 @@ def _reads(job: Job) -> str:
     return ", ".join(FIELD_NAMES[field] for field in FIELDS_OF_LAYOUT[job.spec.features.text.layout])
 
 
-def _arguments(component: Component, backbone: str | None) -> str:
+def _arguments(component: Component, job: Job) -> str:
     """As the model is built: with the backbone that the scale puts in the place of the one that the recipe names."""
     given = component.arguments
     if "backbone" in given:
-        given |= {"backbone": stand_in(given["backbone"], backbone) or given["backbone"]}
+        given |= {"backbone": backbone_in_place(job, component) or given["backbone"]}
     return "\n".join(f"{key}: {f.value(argument)}" for key, argument in given.items())
 
 

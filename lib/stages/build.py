@@ -71,7 +71,7 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": features.frames.length}
 
     def part(component: Component, where: str) -> Any:
-        return bind("models", component, context, where, backbone=_stand_in(job, component))
+        return bind("models", component, context, where, backbone=backbone_in_place(job, component))
 
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
@@ -90,8 +90,8 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
 
 
-def _stand_in(job: Job, component: Component) -> str | None:
-    """The backbone that replaces the one a component names."""
+def backbone_in_place(job: Job, component: Component) -> str | None:
+    """The backbone that the scale puts in the place of the one that a component names; None: the recipe's own."""
     named = component.arguments.get("backbone")
     return None if named is None else stand_in(named, job.corpus.backbone)
 
@@ -127,7 +127,7 @@ def build_mix(
     for name, term in job.stage_spec.objectives.items():
         if term.weight > 0:
             where = f"stages.{job.stage}.objectives.{name}"
-            terms[name] = (bind("objectives", term, context, where, backbone=_stand_in(job, term)), term.weight)
+            terms[name] = (bind("objectives", term, context, where, backbone=backbone_in_place(job, term)), term.weight)
     return ObjectiveMix(terms)
 
 
