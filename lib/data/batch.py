@@ -24,11 +24,9 @@ class SpecialIds:
 
 @dataclass
 class Batch:
-    """B videos, their labels, and, after corruption, what was hidden from the model.
-
-    A similarity batch of P pairs holds 2P videos (side 1 first) and ``pair`` says who belongs together,
-    so every model is siamese without knowing it.
-    """
+    """B videos, their labels, and, after corruption, what was hidden from the model. A similarity batch of P pairs
+    holds 2P videos (side 1 first) and ``pair`` says who belongs together, so every model is siamese without knowing
+    it."""
 
     rows: Tensor  # int64 [B], rows of the store
     input_ids: Tensor  # int64 [B, T]

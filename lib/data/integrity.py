@@ -17,13 +17,10 @@ def damaged(folder: Path, checksums: Mapping[str, str]) -> str | None:
     """The first file that is missing or has changed, as a sentence; None where all are whole.
 
     A file is read to its end once (half a gigabyte a second and core: 0.8 s for the 220 MB of a laptop corpus on a busy
-    machine) and then again only if its size, inode, or the time of its last write or of its last change of any kind differ
-    from those noted in ``runs/.verified``. The last of these cannot be set back by a program, so a byte that was written
-    is noticed even where the time of the write was restored. Not noticed is what no write causes: a disk that returns
-    other bytes than it was given.
-
-    Args:
-        checksums: file name in the folder -> SHA-256, hexadecimal.
+    machine) and then again only if its size, inode, or the time of its last write or of its last change of any kind
+    differ from those noted in ``runs/.verified``. The last of these cannot be set back by a program, so a byte that was
+    written is noticed even where the time of the write was restored. Not noticed is what no write causes: a disk that
+    returns other bytes than it was given. ``checksums``: file name in the folder -> SHA-256, hexadecimal.
     """
     for name, expected in checksums.items():
         file = folder / name

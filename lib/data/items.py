@@ -17,15 +17,13 @@ from lib.data.store import Store
 def split_rows(
     store: Store, parts: Sequence[str] = (), *, use: str = "stratified", k: int = 10, fold: int = 0, seed: int = 2022
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Store rows of the labelled videos of some parts: int64 those that train, int64 those held out.
+    """Store rows of the labelled videos of some parts: int64 those that train, int64 those held out. Raises ValueError:
+    fewer labelled videos than folds.
 
     Args:
         parts: as of ``rows_of``; videos of test parts are left out whatever is named.
         use: ``random`` (the official baseline's) or ``stratified``: the folds of scikit-learn's StratifiedKFold.
         k, fold, seed: fold ``fold`` of ``k`` is held out.
-
-    Raises:
-        ValueError: fewer labelled videos than folds.
     """
     labels, rows = store.categories(), np.setdiff1d(rows_of(store, parts), rows_of_test(store))
     labelled = rows[labels[rows] >= 0]
@@ -81,11 +79,8 @@ class RankTarget:
 
 
 def transform(kind: str, train: np.ndarray, validation: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Training, validation and further scores as targets.
-
-    Args:
-        kind: ``raw``, ``rank`` (fitted on the training pairs) or ``rank_all`` (on those and validation).
-    """
+    """Training, validation and further scores as targets. ``kind``: ``raw``, ``rank`` (fitted on the training pairs) or
+    ``rank_all`` (on those and validation)."""
     if kind == "raw":
         return train, validation, *others
     fitted = RankTarget(np.concatenate([train, validation]) if kind == "rank_all" else train)
@@ -108,15 +103,13 @@ def repeats(counts: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def resample(labels: np.ndarray, counted: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Positions of the videos to train on, each as often as its category's size says.
+    """Positions of the videos to train on, each as often as its category's size says. Returns int64 positions into
+    ``labels``, ascending.
 
     Args:
         labels: int [M], categories of the training videos.
         counted: int, categories of the videos that make up the sizes: the training videos, or, as WeChat rank 72 does,
             the validation videos too (quirk R15).
-
-    Returns:
-        int64 positions into ``labels``, ascending.
     """
     if not table:
         return np.arange(len(labels))

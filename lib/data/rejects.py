@@ -50,10 +50,8 @@ class Wrong(ValueError):
 
 
 class Rejects:
-    """What to do with bad records: stop at the first, or list them and go on.
-
-    Only text is kept of a rejected record, some hundred bytes; a corpus with millions of them has another problem.
-    """
+    """What to do with bad records: stop at the first, or list them and go on. Only text is kept of a rejected record,
+    some hundred bytes; a corpus with millions of them has another problem."""
 
     FIELDS = ("file", "record", "field", "value", "remedy")
 

@@ -13,10 +13,8 @@ MAX_FRAMES = 32  # of the official formats
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video as an importer reads it.
-
-    ``tags`` and ``category`` are None where they are unknown (test sets); an empty tuple means known to have none.
-    """
+    """One video as an importer reads it. ``tags`` and ``category`` are None where they are unknown (test sets); an
+    empty tuple means known to have none."""
 
     id: str
     title: str = ""

@@ -36,10 +36,7 @@ class Split(tuple):
 
     def leak(self, *keys: np.ndarray) -> float:
         """Share of the validation items of which a key also occurs in training; 0 for an empty validation part.
-
-        Args:
-            keys: other keys to compare by, [M] each, for example titles; those of the split itself if none.
-        """
+        ``keys``: other keys to compare by, [M] each, for example titles; those of the split itself if none."""
         if not self.val.any():
             return 0.0
         keys = keys or self._keys or (np.arange(len(self.train)),)
@@ -57,10 +54,8 @@ def residue(ids: Sequence[str] | np.ndarray, k: int) -> np.ndarray:
 
 
 def both_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
-    """The published split (AIAC rank 1): validation if both ids are ``fold`` mod ``k``, training is the rest.
-
-    It leaks: a pair with one such id trains, so most validation videos are seen in training (quirk A7-7).
-    """
+    """The published split (AIAC rank 1): validation if both ids are ``fold`` mod ``k``, training is the rest. It leaks:
+    a pair with one such id trains, so most validation videos are seen in training (quirk A7-7)."""
     val = (residue(id1, k) == fold) & (residue(id2, k) == fold)
     return Split(~val, val, id1, id2)
 
@@ -89,10 +84,8 @@ def component_of(id1: np.ndarray, id2: np.ndarray) -> np.ndarray:
 
 def components(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
     """Whole connected components of the pair graph: about 1/k of the pairs validate and share no video with training.
-
-    Components are dealt out largest first, each to the fold with the fewest pairs so far; the giant component of the real
-    corpus (63 % of the pairs) therefore fills one fold, and ``fold`` counts from the smallest.
-    """
+    Components are dealt out largest first, each to the fold with the fewest pairs so far; the giant component of the
+    real corpus (63 % of the pairs) therefore fills one fold, and ``fold`` counts from the smallest."""
     split = group_kfold(component_of(id1, id2), k=k, fold=fold)
     return Split(split.train, split.val, id1, id2)
 
@@ -132,14 +125,12 @@ def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022,
 def holdout(
     labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0, groups: np.ndarray | None = None
 ) -> Split:
-    """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they go.
+    """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they
+    go. Raises ValueError: fewer items than folds, or no such fold.
 
     Args:
         labels: int [M].
         groups: [M], keeps items of one group (near-duplicates) together.
-
-    Raises:
-        ValueError: fewer items than folds, or no such fold.
     """
     from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 

@@ -68,10 +68,7 @@ class Store:
 
     def verified(self) -> Store:
         """The store itself, if every file is the one its manifest lists; what a job or a feature set is made from.
-
-        Raises:
-            StoreError: a file is missing or has changed (see ``integrity.damaged`` for what is noticed).
-        """
+        Raises StoreError: a file is missing or has changed (see ``integrity.damaged`` for what is noticed)."""
         if problem := damaged(self.path, self.manifest["checksums"]):
             raise StoreError(f"{problem}; import the corpus again, or restore the file")
         return self
@@ -88,11 +85,8 @@ class Store:
                 yield reader.get_batch(number).select(list(columns))
 
     def column(self, name: str) -> np.ndarray:
-        """A whole column [N]; an object array for text and lists. Made on demand and not kept.
-
-        Raises:
-            StoreError: no such column.
-        """
+        """A whole column [N]; an object array for text and lists. Made on demand and not kept. Raises StoreError: no
+        such column."""
         if name not in self._table.column_names:
             raise StoreError(f"{shown(self.path)}: no column {name!r}; columns: {', '.join(self._table.column_names)}")
         return np.concatenate([batch.column(0).to_numpy(zero_copy_only=False) for batch in self.batches(name)])
@@ -118,11 +112,8 @@ class Store:
         return self.column("frame_offset").astype(np.int64)
 
     def rows(self, *parts: str) -> np.ndarray:
-        """int64 rows of these parts in store order; of all videos if none is named.
-
-        Raises:
-            StoreError: the corpus has no such part.
-        """
+        """int64 rows of these parts in store order; of all videos if none is named. Raises StoreError: the corpus has
+        no such part."""
         if not parts:
             return np.arange(len(self))
         unknown = set(parts) - set(self.parts)
@@ -176,11 +167,8 @@ class Store:
         return self.iter_videos()
 
     def frames(self, row: int) -> np.ndarray:
-        """float16 [n, D], a fresh array.
-
-        Raises:
-            StoreError: the corpus has pixels but no features, or the file ends too early.
-        """
+        """float16 [n, D], a fresh array. Raises StoreError: the corpus has pixels but no features, or the file ends too
+        early."""
         if not self.frame_dim:
             raise StoreError(f"{shown(self.path)}: holds images but no frame features; extract them first")
         out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
@@ -188,11 +176,8 @@ class Store:
         return out
 
     def read_frames(self, row: int, out: np.ndarray) -> None:
-        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between.
-
-        Raises:
-            StoreError: the file ends too early.
-        """
+        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between. Raises StoreError: the
+        file ends too early."""
         start = int(self._frame_offset[row]) * self.frame_dim * 2
         if os.preadv(self._file("frames.f16"), [out.data.cast("B")], start) != out.nbytes:
             raise StoreError(
@@ -209,10 +194,7 @@ class Store:
 
     def tags_csr(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tags as sparse rows over ``manifest["tags"]``; tags outside that list are dropped, as in the competition.
-
-        Returns:
-            indptr int64 [N + 1], indices int32, known bool [N] (False where the tags are unknown).
-        """
+        Returns indptr int64 [N + 1], indices int32, known bool [N] (False where the tags are unknown)."""
         vocabulary = np.array(self.manifest["tags"] or [], dtype=np.int64)
         counts, indices, known = [], [], []
         for batch in self.batches("tags"):

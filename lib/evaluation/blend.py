@@ -16,8 +16,7 @@ from lib.evaluation.metrics import spearman
 
 class BlendMaps(nn.Module):
     """Three linear maps M -> width -> width -> 1 without biases and activations, the same at every position, and the
-    result scaled to length one: [N, E, M] -> [N, E]. Together they are one M-vector (``weights``).
-    """
+    result scaled to length one: [N, E, M] -> [N, E]. Together they are one M-vector (``weights``)."""
 
     def __init__(self, members: int, width: int = 64) -> None:
         super().__init__()
@@ -69,10 +68,7 @@ class LinearBlend:
 
     def __call__(self, members: Sequence[np.ndarray]) -> np.ndarray:
         """Members: M arrays float [N, E]. Returns float32 [N, E], means of the folds' unit vectors, not scaled again.
-
-        Raises:
-            ValueError: members of different widths, shapes that do not fit, or fewer than two folds.
-        """
+        Raises ValueError: members of different widths, shapes that do not fit, or fewer than two folds."""
         if len({member.shape for member in members}) != 1:
             raise ValueError("a linear blend needs members of one width; use ConcatSvd or CosineWeights")
         if self.pairs.shape != ((count := len(self.scores)), 2):

@@ -29,11 +29,9 @@ NAN = float("nan")
 
 
 class Noise(NamedTuple):
-    """What is known of the noise of a track's comparisons before one of them is looked at.
-
-    ``df`` is how many degrees of freedom that knowledge is worth: 0 leaves every variance as it was measured, infinity gives all
-    comparisons the same.
-    """
+    """What is known of the noise of a track's comparisons before one of them is looked at. ``df`` is how many degrees
+    of freedom that knowledge is worth: 0 leaves every variance as it was measured, infinity gives all comparisons the
+    same."""
 
     sd_seeds: float = NAN  # of the paired difference of one seed, in units of the metric
     df: float = 0.0
@@ -69,7 +67,7 @@ def compare(
     higher_is_better: bool = True,
     identical: bool = False,
 ) -> Comparison:
-    """The paired differences of an arm, judged.
+    """The paired differences of an arm, judged. Raises ValueError: no seed.
 
     Args:
         difference: float [n], arm minus reference, one a seed.
@@ -77,9 +75,6 @@ def compare(
         noise: of the track; None for what the seeds themselves say.
         claimed: size of the effect by its authors; NaN where nobody gave one.
         identical: every run predicts the same in both arms, to the last digit.
-
-    Raises:
-        ValueError: no seed.
     """
     difference, noise = np.asarray(difference, float), noise or Noise()
     if difference.ndim != 1 or len(difference) == 0:
@@ -141,14 +136,12 @@ def word(verdict: str) -> str:
 
 def detectable(sd_seeds: float, n: int, sd_items: float = 0.0, df: float | None = None, power: float = 0.8) -> float:
     """Smallest true difference that would be seen with the given power: exactly, by the noncentral t-distribution.
+    In units of the standard deviations; NaN for fewer than two seeds of which nothing else is known.
 
     Args:
         sd_seeds: of the paired difference of one seed, with ``df`` degrees of freedom (n - 1 by default).
         n: seeds.
         sd_items: of the mean difference over test items; with N items instead of M it is sqrt(M / N) times as large.
-
-    Returns:
-        in units of the standard deviations; NaN for fewer than two seeds of which nothing else is known.
     """
     df = n - 1 if df is None else df
     if df <= 0 or n < 1 or np.isnan(sd_seeds):
@@ -164,12 +157,9 @@ def detectable(sd_seeds: float, n: int, sd_items: float = 0.0, df: float | None 
 def fitted(sd: Sequence[float], df: Sequence[float], sd_items: Sequence[float] = ()) -> Noise:
     """What many comparisons say of the next one, by the moments of log variances (Smyth 2004, section 6.2).
 
-    Args:
-        sd: over seeds, of comparisons that each have ``df`` degrees of freedom; those of 0 say nothing and are left out.
-
-    Returns:
-        noise with ``df`` 0 where fewer than three comparisons are left; with infinite ``df`` where their variances differ by no
-        more than chance. ``sd_items`` is the median.
+    ``sd``: over seeds, of comparisons that each have ``df`` degrees of freedom; those of 0 say nothing and are left
+    out. Returns noise with ``df`` 0 where fewer than three comparisons are left; with infinite ``df`` where their
+    variances differ by no more than chance. ``sd_items`` is the median.
     """
     variances, half = np.asarray(sd, float) ** 2, np.asarray(df, float) / 2
     known = (variances > 0) & (half > 0)

@@ -56,16 +56,14 @@ def crossfit(
 ) -> np.ndarray:
     """Cosines of all pairs, each by a combiner that was fitted on the pairs of the other folds.
 
-    Fits differ a little from fold to fold, and a rank correlation over all pairs compares cosines of different fits: the
-    result is a shade below what one fit on other pairs would reach, never above for having seen an answer.
+    Fits differ a little from fold to fold, and a rank correlation over all pairs compares cosines of different fits:
+    the result is a shade below what one fit on other pairs would reach, never above for having seen an answer. Returns
+    float64 [P].
 
     Args:
         make: pairs and scores to learn from -> a combiner.
         members: M arrays float [N, E_m].
         pairs: int [P, 2], rows of the members; scores: float [P]; folds: int [P].
-
-    Returns:
-        float64 [P].
     """
     result = np.empty(len(pairs))
     for fold in np.unique(folds):

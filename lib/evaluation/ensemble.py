@@ -17,16 +17,11 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def concat(members: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """sqrt-weighted concatenation of unit vectors: its inner products are the weighted mean of the members' cosines.
+    Returns float64 [N, sum of E_m], rows of length 1. Raises ValueError: no member, or not one weight for each.
 
     Args:
         members: M arrays float [N, E_m], same rows.
         weights: one per member, sum 1; equal by default.
-
-    Returns:
-        float64 [N, sum of E_m], rows of length 1.
-
-    Raises:
-        ValueError: no member, or not one weight for each.
     """
     weights = [1 / len(members) for _ in members] if weights is None else weights
     if not members or len(weights) != len(members):
@@ -38,11 +33,8 @@ def concat(members: Sequence[np.ndarray], weights: Sequence[float] | None = None
 
 @dataclass(kw_only=True)
 class Concat:
-    """The concatenation itself: its inner products are the weighted mean of the members' cosines.
-
-    Args:
-        weights: one per member, none negative; equal by default.
-    """
+    """The concatenation itself: its inner products are the weighted mean of the members' cosines. ``weights``: one per
+    member, none negative; equal by default."""
 
     weights: list[float] | None = None
 
@@ -117,10 +109,7 @@ class ConcatSvd:
 @dataclass(kw_only=True)
 class MeanEmbedding:
     """Mean of the members' vectors. Used by: AIAC rank 17, whose own sum is of vectors of any length (C5).
-
-    Args:
-        normalise: scale each member's vectors to length one first, so that all count the same.
-    """
+    ``normalise``: scale each member's vectors to length one first, so that all count the same."""
 
     normalise: bool = True
 

@@ -18,11 +18,8 @@ from scipy.stats import rankdata
 
 
 def spearman_influence(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Influences float64 [P] on ``metrics.spearman``, that an item shifts the ranks of others included; 0 if one side is constant.
-
-    Args:
-        predicted, truth: float [P].
-    """
+    """Influences float64 [P] on ``metrics.spearman``, that an item shifts the ranks of others included; 0 if one side
+    is constant. ``predicted``, ``truth``: float [P]."""
     n = len(truth)
     a, b = ((rankdata(values) - 0.5) / n - 0.5 for values in (predicted, truth))
     of_a, of_b, of_both = (a * a).mean(), (b * b).mean(), (a * b).mean()
@@ -41,11 +38,8 @@ def _above(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def mean_f1_influence(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray) -> np.ndarray:
-    """Influences float64 [V] on ``metrics.mean_f1``, of the classes that are present.
-
-    Args:
-        predicted, truth: int [V] level-2 classes; level1_of_level2: int [C].
-    """
+    """Influences float64 [V] on ``metrics.mean_f1``, of the classes that are present. ``predicted``, ``truth``: int [V]
+    level-2 classes; level1_of_level2: int [C]."""
     total = np.zeros(len(truth))
     for t, p in ((truth, predicted), (level1_of_level2[truth], level1_of_level2[predicted])):
         hit, size = t == p, len(level1_of_level2)
@@ -73,13 +67,11 @@ def variance(influence: np.ndarray, pairs: np.ndarray | None = None) -> float:
 
 def shared_variance(influences: np.ndarray, pairs: np.ndarray | None = None) -> float:
     """Variance over test items of what runs have in common: the mean product of the influences of two different runs.
+    With one run: all of its variance, of which nobody can tell what another run would share.
 
     Args:
         influences: float [n, P] of n runs of other seeds on the same items.
         pairs: as of :func:`variance`.
-
-    Returns:
-        with one run all of its variance, of which nobody can tell what another run would share.
     """
     n, own = len(influences), [variance(row, pairs) for row in influences]
     if n == 1:

@@ -19,15 +19,8 @@ Z = 1.959964  # of a 95 % interval
 
 
 def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
-    """``DRAWS`` bootstrap samples: first videos drawn with replacement, each with all its pairs, so that pairs of one query
-    stay together.
-
-    Args:
-        pairs: int [P, 2] store rows.
-
-    Yields:
-        int64 [P], how often each pair is in the sample.
-    """
+    """``DRAWS`` bootstrap samples: first videos drawn with replacement, each with all its pairs, so that pairs of one
+    query stay together. ``pairs``: int [P, 2] store rows. Yields int64 [P], how often each pair is in the sample."""
     rng = np.random.default_rng(seed)
     _, group = np.unique(pairs[:, 0], return_inverse=True)
     groups = int(group.max()) + 1
@@ -36,13 +29,9 @@ def resampled_pairs(pairs: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
 
 
 def spearman_draws(predicted: np.ndarray, truth: np.ndarray, pairs: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Rank correlations float64 [DRAWS] on bootstrap samples of pairs; NaN where a sample is constant.
-
-    Items are sorted once; a sample only counts them anew. Equal to ranking each sample, and tens of times as fast.
-
-    Args:
-        predicted, truth: float [P]; pairs: int [P, 2] store rows.
-    """
+    """Rank correlations float64 [DRAWS] on bootstrap samples of pairs; NaN where a sample is constant. Items are sorted
+    once; a sample only counts them anew. Equal to ranking each sample, and tens of times as fast. ``predicted``,
+    ``truth``: float [P]; pairs: int [P, 2] store rows."""
     samples, at_once = resampled_pairs(pairs, seed), max(1, SAMPLED_NUMBERS // len(truth))
     ranks = [_ranks_in_samples(values) for values in (predicted, truth)]
     draws = []
@@ -79,10 +68,7 @@ def resampled_videos(count: int, seed: int = 0) -> Iterator[np.ndarray]:
 
 def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray, seed: int = 0) -> np.ndarray:
     """``metrics.mean_f1`` float64 [DRAWS] on bootstrap samples of videos, by counting: a hundred times as fast.
-
-    Args:
-        predicted, truth: int [V] level-2 classes; level1_of_level2: int [C].
-    """
+    ``predicted``, ``truth``: int [V] level-2 classes; level1_of_level2: int [C]."""
     levels = [(truth, predicted), (level1_of_level2[truth], level1_of_level2[predicted])]
     draws = []
     for index in resampled_videos(len(truth), seed):

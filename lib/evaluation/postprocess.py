@@ -16,14 +16,11 @@ class CountRescaling:
     """Multiplies the probability of category c by 1 + strength / n_c; in logits, the log of that is added.
 
     Top 1 changes only toward rarer categories. A category that training never saw counts as seen once. Specification:
-    section 10.6 of the WeChat 2022 systems.
+    section 10.6 of the WeChat 2022 systems. Raises ValueError: negative strength.
 
     Args:
         strength: 0 changes nothing.
         class_counts: videos per category in the training part, from the corpus.
-
-    Raises:
-        ValueError: negative strength.
     """
 
     def __init__(self, class_counts: Sequence[int], *, strength: float = 10.0) -> None:

@@ -18,13 +18,9 @@ from lib.data.batch import Batch
 def predict(
     model: nn.Module, batches: Iterable[Batch], accelerator: Accelerator, what: Literal["embedding", "logits", "pooled"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run a model over videos without touching its mode for longer than the call.
-
-    With several processes each takes every n-th batch; all get the whole result.
-
-    Returns:
-        rows int64 [N] ascending, values float32 [N, E] or [N, C] just as the model gives them, of any length.
-    """
+    """Run a model over videos without touching its mode for longer than the call. With several processes each takes
+    every n-th batch; all get the whole result. Returns rows int64 [N] ascending, values float32 [N, E] or [N, C] just
+    as the model gives them, of any length."""
     was_training = model.training
     model.eval()
     rows, values = [], []

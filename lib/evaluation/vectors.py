@@ -19,15 +19,12 @@ def pair_products(rows: np.ndarray, vectors: np.ndarray, pairs: np.ndarray) -> n
 
 
 def pair_cosines(rows: np.ndarray, vectors: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Cosines of pairs of vectors.
+    """Cosines of pairs of vectors. Returns float64 [P].
 
     Args:
         rows: int64 [N] ascending, the store row of each vector.
         vectors: float [N, E], of any length; scaled in their own precision.
         pairs: int64 [P, 2] store rows.
-
-    Returns:
-        float64 [P].
     """
     return pair_products(rows, unit(vectors), pairs)
 

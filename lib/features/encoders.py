@@ -26,16 +26,14 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 class ImageEncoder:
     """A frozen encoder on a device: uint8 pictures [B, 3, S, S] to float32 vectors [B, dim].
 
-    Used by: the frame features of WeChat 2022 (official baseline and rank 72: Swin-T; most others: CLIP).
+    Raises ValueError: unknown name, weights that cannot be found, or an output the encoder does not have. Used by: the
+    frame features of WeChat 2022 (official baseline and rank 72: Swin-T; most others: CLIP).
 
     Args:
         encoder, size, output, weights, seed: see ``load``.
         mean, std: of the three colours, which the encoder was trained with.
         precision: of the forward pass: float32, bfloat16 or float16.
         device: "cpu", "cuda", ...; by default CUDA where there is one.
-
-    Raises:
-        ValueError: unknown name, weights that cannot be found, or an output the encoder does not have.
     """
 
     def __init__(
@@ -74,7 +72,8 @@ def load(
     pretrained: bool = True,
     **options: Any,
 ) -> nn.Module:
-    """The encoder as a module, normalised float [B, 3, S, S] to [B, dim].
+    """The encoder as a module, normalised float [B, 3, S, S] to [B, dim]. Raises ValueError: unknown name, weights that
+    cannot be found, options or an output the encoder does not have.
 
     Args:
         encoder: a name, see above.
@@ -84,9 +83,6 @@ def load(
         seed: of random encoders.
         pretrained: False leaves the weights of timm's encoders random, for counting parameters without a download.
         options: further arguments of timm's architectures (``drop_path_rate``).
-
-    Raises:
-        ValueError: unknown name, weights that cannot be found, options or an output the encoder does not have.
     """
     import timm
 
@@ -156,13 +152,9 @@ def _not_found(name: str, error: Exception) -> str:
 
 
 class Pooled(nn.Module):
-    """The vision part of a transformers model: float [B, 3, S, S] to its pooled output or projection [B, D].
-
-    Models without a pooled output (BEiT, Swin without pooling, ...) give the mean of their last states.
-
-    Raises:
-        ValueError: a projection is wanted, and the model has none.
-    """
+    """The vision part of a transformers model: float [B, 3, S, S] to its pooled output or projection [B, D]. Models
+    without a pooled output (BEiT, Swin without pooling, ...) give the mean of their last states. Raises ValueError: a
+    projection is wanted, and the model has none."""
 
     def __init__(self, model: nn.Module, output: str = "pooled", name: str = "this encoder"):
         super().__init__()

@@ -47,6 +47,9 @@ def build(
 ) -> FrameSet:
     """Encode the pictures of every video; resumes after a kill, in place atomically, in constant memory.
 
+    Raises BadRecord: a damaged picture, without quarantine; names video, picture and remedy; ValueError: a corpus
+    without pictures, or an encoder that cannot be had.
+
     Args:
         digest: what the set depends on; an existing set with the same digest is returned as it is.
         pictures, encoder: arguments of ``Pictures`` and of ``ImageEncoder``.
@@ -55,10 +58,6 @@ def build(
         quarantine: a video with a damaged picture gets no frames and a row of ``rejects.parquet``.
         workers: threads that decode; by default one a core. 0 decodes and encodes one after the other. The features do not
             depend on it.
-
-    Raises:
-        BadRecord: a damaged picture, without quarantine; names video, picture and remedy.
-        ValueError: a corpus without pictures, or an encoder that cannot be had.
     """
     if is_made(folder, digest):
         return FrameSet(folder)
@@ -84,11 +83,8 @@ class Shard:
     features: list[np.ndarray] = field(default_factory=list)  # float16 [B, D] of each batch
 
     def save(self, store: Store, dim: int) -> None:
-        """Write what there is; the file's existence says that the shard is done.
-
-        Raises:
-            ValueError: a feature that half precision cannot hold; names the video.
-        """
+        """Write what there is; the file's existence says that the shard is done. Raises ValueError: a feature that half
+        precision cannot hold; names the video."""
         features = np.concatenate([np.zeros((0, dim), "<f2"), *self.features])
         if not np.isfinite(features).all():
             frame = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])

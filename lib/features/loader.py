@@ -54,14 +54,11 @@ class KnownPairs:
     """
 
     def __init__(self, rows: np.ndarray, score: np.ndarray):
-        """Make a table.
+        """Make a table. Raises ValueError: as many scores as pairs are needed.
 
         Args:
             rows: int64 [M, 2], both videos of each pair.
             score: float [M], as the stage trains on it.
-
-        Raises:
-            ValueError: as many scores as pairs are needed.
         """
         rows, score = np.asarray(rows, np.int64).reshape(-1, 2), np.asarray(score, np.float64)
         if len(rows) != len(score):
@@ -80,9 +77,7 @@ class KnownPairs:
 
     def among(self, rows: np.ndarray) -> Tensor:
         """float32 [B, B]: the score of each two of B videos, NaN where it is unknown; copies of a video count alike.
-
-        The work grows with the partners of these videos, not with the table.
-        """
+        The work grows with the partners of these videos, not with the table."""
         videos, copy = np.unique(rows, return_inverse=True)
         starts, ends = (np.searchsorted(self._first, videos, side) for side in ("left", "right"))
         counts = ends - starts
@@ -176,9 +171,7 @@ class Assembler:
 
     def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place.
-
-        Where the model encodes pictures these come third, and features have no width.
-        """
+        Where the model encodes pictures these come third, and features have no width."""
         if "frames" in self.without:
             return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool), None
         visual, counts, rule = self.visual, self.frame_lengths[rows], self.rules[train]
@@ -221,11 +214,9 @@ class Assembler:
 
 
 def alike(frames: np.ndarray, text: np.ndarray, size: int) -> np.ndarray:
-    """An order in which each ``size`` items on end have about as many frames and about as many tokens.
-
-    Frames and text are padded apart, so sorting by their sum would put long texts beside many frames: a third more
-    padding. Instead: by frames, cut into about as many strips as each strip has batches, every strip by text.
-    """
+    """An order in which each ``size`` items on end have about as many frames and about as many tokens. Frames and text
+    are padded apart, so sorting by their sum would put long texts beside many frames: a third more padding. Instead: by
+    frames, cut into about as many strips as each strip has batches, every strip by text."""
     order = np.argsort(frames, kind="stable")
     batches = -(-len(order) // size)
     strips = np.array_split(np.arange(batches), max(1, round(batches**0.5)))

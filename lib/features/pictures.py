@@ -32,16 +32,14 @@ Y = TypeVar("Y")
 class Pictures:
     """Pictures decoded when they are asked for, by video row, whether they are to be encoded once or at every step.
 
-    Rows and frames count as those of the set of features that these pictures would give.
+    Rows and frames count as those of the set of features that these pictures would give. Raises ValueError: the corpus
+    has no pictures.
 
     Args:
         length, sample: how many pictures of a video there are at most, and the rule that picks them (``frames.pick``).
         size, resize, crop, interpolation, draft: see ``decode``.
         mean: of the encoder; what is zero after normalisation, to half a grey level, is the published padding.
         workers: threads that decode; by default one a core. The pictures do not depend on it.
-
-    Raises:
-        ValueError: the corpus has no pictures.
     """
 
     frame_dim = 0  # no features: the encoder says how wide they are
@@ -71,11 +69,8 @@ class Pictures:
         self._blank = np.round(255 * np.array(mean)).astype(np.uint8)[:, None, None]
 
     def of(self, row: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """uint8 [n, 3, S, S] of one video: all, or the chosen ones, in order; none for a video without pictures.
-
-        Raises:
-            BadRecord: a damaged picture; names video, picture and remedy.
-        """
+        """uint8 [n, 3, S, S] of one video: all, or the chosen ones, in order; none for a video without pictures. Raises
+        BadRecord: a damaged picture; names video, picture and remedy."""
         files = self.store.images(row)
         among = frame_rules.pick(len(files), self.length, self.sample) if files else np.arange(0)
         among = among if chosen is None else among[chosen]
@@ -122,7 +117,7 @@ def decode(
     interpolation: Literal["bilinear", "bicubic"] = "bicubic",
     draft: bool = False,
 ) -> np.ndarray:
-    """uint8 [3, size, size] of a JPEG or PNG file.
+    """uint8 [3, size, size] of a JPEG or PNG file. Raises Wrong: it cannot be decoded to its end.
 
     Args:
         name: what to call the picture if it is damaged.
@@ -130,9 +125,6 @@ def decode(
         resize: of the shorter side before the crop; None: ``size``.
         crop: squash brings both sides to ``size`` and cuts nothing off.
         draft: a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still large enough: faster, slightly other pixels.
-
-    Raises:
-        Wrong: it cannot be decoded to its end.
     """
     short = resize or size
     try:

@@ -25,15 +25,12 @@ from lib.runs.paths import shown
 
 
 class SetOnDisk(ABC):
-    """A finished set.
+    """A finished set. Raises FileNotFoundError: there is no finished set; says how to make one; ValueError: a file has
+    changed since it was written.
 
     Attributes:
         about: what ``features.json`` says.
         names: fields that have a length per video.
-
-    Raises:
-        FileNotFoundError: there is no finished set; says how to make one.
-        ValueError: a file has changed since it was written.
     """
 
     names: Sequence[str]
@@ -113,9 +110,7 @@ class TokenSet(SetOnDisk):
 
 class FrameSet(SetOnDisk):
     """Frame features apart from their corpus: ``frames.f16``, all frames end to end, and ``offsets.npy`` int64 [N + 1].
-
-    Videos in quarantine have no frames; ``rejects.parquet`` says why.
-    """
+    Videos in quarantine have no frames; ``rejects.parquet`` says why."""
 
     names = ("frames",)
 
@@ -137,11 +132,8 @@ class FrameSet(SetOnDisk):
         return out
 
     def read_frames(self, row: int, out: np.ndarray) -> None:
-        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between.
-
-        Raises:
-            ValueError: the file ends too early.
-        """
+        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between. Raises ValueError: the
+        file ends too early."""
         if not len(out):
             return
         if self._file is None:
@@ -158,12 +150,9 @@ Frames = Store | FrameSet  # what holds frame features: n_frames, frame_dim, fra
 
 
 def choose(store: Store, folder: Path | None) -> Frames:
-    """The frame set of that folder, or, without one, the corpus' own features.
-
-    Raises:
-        ValueError: the set was made from another corpus, or there is no set and the corpus has only pictures.
-        FileNotFoundError: there is no finished set in the folder.
-    """
+    """The frame set of that folder, or, without one, the corpus' own features. Raises ValueError: the set was made from
+    another corpus, or there is no set and the corpus has only pictures; FileNotFoundError: there is no finished set in
+    the folder."""
     if folder is None:
         if not store.frame_dim:
             raise ValueError(
@@ -185,14 +174,9 @@ def is_made(folder: Path, digest: str) -> bool:
 
 @contextmanager
 def building(folder: Path, store: Store, digest: str, *, resume: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A folder to write a set's files into, and the facts to add to ``features.json``; put in place at the end.
-
-    File by file, because the executed notebook may lie there; ``features.json`` is first taken away, so that it never
-    vouches for files of another set, and written last.
-
-    Args:
-        resume: keep what an earlier, killed build left in the folder.
-    """
+    """A folder to write a set's files into, and the facts to add to ``features.json``; put in place at the end. File by
+    file, because the executed notebook may lie there; ``features.json`` is first taken away, so that it never vouches
+    for files of another set, and written last. ``resume``: keep what an earlier, killed build left in the folder."""
     partial = folder.with_name(folder.name + ".partial")
     if not resume:
         shutil.rmtree(partial, ignore_errors=True)

@@ -22,9 +22,7 @@ from lib.data.batch import SpecialIds
 
 def cut_longest_first(lengths: np.ndarray, budget: int) -> np.ndarray:
     """How much of each field stays when together they may hold ``budget`` tokens: always one token off the longest.
-
-    Args:
-        lengths: int64 [fields, videos].
+    ``lengths``: int64 [fields, videos].
 
     >>> cut_longest_first(np.array([[10], [3], [8]]), 12).ravel().tolist()
     [5, 3, 4]
@@ -53,7 +51,7 @@ def lay_out(
     *,
     full: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The token sequences of a batch.
+    """The token sequences of a batch. Returns ids int64 [B, T], mask bool [B, T], token types int64 [B, T].
 
     Args:
         flat: token ids of all fields of all videos, without special tokens.
@@ -61,9 +59,6 @@ def lay_out(
         layout: see the table above.
         length: most tokens, special ones included.
         full: pad to ``length``, else to the longest of the batch.
-
-    Returns:
-        ids int64 [B, T], mask bool [B, T], token types int64 [B, T].
 
     >>> special = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
     >>> lay_out(np.arange(6, 16), np.array([[0, 0]]), np.array([[10, 1]]), "cls_sep_title", 8, special)[0].tolist()

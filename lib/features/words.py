@@ -36,15 +36,13 @@ def build(
     max_characters: int = 512,
 ) -> TokenSet:
     """Segment every title, count, encode, train the vectors; atomic, in memory that grows with the vocabulary only.
+    Raises ValueError: no word of the corpus is frequent enough.
 
     Args:
         digest: what the set depends on; an existing set with the same digest is returned as it is.
         vectors: arguments of ``train_vectors``, and ``tag_dim``, further numbers per word: its tag profile, reduced.
         min_count: rarer words are left out.
         max_characters: longer titles are cut first.
-
-    Raises:
-        ValueError: no word of the corpus is frequent enough.
     """
     if is_made(folder, digest):
         return TokenSet(folder)
@@ -125,9 +123,7 @@ def _tag_part(
     store: Store, partial: Path, lengths: np.ndarray, vectors: np.ndarray, tag_dim: int, seed: int
 ) -> np.ndarray:
     """The word-tag profile reduced to ``tag_dim`` numbers a word, scaled to the spread of the skip-gram vectors.
-
-    Counted on videos outside the labelled pairs only, as the original does.
-    """
+    Counted on videos outside the labelled pairs only, as the original does."""
     from sklearn.decomposition import TruncatedSVD
 
     indptr, indices, known = store.tags_csr()

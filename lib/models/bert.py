@@ -54,11 +54,8 @@ class Backbone:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """The checkpoint in transformers' naming (``bert.…``, ``cls.predictions.…``), float32.
-
-        Raises:
-            ValueError: the checkpoint cannot be found.
-        """
+        """The checkpoint in transformers' naming (``bert.…``, ``cls.predictions.…``), float32. Raises ValueError: the
+        checkpoint cannot be found."""
         from transformers import BertForPreTraining
 
         try:
@@ -75,11 +72,7 @@ class Backbone:
         return {key: value for key, value in model.state_dict().items() if key not in absent}
 
     def part(self, kind: Kind) -> Any:
-        """A part with its weights (see ``part``).
-
-        Raises:
-            ValueError: the checkpoint does not have them.
-        """
+        """A part with its weights (see ``part``). Raises ValueError: the checkpoint does not have them."""
         module = part(kind, self.config)
         self.load_into(module, f"bert.{kind}.")
         return module
@@ -87,14 +80,12 @@ class Backbone:
     def load_into(
         self, module: nn.Module, prefix: str, *, rename: Mapping[str, str] | None = None, ignore: Sequence[str] = ()
     ) -> None:
-        """Copy the part of the checkpoint below ``prefix`` into ``module``; nothing to do for random backbones.
+        """Copy the part of the checkpoint below ``prefix`` into ``module``; nothing to do for random backbones. Raises
+        ValueError: a parameter of the module is not in the checkpoint or has another shape.
 
         Args:
             rename: checkpoint name below the prefix -> name in the module, where they differ; others keep theirs.
             ignore: patterns of names, after renaming, that the module may leave in the checkpoint.
-
-        Raises:
-            ValueError: a parameter of the module is not in the checkpoint or has another shape.
         """
         if not self.pretrained or any(parameter.is_meta for parameter in module.parameters()):
             return
@@ -105,14 +96,11 @@ class Backbone:
 
 
 def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float | None = None) -> Backbone:
-    """What a backbone's name means.
+    """What a backbone's name means. Raises ValueError: unknown name, or a checkpoint made for another vocabulary.
 
     Args:
         vocab_size: size of the token set; random backbones take it over, a checkpoint must agree with it.
         dropout: replaces hidden and attention dropout, 0.1 in all published checkpoints.
-
-    Raises:
-        ValueError: unknown name, or a checkpoint made for another vocabulary.
     """
     shape = _random_shape(name)
     pretrained = shape is None
@@ -134,9 +122,8 @@ def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float
 
 
 def stand_in(named: str, by: str | None) -> str | None:
-    """What a scale's backbone puts in the place of the one that a recipe names: itself, or, where the recipe starts from
-    random weights, random weights of its size. None: nothing.
-    """
+    """What a scale's backbone puts in the place of the one that a recipe names: itself, or, where the recipe starts
+    from random weights, random weights of its size. None: nothing."""
     if by is None or _random_shape(named) is None:
         return by
     config = resolve_backbone(by).config
@@ -150,9 +137,8 @@ def backbone_width(name: str) -> int:
 
 
 def init_std(width: int) -> float:
-    """Standard deviation of BERT's initial weights: the published 0.02 from 768 upwards, and for small random
-    stand-ins the same signal size, which goes with 1/sqrt(width) (0.08 at 64).
-    """
+    """Standard deviation of BERT's initial weights: the published 0.02 from 768 upwards, and for small random stand-ins
+    the same signal size, which goes with 1/sqrt(width) (0.08 at 64)."""
     return PUBLISHED_STD if width >= 768 else PUBLISHED_STD * math.sqrt(PUBLISHED_WIDTH / width)
 
 
@@ -169,11 +155,9 @@ def init_like_bert(module: nn.Module, std: float) -> None:
 
 
 def part(kind: Kind, config: BertConfig) -> Any:
-    """A part of BERT, initialised as BERT is.
-
-    embeddings: word, position and token-type tables, summed, layer norm, dropout; encoder: the stack of post-norm layers,
-    on torch's fused attention; pooler: tanh of a linear map of the first position.
-    """
+    """A part of BERT, initialised as BERT is. Embeddings: word, position and token-type tables, summed, layer norm,
+    dropout; encoder: the stack of post-norm layers, on torch's fused attention; pooler: tanh of a linear map of the
+    first position."""
     from transformers.models.bert import modeling_bert
 
     module = getattr(modeling_bert, f"Bert{kind.capitalize()}")(config)
@@ -182,29 +166,21 @@ def part(kind: Kind, config: BertConfig) -> Any:
 
 
 def key_mask(mask: Tensor) -> Tensor:
-    """Which keys may be attended to, as fused attention wants it: bool [B, L] -> bool [B, 1, 1, L].
-
-    A row without a single valid key would divide zero by zero; it attends everywhere instead, and the pooling, which
-    has the true mask, drops it. Equal to the originals' additive (1 - m)·(-10000) for every row that has a valid key.
-    """
+    """Which keys may be attended to, as fused attention wants it: bool [B, L] -> bool [B, 1, 1, L]. A row without a
+    single valid key would divide zero by zero; it attends everywhere instead, and the pooling, which has the true mask,
+    drops it. Equal to the originals' additive (1 - m)·(-10000) for every row that has a valid key."""
     return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
 
 
 def load_state(
-    module: nn.Module,
-    state: Mapping[str, Tensor],
-    *,
-    allow_unexpected: Sequence[str] = (),
-    source: str = "weights",
+    module: nn.Module, state: Mapping[str, Tensor], *, allow_unexpected: Sequence[str] = (), source: str = "weights"
 ) -> None:
-    """Load a state dict and account for every key.
+    """Load a state dict and account for every key. Raises ValueError: lists every key that is missing, left over or of
+    another shape.
 
     Args:
         allow_unexpected: shell patterns (``head.*``) of keys that may be left over.
         source: what to call the state in errors.
-
-    Raises:
-        ValueError: lists every key that is missing, left over or of another shape.
     """
     own = module.state_dict()
     missing = [key for key in own if key not in state]

@@ -55,10 +55,8 @@ class FrameProjection(nn.Module):
 
 
 class FrameVectors(nn.Module):
-    """The frame features as they come, with dropout of whole channels: states [B, F, frame_dim].
-
-    Used by: AIAC rank 6 (``lstm``; dropout of words and frames apart equals dropout of their concatenation).
-    """
+    """The frame features as they come, with dropout of whole channels: states [B, F, frame_dim]. Used by: AIAC rank 6
+    (``lstm``; dropout of words and frames apart equals dropout of their concatenation)."""
 
     def __init__(self, frame_dim: int, dropout: float = 0.2) -> None:
         super().__init__()
@@ -72,9 +70,9 @@ class FrameVectors(nn.Module):
 class FrameLinear(nn.Module):
     """A linear map per frame, perhaps layer norm, dropout; no positions. States [B, F, dim].
 
-    Used by: AIAC rank 6: to the width of the words with spatial dropout 0.2 (``erc``, ``esim``, ``gru_lxmert``); to
-    the backbone's with layer norm and plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the
-    backbone's.
+    Raises ValueError: neither ``dim`` nor a backbone says how wide the states are. Used by: AIAC rank 6: to the width
+    of the words with spatial dropout 0.2 (``erc``, ``esim``, ``gru_lxmert``); to the backbone's with layer norm and
+    plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the backbone's.
 
     Args:
         frame_dim: width of the frame features.
@@ -83,9 +81,6 @@ class FrameLinear(nn.Module):
         norm: layer norm after the map.
         dropout: last.
         spatial: drop whole channels instead of single numbers.
-
-    Raises:
-        ValueError: neither ``dim`` nor a backbone says how wide the states are.
     """
 
     def __init__(
@@ -165,7 +160,8 @@ class NextVlad(nn.Module):
     The expanded frame is cut into G groups; each group g of frame f has an attention a = sigmoid(...) and a softmax
     over the K clusters; a cluster collects the weighted residuals of all groups and frames, each cluster is scaled to
     length one, and the K of them are flattened feature-major (index = feature·K + cluster), so the descriptor has
-    length sqrt(K). Frames [B, F, N] become [B, output_dim]. Invariant to the order of frames. Used by: the WeChat baseline; AIAC rank 6.
+    length sqrt(K). Frames [B, F, N] become [B, output_dim]. Invariant to the order of frames. Used by: the WeChat
+    baseline; AIAC rank 6. Raises ValueError: the expanded width is not a multiple of ``groups``.
 
     Args:
         input_dim: width of a frame (N).
@@ -176,9 +172,6 @@ class NextVlad(nn.Module):
         dropout: on the descriptor.
         respect_mask: padded frames get attention 0. The originals ignore the mask, so that zero frames vote with their
             biases and the result depends on how much padding there is (quirk B1); false restores that.
-
-    Raises:
-        ValueError: the expanded width is not a multiple of ``groups``.
     """
 
     def __init__(
@@ -290,7 +283,8 @@ class VideoTransformer(nn.Module):
     """A learnable first slot and the frames through pre-norm layers of the frames' own width, no final norm.
 
     States are those of the frames [B, F, D]; ``pooled`` [B, D] is the mean over the first slot and the valid frames.
-    Random weights of torch's default kind. Used by: AIAC rank 17, first model (28,323,840 parameters a layer).
+    Random weights of torch's default kind. Used by: AIAC rank 17, first model (28,323,840 parameters a layer). Raises
+    ValueError: more frames than positions.
 
     Args:
         frame_dim: width of the frame features and of the states.
@@ -301,9 +295,6 @@ class VideoTransformer(nn.Module):
             batch is padded.
         positions: a learned table added to the frames, or none (quirk C7-3).
         init: of the first slot: normal with standard deviation 0.02, or uniform in [0, 1) (quirk C7-3).
-
-    Raises:
-        ValueError: more frames than positions.
     """
 
     def __init__(

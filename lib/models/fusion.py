@@ -70,9 +70,9 @@ class CrossTransformer(nn.Module):
     """BERT's layers over [text states; frame states], with position and type tables of its own, random weights.
 
     Text stands at positions 0..T-1, frames from ``num_text_slots`` on however far a batch is padded, so padding changes
-    nothing. Types are 0 for text and 1 for frames. States are [B, T + F, D]. The original is a whole BertModel,
-    whose word table and pooler (16,816,896 parameters) never get a gradient; they are left out.
-    Used by: AIAC rank 17, second model.
+    nothing. Types are 0 for text and 1 for frames. States are [B, T + F, D]. The original is a whole BertModel, whose
+    word table and pooler (16,816,896 parameters) never get a gradient; they are left out. Used by: AIAC rank 17, second
+    model. Raises ValueError: widths that differ or that the heads do not divide, or more slots than positions.
 
     Args:
         text_dim, frames_dim: widths of what comes in; must be equal.
@@ -81,9 +81,6 @@ class CrossTransformer(nn.Module):
         ffn: width inside the feed-forward part; None: four times the states' width.
         positions: rows of the position table; the published one has 512, of which 64 are used.
         dropout: everywhere BERT has one.
-
-    Raises:
-        ValueError: widths that differ or that the heads do not divide, or more slots than positions.
     """
 
     def __init__(
@@ -149,7 +146,8 @@ class CrossModalEncoder(nn.Module):
 
     The pooler reads text only, so the self-attention and feed-forward block of the frames in the last layer (7,087,872
     parameters at the published size) never reach a loss; they are left out, and the states are then the text alone.
-    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these).
+    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these). Raises ValueError: other widths than the
+    backbone's, or no layer.
 
     Args:
         text_dim, frames_dim: widths of what comes in; both must be the backbone's.
@@ -158,9 +156,6 @@ class CrossModalEncoder(nn.Module):
         depth: number of cross-modal layers.
         last_frames: keep the last layer's block of the frames (quirk R11), which objectives on frames need.
         dropout: replaces the backbone's.
-
-    Raises:
-        ValueError: other widths than the backbone's, or no layer.
     """
 
     def __init__(
@@ -257,9 +252,8 @@ class CrossModal(nn.Module):
 
 
 class EarlyFusion(nn.Module):
-    """A BiLSTM over [word i; frame i], then mean and maximum over the positions: [B, 4·width].
-
-    Used by: AIAC rank 6 (``lstm``). The original owns a linear map of the frames that nothing uses; it is left out.
+    """A BiLSTM over [word i; frame i], then mean and maximum over the positions: [B, 4·width]. Used by: AIAC rank 6
+    (``lstm``). The original owns a linear map of the frames that nothing uses; it is left out.
 
     Args:
         text_dim, frames_dim: widths of what comes in.

@@ -9,13 +9,8 @@ from lib.models.video_model import Joint, States, from_vector, pooled_of
 
 
 class SqueezeExcite(nn.Module):
-    """x · sigmoid(W2 relu(W1 x)) with a bottleneck and no biases, on vectors [B, D].
-
-    With zero weights it halves its input. Used by: the WeChat baseline, twice.
-
-    Raises:
-        ValueError: the width is not a multiple of ``ratio``.
-    """
+    """x · sigmoid(W2 relu(W1 x)) with a bottleneck and no biases, on vectors [B, D]. With zero weights it halves its
+    input. Used by: the WeChat baseline, twice. Raises ValueError: the width is not a multiple of ``ratio``."""
 
     def __init__(self, dim: int, *, ratio: int = 8) -> None:
         super().__init__()

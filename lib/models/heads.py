@@ -24,12 +24,9 @@ class ClsPool(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """Mean over the valid positions, [B, D]. Used by: AIAC rank 1, jobs 1, 2, 3, 6.
-
-    Args:
-        include_padding: average over padded positions too, as the original does (quirk A7-1). The result then depends
-            on how far a batch is padded: only with text and frames padded to their full lengths is it the original's.
-    """
+    """Mean over the valid positions, [B, D]. Used by: AIAC rank 1, jobs 1, 2, 3, 6. ``include_padding``: average over
+    padded positions too, as the original does (quirk A7-1). The result then depends on how far a batch is padded: only
+    with text and frames padded to their full lengths is it the original's."""
 
     def __init__(self, input_dim: int, include_padding: bool = False) -> None:
         super().__init__()
@@ -42,10 +39,7 @@ class MeanPool(nn.Module):
 
 class AttentionPool(nn.Module):
     """Softmax-weighted mean [B, D] with scores w2·tanh(W1 h + b1) + b2. Used by: AIAC rank 1, jobs 4, 5.
-
-    Args:
-        include_padding: give padded positions a score too, as the original does (quirk A7-1; see ``MeanPool``).
-    """
+    ``include_padding``: give padded positions a score too, as the original does (quirk A7-1; see ``MeanPool``)."""
 
     def __init__(self, input_dim: int, include_padding: bool = False) -> None:
         super().__init__()
@@ -61,13 +55,9 @@ class AttentionPool(nn.Module):
 
 
 class FirstAndFramesPool(nn.Module):
-    """[state of the first text token; mean over the valid frames] [B, 2·D].
-
-    A video without a frame has zeros in the second half. Used by: AIAC rank 17, second model.
-
-    Raises:
-        ValueError: the fusion kept no positions of text and frames.
-    """
+    """[state of the first text token; mean over the valid frames] [B, 2·D]. A video without a frame has zeros in the
+    second half. Used by: AIAC rank 17, second model. Raises ValueError: the fusion kept no positions of text and
+    frames."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -85,10 +75,8 @@ class FirstAndFramesPool(nn.Module):
 
 
 class FirstPooled(nn.Module):
-    """The fusion's own vector if it made one, else the state at the first position, [B, D].
-
-    Used by: the WeChat systems; AIAC ranks 6 and 17 (first model).
-    """
+    """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat
+    systems; AIAC ranks 6 and 17 (first model)."""
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -99,9 +87,8 @@ class FirstPooled(nn.Module):
 
 
 class Projection(nn.Module):
-    """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine.
-
-    Used by: AIAC ranks 1 and 6.
+    """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine. Used by: AIAC
+    ranks 1 and 6.
 
     Args:
         input_dim: width of the pooled vector.
@@ -148,9 +135,8 @@ class Identity(nn.Module):
 
 
 class GatedProjection(nn.Module):
-    """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised.
-
-    Used by: AIAC rank 17, second model.
+    """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised. Used by: AIAC
+    rank 17, second model.
 
     Args:
         input_dim: width of the pooled vector.

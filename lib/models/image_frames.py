@@ -13,22 +13,21 @@ from lib.features import encoders
 
 
 class ImageFrames(nn.Module):
-    """The encoder of a set of images as a part of the model: pictures uint8 [B, F, 3, S, S] to vectors [B, F, output_dim].
+    """The encoder of a set of images as a part of the model: pictures uint8 [B, F, 3, S, S] to vectors [B, F,
+    output_dim].
 
-    Which encoder, and how pictures are decoded and normalised, says the set that ``features.frames.set`` names; a scale may
-    replace the encoder. Frozen and in eval mode (``freeze: [images]``) the vectors are those that the set would have
-    stored, but for their rounding to half precision. Slots beyond a video's last frame are not encoded, their vectors are
-    zero, unless an objective unmasks them.
-    Used by: WeChat rank 72 (Swin-T, frozen in pretraining, trained with the rest in finetuning).
+    Which encoder, and how pictures are decoded and normalised, says the set that ``features.frames.set`` names; a scale
+    may replace the encoder. Frozen and in eval mode (``freeze: [images]``) the vectors are those that the set would
+    have stored, but for their rounding to half precision. Slots beyond a video's last frame are not encoded, their
+    vectors are zero, unless an objective unmasks them. Used by: WeChat rank 72 (Swin-T, frozen in pretraining, trained
+    with the rest in finetuning). Raises ValueError: an encoder or weights that cannot be had, or an option the encoder
+    does not know.
 
     Args:
         images: arguments of ``encoders.ImageEncoder``: the encoder, and what its pictures are like.
         drop_path: stochastic depth while training; Swin-T's own value is 0.1.
         checkpointing: keep fewer activations and compute them twice: less memory, a third more time.
         chunk: pictures encoded at a time where no gradient is wanted.
-
-    Raises:
-        ValueError: an encoder or weights that cannot be had, or an option the encoder does not know.
     """
 
     mean: Tensor

@@ -30,13 +30,11 @@ def match_features(left: Tensor, right: Tensor) -> Tensor:
 
 def cross_align(left: Tensor, right: Tensor, left_mask: Tensor | None, right_mask: Tensor | None):
     """For every position of one side the attention-weighted mean of the other, scores being plain inner products.
+    Returns ``right`` as seen from ``left`` [B, L, D], ``left`` as seen from ``right`` [B, R, D].
 
     Args:
         left, right: [B, L, D] and [B, R, D].
         left_mask, right_mask: bool [B, L] and [B, R]; None looks at the padding too.
-
-    Returns:
-        ``right`` as seen from ``left`` [B, L, D], ``left`` as seen from ``right`` [B, R, D].
     """
     over_left, over_right = alignment_weights(left, right, left_mask, right_mask)
     return over_right.to(right.dtype) @ right, over_left.transpose(1, 2).to(left.dtype) @ left
@@ -58,16 +56,9 @@ def same_width(who: str, text_dim: int, frames_dim: int, why: str) -> int:
 
 
 class MatchPooled(nn.Module):
-    """The match features of the two sides' pooled vectors, [B, 4·D]; no parameters.
-
-    Used by: AIAC rank 6 (``lstm_nextvlad``: mean of a BiLSTM over words, NeXtVLAD of frames).
-
-    Args:
-        text_dim, frames_dim: widths of the pooled vectors, equal.
-
-    Raises:
-        ValueError: the widths differ, or an encoder makes no pooled vector.
-    """
+    """The match features of the two sides' pooled vectors, [B, 4·D]; no parameters. ``text_dim``, ``frames_dim``:
+    widths of the pooled vectors, equal. Raises ValueError: the widths differ, or an encoder makes no pooled vector.
+    Used by: AIAC rank 6 (``lstm_nextvlad``: mean of a BiLSTM over words, NeXtVLAD of frames)."""
 
     def __init__(self, text_dim: int, frames_dim: int) -> None:
         super().__init__()
@@ -115,10 +106,7 @@ class Esim(nn.Module):
         a, b = self._encode(text.hidden, text_mask), self._encode(frames.hidden, frame_mask)
         text_seen, frames_seen = (None, None) if self.mask == "ones" else (text_mask, frame_mask)
         b_for_a, a_for_b = cross_align(a, b, text_seen, frames_seen)
-        pooled = [
-            *self._compose(a, b_for_a, text_mask, text_seen),
-            *self._compose(b, a_for_b, frame_mask, frames_seen),
-        ]
+        pooled = [*self._compose(a, b_for_a, text_mask, text_seen), *self._compose(b, a_for_b, frame_mask, frames_seen)]
         return from_vector(torch.cat(pooled, dim=-1))
 
     def _encode(self, hidden: Tensor, mask: Tensor) -> Tensor:
@@ -184,9 +172,7 @@ class ConvBranches(nn.Module):
 
 class PositionAttention(nn.Module):
     """x weighted by a softmax over time of tanh(x·w + b), one bias per position; not summed: [B, L, D] -> [B, L, D].
-
-    The original adds 1e-10 to the weights, which is below float32's resolution.
-    """
+    The original adds 1e-10 to the weights, which is below float32's resolution."""
 
     def __init__(self, input_dim: int, positions: int) -> None:
         super().__init__()

@@ -21,9 +21,7 @@ class SpatialDropout(nn.Dropout):
 
 class SequenceNorm(nn.BatchNorm1d):
     """Batch norm of channels [B, D, L] over batch and time; with a mask only real positions count, others become 0.
-
-    While training, a batch with fewer than two real positions has no variance and uses the running statistics.
-    """
+    While training, a batch with fewer than two real positions has no variance and uses the running statistics."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
@@ -42,8 +40,7 @@ class SequenceNorm(nn.BatchNorm1d):
 
 def nonempty(mask: Tensor) -> Tensor:
     """The mask, where an empty sequence counts its first position: a title without a single known word is one padding
-    word, whose vector is trained like any other. Keeps every softmax, mean and maximum finite.
-    """
+    word, whose vector is trained like any other. Keeps every softmax, mean and maximum finite."""
     first = torch.zeros_like(mask)
     first[:, :1] = True
     return mask | (first & ~mask.any(dim=1, keepdim=True))
@@ -65,10 +62,8 @@ def masked_max(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None, dim: int) -> Tensor:
-    """Softmax in float32 over the entries that ``mask``, broadcast to the scores, leaves.
-
-    The others get the lowest number, not -inf: a row without a single valid entry must not become NaN.
-    """
+    """Softmax in float32 over the entries that ``mask``, broadcast to the scores, leaves. The others get the lowest
+    number, not -inf: a row without a single valid entry must not become NaN."""
     scores = scores.float()
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
@@ -81,11 +76,9 @@ def recurrent(kind: Literal["gru", "lstm"], input_dim: int, width: int) -> nn.GR
 
 
 def run_recurrent(layer: nn.RNNBase, x: Tensor, mask: Tensor | None) -> Tensor:
-    """States [B, L, 2·width] of a recurrent layer.
-
-    With a mask, whose real positions come first and of which every row has one, the backward direction starts at the
-    last real position and padding gets zeros. Without, padding is read like everything else.
-    """
+    """States [B, L, 2·width] of a recurrent layer. With a mask, whose real positions come first and of which every row
+    has one, the backward direction starts at the last real position and padding gets zeros. Without, padding is read
+    like everything else."""
     if mask is None:
         return layer(x)[0]
     lengths = mask.sum(dim=1).cpu()  # packing wants them there
@@ -96,11 +89,9 @@ def run_recurrent(layer: nn.RNNBase, x: Tensor, mask: Tensor | None) -> Tensor:
 class InceptionBlock(nn.Module):
     """Four branches of a quarter of the channels each, concatenated, batch norm, ReLU: [B, D, L] -> [B, D', L].
 
-    Several kernel widths side by side (Szegedy et al. 2014), in one dimension as used for text:
-    ``1``; ``1 -> norm -> ReLU -> 3``; ``3 -> norm -> ReLU -> 5``; ``3`` (kernel sizes).
-
-    Raises:
-        ValueError: the output channels cannot be cut into four.
+    Several kernel widths side by side (Szegedy et al. 2014), in one dimension as used for text: ``1``; ``1 -> norm ->
+    ReLU -> 3``; ``3 -> norm -> ReLU -> 5``; ``3`` (kernel sizes). Raises ValueError: the output channels cannot be cut
+    into four.
     """
 
     def __init__(self, input_dim: int, output_dim: int) -> None:
@@ -124,11 +115,8 @@ class InceptionBlock(nn.Module):
 
 
 class InceptionStack(nn.Module):
-    """Two blocks, the second on top of the first, both outputs side by side: [B, L, D] -> [B, L, output_dim].
-
-    Raises:
-        ValueError: the output width is not a multiple of eight.
-    """
+    """Two blocks, the second on top of the first, both outputs side by side: [B, L, D] -> [B, L, output_dim]. Raises
+    ValueError: the output width is not a multiple of eight."""
 
     def __init__(self, input_dim: int, output_dim: int) -> None:
         super().__init__()

@@ -24,8 +24,7 @@ PRIME = 1_000_003  # spreads the ids of an n-gram over the buckets
 class Embeddings(nn.Module):
     """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's.
 
-    States are [B, T, D]. Positions count within the text, wherever the fusion puts it.
-    Used by: AIAC rank 1.
+    States are [B, T, D]. Positions count within the text, wherever the fusion puts it. Used by: AIAC rank 1.
 
     Args:
         backbone: whose tables (see ``bert``).
@@ -50,9 +49,10 @@ class Embeddings(nn.Module):
 class BertText(nn.Module):
     """The whole BERT on the text alone: states [B, T, D].
 
-    ``pooled`` [B, D] is the tanh pooler's output of the first token or that token's state itself; None without the pooler.
-    Used by: the WeChat baseline; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state
-    in its first model and a layer norm without token types in its second; WeChat rank 72 takes the states alone.
+    ``pooled`` [B, D] is the tanh pooler's output of the first token or that token's state itself; None without the
+    pooler. Used by: the WeChat baseline; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state in its first
+    model and a layer norm without token types in its second; WeChat rank 72 takes the states alone. Raises ValueError:
+    a mask value below 1.
 
     Args:
         backbone: architecture and weights (see ``bert``).
@@ -66,9 +66,6 @@ class BertText(nn.Module):
             BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
             that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
         still_first_rows: position 0 and token type 0 get no gradient, as if they were padding (WeChat rank 72, R10).
-
-    Raises:
-        ValueError: a mask value below 1.
     """
 
     def __init__(
@@ -125,14 +122,9 @@ class BertText(nn.Module):
 
 
 class WordTable(nn.Module):
-    """Trainable word vectors with dropout of whole channels: ids [B, T] -> [B, T, dim].
-
-    Row 0 starts at zero and is trained like the others: a title without a known word is a row of zeros (B7-15).
-    Without given vectors the table starts from N(0, 1).
-
-    Raises:
-        ValueError: the given vectors have another shape.
-    """
+    """Trainable word vectors with dropout of whole channels: ids [B, T] -> [B, T, dim]. Row 0 starts at zero and is
+    trained like the others: a title without a known word is a row of zeros (B7-15). Without given vectors the table
+    starts from N(0, 1). Raises ValueError: the given vectors have another shape."""
 
     def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
         super().__init__()
@@ -167,9 +159,8 @@ class _Words(nn.Module):
 
 
 class WordVectors(_Words):
-    """The words' vectors, nothing else: states [B, T, dim].
-
-    Used by: AIAC rank 6 (``erc``, ``esim``, ``lstm``, ``gru_lxmert``).
+    """The words' vectors, nothing else: states [B, T, dim]. Used by: AIAC rank 6 (``erc``, ``esim``, ``lstm``,
+    ``gru_lxmert``).
 
     Args:
         vocab_size: rows of the table, padding included.
@@ -188,9 +179,8 @@ class WordVectors(_Words):
 
 
 class RecurrentWords(_Words):
-    """A BiLSTM over word vectors; ``pooled`` is the mean of its states. States [B, T, output_dim].
-
-    Used by: AIAC rank 6 (``lstm_nextvlad``).
+    """A BiLSTM over word vectors; ``pooled`` is the mean of its states. States [B, T, output_dim]. Used by: AIAC rank 6
+    (``lstm_nextvlad``).
 
     Args:
         vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
@@ -220,9 +210,7 @@ class RecurrentWords(_Words):
 
 
 class InceptionWords(_Words):
-    """Two Inception blocks over word vectors: states [B, T, hidden].
-
-    Used by: AIAC rank 6 (``inception_lxmert``).
+    """Two Inception blocks over word vectors: states [B, T, hidden]. Used by: AIAC rank 6 (``inception_lxmert``).
 
     Args:
         vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
@@ -285,18 +273,16 @@ class TransformerWords(_Words):
 class NgramBag(nn.Module):
     """The sum of the vectors of a text's token n-grams, hashed into a table of fixed size; ``pooled`` [B, output_dim].
 
-    Special tokens count as tokens, so n-grams know where a field begins and ends. Source: Joulin et al. 2017, Bag of tricks
-    for efficient text classification (fastText); the layer norm stands in for its average. No competition's system had it.
-    Used by: a variant of the WeChat baseline (``bags``).
+    Special tokens count as tokens, so n-grams know where a field begins and ends. Source: Joulin et al. 2017, Bag of
+    tricks for efficient text classification (fastText); the layer norm stands in for its average. No competition's
+    system had it. Used by: a variant of the WeChat baseline (``bags``). Raises ValueError: an order below 1, or fewer
+    than 2 buckets.
 
     Args:
         output_dim: width of an n-gram's vector.
         orders: lengths of the n-grams.
         buckets: rows of the table; n-grams that fall into one row share a vector.
         dropout: on the text's vector.
-
-    Raises:
-        ValueError: an order below 1, or fewer than 2 buckets.
     """
 
     def __init__(

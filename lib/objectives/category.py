@@ -16,7 +16,8 @@ from lib.objectives.mix import Objective, needed
 class CategoryCE(Objective):
     """Cross entropy of the model's logits [B, C], mean over the videos whose category is known; 0 if none is.
 
-    Used by: the WeChat baseline (plain) and rank 72 (label smoothing).
+    Raises ValueError: a setting out of its range, or counts that are needed and missing. Used by: the WeChat baseline
+    (plain) and rank 72 (label smoothing).
 
     Args:
         label_smoothing: share of the target spread evenly over all categories.
@@ -34,9 +35,6 @@ class CategoryCE(Objective):
             outside training.
         class_counts: videos per category in the training part, repeats not counted, from the corpus; needed only with
             ``class_balance`` or ``logit_adjust``.
-
-    Raises:
-        ValueError: a setting out of its range, or counts that are needed and missing.
     """
 
     weight: Tensor | None
@@ -106,11 +104,8 @@ class SoftLabels(Objective):
     """KL(teacher || student) over the categories, mean over videos, teacher logits in ``batch.soft`` [B, C].
 
     Both are divided by the temperature before the softmax and the loss is multiplied by its square, which keeps the
-    size of the gradient (Hinton et al. 2015, arXiv:1503.02531). For recipes of one's own; none of the
-    project's names it.
-
-    Args:
-        temperature: above 1 shows more of what the teacher thinks of the other categories.
+    size of the gradient (Hinton et al. 2015, arXiv:1503.02531). For recipes of one's own; none of the project's names
+    it. ``temperature``: above 1 shows more of what the teacher thinks of the other categories.
     """
 
     needs_teacher = True
@@ -133,16 +128,11 @@ class RDrop(Objective):
     """Half the sum of both KL divergences between two passes' probabilities [B, C] with different dropout.
 
     KL is summed over categories and averaged over all videos, those of unknown category included. The model sees every
-    batch twice, and all other terms become means over both passes, so with a cross entropy beside it the loss is
-    (CE1 + CE2) / 2 + weight * (KL(p1 | p2) + KL(p2 | p1)) / 2 (Liang et al. 2021, arXiv:2106.14448, up to a factor of two;
+    batch twice, and all other terms become means over both passes, so with a cross entropy beside it the loss is (CE1 +
+    CE2) / 2 + weight * (KL(p1 | p2) + KL(p2 | p1)) / 2 (Liang et al. 2021, arXiv:2106.14448, up to a factor of two;
     section 2.2 of the WeChat 2022 systems). Its weight is the paper's alpha. Without dropout it is 0 and so is its
-    gradient. Used by: the WeChat systems, as a question.
-
-    Args:
-        num_classes: of the corpus.
-
-    Raises:
-        ValueError: the corpus or the model has no categories: the cosine of two embeddings is no distribution.
+    gradient. Used by: the WeChat systems, as a question. ``num_classes``: of the corpus. Raises ValueError: the corpus
+    or the model has no categories: the cosine of two embeddings is no distribution.
     """
 
     passes = 2
@@ -169,10 +159,7 @@ class RDrop(Objective):
 
 def class_balanced_weights(counts: Sequence[int] | None, beta: float) -> Tensor:
     """Weights (1 - beta) / (1 - beta^n), scaled to sum to the number of classes; an unseen one counts as seen once.
-
-    Raises:
-        ValueError: beta not in [0, 1).
-    """
+    Raises ValueError: beta not in [0, 1)."""
     if not 0 <= beta < 1:
         raise ValueError(f"CategoryCE: class_balance must be in [0, 1) (0.9 to 0.9999 are usual), got {beta}")
     n = torch.as_tensor(counts, dtype=torch.float64).clamp(min=1)

@@ -16,9 +16,7 @@ from lib.objectives.mix import Objective, needed
 
 class PredictionHead(nn.Module):
     """Linear H→H, erf-GELU, layer norm, linear to the prediction: [..., H] -> [..., V] for words, [..., N] for frames.
-
-    BERT's own head. Without a table of its own the decoder is the text encoder's word table plus a free bias.
-    """
+    BERT's own head. Without a table of its own the decoder is the text encoder's word table plus a free bias."""
 
     def __init__(self, hidden: int, output_dim: int, own_table: bool = True) -> None:
         super().__init__()

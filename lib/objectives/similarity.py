@@ -17,9 +17,8 @@ LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.smooth_l1_loss}
 
 
 class CosineRegression(Objective):
-    """Mean loss between the cosine of each pair [P] and its score [P]; raw scores or ranks is the data's choice.
-
-    Used by: AIAC rank 1 (mse on ranks), ranks 6 and 17 (mse on raw scores).
+    """Mean loss between the cosine of each pair [P] and its score [P]; raw scores or ranks is the data's choice. Used
+    by: AIAC rank 1 (mse on ranks), ranks 6 and 17 (mse on raw scores).
 
     Args:
         loss: mse, mae, or huber with its knee at ``delta``.
@@ -41,10 +40,7 @@ class SoftSimilarity(Objective):
 
     0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and
     shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC ranks 1 and 6,
-    self-distillation.
-
-    Args:
-        loss, delta: as for ``CosineRegression``.
+    self-distillation. ``loss``, ``delta``: as for ``CosineRegression``.
     """
 
     needs_teacher = True
@@ -67,31 +63,26 @@ def pair_cosine(outputs: Outputs, batch: Batch) -> Tensor:
 
 
 def regression(value: Tensor, target: Tensor, loss: str, delta: float = 0.1) -> Tensor:
-    """Mean loss over P values; 0 with a graph for P = 0.
-
-    huber is 0.5 d² within ``delta`` and delta·(|d| - delta/2) beyond, divided by delta: its slope is at most 1, as
-    mae's.
-    """
+    """Mean loss over P values; 0 with a graph for P = 0. huber is 0.5 d² within ``delta`` and delta·(|d| - delta/2)
+    beyond, divided by delta: its slope is at most 1, as mae's."""
     options = {"beta": delta} if loss == "huber" else {}
     return LOSSES[loss](value, target.float(), reduction="sum", **options) / max(1, len(value))
 
 
 class NearestLevel(Objective):
-    """Squared distance of the cosines inside a batch, [B, B], to the nearest of a few levels; its gradient is the chosen level's.
+    """Squared distance of the cosines inside a batch, [B, B], to the nearest of a few levels; its gradient is the
+    chosen level's.
 
-    ``within_side`` is what the original's code does: of B pairs, sides a and b,
-    sum over both sides of 0.5 / B^2 * sum over i != j of (a_i a_j - nearest)^2, labels or not.
-    ``all`` is what its description says: the mean over all ordered pairs of the batch's 2B videos, about the same weight;
-    a pair whose score is known (the batch's own, and those in ``batch.known``: all training
-    pairs, looked up for the batch's videos) is pulled to that score, and two copies of one video are left out.
-    Used by: AIAC rank 17, finetuning (within_side, beside ``CosineRegression``).
+    ``within_side`` is what the original's code does: of B pairs, sides a and b, sum over both sides of 0.5 / B^2 * sum
+    over i != j of (a_i a_j - nearest)^2, labels or not. ``all`` is what its description says: the mean over all ordered
+    pairs of the batch's 2B videos, about the same weight; a pair whose score is known (the batch's own, and those in
+    ``batch.known``: all training pairs, looked up for the batch's videos) is pulled to that score, and two copies of
+    one video are left out. Used by: AIAC rank 17, finetuning (within_side, beside ``CosineRegression``). Raises
+    ValueError: no level.
 
     Args:
         scope: all, or within_side (quirk C7-1).
         levels: typical scores.
-
-    Raises:
-        ValueError: no level.
     """
 
     def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)) -> None:

@@ -25,24 +25,17 @@ class TagHead(nn.Module):
     """A linear map from one of the model's vectors to the tags: [B, H] -> [B, K].
 
     cls: the first text token's state after fusion; pooled; embedding, not normalised; text, frames: the encoder's own
-    pooled vector, so that an encoder learns for itself.
+    pooled vector, so that an encoder learns for itself. Raises ValueError: no tags, an input that the model does not
+    have, or a prior that is no probability.
 
     Args:
         widths: width of each input that the model has; None or absent: it has none.
         prior: probability that every tag starts with, by the bias (Lin et al. 2017, arXiv:1708.02002, section 3.3); None:
             a bias near zero, one half.
-
-    Raises:
-        ValueError: no tags, an input that the model does not have, or a prior that is no probability.
     """
 
     def __init__(
-        self,
-        num_tags: int,
-        widths: Mapping[str, int | None],
-        input: str,
-        activation: str,
-        prior: float | None = None,
+        self, num_tags: int, widths: Mapping[str, int | None], input: str, activation: str, prior: float | None = None
     ) -> None:
         super().__init__()
         if prior is not None and not 0 < prior < 1:
@@ -177,18 +170,15 @@ def _widths(
 
 
 def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float = 0.0) -> Tensor:
-    """Elementwise focal loss of targets 0 and 1; torchvision's ``sigmoid_focal_loss`` without its two seconds of import,
-    and in a third of its passes over [B, K], which on a CPU are most of a tag loss.
-    """
+    """Elementwise focal loss of targets 0 and 1; torchvision's ``sigmoid_focal_loss`` without its two seconds of
+    import, and in a third of its passes over [B, K], which on a CPU are most of a tag loss."""
     return _Focal.apply(logits, target, gamma, alpha, clamp)
 
 
 class _Focal(torch.autograd.Function):
-    """With u = logit of being wrong and s = sigmoid(u): loss = w * softplus(u) * s^gamma, and
-    d loss / du = w * s^gamma * (s + gamma * softplus(u) * (1 - s)); the s in brackets is 0 where softplus is clamped.
-
-    Nothing is divided and no logarithm is taken of a probability, so all is finite where p is 0 or 1.
-    """
+    """With u = logit of being wrong and s = sigmoid(u): loss = w * softplus(u) * s^gamma, and d loss / du = w * s^gamma
+    * (s + gamma * softplus(u) * (1 - s)); the s in brackets is 0 where softplus is clamped. Nothing is divided and no
+    logarithm is taken of a probability, so all is finite where p is 0 or 1."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float) -> Tensor:

@@ -34,15 +34,13 @@ CONTEXT = frozenset((
 
 def bind(package: str, component: Component, context: Mapping[str, Any], where: str, **replace: Any) -> Any:
     """Build the component that ``use`` names, from YAML's arguments and the context values its constructor asks for.
+    Raises RecipeError: no such class, an argument that does not fit, or a context value that is needed and not there.
 
     Args:
         package: folder of ``lib`` whose ``__init__.py`` offers the class.
         context: values by name (``CONTEXT``), of which the constructor gets those it asks for.
         where: the key in YAML, for errors.
         replace: values that take the place of arguments which YAML gives (``backbone`` of a scale); None replaces nothing.
-
-    Raises:
-        RecipeError: no such class, an argument that does not fit, or a context value that is needed and not there.
     """
     given = arguments(package, component, where)
     given |= {name: value for name, value in replace.items() if value is not None and name in given}
@@ -57,11 +55,8 @@ def bind(package: str, component: Component, context: Mapping[str, Any], where: 
 
 
 def arguments(package: str, component: Component, where: str) -> dict[str, Any]:
-    """The component's arguments from YAML, coerced to the constructor's types. Imports nothing.
-
-    Raises:
-        RecipeError: unknown or missing argument, or a value of the wrong type; names the key and the nearest valid one.
-    """
+    """The component's arguments from YAML, coerced to the constructor's types. Imports nothing. Raises RecipeError:
+    unknown or missing argument, or a value of the wrong type; names the key and the nearest valid one."""
     given = component.arguments
     model = _arguments_model(module_of(package, component, where), component.use)
     for key in given:
@@ -80,11 +75,7 @@ def arguments(package: str, component: Component, where: str) -> dict[str, Any]:
 
 
 def module_of(package: str, component: Component, where: str) -> str:
-    """The module that defines a component.
-
-    Raises:
-        RecipeError: ``lib.<package>`` offers no such name.
-    """
+    """The module that defines a component. Raises RecipeError: ``lib.<package>`` offers no such name."""
     known = exports(package)
     if component.use not in known:
         raise RecipeError(

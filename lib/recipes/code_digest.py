@@ -38,14 +38,13 @@ def digest(value: Any) -> str:
 
 
 def code_digest(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -> str:
-    """Digest of some modules of ``lib`` and everything they import inside ``lib``.
+    """Digest of some modules of ``lib`` and everything they import inside ``lib``. Used by: the digests of jobs,
+    corpora, feature sets, ensembles and the report.
 
     Args:
         modules: dotted names. A package stands for all of its files, data files included.
         source: code that is not part of ``lib`` (a notebook's); what it imports is covered, the code itself is not.
         root: folder that holds ``lib``.
-
-    Used by: the digests of jobs, corpora, feature sets, ensembles and the report.
     """
     return _code_digest(tuple(sorted(set(modules))), source, root)
 
@@ -98,11 +97,8 @@ def closure(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -
 
 
 def _files_of(name: str, root: Path) -> list[Path]:
-    """A module's file, or every file of a package.
-
-    Raises:
-        ModuleNotFoundError: there is none; a digest of nothing would hide every change.
-    """
+    """A module's file, or every file of a package. Raises ModuleNotFoundError: there is none; a digest of nothing would
+    hide every change."""
     module = _module_file(name, root)
     if module is None:
         raise ModuleNotFoundError(f"{name}: no such module, so no digest of its code")

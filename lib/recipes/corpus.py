@@ -16,11 +16,9 @@ from lib.runs.files import read_json
 
 @dataclass(frozen=True)
 class CorpusRef:
-    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists.
-
-    ``twin_pairs@3`` is the generated corpus ``twin_pairs`` with other videos, those of seed 3, in the same language: what a
-    question is asked of again when it is to hold for more than one corpus. Its store lies beside that of ``twin_pairs``.
-    """
+    """A corpus at a scale: by name (``params/corpora``) or by the path of a store that exists. ``twin_pairs@3`` is the
+    generated corpus ``twin_pairs`` with other videos, those of seed 3, in the same language: what a question is asked
+    of again when it is to hold for more than one corpus. Its store lies beside that of ``twin_pairs``."""
 
     name: str
     scale: str
@@ -80,11 +78,8 @@ class CorpusRef:
 
     @property
     def arguments(self) -> dict:
-        """Arguments of the twin generator at this scale.
-
-        Raises:
-            RecipeError: the corpus is not generated at this scale, or its seed is not a whole number.
-        """
+        """Arguments of the twin generator at this scale. Raises RecipeError: the corpus is not generated at this scale,
+        or its seed is not a whole number."""
         (name, at, seed), known = self.name.partition("@"), self.spec.generate
         if self.scale not in known:
             raise RecipeError(

@@ -33,11 +33,8 @@ def require(name: str, choices: Collection[str], where: str) -> None:
 def from_validation(
     error: ValidationError, file: Path | str, known: Mapping[str, Iterable[str]] | None = None
 ) -> RecipeError:
-    """The first mistake pydantic found, as one RecipeError.
-
-    Args:
-        known: valid keys by dotted parent path, for the nearest-key hint.
-    """
+    """The first mistake pydantic found, as one RecipeError. ``known``: valid keys by dotted parent path, for the
+    nearest-key hint."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "(top level)"

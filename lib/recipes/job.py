@@ -29,11 +29,9 @@ SPINE = ("lib.stages.run", "lib.stages.build", "lib.training.trainer")
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained once: made by :meth:`load`, which checks it, and named by ``digest`` and ``folder``.
-
-    ``arm`` may carry a fold (``base@2``); ``seed`` is the stage's own where it fixes one; ``spec`` is the recipe with member,
-    scale and arm laid over.
-    """
+    """What is trained once: made by :meth:`load`, which checks it, and named by ``digest`` and ``folder``. ``arm`` may
+    carry a fold (``base@2``); ``seed`` is the stage's own where it fixes one; ``spec`` is the recipe with member, scale
+    and arm laid over."""
 
     recipe: str
     stage: str
@@ -47,14 +45,12 @@ class Job:
     def load(
         cls, recipe: str, stage: str, arm: str = "base", seed: int = 0, scale: str = "laptop", corpus: str = ""
     ) -> Job:
-        """Resolve and check a job.
+        """Resolve and check a job. Raises RecipeError: anything that cannot run; names file, key and the nearest valid
+        key.
 
         Args:
             arm: ``base``, a variant of the recipe, or ``<ablation>.<arm>``; ``@2`` behind it is fold 2 of split stages.
             corpus: name or store path; empty for the scale's own.
-
-        Raises:
-            RecipeError: anything that cannot run; names file, key and the nearest valid key.
         """
         return _load(recipe, stage, arm, int(seed), scale, corpus or "")
 
@@ -127,21 +123,13 @@ class Job:
 
     @property
     def own_teacher(self) -> Job:
-        """The teacher of the same fold.
-
-        Raises:
-            RecipeError: the stage has no teacher.
-        """
+        """The teacher of the same fold. Raises RecipeError: the stage has no teacher."""
         if not self.teachers:
             raise RecipeError(f"{self.recipe} {self.stage}: has no teacher")
         return self.teachers[self.stage_spec.data.split.fold if len(self.teachers) > 1 else 0]
 
     def in_folds(self) -> list[Job]:
-        """This job in every fold of its split.
-
-        Raises:
-            RecipeError: the stage is not split into folds.
-        """
+        """This job in every fold of its split. Raises RecipeError: the stage is not split into folds."""
         split = self.stage_spec.data.split
         if not split.in_folds:
             raise RecipeError(f"{self.recipe} {self.stage} {self.arm}: not in folds, its split is {split.use}")
@@ -255,11 +243,8 @@ class Job:
 
 
 def _check_objectives(job: Job, where: str) -> None:
-    """The stage has the teacher that its objectives learn from, and the terms and metric that it selects by.
-
-    Raises:
-        RecipeError: it has not.
-    """
+    """The stage has the teacher that its objectives learn from, and the terms and metric that it selects by. Raises
+    RecipeError: it has not."""
     spec, kind = job.stage_spec, job.kind
     active = {name: term for name, term in spec.objectives.items() if term.weight > 0}
     says = {

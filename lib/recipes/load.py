@@ -27,11 +27,8 @@ def split_names(text: str) -> list[str]:
 
 
 def file_of(kind: type[Spec], name: str) -> Path:
-    """The YAML file of a recipe, scale, corpus, ablation or ensemble.
-
-    Raises:
-        RecipeError: there is none of that name.
-    """
+    """The YAML file of a recipe, scale, corpus, ablation or ensemble. Raises RecipeError: there is none of that
+    name."""
     path = paths.params() / kind.folder / f"{name}.yaml"
     if not path.exists():
         what = kind.folder.rstrip("s")
@@ -40,11 +37,8 @@ def file_of(kind: type[Spec], name: str) -> Path:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of keys and values.
-
-    Raises:
-        RecipeError: not valid YAML, no mapping at the top, or ``on``/``off`` as a key; names the file.
-    """
+    """A YAML file of keys and values. Raises RecipeError: not valid YAML, no mapping at the top, or ``on``/``off`` as a
+    key; names the file."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
@@ -68,24 +62,15 @@ def _refuse_truth_values_as_keys(tree: Any, where: str) -> None:
 
 @cache
 def load(kind: type[Kind], name: str) -> Kind:
-    """A validated spec from its YAML file.
-
-    Raises:
-        RecipeError: no such file, not YAML, unknown key, wrong type or impossible combination.
-    """
+    """A validated spec from its YAML file. Raises RecipeError: no such file, not YAML, unknown key, wrong type or
+    impossible combination."""
     path = file_of(kind, name)
     return validate(kind, read_yaml(path), paths.shown(path))
 
 
 def validate(kind: type[Kind], tree: dict[str, Any], where: str) -> Kind:
-    """A tree from YAML as a spec.
-
-    Args:
-        where: the file, and what lies over it, as an error names it.
-
-    Raises:
-        RecipeError: the first thing that is wrong, with its key, and the nearest valid key where it is unknown.
-    """
+    """A tree from YAML as a spec. ``where``: the file, and what lies over it, as an error names it. Raises RecipeError:
+    the first thing that is wrong, with its key, and the nearest valid key where it is unknown."""
     try:
         return kind.model_validate(tree)
     except ValidationError as error:

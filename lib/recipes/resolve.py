@@ -41,14 +41,12 @@ class Layer:
 @cache
 def resolved(recipe: str, arm: str, scale: str, frames: str = "") -> tuple[Recipe, str]:
     """The recipe under an arm, and the place to name in errors; resolved once for all stages and seeds of a plan.
+    Raises RecipeError: an unknown name or path, or values that do not go together; names file and key.
 
     Args:
         arm: ``base``, a variant or member of the recipe, or ``<ablation>.<arm>``; ``@2`` behind it is fold 2.
         frames: what a user's corpus allows (``CorpusRef.frames``), as the scale's own corpora say nothing of it: ``given``,
             unless the arm says otherwise, or a set of pictures in place of ``given``.
-
-    Raises:
-        RecipeError: an unknown name or path, or values that do not go together; names file and key.
     """
     _, where, _ = arm_changes(recipe, arm.partition("@")[0])
     return validate(Recipe, list(layers(recipe, arm, scale, frames))[-1].tree, where), where
@@ -102,10 +100,8 @@ def _model(recipe: str, member: str) -> list[Layer]:
 def overlay(tree: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
     """A copy of ``tree`` with every dotted path of ``changes`` set.
 
-    A mapping that carries ``use`` replaces the component whole; any other value replaces the leaf.
-
-    Raises:
-        RecipeError: a path does not exist in ``tree``; the message starts with ``where`` (file and arm).
+    A mapping that carries ``use`` replaces the component whole; any other value replaces the leaf. Raises RecipeError:
+    a path does not exist in ``tree``; the message starts with ``where`` (file and arm).
 
     >>> overlay({"a": {"b": 1}}, {"a.b": 2}, "x.yaml")
     {'a': {'b': 2}}
@@ -137,11 +133,8 @@ def _unknown(where: str, path: str, depth: int, node: Any) -> RecipeError:
 
 @cache
 def check_overrides(scale: str) -> None:
-    """Every override of a scale sets a size or budget of at least one recipe.
-
-    Raises:
-        RecipeError: one sets something else or nothing at all; names file, key and the nearest valid key.
-    """
+    """Every override of a scale sets a size or budget of at least one recipe. Raises RecipeError: one sets something
+    else or nothing at all; names file, key and the nearest valid key."""
     file = paths.shown(file_of(Scale, scale))
     for key, changes in load(Scale, scale).overrides.items():
         if key != "*" and key not in names(Recipe):
@@ -179,11 +172,8 @@ def _near(path: str, valid: set[str]) -> str:
 
 
 def _places(tree: Any, path: str, unwritten: bool) -> list[str]:
-    """The paths of ``tree`` that one with wildcards means.
-
-    Args:
-        unwritten: also an argument that the component there takes and the recipe leaves to its default.
-    """
+    """The paths of ``tree`` that one with wildcards means. ``unwritten``: also an argument that the component there
+    takes and the recipe leaves to its default."""
     head, _, tail = path.partition(".")
     if not isinstance(tree, dict):
         return []
@@ -223,11 +213,8 @@ def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
 
 
 def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str, str]:
-    """The overlay of an arm, the place to name in errors, and the member of the system that it is laid over.
-
-    Raises:
-        RecipeError: neither ``base``, nor a variant of the recipe, nor ``<ablation>.<arm>``.
-    """
+    """The overlay of an arm, the place to name in errors, and the member of the system that it is laid over. Raises
+    RecipeError: neither ``base``, nor a variant of the recipe, nor ``<ablation>.<arm>``."""
     file, spec = paths.shown(file_of(Recipe, recipe)), load(Recipe, recipe)
     if arm == "base":
         return {}, file, "base"

@@ -84,11 +84,7 @@ def as_json(value: Any) -> str:
 
 
 def read_json(path: Path, remedy: str = "remove it and run the command again, which makes it anew") -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        DamagedFile: it is empty, cut or no JSON; names the file and the remedy.
-    """
+    """What a JSON file holds. Raises DamagedFile: it is empty, cut or no JSON; names the file and the remedy."""
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text)

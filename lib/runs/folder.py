@@ -22,10 +22,8 @@ class MissingRun(FileNotFoundError):
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one job. Which files are there depends on the job: embeddings of videos or predictions of classes.
-
     ``metrics.json`` (scores) is written last. ``files.json``, just before it, lists every other file of the run, and
-    ``metrics.json`` itself, with size in bytes and SHA-256: a run is finished when all of them are there.
-    """
+    ``metrics.json`` itself, with size in bytes and SHA-256: a run is finished when all of them are there."""
 
     path: Path
 
@@ -46,10 +44,8 @@ class RunFolder:
         return History(self.path / "history.jsonl")
 
     def is_done(self, digest: str) -> bool:
-        """Finished with this digest, and every file that the run left is there with its size.
-
-        Scores that were edited since, or a JSON file that was cut, make a run unfinished too, so that it is made again.
-        """
+        """Finished with this digest, and every file that the run left is there with its size. Scores that were edited
+        since, or a JSON file that was cut, make a run unfinished too, so that it is made again."""
         try:
             if not self.metrics.exists() or read_json(self.metrics)["digest"] != digest:
                 return False
@@ -62,12 +58,9 @@ class RunFolder:
             return False
 
     def read_metrics(self, digest: str | None = None, remedy: str = "") -> dict[str, Any]:
-        """metrics.json as a dictionary.
-
-        Raises:
-            MissingRun: no such run, or one made with other settings or code than ``digest``; the message carries ``remedy``.
-            DamagedFile: the file is cut, or was edited after the run had written it.
-        """
+        """metrics.json as a dictionary. Raises MissingRun: no such run, or one made with other settings or code than
+        ``digest``; the message carries ``remedy``; DamagedFile: the file is cut, or was edited after the run had
+        written it."""
         if not self.metrics.exists():
             raise MissingRun(f"{shown(self.path)}: no finished run. {remedy}".strip())
         metrics = read_json(self.checked(self.metrics))
@@ -78,12 +71,8 @@ class RunFolder:
         return metrics
 
     def checked(self, path: Path) -> Path:
-        """The path of a file of this run, once its content is known to be what the run wrote.
-
-        Raises:
-            MissingRun: the run left no such file.
-            DamagedFile: the file has changed since.
-        """
+        """The path of a file of this run, once its content is known to be what the run wrote. Raises MissingRun: the
+        run left no such file; DamagedFile: the file has changed since."""
         if not path.exists() or path.name not in self._listed():
             raise MissingRun(
                 f"{shown(path)}: the run did not leave this file; remove the folder and make the run again"

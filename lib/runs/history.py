@@ -12,11 +12,8 @@ from lib.runs.files import write_text
 
 
 class History:
-    """Rows are dictionaries with a ``step``.
-
-    A run killed after its last checkpoint has logged steps that it will repeat: ``truncate`` cuts them, so that the
-    file of a resumed run equals that of an uninterrupted one.
-    """
+    """Rows are dictionaries with a ``step``. A run killed after its last checkpoint has logged steps that it will
+    repeat: ``truncate`` cuts them, so that the file of a resumed run equals that of an uninterrupted one."""
 
     def __init__(self, path: Path):
         self.path = Path(path)

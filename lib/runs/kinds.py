@@ -9,11 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """What a run was judged on.
-
-    ``metric`` is its primary score, ``selects`` are the metrics that may pick its best checkpoint, and ``contest`` says
-    whether the metric is one that a contest was decided by; the others only say how pretraining went.
-    """
+    """What a run was judged on. ``metric`` is its primary score, ``selects`` are the metrics that may pick its best
+    checkpoint, and ``contest`` says whether the metric is one that a contest was decided by; the others only say how
+    pretraining went."""
 
     name: str
     metric: str
@@ -46,10 +44,8 @@ def kind_of(metric: str) -> Kind:
 def scored_on(scores: Mapping[str, Any]) -> str:
     """The part whose score is the run's: the labelled test part where the corpus has one, else validation.
 
-    Checkpoints are selected on validation, so only a score on the test part is free of that choice.
-
-    Args:
-        scores: part -> metric -> value, ``metrics.json["scores"]``.
+    Checkpoints are selected on validation, so only a score on the test part is free of that choice. ``scores``: part ->
+    metric -> value, ``metrics.json["scores"]``.
 
     >>> scored_on({"validation": {"spearman": 0.6}, "test": {"spearman": 0.5}})
     'test'

@@ -71,10 +71,8 @@ def raw(scale: str, name: str) -> Path:
 
 
 def store_path(corpus: str, scale: str) -> Path:
-    """Where the store of a corpus lies: the path itself, or ``data/stores/<scale>/<name>``.
-
-    A relative path that is not there is one from the project's folder: notebooks work in folders of their own.
-    """
+    """Where the store of a corpus lies: the path itself, or ``data/stores/<scale>/<name>``. A relative path that is not
+    there is one from the project's folder: notebooks work in folders of their own."""
     if not is_path(corpus):
         return home() / "data" / "stores" / scale / corpus
     path = Path(corpus).expanduser()

@@ -27,11 +27,9 @@ def collect(**extra: Any) -> dict[str, Any]:
 
 
 def peak_rss_mb() -> float:
-    """Largest resident memory of this program so far, in MB.
-
-    Linux counts what the process held before it started this program (``exec``) into ``ru_maxrss``, but not into
-    ``VmHWM``. Where there is no ``/proc``, ``ru_maxrss`` is in bytes (macOS).
-    """
+    """Largest resident memory of this program so far, in MB. Linux counts what the process held before it started this
+    program (``exec``) into ``ru_maxrss``, but not into ``VmHWM``. Where there is no ``/proc``, ``ru_maxrss`` is in
+    bytes (macOS)."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6, 1)

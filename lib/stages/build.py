@@ -97,11 +97,8 @@ def backbone_in_place(job: Job, component: Component) -> str | None:
 
 
 def freeze(job: Job, model: VideoModel) -> None:
-    """Exclude the parts from training that the job's stage freezes.
-
-    Raises:
-        ValueError: the model has no such part; names the recipe's key.
-    """
+    """Exclude the parts from training that the job's stage freezes. Raises ValueError: the model has no such part;
+    names the recipe's key."""
     try:
         model.freeze(job.stage_spec.freeze, job.stage_spec.freeze_mode)
     except ValueError as error:
@@ -111,11 +108,8 @@ def freeze(job: Job, model: VideoModel) -> None:
 def build_mix(
     job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[int] | np.ndarray | None = None
 ) -> ObjectiveMix:
-    """The weighted objectives of the job's stage, with the heads that only they need.
-
-    Args:
-        class_counts: videos of each category in the training part, where the stage learns categories.
-    """
+    """The weighted objectives of the job's stage, with the heads that only they need. ``class_counts``: videos of each
+    category in the training part, where the stage learns categories."""
     context = vars(sizes) | {
         "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
         "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
@@ -204,10 +198,7 @@ def build_averaging(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> 
 
 def check(job: Job, sizes: Sizes | None = None) -> int:
     """Bind every slot and objective on the meta device (no memory, no weights); returns the number of parameters.
-
-    Raises:
-        RecipeError, ValueError: whatever would stop the job from being built.
-    """
+    Raises RecipeError, ValueError: whatever would stop the job from being built."""
     sizes = sizes or Sizes.published(job.spec.track, job.corpus.backbone)
     with torch.device("meta"):
         model = build_model(job, sizes)

@@ -40,10 +40,8 @@ ALL, UNSEEN = "all", "unseen"
 
 @dataclass(frozen=True)
 class Judged:
-    """Items that all members share, and how what is predicted of them is scored.
-
-    Predictions are cosines float [P] of pairs, or level-2 classes int [V] where there are no pairs.
-    """
+    """Items that all members share, and how what is predicted of them is scored. Predictions are cosines float [P] of
+    pairs, or level-2 classes int [V] where there are no pairs."""
 
     rows: np.ndarray  # int64 [N] store rows of all that members predict
     ids: np.ndarray
@@ -130,14 +128,13 @@ def combine(
 ) -> Result:
     """Join the members of an ensemble, score it, and score it again without each, as it grows and joined otherwise.
 
+    Raises MissingRun: a member is absent or stale; names it and its command; ValueError: members were scored on
+    different items, or cannot be joined as the file says.
+
     Args:
         members: label -> its runs, finished; more than one are folds.
         submission: how the team handed in embeddings.
         where: what errors begin with, the file of the ensemble.
-
-    Raises:
-        MissingRun: a member is absent or stale; names it and its command.
-        ValueError: members were scored on different items, or cannot be joined as the file says.
     """
     jobs = [job for group in members.values() for job in group]
     metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
@@ -153,13 +150,9 @@ def combine(
 
 
 def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.ndarray]]:
-    """What is judged, and each member's vectors as its model gave them (not scaled), or logits.
-
-    A member of several folds is the mean of their unit vectors (AIAC rank 6 handed in such means), or of their logits.
-
-    Raises:
-        ValueError: members were scored on different items.
-    """
+    """What is judged, and each member's vectors as its model gave them (not scaled), or logits. A member of several
+    folds is the mean of their unit vectors (AIAC rank 6 handed in such means), or of their logits. Raises ValueError:
+    members were scored on different items."""
     jobs = [job for group in members.values() for job in group]
     store, of_pairs = Store.open(jobs[0].corpus.store), jobs[0].kind.name == "pairs"
     found = []
@@ -192,14 +185,8 @@ def read_members(members: Mapping[str, Sequence[Job]]) -> tuple[Judged, list[np.
 
 def joiner(component: Component, judged: Judged, where: str) -> Join:
     """Bind a way of joining; one that asks for ``pairs`` and ``scores`` by its signature learns from validation, and is
-    cross-fitted where that is what it is scored on.
-
-    Args:
-        where: the key in YAML, for errors.
-
-    Raises:
-        RecipeError: unknown component or argument, or one that learns from pairs where classes are judged.
-    """
+    cross-fitted where that is what it is scored on. ``where``: the key in YAML, for errors. Raises RecipeError: unknown
+    component or argument, or one that learns from pairs where classes are judged."""
     arguments("evaluation", component, where)  # an unknown component is refused before its signature is read
     learns = bool(context_names("evaluation", component.use))
     if learns and judged.pairs is None:
@@ -259,13 +246,9 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
 def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Joined]) -> pd.DataFrame:
     """Scores, intervals and differences from the best member, for all items and for the unseen ones.
 
-    Args:
-        singles: members, best by ``judged.chooser`` first.
-
-    Returns:
-        a row for each of ``others``: ``score, low, high``, ``best`` (member), ``best_score, difference, difference_low,
-        difference_high, verdict``, and the same with the prefix ``unseen_`` where there is such a part (its score is
-        ``unseen``).
+    ``singles``: members, best by ``judged.chooser`` first. Returns a row for each of ``others``: ``score, low, high``,
+    ``best`` (member), ``best_score, difference, difference_low, difference_high, verdict``, and the same with the
+    prefix ``unseen_`` where there is such a part (its score is ``unseen``).
     """
     rows: list[dict[str, Any]] = [{} for _ in others]
     for part in judged.parts:
@@ -354,14 +337,8 @@ def write(result: Result, folder: Path) -> Path:
 
 
 def read(folder: Path, spec: EnsembleSpec, members: Sequence[Job], remedy: str) -> Result:
-    """An ensemble that ``write`` has written.
-
-    Args:
-        members: the runs it must be made from; remedy: the command that makes it.
-
-    Raises:
-        MissingRun: it is not there, or its file or its members have changed since.
-    """
+    """An ensemble that ``write`` has written. ``members``: the runs it must be made from; remedy: the command that
+    makes it. Raises MissingRun: it is not there, or its file or its members have changed since."""
     run = RunFolder(folder)
     if not run.metrics.exists():
         raise MissingRun(f"{shown(folder)}: no finished ensemble. {remedy}")

@@ -38,17 +38,12 @@ TOPICS = 128  # of the character pairs, for logistic regression on 200 classes i
 def floors(job: Job, store: Store) -> pd.DataFrame:
     """Score the floors of a job's corpus.
 
-    Args:
-        job: a stage that learns from scored pairs or classes; its split says what trains.
-
-    Returns:
-        rows ``floor`` (constant, untrained, linear, oracle; parts of the untrained one as ``untrained text`` and
-        ``untrained frames``), ``label`` (what it is, in words), ``metric``, ``score``, ``low`` and ``high`` (95 % bootstrap
-        interval over items), ``n`` (items), ``scored_on``. Without frame features there are no frames in any of them; the
-        oracle is that of a generated corpus.
-
-    Raises:
-        TypeError: the job learns from neither; RecipeError: the corpus has nothing that the job could train on.
+    ``job``: a stage that learns from scored pairs or classes; its split says what trains. Returns rows ``floor``
+    (constant, untrained, linear, oracle; parts of the untrained one as ``untrained text`` and ``untrained frames``),
+    ``label`` (what it is, in words), ``metric``, ``score``, ``low`` and ``high`` (95 % bootstrap interval over items),
+    ``n`` (items), ``scored_on``. Without frame features there are no frames in any of them; the oracle is that of a
+    generated corpus. Raises TypeError: the job learns from neither; RecipeError: the corpus has nothing that the job
+    could train on.
     """
     problem = make_problem(job, store)
     if isinstance(problem, PairProblem):
@@ -67,11 +62,9 @@ def floors(job: Job, store: Store) -> pd.DataFrame:
 class Inputs:
     """What the floors see of some videos: character pairs, weighted by tf-idf, and the mean frame.
 
-    Character pairs stand for words: on generated corpora they rank pairs as well as words cut by jieba do, in a twentieth of
-    the time, and name classes somewhat worse.
-
-    Args:
-        rows: int64 [N] store rows, ascending; fitted: bool [N], those that tf-idf and PCA are fitted on.
+    Character pairs stand for words: on generated corpora they rank pairs as well as words cut by jieba do, in a
+    twentieth of the time, and name classes somewhat worse. ``rows``: int64 [N] store rows, ascending; fitted: bool [N],
+    those that tf-idf and PCA are fitted on.
     """
 
     def __init__(self, store: Store, rows: np.ndarray, fitted: np.ndarray):

@@ -33,11 +33,8 @@ class Inputs:
 
 
 def frames_of(job: Job, store: Store) -> Frames | Pictures:
-    """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode.
-
-    Raises:
-        ValueError: the corpus has nothing of that kind, or the set is another corpus'.
-    """
+    """Where the job's frames come from: the corpus, a set of features, or pictures for the model to encode. Raises
+    ValueError: the corpus has nothing of that kind, or the set is another corpus'."""
     if job.frames is None:
         return choose(store, None)
     if job.spec.model.images is not None and (images := job.frames.spec.images) is not None:
@@ -46,11 +43,8 @@ def frames_of(job: Job, store: Store) -> Frames | Pictures:
 
 
 def build_features(store: Store, ref: FeatureRef, *, quarantine: bool = False) -> TokenSet | FrameSet:
-    """Build a feature set of a corpus, or open it if one with its digest is there.
-
-    Args:
-        quarantine: images only; videos with a damaged picture are listed instead of stopping the build.
-    """
+    """Build a feature set of a corpus, or open it if one with its digest is there. ``quarantine``: images only; videos
+    with a damaged picture are listed instead of stopping the build."""
     given = ref.spec.arguments(ref.tokenizer) | ({"quarantine": quarantine} if ref.spec.use == "Images" else {})
     kinds = {"Tokens": tokens, "Words": words, "Images": images, "Projected": projected}
     return kinds[ref.spec.use].build(store, ref.folder, ref.digest, **given)

@@ -31,17 +31,9 @@ def load_parent(job: Job, model: nn.Module, mix: nn.Module) -> None:
 
 
 def load_soup(job: Job, model: nn.Module, mix: nn.Module, judge: Judge) -> list[int]:
-    """Load the soup of the job's parents into the model and the objectives.
-
-    Args:
-        judge: scores a greedy soup on the validation part, as the stage itself will be.
-
-    Returns:
-        the seeds of the runs in it; none where the stage starts from no soup.
-
-    Raises:
-        MissingRun: a parent is not finished.
-    """
+    """Load the soup of the job's parents into the model and the objectives. ``judge``: scores a greedy soup on the
+    validation part, as the stage itself will be. Returns the seeds of the runs in it; none where the stage starts from
+    no soup. Raises MissingRun: a parent is not finished."""
     if job.stage_spec.soup is None:
         return []
     parents, select, task = job.ingredients, job.stage_spec.evaluation.select, Task(model, mix)

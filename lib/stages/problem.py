@@ -19,10 +19,8 @@ from lib.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Problem:
-    """What a stage trains on and is judged on; ``rows`` int64 [V] are the videos to predict for validation.
-
-    As it is: videos without labels, or with tags, judged by the loss of the objectives.
-    """
+    """What a stage trains on and is judged on; ``rows`` int64 [V] are the videos to predict for validation. As it is:
+    videos without labels, or with tags, judged by the loss of the objectives."""
 
     train: Items
     rows: np.ndarray
@@ -79,9 +77,7 @@ class ClassProblem(Problem):
 @dataclass(frozen=True)
 class PairSplit:
     """All scored pairs of a corpus and what each is for; without ``hold`` selection and validation are the same pairs.
-
-    A pair belongs to the part of its videos: one with a video of a test part is in no other mask.
-    """
+    A pair belongs to the part of its videos: one with a video of a test part is in no other mask."""
 
     pairs: np.ndarray  # int64 [M, 2] store rows
     score: np.ndarray  # float64 [M]
@@ -92,11 +88,8 @@ class PairSplit:
 
 
 def make_problem(job: Job, store: Store) -> Problem:
-    """Split, transform and, for distillation, look up the teacher.
-
-    Raises:
-        RecipeError: the corpus has nothing this stage could train on or be judged on.
-    """
+    """Split, transform and, for distillation, look up the teacher. Raises RecipeError: the corpus has nothing this
+    stage could train on or be judged on."""
     data = job.stage_spec.data
     problem = _pairs(job, store) if data.items == "pairs" else _videos(job, store)
     if len(problem.train) < 2:
@@ -176,11 +169,9 @@ def _pairs(job: Job, store: Store) -> PairProblem:
 
 
 def _teacher_cosines(job: Job, store: Store, rows: np.ndarray, train: np.ndarray) -> np.ndarray | None:
-    """float32 [training pairs]: what the teacher thinks of each, or None without one.
-
-    With folds: the inner product of the means of all folds' unit vectors (``mean``, as AIAC rank 6 does: four of five have been
-    trained on the pair, quirk B7-6), or of the vectors of the one fold that has not (``oof``).
-    """
+    """float32 [training pairs]: what the teacher thinks of each, or None without one. With folds: the inner product of
+    the means of all folds' unit vectors (``mean``, as AIAC rank 6 does: four of five have been trained on the pair,
+    quirk B7-6), or of the vectors of the one fold that has not (``oof``)."""
     teachers = job.teachers
     if not teachers:
         return None

@@ -32,10 +32,7 @@ def save_weights(folder: RunFolder, model: nn.Module, mix: nn.Module) -> None:
 
 def save_predictions(folder: RunFolder, problem: Problem, store: Store, rows: np.ndarray, values: np.ndarray) -> None:
     """By video, and of pairs what they are judged by; ``test`` tells items of the labelled test part from validation.
-
-    Args:
-        rows: int64 [N], store rows, ascending; values: float32 [N, E], what the model says of each.
-    """
+    ``rows``: int64 [N], store rows, ascending; values: float32 [N, E], what the model says of each."""
     ids = store.column("id").astype(str)
     if isinstance(problem, ClassProblem):
         judged = _judged(problem, "rows", "truth")
@@ -70,11 +67,8 @@ def hand_in_embeddings(
 
 def hand_in_classes(folder: RunFolder, predicted: Mapping[str, tuple[np.ndarray, np.ndarray]], store: Store) -> None:
     """A file for every test part: ``result.csv``, or ``result_test_a.csv`` where there are several. A generated corpus'
-    truth has no noise, unlike the labels that are trained on.
-
-    Args:
-        predicted: part -> store rows int64 [N] and logits float32 [N, C].
-    """
+    truth has no noise, unlike the labels that are trained on. ``predicted``: part -> store rows int64 [N] and logits
+    float32 [N, C]."""
     names, ids, truth = np.array(store.manifest["categories"]), store.column("id").astype(str), store.truth()
     for part, (rows, logits) in predicted.items():
         said = {"result": logits.argmax(axis=1)}

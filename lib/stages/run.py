@@ -42,18 +42,9 @@ from lib.training.trainer import Task, TrainResult
 
 
 def run(job: Job, *, again: bool = False) -> RunFolder:
-    """Train a job unless it is finished; resume it if it was killed.
-
-    Args:
-        again: train even if the run folder is finished.
-
-    Returns:
-        The run folder, finished.
-
-    Raises:
-        MissingRun: corpus, feature set or a parent's run is absent; the message names the command that makes it.
-        DivergenceError: the loss ran away more often than the recipe allows.
-    """
+    """Train a job unless it is finished; resume it if it was killed. ``again``: train even if the run folder is
+    finished. Returns the run folder, finished. Raises MissingRun: corpus, feature set or a parent's run is absent; the
+    message names the command that makes it; DivergenceError: the loss ran away more often than the recipe allows."""
     if job.folder.is_done(job.digest) and not again:
         return job.folder
     require_inputs(job)
@@ -146,11 +137,9 @@ def make_assembler(
 def precompute(
     job: Job, model: VideoModel, mix: ObjectiveMix, assembler: Assembler, rows: np.ndarray, accelerator: Accelerator
 ) -> dict[str, Precomputed]:
-    """Slot -> what its encoder says of ``rows``, for encoders that the stage freezes: seconds an epoch instead of minutes.
-
-    Only where that changes nothing: the whole encoder is frozen in eval mode, the fusion looks at pooled vectors only,
-    no objective hides or exchanges parts of the input, and frames are not picked anew each epoch.
-    """
+    """Slot -> what its encoder says of ``rows``, for encoders that the stage freezes: seconds an epoch instead of
+    minutes. Only where that changes nothing: the whole encoder is frozen in eval mode, the fusion looks at pooled
+    vectors only, no objective hides or exchanges parts of the input, and frames are not picked anew each epoch."""
     spec, frames = job.stage_spec, job.spec.features.frames
     slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
     same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
@@ -269,14 +258,9 @@ def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
 
 
 def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
-    """Run a job unless it is finished.
-
-    Args:
-        processes: 1 trains here; more start ``torch.distributed.run`` on this machine, each with its share of every batch.
-
-    Raises:
-        RuntimeError: a child failed; the message is the command that repeats it.
-    """
+    """Run a job unless it is finished. ``processes``: 1 trains here; more start ``torch.distributed.run`` on this
+    machine, each with its share of every batch. Raises RuntimeError: a child failed; the message is the command that
+    repeats it."""
     if processes == 1 or (job.folder.is_done(job.digest) and not again):
         return run(job, again=again)
     require_inputs(job)

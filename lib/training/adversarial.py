@@ -17,11 +17,8 @@ from torch import Tensor, nn
 
 
 class Adversary(ABC):
-    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``.
-
-    Raises:
-        ValueError: a length or a number of steps that is not above 0.
-    """
+    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``. Raises
+    ValueError: a length or a number of steps that is not above 0."""
 
     parameters: str
 
@@ -58,22 +55,18 @@ class Adversary(ABC):
 
     @abstractmethod
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        """Add the gradients of the disturbed module to those that are there.
-
-        Args:
-            again: forward and backward of the same batch; adds to the gradients.
-        """
+        """Add the gradients of the disturbed module to those that are there. ``again``: forward and backward of the
+        same batch; adds to the gradients."""
 
 
 @dataclass(kw_only=True)
 class Fgm(Adversary):
     """Fast gradient method: one step of length ``epsilon`` along the gradient. Costs a second forward and backward.
+    Used by: WeChat rank 72 (every step of finetuning).
 
     Args:
         epsilon: L2 norm of the disturbance over the whole table.
         parameters: which parameters, by a part of their name.
-
-    Used by: WeChat rank 72 (every step of finetuning).
     """
 
     epsilon: float = 1.0

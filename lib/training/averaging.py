@@ -72,15 +72,13 @@ class Averaging(ABC):
 class WeightEma(Averaging):
     """mean <- d * mean + (1 - d) * live, after every update; starts at the initial weights.
 
-    Corrected, d = decay * (1 - decay^(t-1)) / (1 - decay^t) at update t, which is Adam's correction of bias: the mean is that
-    of the updates alone, with weights decay^(t-i), and the initial weights have none. Uncorrected they keep decay^t: 7 % after
-    264 updates at 0.99.
+    Corrected, d = decay * (1 - decay^(t-1)) / (1 - decay^t) at update t, which is Adam's correction of bias: the mean
+    is that of the updates alone, with weights decay^(t-i), and the initial weights have none. Uncorrected they keep
+    decay^t: 7 % after 264 updates at 0.99. Used by: WeChat rank 72.
 
     Args:
         decay: in [0, 1); 0 gives the live model; the published systems use 0.999 for tens of thousands of updates.
         corrected: False takes d = decay throughout, as published (quirk R21).
-
-    Used by: WeChat rank 72.
     """
 
     def __init__(self, *, decay: float = 0.999, corrected: bool = True) -> None:
@@ -131,10 +129,8 @@ class WeightSwa(Averaging):
 
 
 def soup(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Uniform mean of the weights of several runs from the same initialisation.
-
-    Floating-point entries are averaged in float64; others are those of the first member.
-    """
+    """Uniform mean of the weights of several runs from the same initialisation. Floating-point entries are averaged in
+    float64; others are those of the first member."""
     mixed: dict[str, Tensor] = {}
     for name, tensor in members[0].items():
         if tensor.is_floating_point():
@@ -151,11 +147,8 @@ def greedy_soup(
     *,
     higher_is_better: bool,
 ) -> tuple[dict[str, Tensor], list[int]]:
-    """Add members from the best down, keeping one only if the score of the mean does not drop.
-
-    Returns:
-        the weights, and the numbers of the members they are made of.
-    """
+    """Add members from the best down, keeping one only if the score of the mean does not drop. Returns the weights, and
+    the numbers of the members they are made of."""
     sign = 1 if higher_is_better else -1
     order = sorted(range(len(members)), key=lambda number: -sign * scores[number])
     kept, best, mixed = [order[0]], scores[order[0]], soup([members[order[0]]])

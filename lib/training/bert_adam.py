@@ -21,18 +21,15 @@ class BertAdam(torch.optim.Optimizer):
         m <- b1 m + (1 - b1) g;   v <- b2 v + (1 - b2) g^2     no bias correction
         p <- p - lr * (m / (sqrt(v) + eps) + weight_decay * p)
 
-    Without the correction the first updates are up to 6.5 times the rate, so it wants a warm-up. The rate's course is the
-    stage's ``schedule``; the package's own is ``WarmupLinear`` with ``whole: false``. Used by: AIAC rank 17; WeChat rank 72
-    (without clipping).
+    Without the correction the first updates are up to 6.5 times the rate, so it wants a warm-up. The rate's course is
+    the stage's ``schedule``; the package's own is ``WarmupLinear`` with ``whole: false``. Used by: AIAC rank 17; WeChat
+    rank 72 (without clipping). Raises ValueError: a setting out of range.
 
     Args:
         params: tensors or groups; groups may have their own values of all arguments below.
         lr: rate; a schedule sets that of the groups before every step.
         betas, eps, weight_decay: as above.
         max_grad_norm: limit of each tensor's L2 norm; None: no clipping.
-
-    Raises:
-        ValueError: a setting out of range.
     """
 
     def __init__(

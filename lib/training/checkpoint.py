@@ -62,11 +62,8 @@ class Checkpointer:
                 shutil.rmtree(path)
 
     def load(self, part: str, device: torch.device | str = "cpu") -> Any:
-        """A part of the newest checkpoint; None if it has no such part.
-
-        Raises:
-            FileNotFoundError: there is no checkpoint.
-        """
+        """A part of the newest checkpoint; None if it has no such part. Raises FileNotFoundError: there is no
+        checkpoint."""
         step = self.step()
         if step is None:
             raise FileNotFoundError(f"{self.folder}: holds no checkpoint")

@@ -92,11 +92,8 @@ class Rewind:
             self.snapshot = {"step": step, "known": self.state_dict(), "learned": learned}
 
     def go_back(self, state: Learning, *, loss: float, lr: float, reason: str) -> dict[str, Any]:
-        """Restore the copy; returns the row for the history.
-
-        Raises:
-            DivergenceError: no copy, or as many rewinds as allowed have been made.
-        """
+        """Restore the copy; returns the row for the history. Raises DivergenceError: no copy, or as many rewinds as
+        allowed have been made."""
         step = state.step
         if self.rewinds >= self.max_rewinds or self.snapshot is None:
             raise DivergenceError(

@@ -28,7 +28,8 @@ def param_groups(
     no_decay: Literal["vectors", "names"] = "vectors",
     layer_groups: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Groups for a torch optimizer, one per learning rate and decay.
+    """Groups for a torch optimizer, one per learning rate and decay. Returns dictionaries with ``params``, ``lr``,
+    ``weight_decay`` and ``names``, in order of first occurrence.
 
     Args:
         named: names and parameters, as ``Task(model, mix).named_parameters()`` gives them; frozen ones are left out.
@@ -43,9 +44,6 @@ def param_groups(
             1/2, ..., 1, evenly in ratio (fastai's ``even_mults``); a name that none finds has ``lr``. Rank 6 claims it for
             its pairwise stage; its code has it in a stage that never ran.
         backbone: regular expressions; a name that one of them finds belongs to the backbone.
-
-    Returns:
-        dictionaries with ``params``, ``lr``, ``weight_decay`` and ``names``, in order of first occurrence.
     """
     rates = {"backbone": lr, "rest": lr} if isinstance(lr, int | float) else dict(lr)
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
@@ -85,16 +83,14 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """AdamW (decay apart from the gradient), Adam (decay as a part of it, as torch has it) or ``BertAdam``.
 
-    torch's are in their fused form: one kernel instead of ten small ones per parameter. The original's AdamW (transformers
-    4) adds epsilon before the bias correction and decays after the step, which differs in the first steps only (A7-13).
+    torch's are in their fused form: one kernel instead of ten small ones per parameter. The original's AdamW
+    (transformers 4) adds epsilon before the bias correction and decays after the step, which differs in the first steps
+    only (A7-13). Raises ValueError: nothing is left to train.
 
     Args:
         named: as ``Task(model, mix).named_parameters()`` gives them; frozen ones are left out.
         lr, weight_decay, layer_decay, layer_groups, no_decay: as of ``param_groups``.
         tensor_norm: BertAdam only: limit of each tensor's gradient.
-
-    Raises:
-        ValueError: nothing is left to train.
     """
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     if not named:

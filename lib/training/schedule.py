@@ -170,11 +170,8 @@ def warmup_linear(progress: float, warmup: float) -> float:
 
 
 def _lengths(total_steps: int, warmup: float, stretch: float) -> tuple[int, int]:
-    """Length of the schedule and of its warm-up, in updates.
-
-    Raises:
-        ValueError: a negative warm-up, or a schedule without a step.
-    """
+    """Length of the schedule and of its warm-up, in updates. Raises ValueError: a negative warm-up, or a schedule
+    without a step."""
     total = round(total_steps * stretch)
     if total < 1 or warmup < 0:
         raise ValueError(

@@ -28,8 +28,6 @@ def seed_everything(seed: int) -> None:
 
 
 def seed_step(seed: int, step: int, process: int) -> None:
-    """Seed torch's global stream, which dropout draws from, for one step of one process.
-
-    Nothing needs to be saved for a bit-exact resume, and how often a run is evaluated cannot change what it learns.
-    """
+    """Seed torch's global stream, which dropout draws from, for one step of one process. Nothing needs to be saved for
+    a bit-exact resume, and how often a run is evaluated cannot change what it learns."""
     torch.manual_seed(seed_for(seed, "step", step, process))

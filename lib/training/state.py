@@ -40,11 +40,9 @@ class Best:
 
 @dataclass
 class TrainState:
-    """Everything that a step changes. Random draws are no part of it: they depend on the seed and the step's number alone.
-
-    ``seconds`` are those spent training, without evaluation and checkpoints, over all restarts; ``samples`` those seen by
-    all processes; ``unlogged`` holds the numbers of each step since the last row of the history.
-    """
+    """Everything that a step changes. Random draws are no part of it: they depend on the seed and the step's number
+    alone. ``seconds`` are those spent training, without evaluation and checkpoints, over all restarts; ``samples``
+    those seen by all processes; ``unlogged`` holds the numbers of each step since the last row of the history."""
 
     task: nn.Module
     optimizer: torch.optim.Optimizer

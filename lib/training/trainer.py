@@ -130,15 +130,12 @@ class Trainer:
         self.resume = Resume(checkpoint, settings.save_every)
 
     def fit(self, loader: Iterable[Batch], steps: int) -> TrainResult:
-        """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only scored.
+        """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only
+        scored.
 
-        Args:
-            loader: batches of this process; has ``state_dict`` and ``load_state_dict`` (its position), and
-                ``steps_per_epoch`` if epochs mean something.
-
-        Raises:
-            DivergenceError: the loss ran away more often than ``rewind`` allows.
-            KeyError: ``score`` returns no ``primary``.
+        ``loader``: batches of this process; has ``state_dict`` and ``load_state_dict`` (its position), and
+        ``steps_per_epoch`` if epochs mean something. Raises DivergenceError: the loss ran away more often than
+        ``rewind`` allows; KeyError: ``score`` returns no ``primary``.
         """
         state, settings, accelerator = self.state, self.settings, self.accelerator
         self.resume.restore(state, loader, accelerator.device)
@@ -275,15 +272,9 @@ class Trainer:
 
 
 def history_row(steps: list[dict[str, Any]], accelerator: Accelerator) -> tuple[dict[str, Any], list[float]]:
-    """Numbers of some steps, which stay on the device until here: one transfer, one mean over the processes.
-
-    Args:
-        steps: each with ``lr``, and tensors ``loss``, ``grad_norm`` and ``terms`` by name.
-
-    Returns:
-        the row for the history (means over the steps, the rate of the last one; None where not finite), and the loss
-        of each step.
-    """
+    """Numbers of some steps, which stay on the device until here: one transfer, one mean over the processes. ``steps``:
+    each with ``lr``, and tensors ``loss``, ``grad_norm`` and ``terms`` by name. Returns the row for the history (means
+    over the steps, the rate of the last one; None where not finite), and the loss of each step."""
     names = list(steps[0]["terms"])
     table = [torch.stack([s["loss"], s["grad_norm"], *(s["terms"][name] for name in names)]) for s in steps]
     shared: Any = accelerator.reduce(torch.stack(table), "mean")

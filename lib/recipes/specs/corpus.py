@@ -166,10 +166,8 @@ class FieldRules(Spec):
 
 
 class FeatureSet(Spec):
-    """A feature set of a corpus, built once by ``01_features``.
-
-    Text (Tokens, Words), frames from pixels (Images), or the corpus' own frame features made smaller (Projected).
-    """
+    """A feature set of a corpus, built once by ``01_features``. Text (Tokens, Words), frames from pixels (Images), or
+    the corpus' own frame features made smaller (Projected)."""
 
     folder: ClassVar[str] = "features"
     about: str

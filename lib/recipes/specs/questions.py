@@ -11,10 +11,8 @@ from lib.recipes.specs.stage import Component, Spec
 
 
 class Claim(Spec):
-    """A gain its authors claimed for a trick.
-
-    ``recipe`` and ``arm`` say which comparison of the question it is held against: without them the first of each.
-    """
+    """A gain its authors claimed for a trick. ``recipe`` and ``arm`` say which comparison of the question it is held
+    against: without them the first of each."""
 
     value: float
     metric: str
@@ -31,10 +29,8 @@ class Claim(Spec):
 
 class Ablation(Spec):
     """A question: arms (dotted path -> value) laid over the same recipes, compared with ``reference`` at ``stage``.
-
-    File: ``params/ablations/<name>.yaml``. An arm is named ``<ablation>.<arm>`` elsewhere. ``discussion`` is written by hand
-    for the numbers of ``discussion_digest``.
-    """
+    File: ``params/ablations/<name>.yaml``. An arm is named ``<ablation>.<arm>`` elsewhere. ``discussion`` is written by
+    hand for the numbers of ``discussion_digest``."""
 
     folder: ClassVar[str] = "ablations"
     question: str
@@ -104,9 +100,7 @@ class Member(Spec):
 
 class EnsembleSpec(Spec):
     """Members are listed (then with the first seed), or are some arms of one recipe's stage with every seed.
-
-    ``combine`` is how they are joined; ``also`` are other ways of joining the same members, shown beside it.
-    """
+    ``combine`` is how they are joined; ``also`` are other ways of joining the same members, shown beside it."""
 
     folder: ClassVar[str] = "ensembles"
     title: str

@@ -72,11 +72,9 @@ class SplitSpec(Spec):
 
 
 class DataSpec(Spec):
-    """What a stage learns from, and what is held out: items, targets, batches and how long.
-
-    ``batch_size`` counts items (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates
-    without the repeats of ``resample``, ``limit`` training items.
-    """
+    """What a stage learns from, and what is held out: items, targets, batches and how long. ``batch_size`` counts items
+    (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates without the repeats of
+    ``resample``, ``limit`` training items."""
 
     parts: tuple[str, ...] = ()  # videos of these parts; empty = all that carry what the stage needs
     items: Literal["videos", "pairs"] = "videos"
@@ -190,10 +188,8 @@ class EvaluationSpec(Spec):
 
 class StageSpec(Spec):
     """One training: where its weights come from, its data, loss, optimizer and tricks, and how a checkpoint is chosen.
-
-    Whatever is left out is off. ``max_grad_norm`` is the L2 norm over all parameters; ``schedule`` and ``adversarial`` are
-    components of ``lib.training``, ``objectives`` those of ``lib.objectives`` under names of one's own.
-    """
+    Whatever is left out is off. ``max_grad_norm`` is the L2 norm over all parameters; ``schedule`` and ``adversarial``
+    are components of ``lib.training``, ``objectives`` those of ``lib.objectives`` under names of one's own."""
 
     phase: Literal["pretrain", "finetune", "distill"] | None = None  # its notebook; null: the stage's own name is one
     init_from: str | None = None  # stage whose weights this one starts from
