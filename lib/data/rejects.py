@@ -14,15 +14,7 @@ LONGEST = 80  # characters of a value in a message
 
 
 class BadRecord(ValueError):
-    """A record that cannot be imported: why, and what to do about it.
-
-    Attributes:
-        file: the file to open, as people read paths.
-        record: which record, line or member of it.
-        field: which field of the record.
-        value: what stands there, shortened.
-        remedy: what is expected there and how to mend it.
-    """
+    """A record that cannot be imported: its file, which record and field, the value, shortened, and the remedy."""
 
     def __init__(self, file: Path | str, record: str, field: str, value: object, remedy: str):
         self.file, self.record, self.field, self.remedy = shown(file), record, field, remedy

@@ -47,7 +47,6 @@ class LinearBlend:
         folds: number of its own, inside of the pairs given, for early stopping; grouped by the first video of a pair, as
             published.
         seed: of initial weights and order; fold f takes seed + f.
-        width: of the hidden maps.
         epochs, patience, batch_size, lr: Adam on the squared error of the cosine, the state with the best Spearman on
             the held-out pairs; ``patience`` worse epochs in a row end it.
         align_signs: w and -w give the same cosines, so folds can cancel; true turns them the first fold's way, false is

@@ -140,7 +140,6 @@ def detectable(sd_seeds: float, n: int, sd_items: float = 0.0, df: float | None 
 
     Args:
         sd_seeds: of the paired difference of one seed, with ``df`` degrees of freedom (n - 1 by default).
-        n: seeds.
         sd_items: of the mean difference over test items; with N items instead of M it is sqrt(M / N) times as large.
     """
     df = n - 1 if df is None else df

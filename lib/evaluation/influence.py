@@ -67,12 +67,8 @@ def variance(influence: np.ndarray, pairs: np.ndarray | None = None) -> float:
 
 def shared_variance(influences: np.ndarray, pairs: np.ndarray | None = None) -> float:
     """Variance over test items of what runs have in common: the mean product of the influences of two different runs.
-    With one run: all of its variance, of which nobody can tell what another run would share.
-
-    Args:
-        influences: float [n, P] of n runs of other seeds on the same items.
-        pairs: as of :func:`variance`.
-    """
+    With one run: all of its variance, of which nobody can tell what another run would share. ``influences``: float [n,
+    P] of n runs of other seeds on the same items."""
     n, own = len(influences), [variance(row, pairs) for row in influences]
     if n == 1:
         return own[0]

@@ -13,15 +13,9 @@ import numpy as np
 
 
 class CountRescaling:
-    """Multiplies the probability of category c by 1 + strength / n_c; in logits, the log of that is added.
-
-    Top 1 changes only toward rarer categories. A category that training never saw counts as seen once. Specification:
-    section 10.6 of the WeChat 2022 systems. Raises ValueError: negative strength.
-
-    Args:
-        strength: 0 changes nothing.
-        class_counts: videos per category in the training part, from the corpus.
-    """
+    """Multiplies the probability of category c by 1 + strength / n_c; in logits, the log of that is added. Top 1
+    changes only toward rarer categories. A category that training never saw counts as seen once. Specification: section
+    10.6 of the WeChat 2022 systems. Raises ValueError: negative strength. ``strength``: 0 changes nothing."""
 
     def __init__(self, class_counts: Sequence[int], *, strength: float = 10.0) -> None:
         if strength < 0:
@@ -34,14 +28,11 @@ class CountRescaling:
 
 
 class LogitAdjustment:
-    """Takes tau times the log of each category's share in training from its logit (Menon et al. 2021, arXiv:2007.07314).
+    """Takes tau times the log of each category's share in training from its logit (Menon et al. 2021,
+    arXiv:2007.07314).
 
     With tau 1 and a model that is right about its training data the result is the best guess when all categories were
-    equally common. A category that training never saw counts as seen once.
-
-    Args:
-        tau: 0 changes nothing.
-        class_counts: videos per category in the training part, from the corpus.
+    equally common. A category that training never saw counts as seen once. ``tau``: 0 changes nothing.
     """
 
     def __init__(self, class_counts: Sequence[int], *, tau: float = 1.0) -> None:

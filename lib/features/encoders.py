@@ -31,7 +31,6 @@ class ImageEncoder:
 
     Args:
         encoder, size, output, weights, seed: see ``load``.
-        mean, std: of the three colours, which the encoder was trained with.
         precision: of the forward pass: float32, bfloat16 or float16.
         device: "cpu", "cuda", ...; by default CUDA where there is one.
     """
@@ -76,13 +75,9 @@ def load(
     cannot be found, options or an output the encoder does not have.
 
     Args:
-        encoder: a name, see above.
-        size: pixels of a side that it sees.
         output: pooled, or projected: CLIP's space shared with text.
         weights: local file of weights for a timm name, instead of those timm would fetch.
-        seed: of random encoders.
         pretrained: False leaves the weights of timm's encoders random, for counting parameters without a download.
-        options: further arguments of timm's architectures (``drop_path_rate``).
     """
     import timm
 

@@ -81,16 +81,7 @@ def prepare(
     shortest_title: int = 0,
     ends: int = 0,
 ) -> str:
-    """One field of a video as WeChat rank 72 prepares it.
-
-    Args:
-        field: title, ocr or asr.
-        texts: all three, whole.
-        fillers: characters whose runs of three or more leave the ASR.
-        keywords: characters of title and of key words that make the title; 0: the title as it is.
-        shortest_title: shorter titles are dropped, key words and all (quirk R2).
-        ends: characters kept of either end of a long field; 0: all.
-    """
+    """One field of a video as WeChat rank 72 prepares it. ``texts``: all three, whole."""
     text = without_runs(texts["asr"], fillers) if field == "asr" else texts[field]
     if field == "title" and keywords:
         if len(text) < shortest_title:

@@ -53,7 +53,6 @@ def build(
     Args:
         digest: what the set depends on; an existing set with the same digest is returned as it is.
         pictures, encoder: arguments of ``Pictures`` and of ``ImageEncoder``.
-        batch_size: pictures encoded at a time.
         shard: videos between two points that a killed build goes on from.
         quarantine: a video with a damaged picture gets no frames and a row of ``rejects.parquet``.
         workers: threads that decode; by default one a core. 0 decodes and encodes one after the other. The features do not

@@ -120,8 +120,6 @@ def decode(
     """uint8 [3, size, size] of a JPEG or PNG file. Raises Wrong: it cannot be decoded to its end.
 
     Args:
-        name: what to call the picture if it is damaged.
-        size: pixels of a side.
         resize: of the shorter side before the crop; None: ``size``.
         crop: squash brings both sides to ``size`` and cuts nothing off.
         draft: a JPEG is decoded at 1/2, 1/4 or 1/8 where that is still large enough: faster, slightly other pixels.

@@ -21,14 +21,10 @@ BLOCK = 2048  # videos projected at a time: bounds memory
 def build(store: Store, folder: Path, digest: str, *, dim: int, seed: int = 0) -> FrameSet:
     """Project every frame of a corpus; atomic, in constant memory.
 
-    Mean, spread and components [dim, D] are of frames of videos outside the test parts, drawn at random, and lie beside the
-    frames (``projection.npz``). A component's largest weight is positive. A corpus with fewer frames or numbers than
-    ``dim`` gets fewer components, padded with zeros.
-
-    Args:
-        digest: what the set depends on; an existing set with the same digest is returned as it is.
-        dim: width of the result.
-        seed: which frames are drawn.
+    Mean, spread and components [dim, D] are of frames of videos outside the test parts, drawn at random, and lie beside
+    the frames (``projection.npz``). A component's largest weight is positive. A corpus with fewer frames or numbers
+    than ``dim`` gets fewer components, padded with zeros. ``digest``: what the set depends on; an existing set with the
+    same digest is returned as it is.
     """
     if is_made(folder, digest):
         return FrameSet(folder)

@@ -29,7 +29,6 @@ class SetOnDisk(ABC):
     changed since it was written.
 
     Attributes:
-        about: what ``features.json`` says.
         names: fields that have a length per video.
     """
 

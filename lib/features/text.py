@@ -56,7 +56,6 @@ def lay_out(
     Args:
         flat: token ids of all fields of all videos, without special tokens.
         starts, lengths: int64 [fields of the layout, B], where in ``flat`` they lie.
-        layout: see the table above.
         length: most tokens, special ones included.
         full: pad to ``length``, else to the longest of the batch.
 

@@ -107,12 +107,8 @@ def columns(
 
 
 def from_corpus(texts: Iterable[str], min_count: int = 1) -> Tokenizer:
-    """Build a WordPiece tokenizer from text, deterministic for equal text.
-
-    Args:
-        texts: field texts of all videos.
-        min_count: rarer characters become [UNK].
-    """
+    """Build a WordPiece tokenizer from text, deterministic for equal text. ``min_count``: rarer characters become
+    [UNK]."""
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
     words: Counter[str] = Counter()

@@ -6,7 +6,8 @@ Letters in shapes, here and in ``lib.objectives``: B videos of a batch (side 1 o
 tokens, F frames, L positions of either, N numbers of a frame's features, D width of a state, H width of the pooled
 vector, E of the embedding, C categories, K tags, V words of the vocabulary. Masks are bool, False where padded. Text and
 frame encoders take a ``Batch`` and return ``States``; a fusion takes both and returns a ``Joint``; a pooling returns [B, H];
-a head returns an embedding [B, E] or logits [B, C].
+a head returns an embedding [B, E] or logits [B, C]. Arguments that YAML does not give (``frame_dim``, ``hidden``, ``text_dim``,
+``num_text_slots``, ...; ``lib.recipes.bind.CONTEXT``) are sizes of the corpus, the backbone and the slots before.
 """
 
 from lib.models.frame_encoders import (

@@ -176,12 +176,7 @@ def load_state(
     module: nn.Module, state: Mapping[str, Tensor], *, allow_unexpected: Sequence[str] = (), source: str = "weights"
 ) -> None:
     """Load a state dict and account for every key. Raises ValueError: lists every key that is missing, left over or of
-    another shape.
-
-    Args:
-        allow_unexpected: shell patterns (``head.*``) of keys that may be left over.
-        source: what to call the state in errors.
-    """
+    another shape. ``allow_unexpected``: shell patterns (``head.*``) of keys that may be left over."""
     own = module.state_dict()
     missing = [key for key in own if key not in state]
     unexpected = [

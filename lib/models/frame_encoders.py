@@ -21,15 +21,9 @@ TABLE_STD = 0.02  # of the first slot and the position table of ``VideoTransform
 class FrameProjection(nn.Module):
     """Each frame as one word: linear map to the backbone's width, own position and type tables, layer norm, dropout.
 
-    States are [B, F, hidden]. Initialised like BERT. The original reuses BERT's whole embedding class here and so carries a word table that
-    nothing ever reads (21,635,072 parameters, quirk A7-14); it is left out.
-    Used by: AIAC rank 1.
-
-    Args:
-        frame_dim: width of the frame features.
-        hidden: width of the backbone.
-        positions: rows of the position table; the published one has 512, of which 32 are used.
-        dropout: on the sum, after the layer norm.
+    States are [B, F, hidden]. Initialised like BERT. The original reuses BERT's whole embedding class here and so
+    carries a word table that nothing ever reads (21,635,072 parameters, quirk A7-14); it is left out. Used by: AIAC
+    rank 1. ``positions``: rows of the position table; the published one has 512, of which 32 are used.
     """
 
     def __init__(self, frame_dim: int, hidden: int, positions: int = 512, dropout: float = 0.1) -> None:
@@ -72,15 +66,8 @@ class FrameLinear(nn.Module):
 
     Raises ValueError: neither ``dim`` nor a backbone says how wide the states are. Used by: AIAC rank 6: to the width
     of the words with spatial dropout 0.2 (``erc``, ``esim``, ``gru_lxmert``); to the backbone's with layer norm and
-    plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the backbone's.
-
-    Args:
-        frame_dim: width of the frame features.
-        dim: width of the states; None takes ``hidden``.
-        hidden: width of the recipe's backbone.
-        norm: layer norm after the map.
-        dropout: last.
-        spatial: drop whole channels instead of single numbers.
+    plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the backbone's. ``dim``: width of
+    the states; None takes ``hidden``.
     """
 
     def __init__(
@@ -106,14 +93,7 @@ class FrameLinear(nn.Module):
 
 
 class InceptionFrames(nn.Module):
-    """Two Inception blocks over frame features: states [B, F, hidden]. Used by: AIAC rank 6 (``inception_lxmert``).
-
-    Args:
-        frame_dim: width of the frame features.
-        hidden: width of the states, that of the fusion's backbone.
-        dropout: of whole input channels.
-        mask_padding: see ``InceptionWords``.
-    """
+    """Two Inception blocks over frame features: states [B, F, hidden]. Used by: AIAC rank 6 (``inception_lxmert``)."""
 
     def __init__(self, frame_dim: int, hidden: int, dropout: float = 0.2, mask_padding: bool = True) -> None:
         super().__init__()
@@ -132,9 +112,7 @@ class TransformerFrames(nn.Module):
     States [B, F, width]. Used by: AIAC rank 6 (``light_lxmert``, one layer).
 
     Args:
-        frame_dim: width of the frame features.
         backbone: which layers (see ``bert``); its embeddings are not used.
-        dropout: between the map and the layers.
         mask_padding: padded frames cannot be attended to; the original attends to them (B7-11).
     """
 
@@ -164,12 +142,7 @@ class NextVlad(nn.Module):
     baseline; AIAC rank 6. Raises ValueError: the expanded width is not a multiple of ``groups``.
 
     Args:
-        input_dim: width of a frame (N).
-        output_dim: width of the result.
-        clusters: K.
         groups: G; the baseline's option for it is never passed on, so 8 always ran (quirk B2).
-        expansion: factor by which the frame is widened first.
-        dropout: on the descriptor.
         respect_mask: padded frames get attention 0. The originals ignore the mask, so that zero frames vote with their
             biases and the result depends on how much padding there is (quirk B1); false restores that.
     """
@@ -224,8 +197,6 @@ class NextVladFrames(nn.Module):
     Used by: the WeChat baseline; AIAC rank 6 (``lstm_nextvlad``: 512 wide, dropout 0.2, no gate).
 
     Args:
-        frame_dim: width of the frame features.
-        output_dim: width of the vector.
         clusters, groups, expansion, dropout, respect_mask: see ``NextVlad``; ``respect_mask`` false is quirk B1.
         se_ratio: bottleneck of the gate; None leaves it out.
     """
@@ -253,14 +224,8 @@ class NextVladFrames(nn.Module):
 
 
 class PreNormLayer(nn.Module):
-    """x + W_o attention(LN(x)), then x + FFN(LN(x)), on [B, L, D]. Heads may be wider than D / heads.
-
-    Args:
-        dim: width of the states.
-        heads, head_dim: attention heads and the width of each.
-        ffn: width inside the feed-forward part.
-        dropout: after both parts and inside the feed-forward one; attention weights have none.
-    """
+    """x + W_o attention(LN(x)), then x + FFN(LN(x)), on [B, L, D]. Heads may be wider than D / heads. ``dropout``:
+    after both parts and inside the feed-forward one; attention weights have none."""
 
     def __init__(self, dim: int, heads: int, head_dim: int, ffn: int, dropout: float) -> None:
         super().__init__()
@@ -288,9 +253,6 @@ class VideoTransformer(nn.Module):
 
     Args:
         frame_dim: width of the frame features and of the states.
-        num_frame_slots: most frames of a video, for the position table.
-        depth, heads, head_dim, ffn: layers, attention heads, the width of each, width inside the feed-forward part.
-        dropout: on the input and inside the layers.
         respect_mask: padded frames are not attended to; false is quirk C7-2, and then the result depends on how far a
             batch is padded.
         positions: a learned table added to the frames, or none (quirk C7-3).
@@ -343,14 +305,7 @@ class VideoTransformer(nn.Module):
 
 class MeanFrames(nn.Module):
     """The mean frame, standardised over the batch, through one linear map and a layer norm; ``pooled`` [B, output_dim].
-
-    No competition's system had it. Used by: a variant of the WeChat baseline (``bags``).
-
-    Args:
-        frame_dim: width of the frame features.
-        output_dim: width of the vector.
-        dropout: on the vector.
-    """
+    No competition's system had it. Used by: a variant of the WeChat baseline (``bags``)."""
 
     def __init__(self, frame_dim: int, output_dim: int = 256, dropout: float = 0.3) -> None:
         super().__init__()

@@ -30,12 +30,6 @@ class SingleStream(nn.Module):
     ``video_first``: ``frames [CLS] title [SEP]``        (jobs 2, 3; text laid out as cls_title)
 
     Used by: AIAC rank 1.
-
-    Args:
-        backbone: whose layers (see ``bert``).
-        text_dim, frames_dim: widths of what comes in; both must be the backbone's.
-        layout: where the frames stand.
-        dropout: replaces the backbone's.
     """
 
     def __init__(
@@ -73,14 +67,7 @@ class CrossTransformer(nn.Module):
     nothing. Types are 0 for text and 1 for frames. States are [B, T + F, D]. The original is a whole BertModel, whose
     word table and pooler (16,816,896 parameters) never get a gradient; they are left out. Used by: AIAC rank 17, second
     model. Raises ValueError: widths that differ or that the heads do not divide, or more slots than positions.
-
-    Args:
-        text_dim, frames_dim: widths of what comes in; must be equal.
-        num_text_slots: longest text.
-        depth, heads: layers and attention heads.
-        ffn: width inside the feed-forward part; None: four times the states' width.
-        positions: rows of the position table; the published one has 512, of which 64 are used.
-        dropout: everywhere BERT has one.
+    ``positions``: rows of the position table; the published one has 512, of which 64 are used.
     """
 
     def __init__(
@@ -150,12 +137,9 @@ class CrossModalEncoder(nn.Module):
     backbone's, or no layer.
 
     Args:
-        text_dim, frames_dim: widths of what comes in; both must be the backbone's.
         backbone: size of the layers and weights of the pooler (see ``bert``); the layers start from random
             numbers, as BERT does.
-        depth: number of cross-modal layers.
         last_frames: keep the last layer's block of the frames (quirk R11), which objectives on frames need.
-        dropout: replaces the backbone's.
     """
 
     def __init__(
@@ -202,7 +186,6 @@ class CrossModal(nn.Module):
     ``inception_lxmert``, ``light_lxmert``: three layers each).
 
     Args:
-        text_dim, frames_dim: widths of what comes in: the backbone's, unless a recurrent layer changes them.
         backbone: number and size of the layers (see ``bert``); their weights are random, torch's default.
         recurrent: ``gru`` puts one BiGRU, shared by both streams, in front.
         pool: the first position of either stream, or the mean over its real positions. For the word streams of
@@ -255,11 +238,8 @@ class EarlyFusion(nn.Module):
     """A BiLSTM over [word i; frame i], then mean and maximum over the positions: [B, 4·width]. Used by: AIAC rank 6
     (``lstm``). The original owns a linear map of the frames that nothing uses; it is left out.
 
-    Args:
-        text_dim, frames_dim: widths of what comes in.
-        width: of the LSTM in either direction.
-        mask_padding: a position counts if it has a word or a frame, and what is padded is zero. The original reads,
-            averages and maximises over all 32 positions (B7-11); false needs as many text as frame slots.
+    ``mask_padding``: a position counts if it has a word or a frame, and what is padded is zero. The original reads,
+    averages and maximises over all 32 positions (B7-11); false needs as many text as frame slots.
     """
 
     def __init__(self, text_dim: int, frames_dim: int, width: int = 512, mask_padding: bool = True) -> None:

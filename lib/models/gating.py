@@ -24,16 +24,8 @@ class SqueezeExcite(nn.Module):
 
 
 class ConcatSE(nn.Module):
-    """[frames; text] pooled vectors, dropout, linear map without activation, squeeze-and-excitation.
-
-    The joint states are that one vector, [B, 1, output_dim]. Used by: the WeChat baseline.
-
-    Args:
-        text_dim, frames_dim: widths of the two pooled vectors.
-        output_dim: width of the joint vector.
-        dropout: on the concatenation.
-        se_ratio: bottleneck of the gate.
-    """
+    """[frames; text] pooled vectors, dropout, linear map without activation, squeeze-and-excitation. The joint states
+    are that one vector, [B, 1, output_dim]. Used by: the WeChat baseline."""
 
     pooled_only = True
 
@@ -56,11 +48,8 @@ class SideBatchNorm(nn.BatchNorm1d):
 
     A batch of pairs holds all first videos and then all second ones. The original ran the model once per side, so
     statistics are those of a side and the running ones move once per side. Batches that cannot be cut into sides of at
-    least two videos are taken whole. Used by: AIAC rank 17 (C7-11).
-
-    Args:
-        dim: width.
-        sides: equal parts of a training batch; 1 takes it whole.
+    least two videos are taken whole. Used by: AIAC rank 17 (C7-11). ``sides``: equal parts of a training batch; 1 takes
+    it whole.
     """
 
     def __init__(self, dim: int, sides: int = 2) -> None:
@@ -77,15 +66,9 @@ class SideBatchNorm(nn.BatchNorm1d):
 
 
 class FeatureGate(nn.Module):
-    """sigmoid(BatchNorm(W x + b)) on vectors [B, D]: one factor per feature, in (0, 1).
-
-    Called a squeeze-and-excitation gate by its authors, but without squeeze or bottleneck. Zero weights and a fresh norm
-    give 1/2 everywhere in eval mode. Used by: AIAC rank 17, both models.
-
-    Args:
-        dim: width.
-        sides: see ``SideBatchNorm``.
-    """
+    """sigmoid(BatchNorm(W x + b)) on vectors [B, D]: one factor per feature, in (0, 1). Called a squeeze-and-excitation
+    gate by its authors, but without squeeze or bottleneck. Zero weights and a fresh norm give 1/2 everywhere in eval
+    mode. Used by: AIAC rank 17, both models."""
 
     def __init__(self, dim: int, sides: int = 2) -> None:
         super().__init__()
@@ -97,16 +80,9 @@ class FeatureGate(nn.Module):
 
 
 class GatedSum(nn.Module):
-    """Both pooled vectors mapped to one width and added, each feature of each with its own gate.
-
-    v = V frames, t = T text, g = gate([v; t]), result g[:E] * v + g[E:] * t. The joint states are that one vector [B, E],
-    and it is the embedding already (head ``Identity``). Used by: AIAC rank 17, first model.
-
-    Args:
-        text_dim, frames_dim: widths of the two pooled vectors.
-        output_dim: width of the result.
-        sides: see ``SideBatchNorm``.
-    """
+    """Both pooled vectors mapped to one width and added, each feature of each with its own gate. v = V frames, t = T
+    text, g = gate([v; t]), result g[:E] * v + g[E:] * t. The joint states are that one vector [B, E], and it is the
+    embedding already (head ``Identity``). Used by: AIAC rank 17, first model."""
 
     pooled_only = True  # so that frozen encoders need to run but once
 

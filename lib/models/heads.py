@@ -88,12 +88,7 @@ class FirstPooled(nn.Module):
 
 class Projection(nn.Module):
     """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine. Used by: AIAC
-    ranks 1 and 6.
-
-    Args:
-        input_dim: width of the pooled vector.
-        dim: width of the embedding; the contest asked for at most 256.
-    """
+    ranks 1 and 6. ``dim``: width of the embedding; the contest asked for at most 256."""
 
     def __init__(self, input_dim: int, dim: int = 256) -> None:
         super().__init__()
@@ -105,13 +100,8 @@ class Projection(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A linear map to the categories' logits [B, C]. Used by: the WeChat systems.
-
-    Args:
-        input_dim: width of the pooled vector.
-        num_classes: categories of the corpus.
-        dropout: on the pooled vector; the baseline has none here.
-    """
+    """A linear map to the categories' logits [B, C]. Used by: the WeChat systems. ``dropout``: on the pooled vector;
+    the baseline has none here."""
 
     def __init__(self, input_dim: int, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -136,13 +126,7 @@ class Identity(nn.Module):
 
 class GatedProjection(nn.Module):
     """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised. Used by: AIAC
-    rank 17, second model.
-
-    Args:
-        input_dim: width of the pooled vector.
-        dim: width of the embedding.
-        sides: parts of a training batch that are normalised apart (see ``SideBatchNorm``).
-    """
+    rank 17, second model. ``sides``: parts of a training batch that are normalised apart (see ``SideBatchNorm``)."""
 
     def __init__(self, input_dim: int, dim: int = 256, sides: int = 2) -> None:
         super().__init__()

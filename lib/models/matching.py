@@ -77,9 +77,7 @@ class Esim(nn.Module):
     except 1 for the forget gate. Used by: AIAC rank 6 (``esim``).
 
     Args:
-        text_dim, frames_dim: widths of what comes in, equal because the encoder is shared.
         width: of the LSTMs in either direction and of the projection between them.
-        dropout: of whole channels, on the projection.
         mask: ``lengths`` lets alignment, mean and maximum see real positions only. ``ones`` is the original's: they
             also see the zeros behind shorter items, so that an embedding depends on its batch (B7-2).
     """
@@ -195,10 +193,6 @@ class EnhancedRcnn(nn.Module):
     [B, output_dim] is the match features of the two sides. Used by: AIAC rank 6 (``erc``).
 
     Args:
-        text_dim, frames_dim: widths of what comes in, equal because the GRU is shared.
-        num_text_slots, num_frame_slots: longest title and longest video, for the biases of the position attention.
-        width: of the GRU in either direction.
-        channels: of each convolution branch.
         alignment: ``cross`` aligns each side with the other. ``self_bug`` multiplies the weights with the side they
             belong to, as the original does, which only works where both sides have as many slots (B7-1).
         branches: 3, mean and maximum side by side; 2 is the original's, see ``ConvBranches``.

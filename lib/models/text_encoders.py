@@ -22,15 +22,8 @@ PRIME = 1_000_003  # spreads the ids of an n-gram over the buckets
 
 
 class Embeddings(nn.Module):
-    """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's.
-
-    States are [B, T, D]. Positions count within the text, wherever the fusion puts it. Used by: AIAC rank 1.
-
-    Args:
-        backbone: whose tables (see ``bert``).
-        vocab_size: size of the token set.
-        dropout: replaces the backbone's.
-    """
+    """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's. States are
+    [B, T, D]. Positions count within the text, wherever the fusion puts it. Used by: AIAC rank 1."""
 
     def __init__(self, backbone: str, vocab_size: int, dropout: float | None = None) -> None:
         super().__init__()
@@ -55,10 +48,7 @@ class BertText(nn.Module):
     a mask value below 1.
 
     Args:
-        backbone: architecture and weights (see ``bert``).
-        vocab_size: size of the token set.
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
-        dropout: replaces the backbone's.
         pool: what ``pooled`` is: tanh for the pooler's output, first for the first token's state (no pooler weights).
         norm: a layer norm of its own (eps 1e-5) on the last states.
         token_types: false gives every token type 0.
@@ -160,14 +150,8 @@ class _Words(nn.Module):
 
 class WordVectors(_Words):
     """The words' vectors, nothing else: states [B, T, dim]. Used by: AIAC rank 6 (``erc``, ``esim``, ``lstm``,
-    ``gru_lxmert``).
-
-    Args:
-        vocab_size: rows of the table, padding included.
-        dim: width of a word vector.
-        dropout: of whole channels.
-        word_vectors: float [vocab_size, dim] to start from, for example word2vec's; None starts at random.
-    """
+    ``gru_lxmert``). ``word_vectors``: float [vocab_size, dim] to start from, for example word2vec's; None starts at
+    random."""
 
     def __init__(
         self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None
@@ -183,7 +167,6 @@ class RecurrentWords(_Words):
     (``lstm_nextvlad``).
 
     Args:
-        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
         output_dim: both directions together.
         mask_padding: leave padded words out of the LSTM and of the mean; the original reads all 32 slots (B7-11).
     """
@@ -211,13 +194,8 @@ class RecurrentWords(_Words):
 
 class InceptionWords(_Words):
     """Two Inception blocks over word vectors: states [B, T, hidden]. Used by: AIAC rank 6 (``inception_lxmert``).
-
-    Args:
-        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
-        hidden: width of the states, that of the fusion's backbone.
-        mask_padding: padded words are zeros to the convolutions and do not count in the batch norms; the original
-            convolves and counts them (B7-11).
-    """
+    ``mask_padding``: padded words are zeros to the convolutions and do not count in the batch norms; the original
+    convolves and counts them (B7-11)."""
 
     def __init__(
         self,
@@ -244,7 +222,6 @@ class TransformerWords(_Words):
     pooled. Used by: AIAC rank 6 (``light_lxmert``, one layer).
 
     Args:
-        vocab_size, dim, dropout, word_vectors: see ``WordVectors``.
         backbone: which layers (see ``bert``); its embeddings are not used.
         mask_padding: padded words cannot be attended to; the original attends to them (B7-11).
     """
@@ -276,13 +253,7 @@ class NgramBag(nn.Module):
     Special tokens count as tokens, so n-grams know where a field begins and ends. Source: Joulin et al. 2017, Bag of
     tricks for efficient text classification (fastText); the layer norm stands in for its average. No competition's
     system had it. Used by: a variant of the WeChat baseline (``bags``). Raises ValueError: an order below 1, or fewer
-    than 2 buckets.
-
-    Args:
-        output_dim: width of an n-gram's vector.
-        orders: lengths of the n-grams.
-        buckets: rows of the table; n-grams that fall into one row share a vector.
-        dropout: on the text's vector.
+    than 2 buckets. ``buckets``: rows of the table; n-grams that fall into one row share a vector.
     """
 
     def __init__(

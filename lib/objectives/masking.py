@@ -42,7 +42,6 @@ class MaskedTokens(Objective):
     Used by: AIAC rank 1 and WeChat rank 72, pretraining.
 
     Args:
-        hidden, vocab_size, special_ids: from model and token set.
         rate: share of tokens selected; 0.15 in five of the winner's jobs, 0.25 in job 6.
         tied: decode with the text encoder's word table. The winner's decoder starts from the same numbers and then goes
             its own way, so the default is a table of its own.
@@ -111,7 +110,6 @@ class MaskedFrames(Objective):
     steps of one. Used by: AIAC rank 1, pretraining.
 
     Args:
-        hidden, frame_dim: from model and corpus.
         rate: share of frames selected. The winner announces 0.15, of which the code uses nine tenths (quirk A7-3).
         similarity: dot, as published (A7-2), or cosine.
         temperature: divides the similarity; None is 1 for dot and 0.1 for cosine.

@@ -22,7 +22,6 @@ class VideoTextMatching(Objective):
     Used by: WeChat rank 72, pretraining (``reversed_half``).
 
     Args:
-        pooled_dim: width of the pooled vector.
         kind: derangement draws half of the videos anew in each batch and hands their frames on in a random circle, so
             that each of them gets another's. reversed_half turns round the order of the second half, the same in each
             batch; the middle one of an odd half keeps its frames and is called matched (quirk R7).

@@ -51,9 +51,6 @@ class ObjectiveMix(nn.Module):
     draws from its own stream, made from one draw of the step's generator and the term's name, so switching one term
     off leaves the masks of the others as they were (common random numbers between the arms of an ablation).
 
-    Args:
-        terms: name -> (objective, weight).
-
     Raises:
         ValueError: a negative weight, or no term above zero.
     """

@@ -79,10 +79,6 @@ class NearestLevel(Objective):
     ``batch.known``: all training pairs, looked up for the batch's videos) is pulled to that score, and two copies of
     one video are left out. Used by: AIAC rank 17, finetuning (within_side, beside ``CosineRegression``). Raises
     ValueError: no level.
-
-    Args:
-        scope: all, or within_side (quirk C7-1).
-        levels: typical scores.
     """
 
     def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)) -> None:

@@ -69,8 +69,6 @@ class TagBCE(Objective):
     Used by: AIAC rank 1, pretraining.
 
     Args:
-        num_tags, hidden, embedding_dim: sizes, from the corpus and the model.
-        pooled_dim, text_dim, frames_dim: widths of the pooled vector (None: hidden) and of the encoders' own.
         input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), pooled, text or frames.
         activation: relu, as published, or none.
         reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has

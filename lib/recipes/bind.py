@@ -37,9 +37,7 @@ def bind(package: str, component: Component, context: Mapping[str, Any], where: 
     Raises RecipeError: no such class, an argument that does not fit, or a context value that is needed and not there.
 
     Args:
-        package: folder of ``lib`` whose ``__init__.py`` offers the class.
         context: values by name (``CONTEXT``), of which the constructor gets those it asks for.
-        where: the key in YAML, for errors.
         replace: values that take the place of arguments which YAML gives (``backbone`` of a scale); None replaces nothing.
     """
     given = arguments(package, component, where)

@@ -44,7 +44,6 @@ def code_digest(modules: Iterable[str], *, source: str = "", root: Path = PROJEC
     Args:
         modules: dotted names. A package stands for all of its files, data files included.
         source: code that is not part of ``lib`` (a notebook's); what it imports is covered, the code itself is not.
-        root: folder that holds ``lib``.
     """
     return _code_digest(tuple(sorted(set(modules))), source, root)
 

@@ -54,10 +54,6 @@ def scored_on(scores: Mapping[str, Any]) -> str:
 
 
 def score_of(metrics: Mapping[str, Any], part: str = "") -> float:
-    """The score of a run or an ensemble: its primary metric on the part it is scored on.
-
-    Args:
-        metrics: ``metrics.json``.
-        part: another part of it.
-    """
+    """The score of a run or an ensemble: its primary metric on the part it is scored on. ``metrics``:
+    ``metrics.json``."""
     return metrics["scores"][part or scored_on(metrics["scores"])][metrics["primary"]]

@@ -146,13 +146,7 @@ def build_trainer(
     folder: RunFolder,
     score: Callable[[torch.nn.Module], dict[str, float]],
 ) -> Trainer:
-    """The trainer of one stage: optimizer, schedule and tricks as its spec says.
-
-    Args:
-        task: the model, frozen where the stage freezes it, and its objectives.
-        steps: what the schedule is laid out for.
-        folder: takes checkpoints and the history.
-    """
+    """The trainer of one stage: optimizer, schedule and tricks as its spec says."""
     evaluation = spec.evaluation
     settings = Settings(
         primary=evaluation.select,

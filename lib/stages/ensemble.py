@@ -129,12 +129,8 @@ def combine(
     """Join the members of an ensemble, score it, and score it again without each, as it grows and joined otherwise.
 
     Raises MissingRun: a member is absent or stale; names it and its command; ValueError: members were scored on
-    different items, or cannot be joined as the file says.
-
-    Args:
-        members: label -> its runs, finished; more than one are folds.
-        submission: how the team handed in embeddings.
-        where: what errors begin with, the file of the ensemble.
+    different items, or cannot be joined as the file says. ``members``: label -> its runs, finished; more than one are
+    folds.
     """
     jobs = [job for group in members.values() for job in group]
     metrics = [job.folder.read_metrics(job.digest, f"Make it with: {job.command}") for job in jobs]
@@ -208,12 +204,8 @@ def joiner(component: Component, judged: Judged, where: str) -> Join:
 
 
 def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.ndarray], where: str = "") -> Result:
-    """``combine`` of members that are at hand.
-
-    Args:
-        names, values: the members and their vectors [N, E_m] or logits [V, C].
-        where: what errors begin with.
-    """
+    """``combine`` of members that are at hand. ``names``, ``values``: the members and their vectors [N, E_m] or logits
+    [V, C]."""
     join = joiner(spec.combine, judged, f"{where}combine")
     order = np.argsort([-judged.chooser.score(judged.chooser.predicted(value)) for value in values], kind="stable")
     values, names = [values[i] for i in order], [names[i] for i in order]

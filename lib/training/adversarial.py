@@ -62,12 +62,7 @@ class Adversary(ABC):
 @dataclass(kw_only=True)
 class Fgm(Adversary):
     """Fast gradient method: one step of length ``epsilon`` along the gradient. Costs a second forward and backward.
-    Used by: WeChat rank 72 (every step of finetuning).
-
-    Args:
-        epsilon: L2 norm of the disturbance over the whole table.
-        parameters: which parameters, by a part of their name.
-    """
+    Used by: WeChat rank 72 (every step of finetuning). ``epsilon``: L2 norm of the disturbance over the whole table."""
 
     epsilon: float = 1.0
     parameters: str = "word_embeddings"
@@ -81,16 +76,9 @@ class Fgm(Adversary):
 
 @dataclass(kw_only=True)
 class Pgd(Adversary):
-    """Projected gradient descent: ``steps`` steps of length ``alpha``, kept within ``epsilon`` of the start.
-
-    Costs ``steps`` more forwards and backwards; only the last one's gradient is kept.
-
-    Args:
-        epsilon: radius of the L2 ball around the original table.
-        alpha: length of a step.
-        steps: number of steps.
-        parameters: which parameters, by a part of their name.
-    """
+    """Projected gradient descent: ``steps`` steps of length ``alpha``, kept within ``epsilon`` of the start. Costs
+    ``steps`` more forwards and backwards; only the last one's gradient is kept. ``epsilon``: radius of the L2 ball
+    around the original table."""
 
     epsilon: float = 1.0
     alpha: float = 0.3

@@ -101,7 +101,6 @@ class WeightSwa(Averaging):
 
     Args:
         start: share of the run, in [0, 1), after which averaging begins; before that the average is the live model.
-        every: updates between two members.
         buffers: average the running statistics of BatchNorm along with the weights, as torch's ``use_buffers`` does; else
             they stay those of the live weights.
     """

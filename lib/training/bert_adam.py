@@ -28,7 +28,6 @@ class BertAdam(torch.optim.Optimizer):
     Args:
         params: tensors or groups; groups may have their own values of all arguments below.
         lr: rate; a schedule sets that of the groups before every step.
-        betas, eps, weight_decay: as above.
         max_grad_norm: limit of each tensor's L2 norm; None: no clipping.
     """
 

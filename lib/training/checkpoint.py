@@ -36,7 +36,6 @@ class Checkpointer:
         """Write a checkpoint and remove the older ones.
 
         Args:
-            step: updates done.
             parts: name -> anything made of tensors, numbers, strings, lists and dictionaries.
             unchanged: names of further parts, taken over from the newest checkpoint.
         """

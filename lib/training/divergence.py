@@ -39,8 +39,6 @@ class Rewind:
     Args:
         factor: how far above the best running median counts as running away.
         window: steps of the running median; nothing but non-finite losses is judged before it is full.
-        patience: steps on end above the limit.
-        max_rewinds: after so many the next divergence is a DivergenceError.
         snapshot_every: steps between copies. A copy is only taken when the batch that follows has shown a loss within the
             limit. It lives on the training device and is about three times the size of the parameters.
     """

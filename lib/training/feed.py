@@ -14,11 +14,8 @@ class Feed:
     """Hands out prepared batches, and knows the loader's position behind the newest one.
 
     With ``ahead`` above 0 a thread fetches and prepares that many batches in advance (both spend their time in copies
-    that let other threads run). What is handed out is the same either way.
-
-    Args:
-        loader: batches with ``state_dict`` and ``load_state_dict``; begun again when it ends.
-        prepare: called with each batch and its number, counted from 0.
+    that let other threads run). What is handed out is the same either way. ``loader``: batches with ``state_dict`` and
+    ``load_state_dict``; begun again when it ends.
     """
 
     def __init__(self, loader: Any, prepare: Callable[[Batch, int], Batch], ahead: int = 0) -> None:

@@ -40,7 +40,6 @@ class WarmupCosine(Schedule):
     """Linear rise from 0, then half a cosine down to 0. Used by: AIAC rank 1, both stages.
 
     Args:
-        total_steps: updates of the run.
         warmup: below 1 a share of the schedule's length (rounded down), else a number of updates.
         stretch: the schedule is laid out for ``stretch`` times the run's length (1.0: it ends with the run).
     """
@@ -59,7 +58,6 @@ class WarmupLinear(Schedule):
     """Linear rise from 0, then linear fall to 0. Used by: WeChat baseline, rank 72; AIAC ranks 6 and 17.
 
     Args:
-        total_steps: updates of the run.
         warmup: below 1 a share of the schedule's length (rounded down), else a number of updates.
         stretch: the schedule is laid out for ``stretch`` times the run's length. The WeChat baseline laid out 50,000
             steps and ran 28,120 (quirk B3): 1.778094.
@@ -93,15 +91,9 @@ class Constant(Schedule):
 
 
 class Plateau(Schedule):
-    """Full rate until the selection score stops improving, then ``factor`` of it, and so on. Used by: AIAC rank 6, stage 1.
-
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does the counting, on a rate of 1.0.
-
-    Args:
-        factor: what the rate is multiplied by.
-        patience: evaluations without improvement that are tolerated (rank 6: 0).
-        threshold: relative improvement that counts.
-    """
+    """Full rate until the selection score stops improving, then ``factor`` of it, and so on. Used by: AIAC rank 6,
+    stage 1. ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does the counting, on a rate of 1.0. ``patience``:
+    evaluations without improvement that are tolerated (rank 6: 0)."""
 
     def __init__(self, *, factor: float = 0.5, patience: int = 0, threshold: float = 1e-4) -> None:
         self.factor, self.patience, self.threshold = factor, patience, threshold
@@ -132,14 +124,8 @@ class Plateau(Schedule):
 
 
 class ConstantTail(Schedule):
-    """Another schedule, held at one factor over the last part of the run, where SWA averages.
-
-    Args:
-        schedule: what holds before that.
-        total_steps: updates of the run.
-        start: share of the run after which the factor is ``factor``.
-        factor: of the base rates.
-    """
+    """Another schedule, held at one factor over the last part of the run, where SWA averages. ``start``: share of the
+    run after which the factor is ``factor``."""
 
     def __init__(self, schedule: Schedule, *, total_steps: int, start: float, factor: float) -> None:
         self.schedule, self.begin, self.factor = schedule, start * total_steps, factor

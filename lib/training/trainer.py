@@ -87,12 +87,6 @@ class Trainer:
     fetched from the device every ``log_every`` steps only, so that a GPU never waits for the loop.
 
     Args:
-        task: the model and its ``ObjectiveMix``; both are trained.
-        optimizer: over the parameters of the task.
-        schedule: factor of the optimizer's rates for each update.
-        averaging: weights that are evaluated and kept instead of the live ones.
-        adversarial: second pass on disturbed word embeddings.
-        rewind: what to do about divergence; None: nothing.
         score: evaluates the model it is given; called on all processes, every one returns the same.
         checkpoint: where to keep the state for a resume; None: a killed run starts again.
         history: takes rows ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row), ``{step, epoch,
