@@ -83,15 +83,15 @@ CALIBRATED = {
         noise_x=1.4,
     ),
 }
-# Words have many synonyms, which untrained overlap cannot see and a language model can; what a frame means lies in a plane
-# beside a strong code of its video, which an untrained cosine cannot tell from meaning and a learnt projection can.
+# Words have many synonyms, which untrained overlap cannot see and a language model can. Of pairs, what a frame means lies in a
+# plane beside a strong code of its shot, which an untrained cosine cannot tell from meaning and a learnt projection can. The
+# code is the shot's and not the video's: else masked frames are guessed by it, and learning them unlearns what frames mean.
 _READABLE = {
     "sets": 500,
     "words_a_set": (6, 10),
     "named": 0,
     "uninformative": 0.0,
     "filler": 0.10,
-    "shot": 0.15,
     "frame": 0.10,
     "noise_y": 0.05,
     "noise_x": 0.3,
@@ -122,8 +122,10 @@ CLEAR = {
             ("hook", 0.04), ("event", 0.36), ("topic", 0.40), ("class", 0.08), ("theme", 0.08), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
         ),
         speech=(("topic", 0.48), ("event", 0.32), ("class", 0.15), ("error", 0.05)),
-        video=0.6,
-        video_code=80,
+        video=0.2,
+        shot=0.75,
+        shot_code=80,
+        new_shot=0.9,
         **_READABLE,
     ),
     "classes": replace(
@@ -136,6 +138,7 @@ CLEAR = {
         ),
         speech=(("topic", 0.36), ("event", 0.10), ("class", 0.50), ("error", 0.04)),
         video=0.2,
+        shot=0.15,
         **_READABLE,
     ),
 }  # fmt: skip
