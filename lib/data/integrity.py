@@ -1,7 +1,5 @@
 """Are the files of a store or a feature set those that were written? Their checksums are compared when one is opened."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 The rules that divide items are in ``splits``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bad input: one error that names file, record, field, value and remedy; or a quarantine that lists every one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One schema for both competitions and for one's own videos."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

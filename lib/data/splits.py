@@ -1,7 +1,5 @@
 """Splits of labelled pairs and labelled videos; each can be asked how much of its validation part touches training."""
 
-from __future__ import annotations
-
 import warnings
 import zlib
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Category trees: level 2 under level 1."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A linear blend of several members' embeddings, learned from scored pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -14,8 +14,6 @@ The interval is that of a t-distribution with Satterthwaite's degrees of freedom
 together comes to the same sum, but with three seeds it sees two thirds of the first term.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 

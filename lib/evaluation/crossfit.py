@@ -1,7 +1,5 @@
 """Honest scores of what is learned from the scored pairs themselves: every pair is judged by a fit that did not see it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Ensembles: predictions of several members in, one set of predictions out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

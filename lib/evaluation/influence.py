@@ -11,8 +11,6 @@ pigeonhole bootstrap (Owen 2007), a weight a video and their product a pair, has
 pair alone three times: in a graph where most videos are in one or two pairs its intervals are 1.7 times too wide.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.stats import rankdata
 

@@ -4,8 +4,6 @@ held out, and nothing about another training run (those over seeds are in ``lib.
 Deterministic by seed: several predictions of the same items are scored on the same samples, so draws can be subtracted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 

@@ -1,7 +1,5 @@
 """The two competitions' scores."""
 
-from __future__ import annotations
-
 from typing import Any, Literal, cast
 
 import numpy as np

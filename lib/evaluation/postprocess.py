@@ -5,8 +5,6 @@ for selection, scores and the kept predictions alike. Counts are those of the tr
 rare categories: repeats change how often the model sees a category, not how common it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

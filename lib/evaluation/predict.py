@@ -1,7 +1,5 @@
 """Embeddings or logits of a set of videos, once per video, in the order of the rows asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Literal
 

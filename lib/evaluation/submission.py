@@ -1,7 +1,5 @@
 """Submission files as the teams wrote them."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Unit vectors and cosines: the one place where a model's vectors are scaled to length one."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn.functional import normalize

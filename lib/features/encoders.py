@@ -8,8 +8,6 @@ a folder with ``config.json``               either of them, saved
 ==========================================  =========================================================================
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial

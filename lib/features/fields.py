@@ -5,8 +5,6 @@ The preparation is off by default: the key words mostly repeat the text (quirk R
 title, OCR and ASR together.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re

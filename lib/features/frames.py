@@ -14,8 +14,6 @@ random_bin          one uniform draw from each of S equal bins                  
 ==================  =====================================================================  =========================
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -7,8 +7,6 @@ one file, written atomically: a build that was killed goes on with the shards th
 anyway.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator, Mapping

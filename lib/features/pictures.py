@@ -4,8 +4,6 @@ Sizes and cut edges are those of torchvision's ``Resize`` and ``CenterCrop`` on 
 transforms are written. Values stay uint8 until they are with the encoder: a quarter of the memory on the way.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 from collections import deque

@@ -5,8 +5,6 @@ model sorts this out in the first of its thousands of steps, a small one in a te
 becomes one of a tenth.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ A set is a folder whose ``features.json`` is written last: it names the digest o
 checksum of every file. ``building`` makes one in a folder beside it and puts it in place.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from abc import ABC, abstractmethod

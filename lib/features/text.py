@@ -13,8 +13,6 @@ blocks          ``[CLS]`` and three blocks ``[CLS] field [SEP]``, each padded to
 ==============  ======================================================================  ==========================
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from lib.data.batch import SpecialIds

@@ -8,8 +8,6 @@ corpus vocabulary follows BERT's Chinese tokenizer: lower case, every Chinese ch
 Frequent words of other scripts are tokens of their own; rare ones are spelt in ``##`` pieces.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice

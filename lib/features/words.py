@@ -4,8 +4,6 @@ A word set is a token set (``lib.features.sets``) whose tokens are words, with `
 it. Id 0 is padding and has a zero vector; words that are too rare are left out, not mapped to an "unknown" (quirk B7-15).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path

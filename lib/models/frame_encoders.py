@@ -1,7 +1,5 @@
 """Frame encoders: from frame features to states, one per frame or one per video."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -3,8 +3,6 @@
 What compares the two sides is in ``matching``, what joins two pooled vectors in ``gating``.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import torch

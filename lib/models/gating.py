@@ -1,7 +1,5 @@
 """Fusions and gates that rescale the features of pooled vectors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

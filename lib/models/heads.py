@@ -1,7 +1,5 @@
 """Poolings, from joint states [B, L, D] to one vector per video [B, H], and heads, from that vector to embedding or logits."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """An image encoder inside the model: from pictures to frame features, with or without gradient."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

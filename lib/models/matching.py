@@ -3,8 +3,6 @@
 The match features of pooled vectors, ESIM, and Enhanced-RCNN.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -3,8 +3,6 @@
 Everywhere a mask is bool [B, L], True where real, and None where an original looks at the padding too.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -5,8 +5,6 @@ is padding; and a bag of n-grams, which ignores order and needs no pretraining: 
 be held against it (the question ``bags`` of the report does so).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """A video's category: from its label, from a teacher's answer, and the same answer twice whatever dropout does."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

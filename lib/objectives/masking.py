@@ -1,7 +1,5 @@
 """Hiding tokens or frames and guessing them from what is left."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Does this video belong to this text? Frames are exchanged between the videos of a batch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -1,7 +1,5 @@
 """Fitting the cosine of two videos' embeddings: to a score, to a teacher's cosine, to the nearest typical score."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

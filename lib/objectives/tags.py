@@ -1,7 +1,5 @@
 """Predicting a video's tags: one sigmoid per tag of the vocabulary."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -6,8 +6,6 @@ Arguments are checked against the constructor's own type hints, so nothing is de
 and imports nothing, so that a plan of some hundred jobs takes a second; :func:`bind` alone imports the class.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import typing

@@ -10,8 +10,6 @@ Two rules keep the answer narrow:
 - ``lib.recipes`` is left out, but for the binder: it turns YAML into values, which are part of every digest already.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import hashlib

@@ -1,7 +1,5 @@
 """What a corpus and its feature sets are made from, known before they exist."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path

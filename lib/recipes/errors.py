@@ -1,7 +1,5 @@
 """RecipeError: one sentence that names file and key and says what would be right."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path

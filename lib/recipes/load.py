@@ -1,7 +1,5 @@
 """Read ``params/``: every file becomes a frozen spec, every mistake one sentence naming file and key."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Language models of the generated worlds, by name: ``params/backbones/<name>``, made by ``vidlab backbone``."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Atomic writes: a file is there whole or not at all, whatever kills the process or the machine."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """RunFolder: the name of every file a job leaves behind, the one test for "finished", and whether files are as written."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """history.jsonl: one line per logged step, score or event; append, cut, read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Kinds of problem: by which metric each is judged, and whether more of it is better. The one table of both."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What of the machine a process may use."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

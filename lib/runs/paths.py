@@ -4,8 +4,6 @@
 notebooks stay beside the library.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """provenance.json: what made a run: commit, versions, device, parents, corpus."""
 
-from __future__ import annotations
-
 import platform
 import resource
 import subprocess

@@ -4,8 +4,6 @@ Nothing here is tuned. Everything is fitted on the training items of a job; of p
 (their cosines are only brought to one scale). A network that stays below the untrained floor has learnt nothing of use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 

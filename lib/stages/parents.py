@@ -5,8 +5,6 @@ one initialisation, so the stages before the parent have a fixed ``seed``. A sta
 ``data.epochs: 0``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from safetensors.torch import load_file

@@ -1,7 +1,5 @@
 """What a job learns from and what it is judged on: training items, validation set, targets, teacher."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

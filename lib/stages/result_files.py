@@ -6,8 +6,6 @@ test video, ``id,category_id``, no header; where the corpus was generated, ``tru
 that the generator meant, so that ``vidlab score result.csv truth.csv`` prints the official numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -5,8 +5,6 @@ only write the run folder, and the cells of a notebook only read it, so no cell 
 ``python -m lib.stages.run RECIPE STAGE [--arm base] [--seed 0] [--scale laptop] [--corpus ...]``.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

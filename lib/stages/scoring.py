@@ -1,7 +1,5 @@
 """Judge a model on a problem: the scores of a job, with what was predicted."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

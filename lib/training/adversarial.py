@@ -5,8 +5,6 @@ Afterwards the parameters are bit for bit what they were, and the gradients are 
 adversarial pass together. Specification: section 2.3 of the WeChat 2022 systems.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

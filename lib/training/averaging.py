@@ -5,8 +5,6 @@ unless SWA is told to average them too. Specification: section 2.4 of the WeChat
 Inside ``with averaging.applied():`` the module holds the average, afterwards again exactly what it held before.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 # torch.optim itself is built on these functions; only their names are private.
 # pyright: reportPrivateImportUsage=false
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any
 

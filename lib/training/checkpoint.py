@@ -1,7 +1,5 @@
 """The state of a run that is under way, on disk: whole or not at all, whatever kills the process or the machine."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Collection, Mapping

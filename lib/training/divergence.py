@@ -4,8 +4,6 @@ The winner of AIAC 2021 lost 7,000 steps to one divergence at step 92,000 (loss 
 by reloading the best weights at the end of the epoch (A4.1, quirk A7-4).
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections import deque

@@ -1,7 +1,5 @@
 """Batches for the loop, prepared ahead of it where a GPU would otherwise wait."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

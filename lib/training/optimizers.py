@@ -1,7 +1,5 @@
 """The optimizer of a run, and which parameter learns how fast and decays how much, by its name and shape."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How far a run is: tqdm's bar where someone watches, else a line every ten seconds, on standard error."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Literal

@@ -4,8 +4,6 @@ The factor multiplies the base rate of every parameter group. Update ``n`` is 0 
 with a warm-up the first update has rate 0.
 """
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from typing import Any

@@ -1,7 +1,5 @@
 """Randomness: every stream is a pure function of a seed and names, so a step can be repeated without the steps before it."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 

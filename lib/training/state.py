@@ -1,7 +1,5 @@
 """What a run has got to: everything that steps change, as one thing to save, to put back and to go on from."""
 
-from __future__ import annotations
-
 import copy
 import math
 import time

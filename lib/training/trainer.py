@@ -1,7 +1,5 @@
 """The one training loop: all systems, all stages, on a CPU, a GPU or several."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable
