@@ -18,9 +18,7 @@ class BadRecord(ValueError):
         self.file, self.record, self.field, self.remedy = shown(file), record, field, remedy
         text = repr(value)
         self.value = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-        super().__init__(
-            ": ".join(part for part in (self.file, self.record, f"{self.field} is {self.value}", self.remedy) if part)
-        )
+        super().__init__(": ".join(filter(None, (self.file, self.record, f"{field} is {self.value}", self.remedy))))
 
     @property
     def row(self) -> list[str]:

@@ -114,9 +114,7 @@ def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022,
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).numpy()
     size = max(1, int(len(labels) * fraction))
     val = np.zeros(len(labels), bool)
-    val[order[len(order) - (fold + 1) * size : len(order) - fold * size]] = (
-        True  # the original gives the front to training
-    )
+    val[order[len(order) - (fold + 1) * size : len(order) - fold * size]] = True  # the front trains, as published
     return Split(~val, val)
 
 
@@ -137,9 +135,7 @@ def holdout(
         raise ValueError(f"{len(labels)} items cannot be dealt into {k} folds")
     if not 0 <= fold < k:
         raise ValueError(f"fold must be 0 to {k - 1}, got {fold}")
-    rare = (
-        len(labels) == 0 or np.unique(labels, return_counts=True)[1].max() < k
-    )  # scikit-learn refuses to stratify these
+    rare = len(labels) == 0 or np.unique(labels, return_counts=True)[1].max() < k  # scikit-learn refuses these
     folds = (KFold if rare else StratifiedKFold)(k, shuffle=True, random_state=seed)
     folds = folds if groups is None else StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     with warnings.catch_warnings():

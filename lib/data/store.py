@@ -43,9 +43,7 @@ class Store:
         try:
             self._table = pa.ipc.open_file(pa.memory_map(str(path / "videos.arrow"))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
-            raise StoreError(
-                f"{shown(path / 'videos.arrow')}: {error}; the store is damaged, import the corpus again"
-            ) from None
+            raise StoreError(f"{shown(path / 'videos.arrow')}: {error}; damaged, import the corpus again") from None
         self._files: dict[str, int] = {}
 
     @classmethod
@@ -53,9 +51,7 @@ class Store:
         """Raises StoreError: no store there, an unfinished one, or one of another version."""
         path = Path(path)
         if not (path / "manifest.json").exists():
-            unfinished = (
-                " (an unfinished import lies beside it)" if path.with_name(path.name + ".partial").exists() else ""
-            )
+            unfinished = " (an unfinished import is there)" if path.with_name(path.name + ".partial").exists() else ""
             raise StoreError(
                 f"{shown(path)}: no store there{unfinished}; make one with: vidlab corpus import <folder> --out {shown(path)}"
             )
@@ -121,9 +117,7 @@ class Store:
             raise StoreError(f"{shown(self.path)}: no part {sorted(unknown)[0]!r}; parts: {', '.join(self.parts)}")
         wanted = pa.array(parts, pa.string())
         return np.flatnonzero(
-            np.concatenate(
-                [pc.is_in(batch.column(0), wanted).to_numpy(zero_copy_only=False) for batch in self.batches("part")]
-            )
+            np.concatenate([pc.is_in(b.column(0), wanted).to_numpy(zero_copy_only=False) for b in self.batches("part")])
         )
 
     def row_of(self, ids: Sequence[str]) -> np.ndarray:
@@ -180,9 +174,7 @@ class Store:
         file ends too early."""
         start = int(self._frame_offset[row]) * self.frame_dim * 2
         if os.preadv(self._file("frames.f16"), [out.data.cast("B")], start) != out.nbytes:
-            raise StoreError(
-                f"{shown(self.path / 'frames.f16')}: ends within the frames of video {row}; import the corpus again"
-            )
+            raise StoreError(f"{shown(self.path / 'frames.f16')}: ends within video {row}; import the corpus again")
 
     def images(self, row: int) -> list[bytes]:
         """Encoded frames in order; empty if the corpus has no pixels."""
@@ -200,9 +192,7 @@ class Store:
         for batch in self.batches("tags"):
             column = batch.column(0)
             values = column.flatten().to_numpy(zero_copy_only=False)
-            owner = np.repeat(
-                np.arange(len(column)), pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-            )
+            owner = np.repeat(np.arange(len(column)), pc.fill_null(pc.list_value_length(column), 0))
             position = np.searchsorted(vocabulary, values).clip(max=max(len(vocabulary) - 1, 0))
             kept = vocabulary[position] == values if len(vocabulary) else np.zeros(len(values), bool)
             counts.append(np.bincount(owner[kept], minlength=len(column)))

@@ -6,9 +6,7 @@ import numpy as np
 
 # Children of each of WeChat 2022's 23 level-1 categories, 00 to 22 (official category map).
 WECHAT_CHILDREN = (9, 5, 9, 6, 6, 3, 3, 6, 6, 8, 4, 6, 6, 12, 4, 10, 11, 9, 7, 6, 16, 24, 24)
-WECHAT_CATEGORIES = tuple(
-    f"{level1:02d}{child:02d}" for level1, count in enumerate(WECHAT_CHILDREN) for child in range(count)
-)
+WECHAT_CATEGORIES = tuple(f"{top:02d}{sub:02d}" for top, count in enumerate(WECHAT_CHILDREN) for sub in range(count))
 
 
 def level1(category: str) -> str:

@@ -16,7 +16,7 @@ class BlendMaps(nn.Module):
     """Three linear maps M -> width -> width -> 1 without biases and activations, the same at every position, and the
     result scaled to length one: [N, E, M] -> [N, E]. Together they are one M-vector (``weights``)."""
 
-    def __init__(self, members: int, width: int = 64) -> None:
+    def __init__(self, members: int, width: int = 64):
         super().__init__()
         self.first = nn.Linear(members, width, bias=False)
         self.second = nn.Linear(width, width, bias=False)

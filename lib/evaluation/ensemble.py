@@ -23,9 +23,7 @@ def concat(members: Sequence[np.ndarray], weights: Sequence[float] | None = None
     """
     weights = [1 / len(members) for _ in members] if weights is None else weights
     if not members or len(weights) != len(members):
-        raise ValueError(
-            f"a concatenation needs members and a weight for each: {len(weights)} for {len(members)} members"
-        )
+        raise ValueError(f"concat needs members and a weight for each: {len(weights)} for {len(members)} members")
     return np.concatenate([np.sqrt(w) * _unit(member) for w, member in zip(weights, members, strict=True)], axis=1)
 
 
@@ -138,7 +136,5 @@ class WeightedLogits:
         if self.of == "logs":
             logs = [log_softmax(member.astype(np.float64), axis=1) for member in members]
             return log_softmax(np.average(logs, axis=0, weights=self.weights), axis=1)
-        mean = np.average(
-            [softmax(member.astype(np.float64), axis=1) for member in members], axis=0, weights=self.weights
-        )
+        mean = np.average([softmax(m.astype(np.float64), axis=1) for m in members], axis=0, weights=self.weights)
         return np.log(np.maximum(mean, 1e-30))

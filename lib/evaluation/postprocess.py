@@ -15,7 +15,7 @@ class CountRescaling:
     changes only toward rarer categories. A category that training never saw counts as seen once. Specification: section
     10.6 of the WeChat 2022 systems. Raises ValueError: negative strength. ``strength``: 0 changes nothing."""
 
-    def __init__(self, class_counts: Sequence[int], *, strength: float = 10.0) -> None:
+    def __init__(self, class_counts: Sequence[int], *, strength: float = 10.0):
         if strength < 0:
             raise ValueError(f"CountRescaling: strength must be 0 (off) or more, got {strength}")
         self.gain = np.log1p(strength / np.maximum(np.asarray(class_counts, np.float64), 1))
@@ -33,7 +33,7 @@ class LogitAdjustment:
     equally common. A category that training never saw counts as seen once. ``tau``: 0 changes nothing.
     """
 
-    def __init__(self, class_counts: Sequence[int], *, tau: float = 1.0) -> None:
+    def __init__(self, class_counts: Sequence[int], *, tau: float = 1.0):
         counts = np.maximum(np.asarray(class_counts, np.float64), 1)
         self.loss = tau * np.log(counts / counts.sum())
 

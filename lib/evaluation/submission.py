@@ -35,6 +35,4 @@ def write_embeddings(
 
 def write_classes(path: Path, ids: Iterable[str], categories: Iterable[str]) -> None:
     """``id,category_id`` a line, no header: result.csv of WeChat 2022."""
-    path.write_text(
-        "".join(f"{name},{category}\n" for name, category in zip(ids, categories, strict=True)), encoding="utf-8"
-    )
+    path.write_text("".join(f"{name},{kind}\n" for name, kind in zip(ids, categories, strict=True)), encoding="utf-8")

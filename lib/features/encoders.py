@@ -94,9 +94,7 @@ def load(
         return of_timm(encoder, pretrained=pretrained)
     if config or "/" in encoder:
         if options:
-            raise ValueError(
-                f"encoder {encoder}: takes no {', '.join(options)}, which are for encoders of timm; leave them out"
-            )
+            raise ValueError(f"encoder {encoder}: takes no {', '.join(options)}, which are timm's; leave them out")
         return Pooled(_transformers(encoder), output, encoder)
     raise ValueError(f"encoder {encoder}: neither a name of timm or transformers nor a folder with config.json")
 

@@ -38,9 +38,7 @@ def key_words(text: str) -> str:
     >>> key_words("Hello worldhello 的 world world")
     'worldhello world hello '
     """
-    documents = [
-        Counter(word for word in WORD.findall(part.lower()) if word not in STOP_WORDS) for part in text.split()
-    ]
+    documents = [Counter(word for word in WORD.findall(bit.lower()) if word not in STOP_WORDS) for bit in text.split()]
     found_in = Counter(word for document in documents for word in document)
     idf = {word: math.log((1 + len(documents)) / (1 + count)) + 1 for word, count in found_in.items()}
     weights: dict[str, float] = {}

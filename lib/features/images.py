@@ -173,9 +173,7 @@ def _put_together(partial: Path, shards: list[Shard], quarantine: bool) -> dict[
                 counts += found["counts"].tolist()
                 rejects.extend(json.loads(str(found["wrong"])))
     if len(rejects) and not quarantine:
-        raise ValueError(
-            f"{len(rejects)} videos with a damaged picture were set aside by an earlier build; use quarantine"
-        )
+        raise ValueError(f"{len(rejects)} videos with a damaged picture were set aside earlier; use quarantine")
     np.save(partial / "offsets.npy", np.cumsum(counts).astype(np.int64))
     if quarantine:
         rejects.write(partial / "rejects.parquet")

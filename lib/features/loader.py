@@ -204,11 +204,9 @@ class Assembler:
         indptr, indices, known = self._tags
         starts, counts = indptr[rows], indptr[rows + 1] - indptr[rows]
         videos = np.repeat(np.arange(len(rows)), counts)
-        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+        place = np.arange(counts.sum()) + np.repeat(starts - (counts.cumsum() - counts), counts)
         hot = torch.zeros(len(rows), self.num_tags)
-        hot[
-            torch.from_numpy(videos), torch.from_numpy(indices[np.repeat(starts, counts) + within].astype(np.int64))
-        ] = 1.0
+        hot[torch.from_numpy(videos), torch.from_numpy(indices[place].astype(np.int64))] = 1.0
         hot[torch.from_numpy(~known[rows])] = IGNORE
         return hot
 
@@ -275,14 +273,10 @@ class TrainLoader:
 
     def _cut(self, order: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
         size = self.batch_size
-        order = order[
-            : len(order) - len(order) % size
-        ]  # before sorting, or the longest items would always be the dropped ones
+        order = order[: len(order) - len(order) % size]  # before sorting, or the longest would always be dropped
         if self.bucket:
             mega = size * MEGABATCH
-            order = np.concatenate(
-                [order[:0], *(self._alike(order[start : start + mega]) for start in range(0, len(order), mega))]
-            )
+            order = np.concatenate([order[:0], *(self._alike(order[i : i + mega]) for i in range(0, len(order), mega))])
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         return [batches[i] for i in generator.permutation(len(batches))] if self.bucket else batches
 

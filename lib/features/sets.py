@@ -75,9 +75,7 @@ class TokenSet(SetOnDisk):
 
     def fields(self, row: int) -> dict[str, np.ndarray]:
         """Field name -> int32 ids of one video, without special tokens."""
-        return {
-            name: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, name in enumerate(self.names)
-        }
+        return {n: self._tokens[self._offsets[i, row] : self._offsets[i, row + 1]] for i, n in enumerate(self.names)}
 
     def lengths(self, field: str) -> np.ndarray:
         """Tokens of that field per video, int64 [N]."""
@@ -226,6 +224,4 @@ def check(built: TokenSet | FrameSet, store: Store) -> None:
     own_vectors = built.vectors is not None  # then what is not in the vocabulary is left out, not mapped to one token
     known = about["tokens"] + (about["unknown_tokens"] if own_vectors else 0)
     if about["unknown_tokens"] > (0.7 if own_vectors else 0.2) * max(1, known):
-        raise ValueError(
-            f"{about['unknown_tokens']} of {known} tokens are unknown: the tokenizer does not fit this text"
-        )
+        raise ValueError(f"{about['unknown_tokens']} of {known} tokens unknown: the tokenizer does not fit this text")

@@ -33,9 +33,7 @@ def cut_longest_first(lengths: np.ndarray, budget: int) -> np.ndarray:
         level = np.where(share < ascending[whole], share, level)
     kept = np.minimum(lengths, np.maximum(level, 0))
     longer = lengths > level
-    spare = np.where(
-        longer.any(axis=0), budget - kept.sum(axis=0), 0
-    )  # less than one each: to the first of the cut fields
+    spare = np.where(longer.any(axis=0), budget - kept.sum(axis=0), 0)  # less than one each: to the first cut fields
     return kept + (longer & (longer.cumsum(axis=0) <= spare))
 
 
@@ -87,9 +85,7 @@ def _in_blocks(flat, starts, lengths, length, special) -> tuple[np.ndarray, np.n
     """Always 4 + 3 blocks wide, whatever is in them: 388 with blocks of 128."""
     size = (length - 1 - len(lengths)) // len(lengths)
     if size < 2:
-        raise ValueError(
-            f"features.text.length: three blocks with [CLS] and [SEP] in each need 10 tokens, not {length}"
-        )
+        raise ValueError(f"features.text.length: three blocks with [CLS] and [SEP] each need 10 tokens, not {length}")
     ids = np.full((lengths.shape[1], 1 + (size + 1) * len(lengths)), special.pad, dtype=np.int64)
     mask = np.zeros(ids.shape, dtype=bool)
     ids[:, 0], mask[:, 0] = special.cls, True

@@ -120,9 +120,7 @@ def from_corpus(texts: Iterable[str], min_count: int = 1) -> Tokenizer:
         for character in word[1:]:
             inside["##" + character] += count
     whole = Counter({word: count for word, count in words.items() if len(word) > 1 and count >= WORD_MIN_COUNT})
-    pieces = [
-        token for counter in (characters, inside, whole) for token, count in _ordered(counter) if count >= min_count
-    ]
+    pieces = [token for found in (characters, inside, whole) for token, count in _ordered(found) if count >= min_count]
     known = dict.fromkeys([*SPECIAL, *pieces[: BERT_SIZE - len(SPECIAL)]])
     vocabulary = {token: index for index, token in enumerate(known)}
     tokenizer = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))

@@ -179,9 +179,7 @@ def load_state(
     another shape. ``allow_unexpected``: shell patterns (``head.*``) of keys that may be left over."""
     own = module.state_dict()
     missing = [key for key in own if key not in state]
-    unexpected = [
-        key for key in state if key not in own and not any(fnmatch.fnmatchcase(key, p) for p in allow_unexpected)
-    ]
+    unexpected = [k for k in state if k not in own and not any(fnmatch.fnmatchcase(k, p) for p in allow_unexpected)]
     problems = [f"missing: {key} {tuple(own[key].shape)}" for key in missing]
     problems += [f"unexpected: {key} {tuple(state[key].shape)}" for key in unexpected]
     problems += [

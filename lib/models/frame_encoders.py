@@ -24,7 +24,7 @@ class FrameProjection(nn.Module):
     rank 1. ``positions``: rows of the position table; the published one has 512, of which 32 are used.
     """
 
-    def __init__(self, frame_dim: int, hidden: int, positions: int = 512, dropout: float = 0.1) -> None:
+    def __init__(self, frame_dim: int, hidden: int, positions: int = 512, dropout: float = 0.1):
         super().__init__()
         self.project = nn.Linear(frame_dim, hidden)
         self.position_embeddings = nn.Embedding(positions, hidden)
@@ -37,12 +37,9 @@ class FrameProjection(nn.Module):
     def forward(self, batch: Batch) -> States:
         count = batch.frames.shape[1]
         if count > self.position_embeddings.num_embeddings:
-            raise ValueError(
-                f"FrameProjection: {count} frames, but positions = {self.position_embeddings.num_embeddings}"
-            )
-        hidden = (
-            self.project(batch.frames) + self.position_embeddings.weight[:count] + self.token_type_embeddings.weight[0]
-        )
+            raise ValueError(f"FrameProjection: {count} frames, positions = {self.position_embeddings.num_embeddings}")
+        hidden = self.project(batch.frames) + self.position_embeddings.weight[:count]
+        hidden = hidden + self.token_type_embeddings.weight[0]
         return States(self.dropout(self.LayerNorm(hidden)), batch.frame_mask)
 
 
@@ -50,7 +47,7 @@ class FrameVectors(nn.Module):
     """The frame features as they come, with dropout of whole channels: states [B, F, frame_dim]. Used by: AIAC rank 6
     (``lstm``; dropout of words and frames apart equals dropout of their concatenation)."""
 
-    def __init__(self, frame_dim: int, dropout: float = 0.2) -> None:
+    def __init__(self, frame_dim: int, dropout: float = 0.2):
         super().__init__()
         self.dropout = SpatialDropout(dropout)
         self.output_dim = frame_dim
@@ -76,7 +73,7 @@ class FrameLinear(nn.Module):
         norm: bool = False,
         dropout: float = 0.2,
         spatial: bool = True,
-    ) -> None:
+    ):
         super().__init__()
         width = hidden if dim is None else dim
         if width is None:
@@ -93,7 +90,7 @@ class FrameLinear(nn.Module):
 class InceptionFrames(nn.Module):
     """Two Inception blocks over frame features: states [B, F, hidden]. Used by: AIAC rank 6 (``inception_lxmert``)."""
 
-    def __init__(self, frame_dim: int, hidden: int, dropout: float = 0.2, mask_padding: bool = True) -> None:
+    def __init__(self, frame_dim: int, hidden: int, dropout: float = 0.2, mask_padding: bool = True):
         super().__init__()
         self.dropout = SpatialDropout(dropout)
         self.inception = InceptionStack(frame_dim, hidden)
@@ -114,9 +111,7 @@ class TransformerFrames(nn.Module):
         mask_padding: padded frames cannot be attended to; the original attends to them (B7-11).
     """
 
-    def __init__(
-        self, frame_dim: int, backbone: str = "random-1x768", dropout: float = 0.2, mask_padding: bool = True
-    ) -> None:
+    def __init__(self, frame_dim: int, backbone: str = "random-1x768", dropout: float = 0.2, mask_padding: bool = True):
         super().__init__()
         resolved = bert.resolve_backbone(backbone)
         self.project = nn.Linear(frame_dim, resolved.config.hidden_size)
@@ -155,7 +150,7 @@ class NextVlad(nn.Module):
         expansion: int = 2,
         dropout: float = 0.3,
         respect_mask: bool = True,
-    ) -> None:
+    ):
         super().__init__()
         wide = expansion * input_dim
         if wide % groups:
@@ -209,7 +204,7 @@ class NextVladFrames(nn.Module):
         dropout: float = 0.3,
         se_ratio: int | None = 8,
         respect_mask: bool = True,
-    ) -> None:
+    ):
         super().__init__()
         self.vlad = NextVlad(
             frame_dim, output_dim, clusters=clusters, groups=groups, expansion=expansion, dropout=dropout, respect_mask=respect_mask,
@@ -225,7 +220,7 @@ class PreNormLayer(nn.Module):
     """x + W_o attention(LN(x)), then x + FFN(LN(x)), on [B, L, D]. Heads may be wider than D / heads. ``dropout``:
     after both parts and inside the feed-forward one; attention weights have none."""
 
-    def __init__(self, dim: int, heads: int, head_dim: int, ffn: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, head_dim: int, ffn: int, dropout: float):
         super().__init__()
         self.heads = heads
         self.attention_norm, self.ffn_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
@@ -269,7 +264,7 @@ class VideoTransformer(nn.Module):
         respect_mask: bool = True,
         positions: Literal["learned", "none"] = "learned",
         init: Literal["normal", "uniform"] = "normal",
-    ) -> None:
+    ):
         super().__init__()
         self.first = nn.Parameter(torch.empty(frame_dim))
         if init == "normal":
@@ -305,7 +300,7 @@ class MeanFrames(nn.Module):
     """The mean frame, standardised over the batch, through one linear map and a layer norm; ``pooled`` [B, output_dim].
     No competition's system had it. Used by: a variant of the WeChat baseline (``bags``)."""
 
-    def __init__(self, frame_dim: int, output_dim: int = 256, dropout: float = 0.3) -> None:
+    def __init__(self, frame_dim: int, output_dim: int = 256, dropout: float = 0.3):
         super().__init__()
         self.standardise = nn.BatchNorm1d(frame_dim, affine=False)
         self.project = nn.Linear(frame_dim, output_dim)

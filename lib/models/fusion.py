@@ -37,7 +37,7 @@ class SingleStream(nn.Module):
         frames_dim: int,
         layout: Literal["cls_first", "video_first"] = "cls_first",
         dropout: float | None = None,
-    ) -> None:
+    ):
         super().__init__()
         resolved = resolve_backbone(backbone, dropout=dropout)
         self.output_dim = _backbone_width("SingleStream", text_dim, frames_dim, backbone, resolved.config.hidden_size)
@@ -78,7 +78,7 @@ class CrossTransformer(nn.Module):
         ffn: int | None = None,
         positions: int = 512,
         dropout: float = 0.1,
-    ) -> None:
+    ):
         super().__init__()
         from transformers import BertConfig
 
@@ -148,7 +148,7 @@ class CrossModalEncoder(nn.Module):
         depth: int = 5,
         last_frames: bool = False,
         dropout: float | None = None,
-    ) -> None:
+    ):
         super().__init__()
         resolved = resolve_backbone(backbone, dropout=dropout)
         config = resolved.config
@@ -201,7 +201,7 @@ class CrossModal(nn.Module):
         recurrent: Literal["none", "gru"] = "none",
         pool: Literal["first", "mean"] = "first",
         mask: Literal["neg_inf", "additive01", "none"] = "neg_inf",
-    ) -> None:
+    ):
         super().__init__()
         config = resolve_backbone(backbone).config
         width: int = config.hidden_size
@@ -240,7 +240,7 @@ class EarlyFusion(nn.Module):
     averages and maximises over all 32 positions (B7-11); false needs as many text as frame slots.
     """
 
-    def __init__(self, text_dim: int, frames_dim: int, width: int = 512, mask_padding: bool = True) -> None:
+    def __init__(self, text_dim: int, frames_dim: int, width: int = 512, mask_padding: bool = True):
         super().__init__()
         self.lstm = recurrent("lstm", text_dim + frames_dim, width)
         self.mask_padding, self.output_dim = mask_padding, 4 * width

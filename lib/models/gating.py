@@ -10,7 +10,7 @@ class SqueezeExcite(nn.Module):
     """x · sigmoid(W2 relu(W1 x)) with a bottleneck and no biases, on vectors [B, D]. With zero weights it halves its
     input. Used by: the WeChat baseline, twice. Raises ValueError: the width is not a multiple of ``ratio``."""
 
-    def __init__(self, dim: int, *, ratio: int = 8) -> None:
+    def __init__(self, dim: int, *, ratio: int = 8):
         super().__init__()
         if dim % ratio:
             raise ValueError(f"SqueezeExcite: width {dim} is not a multiple of the ratio {ratio}")
@@ -27,9 +27,7 @@ class ConcatSE(nn.Module):
 
     pooled_only = True
 
-    def __init__(
-        self, text_dim: int, frames_dim: int, output_dim: int = 512, dropout: float = 0.3, se_ratio: int = 8
-    ) -> None:
+    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 512, dropout: float = 0.3, se_ratio: int = 8):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(frames_dim + text_dim, output_dim)
@@ -50,7 +48,7 @@ class SideBatchNorm(nn.BatchNorm1d):
     it whole.
     """
 
-    def __init__(self, dim: int, sides: int = 2) -> None:
+    def __init__(self, dim: int, sides: int = 2):
         if sides < 1:
             raise ValueError(f"SideBatchNorm: sides must be 1 (whole batch) or more, got {sides}")
         super().__init__(dim)
@@ -68,7 +66,7 @@ class FeatureGate(nn.Module):
     gate by its authors, but without squeeze or bottleneck. Zero weights and a fresh norm give 1/2 everywhere in eval
     mode. Used by: AIAC rank 17, both models."""
 
-    def __init__(self, dim: int, sides: int = 2) -> None:
+    def __init__(self, dim: int, sides: int = 2):
         super().__init__()
         self.linear = nn.Linear(dim, dim)
         self.norm = SideBatchNorm(dim, sides)
@@ -84,7 +82,7 @@ class GatedSum(nn.Module):
 
     pooled_only = True  # so that frozen encoders need to run but once
 
-    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: int = 2) -> None:
+    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: int = 2):
         super().__init__()
         self.project_text = nn.Linear(text_dim, output_dim)
         self.project_frames = nn.Linear(frames_dim, output_dim)

@@ -11,7 +11,7 @@ from lib.models.video_model import HeadOutput, Joint
 class ClsPool(nn.Module):
     """The state of the first text token [B, D], wherever the layout put it. For questions; no recipe has it by itself."""
 
-    def __init__(self, input_dim: int) -> None:
+    def __init__(self, input_dim: int):
         super().__init__()
         self.output_dim = input_dim
 
@@ -26,7 +26,7 @@ class MeanPool(nn.Module):
     padded positions too, as the original does (quirk A7-1). The result then depends on how far a batch is padded: only
     with text and frames padded to their full lengths is it the original's."""
 
-    def __init__(self, input_dim: int, include_padding: bool = False) -> None:
+    def __init__(self, input_dim: int, include_padding: bool = False):
         super().__init__()
         self.include_padding = include_padding
         self.output_dim = input_dim
@@ -39,7 +39,7 @@ class AttentionPool(nn.Module):
     """Softmax-weighted mean [B, D] with scores w2·tanh(W1 h + b1) + b2. Used by: AIAC rank 1, jobs 4, 5.
     ``include_padding``: give padded positions a score too, as the original does (quirk A7-1; see ``MeanPool``)."""
 
-    def __init__(self, input_dim: int, include_padding: bool = False) -> None:
+    def __init__(self, input_dim: int, include_padding: bool = False):
         super().__init__()
         self.transform = nn.Linear(input_dim, input_dim)
         self.score = nn.Linear(input_dim, 1)
@@ -57,7 +57,7 @@ class FirstAndFramesPool(nn.Module):
     second half. Used by: AIAC rank 17, second model. Raises ValueError: the fusion kept no positions of text and
     frames."""
 
-    def __init__(self, input_dim: int) -> None:
+    def __init__(self, input_dim: int):
         super().__init__()
         self.output_dim = 2 * input_dim
 
@@ -76,7 +76,7 @@ class FirstPooled(nn.Module):
     """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat
     systems; AIAC ranks 6 and 17 (first model)."""
 
-    def __init__(self, input_dim: int) -> None:
+    def __init__(self, input_dim: int):
         super().__init__()
         self.output_dim = input_dim
 
@@ -88,7 +88,7 @@ class Projection(nn.Module):
     """A linear map to the embedding [B, E], not normalised: whoever compares embeddings takes the cosine. Used by: AIAC
     ranks 1 and 6. ``dim``: width of the embedding; the contest asked for at most 256."""
 
-    def __init__(self, input_dim: int, dim: int = 256) -> None:
+    def __init__(self, input_dim: int, dim: int = 256):
         super().__init__()
         self.project = nn.Linear(input_dim, dim)
         self.output_dim = dim
@@ -101,7 +101,7 @@ class Classifier(nn.Module):
     """A linear map to the categories' logits [B, C]. Used by: the WeChat systems. ``dropout``: on the pooled vector;
     the baseline has none here."""
 
-    def __init__(self, input_dim: int, num_classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, input_dim: int, num_classes: int, dropout: float = 0.0):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(input_dim, num_classes)
@@ -114,7 +114,7 @@ class Classifier(nn.Module):
 class Identity(nn.Module):
     """The pooled vector [B, H] is the embedding already. Used by: AIAC rank 17, first model."""
 
-    def __init__(self, input_dim: int) -> None:
+    def __init__(self, input_dim: int):
         super().__init__()
         self.output_dim = input_dim
 
@@ -126,7 +126,7 @@ class GatedProjection(nn.Module):
     """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised. Used by: AIAC
     rank 17, second model. ``sides``: parts of a training batch that are normalised apart (see ``SideBatchNorm``)."""
 
-    def __init__(self, input_dim: int, dim: int = 256, sides: int = 2) -> None:
+    def __init__(self, input_dim: int, dim: int = 256, sides: int = 2):
         super().__init__()
         self.gate = FeatureGate(input_dim, sides)
         self.project = nn.Linear(input_dim, dim)

@@ -33,7 +33,7 @@ class ImageFrames(nn.Module):
 
     def __init__(
         self, images: Mapping[str, Any], drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
-    ) -> None:
+    ):
         super().__init__()
         if not 0 <= drop_path < 1:
             raise ValueError(f"ImageFrames: drop_path must be at least 0 and below 1, got {drop_path}")

@@ -58,7 +58,7 @@ class MatchPooled(nn.Module):
     widths of the pooled vectors, equal. Raises ValueError: the widths differ, or an encoder makes no pooled vector.
     Used by: AIAC rank 6 (``lstm_nextvlad``: mean of a BiLSTM over words, NeXtVLAD of frames)."""
 
-    def __init__(self, text_dim: int, frames_dim: int) -> None:
+    def __init__(self, text_dim: int, frames_dim: int):
         super().__init__()
         self.output_dim = 4 * same_width("MatchPooled", text_dim, frames_dim, "they are subtracted")
 
@@ -87,7 +87,7 @@ class Esim(nn.Module):
         width: int = 1280,
         dropout: float = 0.2,
         mask: Literal["lengths", "ones"] = "lengths",
-    ) -> None:
+    ):
         super().__init__()
         input_dim = same_width("Esim", text_dim, frames_dim, "one encoder reads both")
         self.encoder = recurrent("lstm", input_dim, width)
@@ -141,14 +141,12 @@ class ConvBranches(nn.Module):
     third and drops it).
     """
 
-    def __init__(self, input_dim: int, channels: int, branches: int) -> None:
+    def __init__(self, input_dim: int, channels: int, branches: int):
         super().__init__()
         self.branches = branches
         self.inner = nn.ModuleList([nn.Conv1d(input_dim, channels, 1) for _ in range(branches)])
         self.outer = nn.ModuleList([nn.Identity()])
-        self.outer.extend(
-            nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for kernel in (3, 5)[: branches - 1]
-        )
+        self.outer.extend(nn.Conv1d(channels, channels, k, padding=k // 2) for k in (3, 5)[: branches - 1])
         self.norms = nn.ModuleList([SequenceNorm(channels) for _ in range(branches)])
         self.output_dim = channels * (branches - 1)
 
@@ -170,7 +168,7 @@ class PositionAttention(nn.Module):
     """x weighted by a softmax over time of tanh(x·w + b), one bias per position; not summed: [B, L, D] -> [B, L, D].
     The original adds 1e-10 to the weights, which is below float32's resolution."""
 
-    def __init__(self, input_dim: int, positions: int) -> None:
+    def __init__(self, input_dim: int, positions: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(input_dim, 1))
         self.bias = nn.Parameter(torch.zeros(positions))
@@ -208,7 +206,7 @@ class EnhancedRcnn(nn.Module):
         alignment: Literal["cross", "self_bug"] = "cross",
         branches: Literal[2, 3] = 3,
         mask_padding: bool = True,
-    ) -> None:
+    ):
         super().__init__()
         self.gru = recurrent("gru", same_width("EnhancedRcnn", text_dim, frames_dim, "one GRU reads both"), width)
         self.text_conv, self.frame_conv = (ConvBranches(2 * width, channels, branches) for _ in range(2))
@@ -237,12 +235,8 @@ class EnhancedRcnn(nn.Module):
         return over_text.to(t.dtype) @ t, over_frames.transpose(1, 2).to(v.dtype) @ v
 
     @staticmethod
-    def _side(
-        x: Tensor, aligned: Tensor, mask: Tensor | None, conv: ConvBranches, attention: PositionAttention
-    ) -> Tensor:
+    def _side(x: Tensor, aligned: Tensor, mask: Tensor | None, conv: ConvBranches, attend: PositionAttention) -> Tensor:
         maps, maps_mask = conv(x, mask)
-        compared = match_features(aligned, attention(x, mask))
-        pooled = [
-            pool(x, seen) for x, seen in ((maps, maps_mask), (compared, mask)) for pool in (masked_mean, masked_max)
-        ]
+        compared = match_features(aligned, attend(x, mask))
+        pooled = [pool(x, m) for x, m in ((maps, maps_mask), (compared, mask)) for pool in (masked_mean, masked_max)]
         return torch.cat(pooled, dim=-1)

@@ -92,7 +92,7 @@ class InceptionBlock(nn.Module):
     into four.
     """
 
-    def __init__(self, input_dim: int, output_dim: int) -> None:
+    def __init__(self, input_dim: int, output_dim: int):
         super().__init__()
         if output_dim % 4:
             raise ValueError(f"InceptionBlock: {output_dim} channels cannot be cut into four branches")
@@ -116,7 +116,7 @@ class InceptionStack(nn.Module):
     """Two blocks, the second on top of the first, both outputs side by side: [B, L, D] -> [B, L, output_dim]. Raises
     ValueError: the output width is not a multiple of eight."""
 
-    def __init__(self, input_dim: int, output_dim: int) -> None:
+    def __init__(self, input_dim: int, output_dim: int):
         super().__init__()
         if output_dim % 8:
             raise ValueError(f"InceptionStack: the width {output_dim} must be a multiple of 8 (two blocks of four)")

@@ -23,7 +23,7 @@ class Embeddings(nn.Module):
     """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's. States are
     [B, T, D]. Positions count within the text, wherever the fusion puts it. Used by: AIAC rank 1."""
 
-    def __init__(self, backbone: str, vocab_size: int, dropout: float | None = None) -> None:
+    def __init__(self, backbone: str, vocab_size: int, dropout: float | None = None):
         super().__init__()
         resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
         self.embeddings = resolved.part("embeddings")
@@ -67,7 +67,7 @@ class BertText(nn.Module):
         token_types: bool = True,
         second_mask_value: int = 1,
         still_first_rows: bool = False,
-    ) -> None:
+    ):
         super().__init__()
         if second_mask_value < 1:
             raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
@@ -114,7 +114,7 @@ class WordTable(nn.Module):
     trained like the others: a title without a known word is a row of zeros (B7-15). Without given vectors the table
     starts from N(0, 1). Raises ValueError: the given vectors have another shape."""
 
-    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
+    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None):
         super().__init__()
         self.table = nn.Embedding(vocab_size, dim)
         with torch.no_grad():
@@ -136,7 +136,7 @@ class WordTable(nn.Module):
 class _Words(nn.Module):
     """What the encoders below share: the table, ids [B, T] -> [B, T, dim], and its weights, which heads may borrow."""
 
-    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None) -> None:
+    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None):
         super().__init__()
         self.words = WordTable(vocab_size, dim, dropout, word_vectors)
         self.output_dim = dim
@@ -151,9 +151,7 @@ class WordVectors(_Words):
     ``gru_lxmert``). ``word_vectors``: float [vocab_size, dim] to start from, for example word2vec's; None starts at
     random."""
 
-    def __init__(
-        self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None
-    ) -> None:
+    def __init__(self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None):
         super().__init__(vocab_size, dim, dropout, word_vectors)
 
     def forward(self, batch: Batch) -> States:
@@ -177,7 +175,7 @@ class RecurrentWords(_Words):
         dropout: float = 0.2,
         mask_padding: bool = True,
         word_vectors: Tensor | None = None,
-    ) -> None:
+    ):
         super().__init__(vocab_size, dim, dropout, word_vectors)
         if output_dim % 2:
             raise ValueError(f"RecurrentWords: output_dim {output_dim} must be even, half for either direction")
@@ -203,7 +201,7 @@ class InceptionWords(_Words):
         dropout: float = 0.2,
         mask_padding: bool = True,
         word_vectors: Tensor | None = None,
-    ) -> None:
+    ):
         super().__init__(vocab_size, dim, dropout, word_vectors)
         self.inception = InceptionStack(dim, hidden)
         self.mask_padding, self.output_dim = mask_padding, hidden
@@ -232,7 +230,7 @@ class TransformerWords(_Words):
         dropout: float = 0.2,
         mask_padding: bool = True,
         word_vectors: Tensor | None = None,
-    ) -> None:
+    ):
         super().__init__(vocab_size, dim, dropout, word_vectors)
         resolved = bert.resolve_backbone(backbone)
         self.project = nn.Linear(dim, resolved.config.hidden_size)
@@ -256,7 +254,7 @@ class NgramBag(nn.Module):
 
     def __init__(
         self, output_dim: int = 256, orders: Sequence[int] = (1, 2, 3), buckets: int = 32_768, dropout: float = 0.3
-    ) -> None:
+    ):
         super().__init__()
         if not orders or min(orders) < 1 or buckets < 2:
             raise ValueError(f"NgramBag: orders of 1 or more and 2 buckets or more, got {list(orders)} and {buckets}")

@@ -46,7 +46,7 @@ class CategoryCE(Objective):
         logit_adjust: float = 0.0,
         mixup: float = 0.0,
         class_counts: Sequence[int] | None = None,
-    ) -> None:
+    ):
         super().__init__()
         if not 0 <= label_smoothing < 1 or focal_gamma < 0:
             raise ValueError(
@@ -108,7 +108,7 @@ class SoftLabels(Objective):
 
     needs_teacher = True
 
-    def __init__(self, temperature: float = 1.0) -> None:
+    def __init__(self, temperature: float = 1.0):
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"SoftLabels: temperature must be above 0, got {temperature}")
@@ -135,7 +135,7 @@ class RDrop(Objective):
 
     passes = 2
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int):
         super().__init__()
         if num_classes < 2:
             raise ValueError(

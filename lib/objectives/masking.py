@@ -16,7 +16,7 @@ class PredictionHead(nn.Module):
     """Linear H→H, erf-GELU, layer norm, linear to the prediction: [..., H] -> [..., V] for words, [..., N] for frames.
     BERT's own head. Without a table of its own the decoder is the text encoder's word table plus a free bias."""
 
-    def __init__(self, hidden: int, output_dim: int, own_table: bool = True) -> None:
+    def __init__(self, hidden: int, output_dim: int, own_table: bool = True):
         super().__init__()
         self.dense = nn.Linear(hidden, hidden)
         self.LayerNorm = nn.LayerNorm(hidden, eps=1e-12)
@@ -57,7 +57,7 @@ class MaskedTokens(Objective):
         tied: bool = False,
         backbone: str | None = None,
         matched_only: bool = True,
-    ) -> None:
+    ):
         super().__init__()
         self.matched_only = matched_only
         self.rate, self.vocab_size, self.mask_id = _share(rate, "MaskedTokens"), vocab_size, special_ids.mask
@@ -66,15 +66,12 @@ class MaskedTokens(Objective):
         _init_word_head(self.head, init_std(hidden))
         if backbone is not None:
             rename = {
-                "transform.dense.weight": "dense.weight",
-                "transform.dense.bias": "dense.bias",
-                "decoder.weight": "table",
+                f"transform.{layer}.{n}": f"{layer}.{n}" for layer in ("dense", "LayerNorm") for n in ("weight", "bias")
             }
-            rename |= {"transform.LayerNorm.weight": "LayerNorm.weight", "transform.LayerNorm.bias": "LayerNorm.bias"}
+            rename["decoder.weight"] = "table"
             skip = ("decoder.bias",) if not tied else ("decoder.*", "table")  # the bias is there twice under two names
-            resolve_backbone(backbone, vocab_size=vocab_size).load_into(
-                self.head, "cls.predictions.", rename=rename, ignore=skip
-            )
+            pretrained = resolve_backbone(backbone, vocab_size=vocab_size)
+            pretrained.load_into(self.head, "cls.predictions.", rename=rename, ignore=skip)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         ids = batch.input_ids
@@ -120,7 +117,7 @@ class MaskedFrames(Objective):
         rate: float = 0.135,
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float | None = None,
-    ) -> None:
+    ):
         super().__init__()
         self.rate, self.similarity = _share(rate, "MaskedFrames"), similarity
         self.temperature = temperature if temperature is not None else {"dot": 1.0, "cosine": 0.1}[similarity]
@@ -128,9 +125,7 @@ class MaskedFrames(Objective):
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         if batch.pictures is not None:
-            raise ValueError(
-                "MaskedFrames guesses stored features, and this model encodes pictures; set model.images: null"
-            )
+            raise ValueError("MaskedFrames needs stored features, this model encodes pictures; set model.images: null")
         selected = batch.frame_mask & (torch.rand(batch.frame_mask.shape, generator=generator) < self.rate)
         return batch.replace(
             frames=batch.frames.masked_fill(selected.unsqueeze(-1), 0.0),
@@ -145,9 +140,8 @@ class MaskedFrames(Objective):
         video, frame = selected.nonzero(as_tuple=True)
         with torch.autocast(selected.device.type, enabled=False):
             guess = self.head(outputs.joint.hidden[video, outputs.frame_index[frame]].float())
-            return frame_nce(
-                guess, clean, batch.frame_mask, video * clean.shape[1] + frame, self.similarity, self.temperature
-            )
+            answer = video * clean.shape[1] + frame
+            return frame_nce(guess, clean, batch.frame_mask, answer, self.similarity, self.temperature)
 
 
 def frame_nce(
@@ -177,7 +171,5 @@ def _init_word_head(head: PredictionHead, std: float) -> None:
 
 def _share(rate: float, name: str) -> float:
     if not 0 < rate < 1:
-        raise ValueError(
-            f"{name}: rate must lie between 0 and 1, got {rate}; to switch the term off set its weight to 0"
-        )
+        raise ValueError(f"{name}: rate must lie between 0 and 1, got {rate}; a weight of 0 switches the term off")
     return rate

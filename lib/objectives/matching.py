@@ -34,7 +34,7 @@ class VideoTextMatching(Objective):
         kind: Literal["derangement", "reversed_half"] = "derangement",
         frame_mask: Literal["move", "ignore"] = "move",
         threshold: float = 0.0,
-    ) -> None:
+    ):
         super().__init__()
         self.classify = nn.Linear(pooled_dim, 1)
         init_like_bert(self.classify, init_std(pooled_dim))

@@ -23,14 +23,13 @@ class CosineRegression(Objective):
         delta: from which error on huber grows linearly instead of quadratically.
     """
 
-    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1) -> None:
+    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1):
         super().__init__()
         self.loss, self.delta = loss, delta
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        return regression(
-            pair_cosine(outputs, batch), needed(batch.score, "CosineRegression", "batch.score"), self.loss, self.delta
-        )
+        score = needed(batch.score, "CosineRegression", "batch.score")
+        return regression(pair_cosine(outputs, batch), score, self.loss, self.delta)
 
 
 class SoftSimilarity(Objective):
@@ -43,14 +42,13 @@ class SoftSimilarity(Objective):
 
     needs_teacher = True
 
-    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1) -> None:
+    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1):
         super().__init__()
         self.loss, self.delta = loss, delta
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        return regression(
-            pair_cosine(outputs, batch), needed(batch.soft, "SoftSimilarity", "batch.soft"), self.loss, self.delta
-        )
+        soft = needed(batch.soft, "SoftSimilarity", "batch.soft")
+        return regression(pair_cosine(outputs, batch), soft, self.loss, self.delta)
 
 
 def pair_cosine(outputs: Outputs, batch: Batch) -> Tensor:
@@ -79,7 +77,7 @@ class NearestLevel(Objective):
     ValueError: no level.
     """
 
-    def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)) -> None:
+    def __init__(self, scope: Literal["all", "within_side"] = "all", levels: Sequence[float] = (0.0, 0.5, 1.0)):
         super().__init__()
         if not levels:
             raise ValueError("NearestLevel: give at least one level, for example 0.0, 0.5 and 1.0")

@@ -34,7 +34,7 @@ class TagHead(nn.Module):
 
     def __init__(
         self, num_tags: int, widths: Mapping[str, int | None], input: str, activation: str, prior: float | None = None
-    ) -> None:
+    ):
         super().__init__()
         if prior is not None and not 0 < prior < 1:
             raise ValueError(f"prior must be above 0 and below 1, got {prior}")
@@ -89,7 +89,7 @@ class TagBCE(Objective):
         pooled_dim: int | None = None,
         text_dim: int | None = None,
         frames_dim: int | None = None,
-    ) -> None:
+    ):
         super().__init__()
         widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
         self.head = TagHead(num_tags, widths, input, activation, prior)
@@ -138,7 +138,7 @@ class TagFocal(Objective):
         pooled_dim: int | None = None,
         text_dim: int | None = None,
         frames_dim: int | None = None,
-    ) -> None:
+    ):
         super().__init__()
         if not 0 <= clamp < 0.5:
             raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")

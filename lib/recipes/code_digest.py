@@ -68,9 +68,7 @@ def _code_digest(modules: tuple[str, ...], source: str, root: Path) -> str:
 def _state(root: Path) -> str:
     """Names, sizes and times of change of everything in ``lib``, as make looks at them."""
     tops = [door.parent for door in root.glob("*/__init__.py")]
-    files = sorted(
-        file for top in tops for file in top.rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    )
+    files = sorted(f for top in tops for f in top.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
     seen = [(file.relative_to(root).as_posix(), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((str(root), sys.version_info, seen)).encode()).hexdigest()[:16]
 

@@ -28,16 +28,14 @@ def require(name: str, choices: Collection[str], where: str) -> None:
         raise RecipeError(f"{where}: {name!r}: {nearest(name, choices)}")
 
 
-def from_validation(
-    error: ValidationError, file: Path | str, known: Mapping[str, Iterable[str]] | None = None
-) -> RecipeError:
+def from_validation(error: ValidationError, file: Path | str, known: Mapping[str, Iterable[str]] = {}) -> RecipeError:
     """The first mistake pydantic found, as one RecipeError. ``known``: valid keys by dotted parent path, for the
     nearest-key hint."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "(top level)"
     if first["type"] == "extra_forbidden":
-        choices = (known or {}).get(".".join(path[:-1]), ())
+        choices = known.get(".".join(path[:-1]), ())
         return RecipeError(f"{file}: {key}: unknown key; {nearest(path[-1], choices)}")
     if first["type"] == "missing":
         return RecipeError(f"{file}: {key}: missing")

@@ -170,18 +170,13 @@ class Job:
     @property
     def component_list(self) -> list[tuple[str, Component, str]]:
         """(package, component, dotted path) of every part that takes part in this stage."""
-        stage = f"stages.{self.stage}"
+        spec, stage = self.stage_spec, f"stages.{self.stage}"
         parts = [("models", part, f"model.{slot}") for slot, part in self.spec.model.slots().items()]
-        parts += [
-            ("objectives", o, f"{stage}.objectives.{n}") for n, o in self.stage_spec.objectives.items() if o.weight > 0
-        ]
-        parts += [("training", self.stage_spec.schedule, f"{stage}.schedule")]
-        if self.stage_spec.adversarial is not None:
-            parts += [("training", self.stage_spec.adversarial, f"{stage}.adversarial")]
-        parts += [
-            ("evaluation", step, f"{stage}.evaluation.postprocess") for step in self.stage_spec.evaluation.postprocess
-        ]
-        return parts
+        parts += [("objectives", o, f"{stage}.objectives.{n}") for n, o in spec.objectives.items() if o.weight > 0]
+        parts += [("training", spec.schedule, f"{stage}.schedule")]
+        if spec.adversarial is not None:
+            parts += [("training", spec.adversarial, f"{stage}.adversarial")]
+        return parts + [("evaluation", step, f"{stage}.evaluation.postprocess") for step in spec.evaluation.postprocess]
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -233,9 +228,7 @@ class Job:
         resolved = self.spec.model_dump(mode="json")
         return {
             "job": {**self.parameters, "corpus": self.corpus.label, "digest": self.digest},
-            "parents": {
-                role: {"folder": paths.shown(p.folder.path), "digest": p.digest} for role, p in self.parents.items()
-            },
+            "parents": {r: {"folder": paths.shown(p.folder.path), "digest": p.digest} for r, p in self.parents.items()},
             "features": resolved["features"],
             "model": resolved["model"],
             "stage": resolved["stages"][self.stage],
@@ -247,14 +240,11 @@ def _check_objectives(job: Job, where: str) -> None:
     RecipeError: it has not."""
     spec, kind = job.stage_spec, job.kind
     active = {name: term for name, term in spec.objectives.items() if term.weight > 0}
-    says = {
-        name: {
-            what: declared("objectives", term, what, f"{where}.objectives.{name}")
-            for what in ("needs_teacher", "judged")
-        }
-        for name, term in active.items()
-    }
-    learning = [active[name].use for name, said in says.items() if said["needs_teacher"]]
+
+    def says(what: str) -> dict[str, Any]:
+        return {t.use: declared("objectives", t, what, f"{where}.objectives.{name}") for name, t in active.items()}
+
+    learning = [use for use, needs in says("needs_teacher").items() if needs]
     if learning and spec.teacher is None:
         raise RecipeError(f"{where}.objectives: {learning[0]} learns from a teacher; name one with `teacher: <stage>`")
     if spec.evaluation.select not in kind.selects:
@@ -262,7 +252,7 @@ def _check_objectives(job: Job, where: str) -> None:
             f"{where}.evaluation.select: {spec.evaluation.select!r} does not judge {kind.name}; "
             f"{nearest(spec.evaluation.select, kind.selects)}"
         )
-    if kind.name == "tags" and not any(said["judged"] == "tags" for said in says.values()):
+    if kind.name == "tags" and "tags" not in says("judged").values():
         raise RecipeError(
             f"{where}.evaluation.select: tag_loss needs an objective on tags, such as TagBCE; the stage has "
             f"{', '.join(term.use for term in active.values())}"

@@ -33,9 +33,7 @@ class Layer:
 
     def under(self, values: dict[str, Any], where: str, written: str = "") -> Layer:
         """The next layer: some values laid over this one's tree; ``written`` is what the file says, if not their paths."""
-        return Layer(
-            where, {path: (written or path, v) for path, v in values.items()}, overlay(self.tree, values, where)
-        )
+        return Layer(where, {p: (written or p, v) for p, v in values.items()}, overlay(self.tree, values, where))
 
 
 @cache
@@ -126,9 +124,7 @@ def _unknown(where: str, path: str, depth: int, node: Any) -> RecipeError:
     if not isinstance(node, dict):
         above = ".".join(path.split(".")[:depth])
         return RecipeError(f"{where}: {path}: nothing can be set below {above}, which is {node!r}")
-    return RecipeError(
-        f"{where}: {path}: {part!r} does not exist in the resolved recipe; {nearest(part, map(str, node))}"
-    )
+    return RecipeError(f"{where}: {path}: {part!r} does not exist in the recipe; {nearest(part, map(str, node))}")
 
 
 @cache
@@ -206,9 +202,8 @@ def _fold_changes(spec: Recipe, fold: str, where: str) -> dict[str, Any]:
     folded = {name: stage.data.split for name, stage in spec.stages.items() if stage.data.split.in_folds}
     if not fold.isdecimal() or any(int(fold) >= split.k for split in folded.values()) or not folded:
         most = max((split.k for split in folded.values()), default=0)
-        raise RecipeError(
-            f"{where}: no fold {fold!r}; " + (f"folds are 0 to {most - 1}" if folded else "no stage is in folds")
-        )
+        choices = f"folds are 0 to {most - 1}" if folded else "no stage is in folds"
+        raise RecipeError(f"{where}: no fold {fold!r}; {choices}")
     return {f"stages.{name}.data.split.fold": int(fold) for name in folded}
 
 

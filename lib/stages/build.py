@@ -31,6 +31,8 @@ from lib.training.optimizers import build_optimizer
 from lib.training.schedule import ConstantTail, Schedule
 from lib.training.trainer import Settings, Task, Trainer
 
+Counts = Sequence[int] | np.ndarray | None  # videos of each category in the training part, where a stage learns them
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -105,9 +107,7 @@ def freeze(job: Job, model: VideoModel) -> None:
         raise ValueError(f"stages.{job.stage}.{error}") from None
 
 
-def build_mix(
-    job: Job, model: VideoModel, sizes: Sizes, class_counts: Sequence[int] | np.ndarray | None = None
-) -> ObjectiveMix:
+def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Counts = None) -> ObjectiveMix:
     """The weighted objectives of the job's stage, with the heads that only they need. ``class_counts``: videos of each
     category in the training part, where the stage learns categories."""
     context = vars(sizes) | {
@@ -125,9 +125,7 @@ def build_mix(
     return ObjectiveMix(terms)
 
 
-def build_postprocess(
-    job: Job, class_counts: Sequence[int] | np.ndarray | None
-) -> list[Callable[[np.ndarray], np.ndarray]]:
+def build_postprocess(job: Job, class_counts: Counts) -> list[Callable[[np.ndarray], np.ndarray]]:
     """What the job's stage does to the logits of categories before they are judged, in order."""
     return [
         bind("evaluation", step, {"class_counts": class_counts}, f"stages.{job.stage}.evaluation.postprocess")

@@ -64,6 +64,5 @@ def require_inputs(job: Job) -> None:
                 f"feature set {ref.name} of {corpus.label} is missing. Make it with: papermill notebooks/01_features.ipynb out.ipynb -p corpus {corpus.name} -p features {ref.name} -p scale {job.scale}{given}"
             )
     for role, parent in job.parents.items():
-        parent.folder.read_metrics(
-            parent.digest, f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
-        )
+        remedy = f"It is the {role} of {job.recipe} {job.stage}. Make it with: {parent.command}"
+        parent.folder.read_metrics(parent.digest, remedy)

@@ -146,9 +146,9 @@ def _pairs(job: Job, store: Store) -> PairProblem:
                 f"{job.recipe} {job.stage}: the split {rule.use} (k={rule.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
             )
     target = np.empty(len(rows))
-    target[train], target[other], target[split.test] = transform(
-        data.target, score[train], score[other], score[split.test]
-    )
+    masks = (train, other, split.test)
+    for mask, values in zip(masks, transform(data.target, *(score[mask] for mask in masks)), strict=True):
+        target[mask] = values
     soft = _teacher_cosines(job, store, rows, train)
     items = Items(rows[train], score=target[train].astype(np.float32), soft=soft)
     truth = store.truth()

@@ -64,9 +64,7 @@ def begin(job: Job, *, again: bool) -> Accelerator:
     cuda = torch.cuda.is_available()
     # without ``cpu`` several processes on a machine without a GPU would not know of each other, and each train the whole job
     accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
-    torch.set_num_threads(
-        load(Scale, job.scale).threads
-    )  # after the accelerator, which may set it for several processes
+    torch.set_num_threads(load(Scale, job.scale).threads)  # after the accelerator, which may set it too
     if accelerator.is_main_process:
         folder.begin(job.digest)
         write_text(folder.job, yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True))

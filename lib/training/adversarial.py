@@ -23,9 +23,7 @@ class Adversary(ABC):
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if name != "parameters" and not value > 0:
-                raise ValueError(
-                    f"adversarial.{name}: must be above 0, got {value}; leave adversarial out to switch it off"
-                )
+                raise ValueError(f"adversarial.{name}: must be above 0, got {value}; to switch it off leave it out")
 
     def targets(self, module: nn.Module) -> list[nn.Parameter]:
         """

@@ -21,16 +21,14 @@ class Averaging(ABC):
     buffers = False
     _average: Callable[[list[Tensor], list[Tensor], Any], None]
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.count = 0
         self._live: list[Tensor] = []
         self._mean: list[Tensor] = []
 
     def start(self, module: nn.Module) -> None:
         """Begin with a copy of the module's parameters. Called once, by the trainer."""
-        self._live = [
-            parameter for parameter in module.parameters() if parameter.requires_grad and parameter.is_floating_point()
-        ]
+        self._live = [p for p in module.parameters() if p.requires_grad and p.is_floating_point()]
         if self.buffers:
             self._live += [buffer for buffer in module.buffers() if buffer.is_floating_point()]
         self._mean = [parameter.detach().clone() for parameter in self._live]
@@ -79,7 +77,7 @@ class WeightEma(Averaging):
         corrected: False takes d = decay throughout, as published (quirk R21).
     """
 
-    def __init__(self, *, decay: float = 0.999, corrected: bool = True) -> None:
+    def __init__(self, *, decay: float = 0.999, corrected: bool = True):
         super().__init__()
         self.decay, self.corrected = decay, corrected
 
@@ -103,7 +101,7 @@ class WeightSwa(Averaging):
             they stay those of the live weights.
     """
 
-    def __init__(self, *, start: float = 0.75, every: int = 1, buffers: bool = False) -> None:
+    def __init__(self, *, start: float = 0.75, every: int = 1, buffers: bool = False):
         super().__init__()
         self.begin, self.every, self.buffers = start, every, buffers
         self._average = get_swa_multi_avg_fn()

@@ -22,7 +22,7 @@ class Checkpointer:
         writes: False on all processes but one.
     """
 
-    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True):
         self.folder, self.writes = Path(folder), writes
 
     def step(self) -> int | None:

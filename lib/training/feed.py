@@ -16,7 +16,7 @@ class Feed:
     ``load_state_dict``; begun again when it ends.
     """
 
-    def __init__(self, loader: Any, prepare: Callable[[Batch, int], Batch], ahead: int = 0) -> None:
+    def __init__(self, loader: Any, prepare: Callable[[Batch, int], Batch], ahead: int = 0):
         self.loader, self.ahead = loader, ahead
         self.position: dict[str, Any] = _position(loader)
         self._prepared = self._prepare(prepare)

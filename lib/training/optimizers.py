@@ -52,15 +52,10 @@ def param_groups(
         part = "backbone" if any(re.search(pattern, name) for pattern in backbone) else "rest"
         below = _layers_above(name, depths) if part == "backbone" and layer_decay != 1.0 else 0
         decays = parameter.ndim > 1 if no_decay == "vectors" else not re.search(r"bias|LayerNorm\.weight", name)
-        group = groups.setdefault(
-            (part, below, decays, place := _first(layer_groups, name)),
-            {
-                "params": [],
-                "names": [],
-                "lr": rates[part] * layer_decay**below * (1.0 if place is None else factors[place]),
-                "weight_decay": weight_decay if decays else 0.0,
-            },
-        )
+        place = next((i for i, pattern in enumerate(layer_groups) if re.search(pattern, name)), None)
+        rate = rates[part] * layer_decay**below * (1.0 if place is None else factors[place])
+        new = {"params": [], "names": [], "lr": rate, "weight_decay": weight_decay if decays else 0.0}
+        group = groups.setdefault((part, below, decays, place), new)
         group["params"].append(parameter)
         group["names"].append(name)
     return list(groups.values())
@@ -100,10 +95,6 @@ def build_optimizer(
         return BertAdam(groups, lr=groups[0]["lr"], eps=eps, betas=betas, max_grad_norm=tensor_norm)
     kind = {"AdamW": torch.optim.AdamW, "Adam": torch.optim.Adam}[use]
     return kind(groups, eps=eps, betas=betas, fused=True)
-
-
-def _first(patterns: Sequence[str], name: str) -> int | None:
-    return next((place for place, pattern in enumerate(patterns) if re.search(pattern, name)), None)
 
 
 LAYER = re.compile(r"^(.*\.layers?)\.(\d+)\.")

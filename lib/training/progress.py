@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from tqdm import tqdm
 
@@ -20,8 +20,7 @@ def progress(steps: int, done: int, style: Style = "auto") -> tqdm:
     if style == "auto":
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         style = os.environ.get("VIDLAB_PROGRESS") or ("bar" if watched else "lines")  # type: ignore[assignment]
+    counts: dict[str, Any] = {"total": steps, "initial": done, "unit": "step", "miniters": 1}
     if style == "lines":
-        return tqdm(total=steps, initial=done, unit="step", mininterval=10.0, miniters=1, bar_format=LINE)
-    return tqdm(
-        total=steps, initial=done, unit="step", mininterval=0.5, miniters=1, dynamic_ncols=True, disable=style == "off"
-    )
+        return tqdm(**counts, mininterval=10.0, bar_format=LINE)
+    return tqdm(**counts, mininterval=0.5, dynamic_ncols=True, disable=style == "off")

@@ -42,7 +42,7 @@ class WarmupCosine(Schedule):
         stretch: the schedule is laid out for ``stretch`` times the run's length (1.0: it ends with the run).
     """
 
-    def __init__(self, *, total_steps: int, warmup: float = 0.06, stretch: float = 1.0) -> None:
+    def __init__(self, *, total_steps: int, warmup: float = 0.06, stretch: float = 1.0):
         self.total, self.warmup = _lengths(total_steps, warmup, stretch)
 
     def multiplier(self, update: int) -> float:
@@ -66,7 +66,7 @@ class WarmupLinear(Schedule):
 
     def __init__(
         self, *, total_steps: int, warmup: float = 0.1, stretch: float = 1.0, double: bool = False, whole: bool = True
-    ) -> None:
+    ):
         self.total, self.warmup = _lengths(total_steps, warmup, stretch)
         self.share = None if whole else warmup if warmup < 1 else warmup / self.total
         self.double = double
@@ -93,7 +93,7 @@ class Plateau(Schedule):
     stage 1. ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does the counting, on a rate of 1.0. ``patience``:
     evaluations without improvement that are tolerated (rank 6: 0)."""
 
-    def __init__(self, *, factor: float = 0.5, patience: int = 0, threshold: float = 1e-4) -> None:
+    def __init__(self, *, factor: float = 0.5, patience: int = 0, threshold: float = 1e-4):
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.start(higher_is_better=True)
 
@@ -125,7 +125,7 @@ class ConstantTail(Schedule):
     """Another schedule, held at one factor over the last part of the run, where SWA averages. ``start``: share of the
     run after which the factor is ``factor``."""
 
-    def __init__(self, schedule: Schedule, *, total_steps: int, start: float, factor: float) -> None:
+    def __init__(self, schedule: Schedule, *, total_steps: int, start: float, factor: float):
         self.schedule, self.begin, self.factor = schedule, start * total_steps, factor
 
     def multiplier(self, update: int) -> float:

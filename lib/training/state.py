@@ -112,7 +112,7 @@ class Resume:
         every: steps between checkpoints, besides those at evaluations; 0: by time, so that saving costs about 5 %.
     """
 
-    def __init__(self, checkpoint: Checkpointer | None, every: int) -> None:
+    def __init__(self, checkpoint: Checkpointer | None, every: int):
         self.checkpoint, self.every = checkpoint, every
         self._made_at: dict[str, int | None] = {}  # of the parts in the newest checkpoint
         self._cost = 0.0  # seconds that the newest checkpoint took
@@ -133,9 +133,7 @@ class Resume:
         parts, made_at = state.parts(), state.made_at()
         parts["live"]["loader"] = position
         unchanged = [name for name, step in made_at.items() if step == self._made_at.get(name, -1)]
-        self.checkpoint.save(
-            state.step, {name: part for name, part in parts.items() if name not in unchanged}, unchanged
-        )
+        self.checkpoint.save(state.step, {n: part for n, part in parts.items() if n not in unchanged}, unchanged)
         self._made_at, self._saved = made_at, time.monotonic()
         self._cost = self._saved - began
 

@@ -32,7 +32,7 @@ class Task(nn.Module):
     model: nn.Module
     mix: Any
 
-    def __init__(self, model: nn.Module, mix: nn.Module) -> None:
+    def __init__(self, model: nn.Module, mix: nn.Module):
         super().__init__()
         self.model, self.mix = model, mix
 
@@ -105,7 +105,7 @@ class Trainer:
         score: Callable[[nn.Module], dict[str, float]] | None = None,
         checkpoint: Checkpointer | None = None,
         history: History | None = None,
-    ) -> None:
+    ):
         self.task, self.accelerator, self.schedule, self.settings = task, accelerator, schedule, settings
         self.adversarial, self.rewind, self.averaging, self.score = adversarial, rewind, averaging, score
         self.history = history if accelerator.is_main_process else None

@@ -48,9 +48,7 @@ class Ablation(Spec):
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
     seeds: int | None = Field(None, ge=1)  # how many its claim needs; the scale's own number if not given
     corpora: Literal["one", "per_seed"] = "one"  # per_seed: seed s is also that of the videos, from the second seed on
-    depth: Literal["", "default", "all"] = (
-        ""  # of the report that asks it; with a claim the default one, without one all
-    )
+    depth: Literal["", "default", "all"] = ""  # of report; "": the default one with a claim, else all
     check: Literal["", "placebo"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
     about: str = ""
@@ -71,17 +69,17 @@ class Ablation(Spec):
 
     @model_validator(mode="after")
     def reference_is_an_arm(self) -> Ablation:
-        if self.reference not in self.arms:
-            raise ValueError(f"reference: {self.reference!r} is not an arm; arms: {', '.join(self.arms)}")
-        if self.strict and self.strict not in self.arms:
-            raise ValueError(f"strict: {self.strict!r} is not an arm; arms: {', '.join(self.arms)}")
-        if unknown := [arm for arm in self.called if arm not in self.arms]:
-            raise ValueError(f"called: {unknown[0]!r} is not an arm; arms: {', '.join(self.arms)}")
+        known = f"arms: {', '.join(self.arms)}"
+        for key, named in (
+            ("reference", [self.reference]),
+            ("strict", [self.strict or self.reference]),
+            ("called", self.called),
+        ):
+            if unknown := [arm for arm in named if arm not in self.arms]:
+                raise ValueError(f"{key}: {unknown[0]!r} is not an arm; {known}")
         for arm, other in self.against.items():
             if not {arm, other} <= set(self.arms) or arm in (other, self.reference):
-                raise ValueError(
-                    f"against: {arm}: {other}: needs two arms, the first not the reference; arms: {', '.join(self.arms)}"
-                )
+                raise ValueError(f"against: {arm}: {other}: needs two arms, the first not the reference; {known}")
         return self
 
 

@@ -45,16 +45,9 @@ class SplitSpec(Spec):
     """
 
     use: Literal[
-        "both_mod_k",
-        "strict_mod_k",
-        "thinned_mod_k",
-        "components",
-        "kfold_rows",
-        "kfold_components",
-        "random",
-        "stratified",
-        "none",
-    ] = "none"
+        "both_mod_k", "strict_mod_k", "thinned_mod_k", "components", "kfold_rows", "kfold_components",
+        "random", "stratified", "none",
+    ] = "none"  # fmt: skip
     k: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
     seed: int = 2022
@@ -89,9 +82,7 @@ class DataSpec(Spec):
     min_steps: int = Field(0, ge=0)  # a small corpus is gone over more often, until there are so many updates
     bucket: bool = True  # batches of similar length: less padding
     order: Literal["shuffle", "parts"] = "shuffle"  # parts: one part after the other inside each epoch
-    order_seed: int = Field(
-        0, ge=0
-    )  # added to the run's seed where the order is drawn: the same items in another order
+    order_seed: int = Field(0, ge=0)  # added to the run's seed for the order: the same items in another one
     limit: int | None = Field(None, ge=1)
     resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
     # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once
