@@ -1,7 +1,5 @@
-"""What of a corpus trains, what is held out and what is handed in; scores as targets, rare categories more often.
-
-The rules that divide items are in ``splits``.
-"""
+"""What of a corpus trains, is held out and handed in (by the rules of ``splits``); scores as targets, rare categories
+more often."""
 
 from collections.abc import Sequence
 

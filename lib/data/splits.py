@@ -122,12 +122,8 @@ def holdout(
     labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0, groups: np.ndarray | None = None
 ) -> Split:
     """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they
-    go. Raises ValueError: fewer items than folds, or no such fold.
-
-    Args:
-        labels: int [M].
-        groups: [M], keeps items of one group (near-duplicates) together.
-    """
+    go. Raises ValueError: fewer items than folds, or no such fold. ``groups``: [M], keeps items of one group
+    (near-duplicates) together."""
     from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
     k = round(1 / fraction)

@@ -1,10 +1,8 @@
 """The canonical store of a corpus: what every later stage reads, whatever the corpus came from.
 
-A folder with ``videos.arrow`` (Arrow IPC, memory-mapped without decoding; parquet would have to be decoded into memory),
-``pairs.arrow``, ``frames.f16`` (all frames end to end), ``images.bin`` where there are pixels, ``truth.arrow`` for
-generated corpora, and ``manifest.json``. Frames are read with ``pread``, and whole columns and iterations go through a plain
-file, a record batch at a time: mapped pages would count as resident memory and grow with the corpus. Only single videos are
-looked up in the mapped table.
+A folder with ``videos.arrow`` (Arrow IPC, mapped), ``pairs.arrow``, ``frames.f16`` (all frames end to end),
+``images.bin`` where there are pixels, ``truth.arrow`` for generated corpora, and ``manifest.json``. Only single videos
+are looked up in the mapped table: mapped pages count as resident memory, so columns and frames go through plain files.
 """
 
 from __future__ import annotations

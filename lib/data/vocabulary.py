@@ -21,13 +21,8 @@ def level1(category: str) -> str:
 
 
 class CategoryTree:
-    """Level-2 categories in ascending order of their id, and the level-1 category each belongs to.
-
-    Attributes:
-        ids: [C] level-2 ids.
-        level1_names: [C1] level-1 ids, ascending.
-        level1_of_level2: int [C], index into ``level1_names``.
-    """
+    """Level-2 categories in ascending order of their id, and the level-1 category each belongs to. ``ids`` [C] are of
+    level 2, ``level1_names`` [C1] of level 1; ``level1_of_level2`` int [C] indexes the latter."""
 
     def __init__(self, ids: Sequence[str]):
         """Raises ValueError: ids that are not in ascending order, so that an index would mean something else elsewhere."""

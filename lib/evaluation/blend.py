@@ -41,10 +41,8 @@ class LinearBlend:
     Args:
         pairs: int [P, 2], rows of the members; scores: float [P], compared with the cosines. They must not be the pairs it
             is judged by: ``lib.evaluation.crossfit`` hands in those of the other folds.
-        layout: ``reshape`` as published or ``stack`` as intended, see ``blend_features``.
         folds: number of its own, inside of the pairs given, for early stopping; grouped by the first video of a pair, as
             published.
-        seed: of initial weights and order; fold f takes seed + f.
         epochs, patience, batch_size, lr: Adam on the squared error of the cosine, the state with the best Spearman on
             the held-out pairs; ``patience`` worse epochs in a row end it.
         align_signs: w and -w give the same cosines, so folds can cancel; true turns them the first fold's way, false is
@@ -127,9 +125,8 @@ def blend_features(embeddings: np.ndarray, layout: Literal["reshape", "stack"] =
 
     ``reshape`` cuts the concatenation of the members into pieces of M, as published: F[n, j, k] = concat[n, M·j + k],
     so that every number of the result comes from M neighbouring coordinates of one member. ``stack`` is what was
-    meant, F[n, j, k] = coordinate j of member k, a weighted sum (quirk B7-8). The published one is the default here,
-    as an exception: coordinates of independently trained members have nothing in common, so their sum is the worse
-    of the two. Prefer ``ConcatSvd`` to both.
+    meant, F[n, j, k] = coordinate j of member k, a weighted sum (quirk B7-8). The published one is the default:
+    coordinates of independently trained members have nothing in common. Prefer ``ConcatSvd`` to both.
     """
     if layout == "stack":
         return np.ascontiguousarray(embeddings.transpose(0, 2, 1))

@@ -1,17 +1,14 @@
 """Paired comparison of two arms: mean difference, an interval over seeds and test items, and a verdict by rule.
 
-A difference is measured with n seeds on one set of test items. Another training would give another one, and so would other
-test items; both belong in the interval. The n seeds share their items, so the two do not shrink alike:
+The n seeds share their test items, so what either draws at random does not shrink alike:
 
     variance of the mean difference = variance over seeds / n + variance over items
 
-- *Seeds*: of the n paired differences. Three of them know little of their variance, so it is shrunk towards that of all
-  comparisons of a track (:class:`Noise`; Smyth 2004, "Linear models and empirical Bayes methods", section 4).
-- *Items*: what all seeds share, which no number of seeds averages out (``lib.evaluation.influence``). What items do to one
-  seed alone is part of the variance over seeds already and is not counted twice.
+- *Seeds*: of the n paired differences, shrunk towards that of all comparisons of a track (:class:`Noise`; Smyth 2004,
+  "Linear models and empirical Bayes methods", section 4).
+- *Items*: what all seeds share (``lib.evaluation.influence``); what items do to one seed alone is in the first term.
 
-The interval is that of a t-distribution with Satterthwaite's degrees of freedom. A bootstrap that draws seeds and items
-together comes to the same sum, but with three seeds it sees two thirds of the first term.
+The interval is that of a t-distribution with Satterthwaite's degrees of freedom.
 """
 
 from collections.abc import Sequence
@@ -68,7 +65,6 @@ def compare(
     """The paired differences of an arm, judged. Raises ValueError: no seed.
 
     Args:
-        difference: float [n], arm minus reference, one a seed.
         sd_items: of the mean difference over other test items, of the part that all seeds share.
         noise: of the track; None for what the seeds themselves say.
         claimed: size of the effect by its authors; NaN where nobody gave one.
@@ -100,7 +96,7 @@ def _together(sd_seeds: float, df: float, n: int, sd_items: float) -> tuple[floa
 
 
 def verdict_of(low: float, high: float, claimed: float = NAN, higher_is_better: bool = True) -> str:
-    """What an interval allows to say, nothing where there is none. What is seen comes first, so an effect against its claim is called by its own name.
+    """What an interval allows to say, nothing where there is none. What is seen comes first.
 
     1. *helps*, *hurts*: the interval leaves out zero.
     2. *claim ruled out*: it leaves out what was claimed. *Too small to see here*: it holds both.

@@ -21,16 +21,9 @@ class Folds(NamedTuple):
 
 
 def pair_folds(pairs: np.ndarray, k: int = 5) -> Folds:
-    """Folds of whole connected components of videos, so that no video is on both sides; where one component is too large
-    for that (a fold would hold more than half of the pairs, or none), of first videos, as AIAC rank 6 grouped them.
-
-    Args:
-        pairs: int [P, 2] rows.
-        k: fewer where there are fewer first videos.
-
-    Raises:
-        ValueError: all pairs have the same first video.
-    """
+    """Folds of whole connected components of videos, so that no video is on both sides; where one component is too
+    large for that (a fold would hold more than half of the pairs, or none), of first videos, as AIAC rank 6 grouped
+    them. ``k``: fewer where there are fewer first videos. Raises ValueError: all pairs have the same first video."""
     k = min(k, len(np.unique(pairs[:, 0])))
     if k < 2:
         raise ValueError(f"{len(pairs)} pairs with fewer than two first videos cannot be cut into folds")
@@ -56,12 +49,7 @@ def crossfit(
 
     Fits differ a little from fold to fold, and a rank correlation over all pairs compares cosines of different fits:
     the result is a shade below what one fit on other pairs would reach, never above for having seen an answer. Returns
-    float64 [P].
-
-    Args:
-        make: pairs and scores to learn from -> a combiner.
-        members: M arrays float [N, E_m].
-        pairs: int [P, 2], rows of the members; scores: float [P]; folds: int [P].
+    float64 [P]. ``pairs``: int [P, 2], rows of the members; scores: float [P]; folds: int [P].
     """
     result = np.empty(len(pairs))
     for fold in np.unique(folds):

@@ -76,14 +76,9 @@ class CosineWeights:
 
 @dataclass(kw_only=True)
 class ConcatSvd:
-    """Concatenation, then an un-centred truncated SVD. Used by: AIAC rank 1 (A5).
-
-    Args:
-        dim: numbers per video afterwards; capped at what the members span.
-        fit: ``transductive`` fits on the very videos that are transformed, as published (quirk A7-16); ``reference`` on
-            the first half of the rows, for use on videos that were not there.
-        n_iter, seed: of scikit-learn's randomised SVD; as published.
-    """
+    """Concatenation, then an un-centred truncated SVD. Used by: AIAC rank 1 (A5). ``fit``: ``transductive`` fits on the
+    very videos that are transformed, as published (quirk A7-16); ``reference`` on the first half of the rows, for use
+    on videos that were not there."""
 
     dim: int = 256
     fit: Literal["transductive", "reference"] = "transductive"

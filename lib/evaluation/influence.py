@@ -1,14 +1,12 @@
 """What single test items add to a score, and how far the score depends on which items were drawn.
 
-The influence of an item is the derivative of a score by the item's weight, divided by the number of items: influences sum to
-zero, and the sum of their squares is the variance of the score over samples of independent items (Hampel 1974, "The
-influence curve and its role in robust estimation"; Efron's infinitesimal jackknife). It is what a bootstrap converges to, without
-drawing one, and differences of scores on the same items have differences of influences.
-
-Pairs that share a video are not independent. Their variance adds the products of all influences that share a video at either
-end (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015, "Cluster-robust variance estimation for dyadic data"). The
-pigeonhole bootstrap (Owen 2007), a weight a video and their product a pair, has the same products, but counts the variance of a
-pair alone three times: in a graph where most videos are in one or two pairs its intervals are 1.7 times too wide.
+The influence of an item is the derivative of a score by the item's weight, divided by the number of items: the sum of
+their squares is the variance of the score over samples of independent items (Hampel 1974, "The influence curve and its
+role in robust estimation"), which a bootstrap converges to. Pairs that share a video are not independent: their
+variance adds the products of all influences that share a video at either end (Fafchamps and Gubert 2007; Aronow, Samii
+and Assenova 2015, "Cluster-robust variance estimation for dyadic data"). The pigeonhole bootstrap (Owen 2007) counts
+the variance of a pair alone three times: where most videos are in one or two pairs its intervals are 1.7 times too
+wide.
 """
 
 import numpy as np

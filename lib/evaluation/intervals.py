@@ -1,8 +1,5 @@
-"""Bootstrap intervals over what was scored: they say how far a score, or the difference of two, depends on which items were
-held out, and nothing about another training run (those over seeds are in ``lib.evaluation.compare``).
-
-Deterministic by seed: several predictions of the same items are scored on the same samples, so draws can be subtracted.
-"""
+"""Bootstrap intervals over the scored items; those over seeds are in ``lib.evaluation.compare``. Deterministic by seed:
+several predictions of the same items are scored on the same samples, so draws can be subtracted."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice

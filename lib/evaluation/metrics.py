@@ -22,12 +22,9 @@ def mean_f1(
 ) -> dict[str, float]:
     """The WeChat 2022 score: mean of micro and macro F1 at both levels.
 
-    Args:
-        truth, predicted: int [N] level-2 classes.
-        level1_of_level2: int [C].
-        labels: which classes macro F1 is the mean of. ``present``, the official one, skips those that neither side has,
-            so that a small validation part is averaged over fewer classes; ``all`` counts them as 0, so that even a
-            perfect prediction reaches no more than the share of classes that have a video.
+    ``labels``: which classes macro F1 is the mean of. ``present``, the official one, skips those that neither side has,
+    so that a small validation part is averaged over fewer classes; ``all`` counts them as 0, so that even a perfect
+    prediction reaches no more than the share of classes that have a video.
     """
     scores = {}
     for level, (t, p) in (("lv2", (truth, predicted)), ("lv1", (level1_of_level2[truth], level1_of_level2[predicted]))):

@@ -1,9 +1,5 @@
-"""What may be done to the logits of categories after training, for the sake of rare ones.
-
-A stage names these under ``evaluation.postprocess``; they act in order on what the model says of the validation videos,
-for selection, scores and the kept predictions alike. Counts are those of the training part, before any repetition of
-rare categories: repeats change how often the model sees a category, not how common it is.
-"""
+"""What may be done to the logits of categories after training (``evaluation.postprocess`` of a stage), for the sake of
+rare ones. Counts are those of the training part, before any repetition of rare categories."""
 
 from collections.abc import Sequence
 

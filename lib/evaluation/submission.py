@@ -14,12 +14,8 @@ def write_embeddings(
     path: Path, ids: Sequence[str], vectors: np.ndarray, *, member: str = "result.json", precision: str = "float16"
 ) -> None:
     """``{"<id>": [numbers]}`` in a deflated zip, which appears whole or not at all (AIAC 2021, specification 0.5).
-    Raises ValueError: a number that is not finite, or too large for the precision.
-
-    Args:
-        vectors: float [N, E].
-        member, precision: name of the file in the zip and type of its numbers, as the team wrote them.
-    """
+    Raises ValueError: a number that is not finite, or too large for the precision. ``member``, ``precision``: name of
+    the file in the zip and type of its numbers, as the team wrote them."""
     with np.errstate(over="ignore"):  # what overflows is refused
         rounded = vectors.astype(precision)
     if not np.isfinite(rounded).all():

@@ -25,12 +25,8 @@ class ImageEncoder:
     """A frozen encoder on a device: uint8 pictures [B, 3, S, S] to float32 vectors [B, dim].
 
     Raises ValueError: unknown name, weights that cannot be found, or an output the encoder does not have. Used by: the
-    frame features of WeChat 2022 (official baseline and rank 72: Swin-T; most others: CLIP).
-
-    Args:
-        encoder, size, output, weights, seed: see ``load``.
-        precision: of the forward pass: float32, bfloat16 or float16.
-        device: "cpu", "cuda", ...; by default CUDA where there is one.
+    frame features of WeChat 2022 (official baseline and rank 72: Swin-T; most others: CLIP). ``precision``: of the
+    forward pass: float32, bfloat16 or float16.
     """
 
     def __init__(

@@ -1,9 +1,5 @@
-"""What happens to the text of a field before it is numbered: cut into words (AIAC rank 6), or prepared (WeChat rank 72).
-
-The preparation is off by default: the key words mostly repeat the text (quirk R1). Every step is an argument of a feature set
-(``params/features``): runs of fillers leave the ASR, long fields keep both ends, and the title carries the key words of
-title, OCR and ASR together.
-"""
+"""What happens to the text of a field before it is numbered: cut into words (AIAC rank 6), or prepared (WeChat rank
+72). The preparation is off by default: the key words mostly repeat the text (quirk R1)."""
 
 import logging
 import math
@@ -32,8 +28,7 @@ def key_words(text: str) -> str:
 
     The documents of this idf are the parts of this one text between white space, so a word that stands in few of them is
     a key word (quirk R1); its weight is the highest in any of them. The numbers are scikit-learn's ``TfidfVectorizer``'s
-    (smooth idf, rows of unit length) without its preparations, which cost more than the work. The original also cuts the documents with jieba and
-    joins them again with nothing in between, which changes nothing.
+    (smooth idf, rows of unit length) without its preparations, which cost more than the work.
 
     >>> key_words("Hello worldhello 的 world world")
     'worldhello world hello '

@@ -21,11 +21,6 @@ def pick(n: int, slots: int, rule: str, generator: np.random.Generator | None = 
     """Indices of the frames to take. Returns int64 [min(n, slots)], ascending. Raises ValueError: unknown rule, no
     frames, or a random rule without a generator.
 
-    Args:
-        n: frames of the video, at least 1.
-        slots: most frames a model takes.
-        generator: needed by the random rules only.
-
     >>> pick(40, 32, "floor_step").max().item(), pick(40, 32, "bin_centre").max().item()
     (31, 39)
     """

@@ -1,10 +1,8 @@
 """Image sets: frame features computed from a corpus' pictures once, read like the features that come with a corpus.
 
-Pictures are decoded in threads (Pillow works outside Python's lock) a bounded number of videos ahead, cut into batches that
-never cross a shard of videos, and encoded. On a CPU a batch is encoded on the one thread that keeps its bits the same
-everywhere, so several cores are used by several batches at a time; a GPU gets one after the other. The features of a shard are
-one file, written atomically: a build that was killed goes on with the shards that have none, with the bytes it would have had
-anyway.
+Pictures are decoded in threads, a bounded number of videos ahead, and encoded in batches that never cross a shard of
+videos: on a CPU several at a time, each on the one thread that keeps its bits. A shard's features are one file, so a
+build that was killed goes on with the shards that have none, to the same bytes.
 """
 
 import json
@@ -49,9 +47,6 @@ def build(
     without pictures, or an encoder that cannot be had.
 
     Args:
-        digest: what the set depends on; an existing set with the same digest is returned as it is.
-        pictures, encoder: arguments of ``Pictures`` and of ``ImageEncoder``.
-        shard: videos between two points that a killed build goes on from.
         quarantine: a video with a damaged picture gets no frames and a row of ``rejects.parquet``.
         workers: threads that decode; by default one a core. 0 decodes and encodes one after the other. The features do not
             depend on it.

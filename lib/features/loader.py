@@ -1,8 +1,5 @@
-"""From a store and its feature sets to batches, in an order that is a pure function of seed and epoch.
-
-Because of that the whole state of a loader is one number, and a run resumed at any step sees the very batches that the
-uninterrupted one would have seen.
-"""
+"""From a store and its feature sets to batches, in an order that is a pure function of seed and epoch: the whole state
+of a loader is one number."""
 
 from __future__ import annotations
 
@@ -116,7 +113,6 @@ class Assembler:
         Args:
             layout, text_length: how fields become one sequence, and its most tokens (``text.lay_out``).
             frames_length, sample: most frames of a video and the rule that picks them (``frames.pick``).
-            train_sample: another rule for training, or ``same``.
             pad_text, pad_frames: pad to these lengths, as the originals do, else to the longest of the batch.
             tags: attach the multi-hot tags (only where a loss needs them: they are K numbers a video).
             visual: a set of frame features (``sets.choose``), or pictures for a model that encodes them; the store's own

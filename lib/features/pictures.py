@@ -1,8 +1,5 @@
-"""The pictures of a corpus as an encoder sees them: decoded, resized, cropped; numbers are scaled on the device.
-
-Sizes and cut edges are those of torchvision's ``Resize`` and ``CenterCrop`` on a Pillow image, in which the published
-transforms are written. Values stay uint8 until they are with the encoder: a quarter of the memory on the way.
-"""
+"""The pictures of a corpus as an encoder sees them: decoded, resized, cropped, as torchvision's ``Resize`` and
+``CenterCrop`` do, in which the published transforms are written. Values stay uint8 until they are with the encoder."""
 
 import io
 import struct
@@ -35,7 +32,6 @@ class Pictures:
 
     Args:
         length, sample: how many pictures of a video there are at most, and the rule that picks them (``frames.pick``).
-        size, resize, crop, interpolation, draft: see ``decode``.
         mean: of the encoder; what is zero after normalisation, to half a grey level, is the published padding.
         workers: threads that decode; by default one a core. The pictures do not depend on it.
     """

@@ -1,8 +1,5 @@
 """Frames that a small model can use: standardised and projected on their principal components, each of unit variance.
-
-Raw features are strongly skewed, and what tells videos apart is a small part of their variance: the first layer of a large
-model sorts this out in the first of its thousands of steps, a small one in a tenth of its run. A corpus of a gigabyte
-becomes one of a tenth.
+What tells videos apart is a small part of the variance of raw features, which costs a small model a tenth of its run.
 """
 
 from pathlib import Path

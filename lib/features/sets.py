@@ -1,8 +1,5 @@
-"""Feature sets on disk: what every one of them has, and the two kinds that are read, tokens and frames.
-
-A set is a folder whose ``features.json`` is written last: it names the digest of what the set depends on, the corpus, and the
-checksum of every file. ``building`` makes one in a folder beside it and puts it in place.
-"""
+"""Feature sets on disk: folders whose ``features.json``, written last, names the digest of what the set depends on, the
+corpus, and the checksum of every file; and the two kinds that are read, tokens and frames."""
 
 import os
 import shutil
@@ -24,13 +21,9 @@ from lib.runs.paths import shown
 
 class SetOnDisk(ABC):
     """A finished set. Raises FileNotFoundError: there is no finished set; says how to make one; ValueError: a file has
-    changed since it was written.
+    changed since it was written."""
 
-    Attributes:
-        names: fields that have a length per video.
-    """
-
-    names: Sequence[str]
+    names: Sequence[str]  # fields that have a length per video
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)

@@ -52,8 +52,6 @@ def lay_out(
     Args:
         flat: token ids of all fields of all videos, without special tokens.
         starts, lengths: int64 [fields of the layout, B], where in ``flat`` they lie.
-        length: most tokens, special ones included.
-        full: pad to ``length``, else to the longest of the batch.
 
     >>> special = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
     >>> lay_out(np.arange(6, 16), np.array([[0, 0]]), np.array([[10, 1]]), "cls_sep_title", 8, special)[0].tolist()

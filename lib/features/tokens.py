@@ -1,11 +1,8 @@
-"""Token sets: the text of a corpus tokenized once, memory-mapped by video row.
+"""Token sets: the text of a corpus tokenized once, memory-mapped by video row, fields apart and without special tokens,
+so that every layout (``lib.features.text``) can be laid out from one set.
 
-The originals tokenize every title again in every epoch; here a field of a video is one slice of one array. Fields are
-kept apart and without special tokens, so that every layout (``lib.features.text``) can be laid out from one set.
-
-The tokenizer is a pretrained one by name or path, or one whose vocabulary is read off the corpus (no network, no weights). The
-corpus vocabulary follows BERT's Chinese tokenizer: lower case, every Chinese character a token, other words as pieces.
-Frequent words of other scripts are tokens of their own; rare ones are spelt in ``##`` pieces.
+The tokenizer is a pretrained one by name or path, or one whose vocabulary is read off the corpus as BERT's Chinese one
+is: lower case, every Chinese character a token, frequent words of other scripts whole, rare ones in ``##`` pieces.
 """
 
 from collections import Counter
@@ -45,10 +42,7 @@ def build(
     """Tokenize every field of every video; atomic, in constant memory.
 
     Args:
-        digest: what the set depends on; an existing set with the same digest is returned as it is.
-        tokenizer: "corpus" or a pretrained tokenizer's name or path.
         min_count: of a corpus vocabulary; rarer characters become [UNK].
-        max_characters: of a field; longer text is cut before it is tokenized.
         rules: arguments of ``fields.prepare``; None takes the fields as they are.
     """
     if is_made(folder, digest):

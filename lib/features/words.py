@@ -34,14 +34,8 @@ def build(
     max_characters: int = 512,
 ) -> TokenSet:
     """Segment every title, count, encode, train the vectors; atomic, in memory that grows with the vocabulary only.
-    Raises ValueError: no word of the corpus is frequent enough.
-
-    Args:
-        digest: what the set depends on; an existing set with the same digest is returned as it is.
-        vectors: arguments of ``train_vectors``, and ``tag_dim``, further numbers per word: its tag profile, reduced.
-        min_count: rarer words are left out.
-        max_characters: longer titles are cut first.
-    """
+    Raises ValueError: no word of the corpus is frequent enough. ``vectors``: arguments of ``train_vectors``, and
+    ``tag_dim``, further numbers per word: its tag profile, reduced."""
     if is_made(folder, digest):
         return TokenSet(folder)
     counts: Counter[str] = Counter()
@@ -104,9 +98,7 @@ def word_tags(
 
     Args:
         tokens, offsets: word ids of all videos end to end; video ``n`` has ``tokens[offsets[n] : offsets[n + 1]]``.
-        indptr, indices: tags of all videos, by row.
         rows: the videos to count in. A word that occurs twice in a title counts twice.
-        shape: V + 1 and K.
     """
     counts = np.diff(offsets)[rows]
     word = np.concatenate([tokens[:0], *(tokens[offsets[row] : offsets[row + 1]] for row in rows)])

@@ -102,14 +102,9 @@ class InceptionFrames(nn.Module):
 
 
 class TransformerFrames(nn.Module):
-    """A linear map to the backbone's width, dropout of whole channels, the backbone's layers; no positions.
-
-    States [B, F, width]. Used by: AIAC rank 6 (``light_lxmert``, one layer).
-
-    Args:
-        backbone: which layers (see ``bert``); its embeddings are not used.
-        mask_padding: padded frames cannot be attended to; the original attends to them (B7-11).
-    """
+    """A linear map to the backbone's width, dropout of whole channels, the backbone's layers; no positions. States [B,
+    F, width]. Used by: AIAC rank 6 (``light_lxmert``, one layer). ``mask_padding``: padded frames cannot be attended
+    to; the original attends to them (B7-11)."""
 
     def __init__(self, frame_dim: int, backbone: str = "random-1x768", dropout: float = 0.2, mask_padding: bool = True):
         super().__init__()
@@ -184,15 +179,9 @@ class NextVlad(nn.Module):
 
 
 class NextVladFrames(nn.Module):
-    """All frames of a video as one vector: NeXtVLAD, then perhaps a squeeze-and-excitation gate.
-
-    States hold that vector as a sequence of length one, [B, 1, output_dim], and as ``pooled``.
-    Used by: the WeChat baseline; AIAC rank 6 (``lstm_nextvlad``: 512 wide, dropout 0.2, no gate).
-
-    Args:
-        clusters, groups, expansion, dropout, respect_mask: see ``NextVlad``; ``respect_mask`` false is quirk B1.
-        se_ratio: bottleneck of the gate; None leaves it out.
-    """
+    """All frames of a video as one vector: NeXtVLAD, then perhaps a squeeze-and-excitation gate. States hold that
+    vector as a sequence of length one, [B, 1, output_dim], and as ``pooled``. Used by: the WeChat baseline; AIAC rank 6
+    (``lstm_nextvlad``: 512 wide, dropout 0.2, no gate). ``se_ratio``: bottleneck of the gate; None leaves it out."""
 
     def __init__(
         self,
@@ -245,10 +234,8 @@ class VideoTransformer(nn.Module):
     ValueError: more frames than positions.
 
     Args:
-        frame_dim: width of the frame features and of the states.
         respect_mask: padded frames are not attended to; false is quirk C7-2, and then the result depends on how far a
             batch is padded.
-        positions: a learned table added to the frames, or none (quirk C7-3).
         init: of the first slot: normal with standard deviation 0.02, or uniform in [0, 1) (quirk C7-3).
     """
 

@@ -1,7 +1,5 @@
-"""Fusions that read both sequences: one transformer over text and frames, cross-modal layers between them, one LSTM.
-
-What compares the two sides is in ``matching``, what joins two pooled vectors in ``gating``.
-"""
+"""Fusions that read both sequences; what compares the two sides is in ``matching``, what joins pooled vectors in
+``gating``."""
 
 from typing import Any, Literal
 

@@ -22,10 +22,8 @@ class ImageFrames(nn.Module):
     does not know.
 
     Args:
-        images: arguments of ``encoders.ImageEncoder``: the encoder, and what its pictures are like.
         drop_path: stochastic depth while training; Swin-T's own value is 0.1.
         checkpointing: keep fewer activations and compute them twice: less memory, a third more time.
-        chunk: pictures encoded at a time where no gradient is wanted.
     """
 
     mean: Tensor

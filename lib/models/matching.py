@@ -1,7 +1,4 @@
-"""Comparing two sides, as text matching does: here the sides are the title and the frames of one video.
-
-The match features of pooled vectors, ESIM, and Enhanced-RCNN.
-"""
+"""Comparing two sides, here title and frames of one video: match features of pooled vectors, ESIM, Enhanced-RCNN."""
 
 from typing import Literal
 
@@ -28,12 +25,8 @@ def match_features(left: Tensor, right: Tensor) -> Tensor:
 
 def cross_align(left: Tensor, right: Tensor, left_mask: Tensor | None, right_mask: Tensor | None):
     """For every position of one side the attention-weighted mean of the other, scores being plain inner products.
-    Returns ``right`` as seen from ``left`` [B, L, D], ``left`` as seen from ``right`` [B, R, D].
-
-    Args:
-        left, right: [B, L, D] and [B, R, D].
-        left_mask, right_mask: bool [B, L] and [B, R]; None looks at the padding too.
-    """
+    Returns ``right`` as seen from ``left`` [B, L, D], ``left`` as seen from ``right`` [B, R, D]. ``left_mask``,
+    ``right_mask``: bool [B, L] and [B, R]; None looks at the padding too."""
     over_left, over_right = alignment_weights(left, right, left_mask, right_mask)
     return over_right.to(right.dtype) @ right, over_left.transpose(1, 2).to(left.dtype) @ left
 
@@ -69,15 +62,12 @@ class MatchPooled(nn.Module):
 class Esim(nn.Module):
     """Encode both sides with one BiLSTM, align each with the other, compose with a second BiLSTM, mean and maximum.
 
-    Enhanced Sequential Inference Model, Chen et al. 2017, arXiv:1609.06038, between title and frames.
-    Both LSTMs read real positions only. Everything is shared by title and frames. [mean; max] of both sides make the
-    vector, [B, 8·width]. Initialised as published: Xavier for matrices, orthogonal recurrent matrices, zero biases
-    except 1 for the forget gate. Used by: AIAC rank 6 (``esim``).
-
-    Args:
-        width: of the LSTMs in either direction and of the projection between them.
-        mask: ``lengths`` lets alignment, mean and maximum see real positions only. ``ones`` is the original's: they
-            also see the zeros behind shorter items, so that an embedding depends on its batch (B7-2).
+    Enhanced Sequential Inference Model, Chen et al. 2017, arXiv:1609.06038, between title and frames. Both LSTMs read
+    real positions only. Everything is shared by title and frames. [mean; max] of both sides make the vector, [B,
+    8·width]. Initialised as published: Xavier for matrices, orthogonal recurrent matrices, zero biases except 1 for the
+    forget gate. Used by: AIAC rank 6 (``esim``). ``mask``: ``lengths`` lets alignment, mean and maximum see real
+    positions only. ``ones`` is the original's: they also see the zeros behind shorter items, so that an embedding
+    depends on its batch (B7-2).
     """
 
     def __init__(
@@ -183,7 +173,8 @@ class PositionAttention(nn.Module):
 
 
 class EnhancedRcnn(nn.Module):
-    """Enhanced-RCNN (Peng et al. 2020, WWW): one BiGRU for both sides; per side a convolution block, position attention and soft alignment; both compared.
+    """Enhanced-RCNN (Peng et al. 2020, WWW): one BiGRU for both sides; per side a convolution block, position attention
+    and soft alignment; both compared.
 
     Per side [mean; max] of the convolution maps and of [aligned; attended; difference; product]; the vector
     [B, output_dim] is the match features of the two sides. Used by: AIAC rank 6 (``erc``).

@@ -1,7 +1,5 @@
-"""What models over padded sequences share: masked pooling, packed recurrent layers, convolutions, dropout of channels.
-
-Everywhere a mask is bool [B, L], True where real, and None where an original looks at the padding too.
-"""
+"""What models over padded sequences share. A mask is bool [B, L], True where real, and None where an original looks at
+the padding too."""
 
 from typing import Literal
 

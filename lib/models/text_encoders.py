@@ -1,9 +1,6 @@
-"""Text encoders: from token ids to states.
-
-BERT, or its embeddings alone; encoders on word vectors, where ``batch.input_ids`` number the words of a word vocabulary and 0
-is padding; and a bag of n-grams, which ignores order and needs no pretraining: a system trained from random weights should
-be held against it (the question ``bags`` of the report does so).
-"""
+"""Text encoders, from token ids to states: BERT, or its embeddings alone; encoders on word vectors, where
+``batch.input_ids`` number words and 0 is padding; and a bag of n-grams, against which a system trained from random
+weights should be held."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -48,8 +45,6 @@ class BertText(nn.Module):
     Args:
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
         pool: what ``pooled`` is: tanh for the pooler's output, first for the first token's state (no pooler weights).
-        norm: a layer norm of its own (eps 1e-5) on the last states.
-        token_types: false gives every token type 0.
         second_mask_value: value of the text mask m of the second video of every pair. AIAC rank 6 has 2 there (B7-5):
             BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
             that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
@@ -160,12 +155,8 @@ class WordVectors(_Words):
 
 class RecurrentWords(_Words):
     """A BiLSTM over word vectors; ``pooled`` is the mean of its states. States [B, T, output_dim]. Used by: AIAC rank 6
-    (``lstm_nextvlad``).
-
-    Args:
-        output_dim: both directions together.
-        mask_padding: leave padded words out of the LSTM and of the mean; the original reads all 32 slots (B7-11).
-    """
+    (``lstm_nextvlad``). ``mask_padding``: leave padded words out of the LSTM and of the mean; the original reads all 32
+    slots (B7-11)."""
 
     def __init__(
         self,
@@ -214,12 +205,9 @@ class InceptionWords(_Words):
 class TransformerWords(_Words):
     """Word vectors, a linear map to the backbone's width, the backbone's layers; no positions. States [B, T, width].
 
-    Without positions the result does not depend on the order of the words, except through the position that is
-    pooled. Used by: AIAC rank 6 (``light_lxmert``, one layer).
-
-    Args:
-        backbone: which layers (see ``bert``); its embeddings are not used.
-        mask_padding: padded words cannot be attended to; the original attends to them (B7-11).
+    Without positions the result does not depend on the order of the words, except through the position that is pooled.
+    Used by: AIAC rank 6 (``light_lxmert``, one layer). ``mask_padding``: padded words cannot be attended to; the
+    original attends to them (B7-11).
     """
 
     def __init__(

@@ -18,7 +18,6 @@ class CategoryCE(Objective):
     (plain) and rank 72 (label smoothing).
 
     Args:
-        label_smoothing: share of the target spread evenly over all categories.
         focal_gamma: factor (1 - p of the truth)^gamma on each video's loss; 0 is plain cross entropy.
         class_balance: beta of class-balanced weights (Cui et al. 2019, arXiv:1901.05555): category c counts
             (1 - beta) / (1 - beta^n_c), scaled to sum to the number of categories; None and 0 weigh all alike. A video

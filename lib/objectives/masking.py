@@ -106,7 +106,6 @@ class MaskedFrames(Objective):
 
     Args:
         rate: share of frames selected. The winner announces 0.15, of which the code uses nine tenths (quirk A7-3).
-        similarity: dot, as published (A7-2), or cosine.
         temperature: divides the similarity; None is 1 for dot and 0.1 for cosine.
     """
 
@@ -150,10 +149,8 @@ def frame_nce(
     """Cross entropy of M guesses against all valid frames of the batch.
 
     Args:
-        guess: float32 [M, D].
         frames: original features [B, F, D]; mask: bool [B, F], invalid frames are no candidates.
         answer: int64 [M], flat position video·F + frame of the frame that was hidden.
-        similarity: dot or cosine, divided by ``temperature``.
     """
     candidates = frames.float().flatten(0, 1)
     if similarity == "cosine":

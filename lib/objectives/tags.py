@@ -68,7 +68,6 @@ class TagBCE(Objective):
 
     Args:
         input: cls (jobs 1, 4, 5, 6), embedding, not normalised (jobs 2, 3), pooled, text or frames.
-        activation: relu, as published, or none.
         reference_tags: number of tags that the recipe's weight is made for. A mean over K tags of which each video has
             a few shrinks like 1/K, so with another vocabulary the term is scaled by K / reference_tags to keep its
             pull. None: no scaling.
@@ -110,11 +109,9 @@ class TagFocal(Objective):
 
     Args:
         num_tags, hidden, embedding_dim, input, activation, reference_tags, prior, ..._dim: as for ``TagBCE``.
-        gamma: 0 counts all entries alike.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
             tags, mean over videos.
-        scale: factor on the result.
         clamp: the logarithm takes the probability of the truth no nearer to 0 and 1 than this, so that entries beyond
             pull only through the factor (1 - p)^gamma. Rank 6 has 1e-4; 0 does not clamp.
     """

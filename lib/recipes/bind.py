@@ -1,9 +1,7 @@
 """From a component in YAML to an object: the only place where ``{use: Class, ...}`` becomes one.
 
-The key says the package, ``use`` says the class: ``fusion: {use: SingleStream}`` is the ``SingleStream`` that
-``lib/models/__init__.py`` imports. A recipe can name only what that file imports, so an error can list the choices.
-Arguments are checked against the constructor's own type hints, so nothing is declared twice. Checking reads the source
-and imports nothing, so that a plan of some hundred jobs takes a second; :func:`bind` alone imports the class.
+The key says the package, ``use`` a class that its ``__init__.py`` imports. Arguments are checked against the
+constructor's own type hints, read from the source: a plan of some hundred jobs imports nothing and takes a second.
 """
 
 import ast
@@ -35,7 +33,6 @@ def bind(package: str, component: Component, context: Mapping[str, Any], where: 
     Raises RecipeError: no such class, an argument that does not fit, or a context value that is needed and not there.
 
     Args:
-        context: values by name (``CONTEXT``), of which the constructor gets those it asks for.
         replace: values that take the place of arguments which YAML gives (``backbone`` of a scale); None replaces nothing.
     """
     given = arguments(package, component, where)

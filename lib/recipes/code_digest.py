@@ -1,9 +1,5 @@
-"""Code digest: sixteen hexadecimal digits of the part of ``lib`` that a result depends on.
-
-Read from the source, nothing is imported. A result depends on the modules it names and on all they import inside
-``lib``, however deep; what counts is the syntax tree without comments, docstrings and layout.
-
-Two rules keep the answer narrow:
+"""Code digest: sixteen hexadecimal digits of the part of ``lib`` that a result depends on, read from the source: the
+syntax trees, without docstrings, of the modules it names and of all they import inside ``lib``, however deep.
 
 - A package's ``__init__.py`` is a door, not a dependency: ``from lib.objectives import MaskedTokens`` leads to the module
   that defines ``MaskedTokens`` and to none of its neighbours. Whatever ``__init__.py`` defines itself does count.

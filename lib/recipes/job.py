@@ -1,8 +1,5 @@
-"""Job: one stage of one recipe under one arm with one seed, fully resolved.
-
-The digest of a job covers everything its result depends on (values, parents, corpus, the code of the parts it uses), so
-equal digests mean equal results: an arm whose digest equals that of the base, or of an earlier arm of its question, is given
-that folder and nothing is trained twice.
+"""Job: one stage of one recipe under one arm with one seed, fully resolved. Its digest covers everything its result
+depends on, so an arm whose digest equals that of the base, or of an earlier arm of its question, is given that folder.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """From a recipe's file to what a job runs: the values of member, scale and arm laid over it, each with its place.
 
-The order is fixed: recipe, member of the system, scale (for all recipes, then for this one), corpus, arm, fold. A member is a
-model like the recipe itself, so the scale comes after it; an arm asks a question at that scale and has the last word.
-Defaults are written out before anything is laid over, so that every path an arm may set exists and a misspelt one is an
-error and not a silent no-op.
+The order is fixed: recipe, member of the system, scale (for all recipes, then for this one), corpus, arm, fold.
+Defaults are written out first, so that every path an arm may set exists and a misspelt one is an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
-"""Every folder of the project is named here once.
-
-``VIDLAB_HOME`` moves what is generated (data, runs, reports) elsewhere, for example to a scratch disk; recipes and
-notebooks stay beside the library.
-"""
+"""Every folder of the project is named here once. ``VIDLAB_HOME`` moves what is generated (data, runs, reports)
+elsewhere."""
 
 import os
 from pathlib import Path

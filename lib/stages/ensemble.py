@@ -1,9 +1,8 @@
 """One ensemble: predictions of finished runs, joined; its score, what each member adds, and other ways of joining them.
 
-The ways of joining are components of ``lib.evaluation``. Where members were scored on a labelled test part, the best
-member is chosen and weights are learned on validation. Elsewhere one that learns from scored pairs is cross-fitted: every
-pair is judged by a fit that did not see it. Intervals are over the scored items, the same bootstrap samples for all that is
-compared.
+Where members were scored on a labelled test part, the best member is chosen and weights are learned on validation.
+Elsewhere a way that learns from scored pairs is cross-fitted. Intervals are over the scored items, the same bootstrap
+samples for all that is compared.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
-"""Floors and ceiling of a corpus: what is reached without a network, on the very items that runs are scored on.
-
-Nothing here is tuned. Everything is fitted on the training items of a job; of pairs the *untrained* floor uses no label at all
-(their cosines are only brought to one scale). A network that stays below the untrained floor has learnt nothing of use.
-"""
+"""Floors and ceiling of a corpus: what is reached without a network, untuned, on the very items that runs are scored
+on. The *untrained* floor of pairs uses no label at all; a network that stays below it has learnt nothing of use."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast

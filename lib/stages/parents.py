@@ -1,9 +1,5 @@
-"""The weights a stage starts from: those of its parent stage, or a soup of several of that stage's runs.
-
-A soup is the mean of the weights of runs that differ in their seed (Wortsman et al. 2022, "Model soups"). They must come from
-one initialisation, so the stages before the parent have a fixed ``seed``. A stage that is nothing but a soup has
-``data.epochs: 0``.
-"""
+"""The weights a stage starts from: those of its parent stage, or a soup of several of that stage's runs: the mean of
+weights that differ in their seed (Wortsman et al. 2022, "Model soups") but come from one initialisation."""
 
 from collections.abc import Mapping
 

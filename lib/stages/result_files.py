@@ -1,10 +1,5 @@
 """What a finished job leaves: weights, predictions, and what it hands in: ``result.zip`` (AIAC 2021) or ``result.csv``
-(WeChat 2022) of the test videos.
-
-The zip holds embeddings, in one JSON file that is called and rounded as the recipe's team did. The csv has a line per
-test video, ``id,category_id``, no header; where the corpus was generated, ``truth.csv`` beside it holds the categories
-that the generator meant, so that ``vidlab score result.csv truth.csv`` prints the official numbers.
-"""
+(WeChat 2022: ``id,category_id`` lines) of the test videos. Of a generated corpus ``truth.csv`` holds what was meant."""
 
 from collections.abc import Mapping
 

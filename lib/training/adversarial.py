@@ -1,8 +1,7 @@
 """Adversarial training: a second pass where word embeddings, or all weights, are moved to where the loss is worse.
 
-Each is called with ``again``, which runs forward and backward over the batch once more and adds to the gradients.
-Afterwards the parameters are bit for bit what they were, and the gradients are those of the clean and the last
-adversarial pass together. Specification: section 2.3 of the WeChat 2022 systems.
+Each is called with ``again``, which runs forward and backward once more and adds to the gradients. Afterwards the
+parameters are bit for bit what they were. Specification: section 2.3 of the WeChat 2022 systems.
 """
 
 from abc import ABC, abstractmethod

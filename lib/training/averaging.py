@@ -1,9 +1,5 @@
-"""Weight averages: exponential (EMA), arithmetic over time (SWA), and over runs (soup).
-
-``WeightEma`` and ``WeightSwa`` hold a second copy of the trainable parameters; buffers stay those of the live model
-unless SWA is told to average them too. Specification: section 2.4 of the WeChat 2022 systems.
-Inside ``with averaging.applied():`` the module holds the average, afterwards again exactly what it held before.
-"""
+"""Weight averages: exponential (EMA), arithmetic over time (SWA), and over runs (soup). Inside ``with
+averaging.applied():`` the module holds the average. Specification: section 2.4 of the WeChat 2022 systems."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence

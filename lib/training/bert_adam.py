@@ -21,12 +21,8 @@ class BertAdam(torch.optim.Optimizer):
 
     Without the correction the first updates are up to 6.5 times the rate, so it wants a warm-up. The rate's course is
     the stage's ``schedule``; the package's own is ``WarmupLinear`` with ``whole: false``. Used by: AIAC rank 17; WeChat
-    rank 72 (without clipping). Raises ValueError: a setting out of range.
-
-    Args:
-        params: tensors or groups; groups may have their own values of all arguments below.
-        lr: rate; a schedule sets that of the groups before every step.
-        max_grad_norm: limit of each tensor's L2 norm; None: no clipping.
+    rank 72 (without clipping). Raises ValueError: a setting out of range. ``params``: tensors or groups; groups may
+    have their own values of all arguments below.
     """
 
     def __init__(

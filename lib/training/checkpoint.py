@@ -12,15 +12,9 @@ from lib.runs.files import to_disk
 
 
 class Checkpointer:
-    """Keeps the newest complete checkpoint of a run as ``<folder>/checkpoint-<step>/<part>.pt``.
-
-    A checkpoint is written beside the older one and takes its place only when it is complete. Parts that have not changed
-    since (the best weights so far) are linked, not written again.
-
-    Args:
-        folder: created when needed; other files in it are left alone.
-        writes: False on all processes but one.
-    """
+    """Keeps the newest complete checkpoint of a run as ``<folder>/checkpoint-<step>/<part>.pt``. A checkpoint is
+    written beside the older one and takes its place only when it is complete. Parts that have not changed since (the
+    best weights so far) are linked, not written again. ``writes``: False on all processes but one."""
 
     def __init__(self, folder: Path, *, writes: bool = True):
         self.folder, self.writes = Path(folder), writes

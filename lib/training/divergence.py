@@ -1,8 +1,5 @@
-"""A loss that runs away: noticed, taken back a few times, then reported.
-
-The winner of AIAC 2021 lost 7,000 steps to one divergence at step 92,000 (loss 0.795, then 4.44 and stuck) and was saved
-by reloading the best weights at the end of the epoch (A4.1, quirk A7-4).
-"""
+"""A loss that runs away: noticed, taken back a few times, then reported. The winner of AIAC 2021 lost 7,000 steps to
+one divergence (A4.1, quirk A7-4)."""
 
 import copy
 import math
@@ -35,7 +32,6 @@ class Rewind:
     skipped; step numbers and the learning rate go on as well.
 
     Args:
-        factor: how far above the best running median counts as running away.
         window: steps of the running median; nothing but non-finite losses is judged before it is full.
         snapshot_every: steps between copies. A copy is only taken when the batch that follows has shown a loss within the
             limit. It lives on the training device and is about three times the size of the parameters.

@@ -31,7 +31,6 @@ def param_groups(
 
     Args:
         named: names and parameters, as ``Task(model, mix).named_parameters()`` gives them; frozen ones are left out.
-        lr: one rate, or ``{"backbone": ..., "rest": ...}``.
         weight_decay: for matrices. Biases, scales of normalisation layers and single numbers (at most one dimension)
             never decay; on the recorded systems that is the rule "name contains bias or LayerNorm.weight".
         layer_decay: factor per layer from the top of each stack of layers down, inside the backbone, as in timm. 1.0 is
@@ -41,7 +40,6 @@ def param_groups(
         layer_groups: regular expressions, from input to output; the group that first finds a name has ``lr`` times
             1/2, ..., 1, evenly in ratio (fastai's ``even_mults``); a name that none finds has ``lr``. Rank 6 claims it for
             its pairwise stage; its code has it in a stage that never ran.
-        backbone: regular expressions; a name that one of them finds belongs to the backbone.
     """
     rates = {"backbone": lr, "rest": lr} if isinstance(lr, int | float) else dict(lr)
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
@@ -78,12 +76,8 @@ def build_optimizer(
 
     torch's are in their fused form: one kernel instead of ten small ones per parameter. The original's AdamW
     (transformers 4) adds epsilon before the bias correction and decays after the step, which differs in the first steps
-    only (A7-13). Raises ValueError: nothing is left to train.
-
-    Args:
-        named: as ``Task(model, mix).named_parameters()`` gives them; frozen ones are left out.
-        lr, weight_decay, layer_decay, layer_groups, no_decay: as of ``param_groups``.
-        tensor_norm: BertAdam only: limit of each tensor's gradient.
+    only (A7-13). Raises ValueError: nothing is left to train. ``tensor_norm``: BertAdam only: limit of each tensor's
+    gradient.
     """
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     if not named:

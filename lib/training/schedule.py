@@ -1,8 +1,5 @@
-"""Learning-rate schedules: a factor for each update, a pure function of its number (but for Plateau).
-
-The factor multiplies the base rate of every parameter group. Update ``n`` is 0 for the first one, as in transformers:
-with a warm-up the first update has rate 0.
-"""
+"""Learning-rate schedules: the factor on every base rate, by the number of the update, counted from 0 (with a warm-up
+the first has rate 0)."""
 
 import math
 from abc import ABC, abstractmethod

@@ -86,7 +86,6 @@ class Trainer:
 
     Args:
         score: evaluates the model it is given; called on all processes, every one returns the same.
-        checkpoint: where to keep the state for a resume; None: a killed run starts again.
         history: takes rows ``{step, epoch, lr, loss, terms, grad_norm}`` (means since the last such row), ``{step, epoch,
             scores}`` and ``{step, event, ...}``; numbers that are not finite are None.
     """
