@@ -16,7 +16,8 @@ def damaged(folder: Path, checksums: Mapping[str, str]) -> str | None:
 
     A file is read to its end once (half a gigabyte a second and core: 0.8 s for the 220 MB of a laptop corpus on a busy
     machine) and then again only if its size, inode, or the time of its last write or of its last change of any kind
-    differ from those noted in ``runs/.verified``. The last of these no program can set back. ``checksums``: file name in the folder -> SHA-256, hexadecimal.
+    differ from those noted in ``runs/.verified``. The last of these no program can set back. ``checksums``: file name in
+    the folder -> SHA-256, hexadecimal.
     """
     for name, expected in checksums.items():
         file = folder / name

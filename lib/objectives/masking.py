@@ -34,10 +34,8 @@ class PredictionHead(nn.Module):
 class MaskedTokens(Objective):
     """Masked language modelling (Devlin et al. 2018, arXiv:1810.04805).
 
-    Of the tokens [B, T] each that is not special is selected with probability ``rate``; of these 80 % become [MASK], 10 % a uniformly
-    random token, 10 % stay. Cross entropy over the selected, and only there are logits computed: at the published size
-    a row of 21,128 numbers for one position in seven of the titles instead of for all.
-    Used by: AIAC rank 1 and WeChat rank 72, pretraining.
+    Of the tokens [B, T] each that is not special is selected with probability ``rate``; of these 80 % become [MASK],
+    10 % a uniformly random token, 10 % stay. Cross entropy over the selected, and only there are logits computed. Used by: AIAC rank 1 and WeChat rank 72, pretraining.
 
     Args:
         rate: share of tokens selected; 0.15 in five of the winner's jobs, 0.25 in job 6.
@@ -98,8 +96,8 @@ class MaskedTokens(Objective):
 class MaskedFrames(Objective):
     """Masked frame modelling: which of all frames of the batch was at this place?
 
-    Of the frames [B, F, N] each valid one is selected with probability ``rate`` and replaced by zeros before the frame encoder. The guess
-    made at its place is compared with the original features of all valid frames of the batch, other frames of the same
+    Of the frames [B, F, N] each valid one is selected with probability ``rate`` and replaced by zeros before the frame
+    encoder. The guess made at its place is compared with the original features of all valid frames of the batch, other frames of the same
     video included; cross entropy with its own frame as the answer, mean over the selected. Targets get no gradient.
     Computed in float32 whatever the autocast: raw dot products over 1536 features reach hundreds, where bfloat16 has
     steps of one. Used by: AIAC rank 1, pretraining.

@@ -40,9 +40,8 @@ from lib.training.trainer import Task, TrainResult
 
 
 def run(job: Job, *, again: bool = False) -> RunFolder:
-    """Train a job unless it is finished; resume it if it was killed. ``again``: train even if the run folder is
-    finished. Returns the run folder, finished. Raises MissingRun: corpus, feature set or a parent's run is absent; the
-    message names the command that makes it; DivergenceError: the loss ran away more often than the recipe allows."""
+    """Train a job unless it is finished and not asked for ``again``; resume it if it was killed. Raises MissingRun: corpus,
+    feature set or a parent's run is absent; DivergenceError: the loss ran away more often than the recipe allows."""
     if job.folder.is_done(job.digest) and not again:
         return job.folder
     require_inputs(job)
