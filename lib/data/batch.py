@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +22,29 @@ class SpecialIds:
     cls: int
     sep: int
     mask: int
+
+
+Sees = Literal["both", "text", "frames"]
+
+
+class View(NamedTuple):
+    """What an objective lets the model see besides the corrupted batch; the model is not shown the side that is left out.
+
+    Views are equal, and run once, if they are the same tensors seen in the same way; another ``draw`` keeps them apart, for
+    passes that differ in dropout alone.
+    """
+
+    batch: Batch
+    sees: Sees = "both"
+    draw: int = 0
+
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal views."""
+        read = {"text": TEXT, "frames": FRAMES, "both": (*TEXT, *FRAMES)}[self.sees]
+        return (self.sees, self.draw, *(id(getattr(self.batch, name)) for name in read))
+
+
+TEXT, FRAMES = ("input_ids", "text_mask", "token_types"), ("frames", "frame_mask", "pictures")  # what a model reads
 
 
 @dataclass
@@ -45,6 +70,10 @@ class Batch:
     clean_frames: Tensor | None = None  # float32 [B, F, D]; frames before corruption
     pictures: Tensor | None = None  # uint8 [B, F, 3, S, S]; only where the model encodes them itself
     matched: Tensor | None = None  # float32 [B]; 0 where the frames are another video's
+    field: Tensor | None = None  # int8 [B, T]: which field of the layout a token is of, -1 special; packed layout only
+    views: dict[str, dict[str, View | None]] | None = (
+        None  # objective -> name -> what it sees; None is the batch itself
+    )
 
     def __len__(self) -> int:
         return self.rows.shape[0]
@@ -60,9 +89,44 @@ class Batch:
     def pin_memory(self) -> Batch:
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def replace(self, **changes: Tensor | None) -> Batch:
+    def replace(self, **changes: Any) -> Batch:
         """A copy with some fields exchanged; objectives use it so that the loader's tensors are never edited in place."""
         return dataclasses.replace(self, **changes)
 
-    def _map(self, function) -> Batch:
-        return self.replace(**{name: function(value) for name, value in vars(self).items() if value is not None})
+    def only(self, sees: Sees) -> Batch:
+        """The batch with one side left out: a single padded slot is there in its place."""
+        if sees == "both":
+            return self
+        if sees == "frames":
+            one = {name: getattr(self, name)[:, :1] for name in TEXT}
+            return self.replace(**one | {"text_mask": torch.zeros_like(self.text_mask[:, :1])})
+        left = {name: getattr(self, name) for name in FRAMES if getattr(self, name) is not None}
+        return self.replace(**{name: torch.zeros_like(value[:, :1]) for name, value in left.items()})
+
+    def keep_tokens(self, keep: Tensor) -> Batch:
+        """The batch with these tokens alone, bool [B, T], moved together, so that the sequence is as short as it can be."""
+        keep = keep & self.text_mask
+        order = torch.argsort(~keep, dim=1, stable=True)[:, : max(1, int(keep.sum(dim=1).max()))]
+        kept = {name: getattr(self, name) for name in (*TEXT, "token_labels", "field")}
+        kept = {name: value.gather(1, order) for name, value in kept.items() if value is not None}
+        mask = kept["text_mask"] = keep.gather(1, order)
+        for name, empty in (("token_labels", IGNORE), ("field", -1)):
+            if name in kept:
+                kept[name] = kept[name].masked_fill(~mask, empty)
+        return self.replace(**kept)
+
+    def _map(self, function: Callable[[Tensor], Tensor], done: dict[int, Any] | None = None) -> Batch:
+        """Applied once to what several views share, so that they still share it."""
+        known = {} if done is None else done
+
+        def mapped(value: Any) -> Any:
+            if value is None or isinstance(value, dict):
+                return value and {name: mapped(inner) for name, inner in value.items()}
+            if id(value) not in known:
+                is_view = isinstance(value, View)
+                known[id(value)] = (
+                    value._replace(batch=value.batch._map(function, known)) if is_view else function(value)
+                )
+            return known[id(value)]
+
+        return self.replace(**{name: mapped(value) for name, value in vars(self).items()})

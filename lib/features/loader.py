@@ -136,7 +136,7 @@ class Assembler:
 
     def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
-        ids, text_mask, types = self._text(rows)
+        ids, text_mask, types, field = self._text(rows)
         frames, frame_mask, pictures = self._frames(rows, train, epoch)
         category = self._category[rows].astype(np.int64)
         batch = Batch(
@@ -149,6 +149,7 @@ class Assembler:
             category=torch.from_numpy(np.where(category < 0, IGNORE, category)),
             tags=self._multi_hot(rows),
             pictures=pictures,
+            field=None if field is None else torch.from_numpy(field),
         )
         if items.are_pairs:
             count = len(items)
@@ -161,9 +162,11 @@ class Assembler:
     def _text(self, rows: np.ndarray):
         if "text" in self.without:
             ids, mask = np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), bool)
-            return ids, mask, ids
+            return ids, mask, ids, None
         spans = self.tokens.spans(rows, FIELDS_OF_LAYOUT[self.layout])
-        return text_rules.lay_out(*spans, self.layout, self.text_length, self.tokens.special, full=self.pad_text)
+        laid = text_rules.lay_out(*spans, self.layout, self.text_length, self.tokens.special, full=self.pad_text)
+        width = laid[0].shape[1]
+        return *laid, text_rules.fields_of(spans[2], self.text_length, width) if self.layout == "packed" else None
 
     def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place.

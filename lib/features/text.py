@@ -79,6 +79,22 @@ def lay_out(
     return ids, place < ends[:, None], types
 
 
+def fields_of(lengths: np.ndarray, length: int, width: int) -> np.ndarray:
+    """Which field each place of a ``packed`` sequence is of, int8 [B, width]; -1: special tokens and padding.
+
+    Args:
+        lengths, length: as for ``lay_out``.
+
+    >>> fields_of(np.array([[2], [0], [1]]), 9, 8).tolist()
+    [[-1, 0, 0, -1, -1, 2, -1, -1]]
+    """
+    kept = cut_longest_first(lengths, length - 1 - len(lengths))[..., None]
+    start = 1 + (kept + 1).cumsum(axis=0) - kept - 1
+    place = np.arange(width)
+    inside = (place >= start) & (place < start + kept)  # [fields, B, width]
+    return np.where(inside.any(axis=0), inside.argmax(axis=0), -1).astype(np.int8)
+
+
 def _in_blocks(flat, starts, lengths, length, special) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Always 4 + 3 blocks wide, whatever is in them: 388 with blocks of 128."""
     size = (length - 1 - len(lengths)) // len(lengths)

@@ -9,6 +9,7 @@ image encoder that turns pictures into the frame features which are otherwise st
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -16,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lib.data.batch import Batch
+from lib.data.batch import Batch, Sees
 
 
 @dataclass
@@ -27,6 +28,11 @@ class States:
     mask: Tensor  # bool [B, L]; False where padded
     pooled: Tensor | None = None  # [B, D']
     mask_value: Tensor | None = None  # [B, L], added to attention logits in place of 0 and 1 (quirk B7-5)
+
+    def take(self, rows: Tensor) -> States:
+        """Those of some videos."""
+        pooled, value = (None if x is None else x[rows] for x in (self.pooled, self.mask_value))
+        return States(self.hidden[rows], self.mask[rows], pooled, value)
 
 
 @dataclass
@@ -78,6 +84,11 @@ class Outputs:
     word_table: Tensor | None = None  # [V, D], the text encoder's word embeddings, for heads that share them
     text_pooled: Tensor | None = None  # [B, D'], the text encoder's own vector per video, before fusion
     frames_pooled: Tensor | None = None  # [B, D''], the same of the frame encoder
+    text: States | None = None  # before fusion
+    frames: States | None = None  # before fusion
+    batch: Batch | None = None  # what the model saw; pictures encoded, a side that it does not see left out
+    join: Callable[[States, States], Outputs] | None = None  # fusion, pooling and head on other states of as many slots
+    similarity: Tensor | None = None  # [B, B] text to frames, without gradient, where an objective has compared them
 
 
 class VideoModel(nn.Module):
@@ -151,11 +162,22 @@ class VideoModel(nn.Module):
                 module.training = False
         return self
 
-    def forward(self, batch: Batch) -> Outputs:
+    def twin(self) -> VideoModel:
+        """A copy of the five slots, without the image encoder: it sees what ``Outputs.batch`` holds."""
+        slots = ("text", "frames", "fusion", "pooling", "head")
+        return VideoModel(**{slot: copy.deepcopy(getattr(self, slot)) for slot in slots})
+
+    def forward(self, batch: Batch, sees: Sees = "both") -> Outputs:
+        """``sees``: text or frames leaves out the other side, so that nothing of it can be known."""
+        batch = batch.only(sees)
         if self.images is not None:
             batch = batch.replace(frames=self.images(batch))
         text = self._precomputed.get("text", self.text)(batch)
         frames = self._precomputed.get("frames", self.frames)(batch)
+        return self.join(text, frames, batch)
+
+    def join(self, text: States, frames: States, batch: Batch) -> Outputs:
+        """Fusion, pooling and head of states that the encoders made of the batch."""
         joint: Joint = self.fusion(text, frames)
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)
@@ -170,6 +192,10 @@ class VideoModel(nn.Module):
             word_table=getattr(self.text, "word_table", None),
             text_pooled=text.pooled,
             frames_pooled=frames.pooled,
+            text=text,
+            frames=frames,
+            batch=batch,
+            join=functools.partial(self.join, batch=batch),
         )
 
 

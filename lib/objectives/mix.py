@@ -5,18 +5,18 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lib.data.batch import Batch
-from lib.models.video_model import Outputs
+from lib.data.batch import Batch, View
 
 
 class Objective(nn.Module, ABC):
     """One term of the loss. Heads that only this term needs are its own parameters, saved apart from the model.
 
-    ``passes``: how often the model must see the batch for this term, each time with other dropout.
+    ``passes``: how often the model must see the batch for this term, each time with other dropout; 0: its views are enough.
     """
 
     passes: int = 1
@@ -31,16 +31,26 @@ class Objective(nn.Module, ABC):
         """The batch as the model shall see it, on the CPU; returns a copy, never edits the given tensors."""
         return batch
 
-    @abstractmethod
-    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from."""
+    def views(self, clean: Batch, batch: Batch, generator: torch.Generator) -> dict[str, View]:
+        """What else the model shall see for this term, made of the batch as it was or as all terms have corrupted it."""
+        return {}
 
-    def over(self, passes: Sequence[Outputs], batch: Batch) -> Tensor:
+    @abstractmethod
+    def forward(self, outputs: Any, batch: Batch, /) -> Tensor:
+        """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from.
+
+        ``outputs`` is what the model made of the batch (``Outputs``), or, of a term with views, of these: name -> ``Outputs``.
+        """
+
+    def over(self, passes: Sequence[Any], batch: Batch) -> Tensor:
         """The term when some other term needs several passes: the mean of its value over them."""
         values = [self(outputs, batch) for outputs in passes]
         return values[0] if len(values) == 1 else torch.stack(values).mean()
 
-    def after_step(self, model: nn.Module) -> None:
+    def start(self, model: Any) -> None:
+        """Called once, when the model has the weights that its stage starts from."""
+
+    def after_step(self, model: Any) -> None:
         """Called after every optimizer step, for terms with a state of their own (a momentum copy, a queue)."""
 
 
@@ -76,22 +86,46 @@ class ObjectiveMix(nn.Module):
         return any(term.needs_known for _, term in self.active())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Let every active term hide its part. Takes exactly one draw from ``generator``."""
-        step = int(torch.randint(2**62, (), generator=generator))
+        """Let every active term hide its part and say what else it sees. Takes exactly one draw from ``generator``."""
+        step, clean = int(torch.randint(2**62, (), generator=generator)), batch
+        streams = {name: torch.Generator().manual_seed(step ^ zlib.crc32(name.encode())) for name, _ in self.active()}
         for name, term in self.active():
-            batch = term.corrupt(batch, torch.Generator().manual_seed(step ^ zlib.crc32(name.encode())))
-        return batch
+            batch = term.corrupt(batch, streams[name])
+        views = {name: own for name, term in self.active() if (own := term.views(clean, batch, streams[name]))}
+        if not views:
+            return batch
+        first: dict[Any, View | None] = {View(batch).key(): None}
+        same = {name: {label: first.setdefault(v.key(), v) for label, v in own.items()} for name, own in views.items()}
+        return batch.replace(views=same)
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """One pass through the model for all terms, or as many as the neediest term asks for.
+        """One pass through the model for all terms, or as many as the neediest term asks for, and one for each view.
 
         Returns:
             the weighted total, and each active term before weighting.
+
+        Raises:
+            ValueError: a term's views are missing.
         """
-        passes = [model(batch) for _ in range(max(term.passes for _, term in self.active()))]
-        named = {name: term.over(passes, batch) for name, term in self.active()}
+        views = {name: batch.views.get(name, {}) for name, term in self.active() if not term.passes and batch.views}
+        shared = any(view is None for own in views.values() for view in own.values())
+        passes = [model(batch) for _ in range(max(shared, *(term.passes for _, term in self.active())))]
+        ran = {id(None): passes[0]} if passes else {}
+        for view in (view for own in views.values() for view in own.values()):
+            if view is not None and id(view) not in ran:
+                ran[id(view)] = model(view.batch, view.sees)
+        named = {}
+        for name, term in self.active():
+            if not term.passes and not views.get(name):
+                raise ValueError(f"{name}: what it compares is not there (call corrupt first)")
+            seen = {label: ran[id(view)] for label, view in views.get(name, {}).items()}
+            named[name] = term.over(passes if term.passes else [seen], batch)
         total = torch.stack([self.weights[name] * value for name, value in named.items()]).sum()
         return total, named
+
+    def start(self, model: nn.Module) -> None:
+        for _, term in self.active():
+            term.start(model)
 
     def after_step(self, model: nn.Module) -> None:
         for _, term in self.active():

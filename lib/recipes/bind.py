@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONTEXT = frozenset((
     "frame_dim", "vocab_size", "word_vectors", "num_tags", "num_classes", "hidden", "text_dim", "frames_dim", "input_dim",
     "num_text_slots", "num_frame_slots", "images", "embedding_dim", "pooled_dim", "class_counts", "special_ids", "total_steps",
-    "pairs", "scores",
+    "model", "pairs", "scores",
 ))  # fmt: skip
 
 

@@ -96,8 +96,8 @@ def _model(recipe: str, member: str) -> list[Layer]:
 def overlay(tree: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
     """A copy of ``tree`` with every dotted path of ``changes`` set.
 
-    A mapping that carries ``use`` replaces the component whole; any other value replaces the leaf. Raises RecipeError:
-    a path does not exist in ``tree``; the message starts with ``where`` (file and arm).
+    A mapping that carries ``use`` replaces the component whole, or is a new objective; any other value replaces the leaf.
+    Raises RecipeError: a path does not exist in ``tree``; the message starts with ``where`` (file and arm).
 
     >>> overlay({"a": {"b": 1}}, {"a.b": 2}, "x.yaml")
     {'a': {'b': 2}}
@@ -111,7 +111,8 @@ def overlay(tree: dict[str, Any], changes: dict[str, Any], where: str) -> dict[s
                 raise _unknown(where, path, depth, node)
             node = node[part]
         is_new_argument = isinstance(node, dict) and "use" in node  # its signature decides when it is bound
-        if not isinstance(node, dict) or (last not in node and not is_new_argument):
+        is_new_objective = parents[-1:] == ["objectives"] and isinstance(value, dict) and "use" in value
+        if not isinstance(node, dict) or (last not in node and not is_new_argument and not is_new_objective):
             raise _unknown(where, path, len(parents), node)
         node[last] = copy.deepcopy(value)
     return result

@@ -113,7 +113,7 @@ def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Counts = 
     context = vars(sizes) | {
         "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
         "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
-        "class_counts": class_counts,
+        "class_counts": class_counts, "model": model, "num_text_slots": job.spec.features.text.length,
     }  # fmt: skip
     if model.images is not None:
         context["frame_dim"] = model.images.output_dim

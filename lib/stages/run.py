@@ -94,6 +94,7 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
     mix = build.build_mix(job, model, inputs.sizes, class_counts)
     load_parent(job, model, mix)  # weights before freezing: what is frozen is the parent's
     build.freeze(job, model)
+    mix.start(model)
     assembler = make_assembler(job, inputs, problem, mix)
     test = np.arange(0)
     if isinstance(problem, PairProblem | ClassProblem):
@@ -137,7 +138,8 @@ def precompute(
     vectors only, no objective hides or exchanges parts of the input, and frames are not picked anew each epoch."""
     spec, frames = job.stage_spec, job.spec.features.frames
     slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
-    same_input = all(type(term).corrupt is Objective.corrupt for _, term in mix.active())
+    own = [getattr(type(term), name) for _, term in mix.active() for name in ("corrupt", "views")]
+    same_input = all(method in (Objective.corrupt, Objective.views) for method in own)
     same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
     pooled_only = getattr(model.fusion, "pooled_only", False)
     if not slots or spec.freeze_mode != "eval" or not (same_input and same_frames and pooled_only):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.features import tokens
-from lib.features.text import SpecialIds, cut_longest_first, lay_out
+from lib.features.text import SpecialIds, cut_longest_first, fields_of, lay_out
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
 
@@ -43,6 +43,10 @@ def test_three_fields_are_packed():
     """Budget 8 - 4 = 4 of 3 + 3 + 1 pieces: the two long ones give way, the first keeps the odd one."""
     fields = [np.array([10, 11, 12]), np.array([20, 21, 22]), np.array([30])]
     assert one(fields, "packed", 8)[0] == [3, 10, 11, 4, 20, 4, 30, 4]
+    assert fields_of(np.array([[3, 0], [3, 0], [1, 2]]), 8, 9).tolist() == [
+        [-1, 0, 0, -1, 1, -1, 2, -1, -1],
+        [-1, -1, -1, 2, 2, -1, -1, -1, -1],
+    ]
 
 
 def one_token_at_a_time(lengths: list[int], budget: int) -> list[int]:

@@ -70,6 +70,15 @@ def test_overlay_replaces_a_component_whole_and_leaves_the_original_alone():
     assert tree == {"head": {"use": "A", "dim": 1}}
 
 
+def test_a_variant_may_add_an_objective_and_nothing_else():
+    tree = {"objectives": {"tokens": {"use": "A"}}, "model": {"text": {"use": "B"}}}
+    found = overlay(tree, {"objectives.frames": {"use": "C", "weight": 0.5}}, "f")
+    assert found["objectives"] == {"tokens": {"use": "A"}, "frames": {"use": "C", "weight": 0.5}}
+    for path, value in (("objectives.frames", 0.0), ("objectives.frames.weight", 0.0), ("model.frames", {"use": "C"})):
+        with pytest.raises(RecipeError, match="does not exist in the resolved recipe"):
+            overlay(tree, {path: value}, "f")
+
+
 def test_a_scale_sets_sizes_only():
     """Every override of every scale ends in a size or budget; the loader refuses others."""
     for name in ("smoke", "laptop", "full"):
