@@ -175,6 +175,23 @@ def wechat_batch(case: Case) -> Batch:
     )
 
 
+def batch_of(case: Case, frames: Tensor | None = None) -> Batch:
+    """Inputs of a case of ``golden/topsix``; frames without a recorded mask are all there."""
+    name = "text" if "in/text_input" in case else "title"
+    if frames is None:
+        frames = case["in/frames"] if "in/frames" in case else case["in/frame_states"]
+    every = torch.ones(frames.shape[:2], dtype=torch.bool)
+    ids = case[f"in/{name}_input"]
+    return Batch(
+        rows=torch.arange(len(ids)),
+        input_ids=ids,
+        text_mask=case[f"in/{name}_mask"].bool(),
+        token_types=torch.zeros_like(ids),
+        frames=frames,
+        frame_mask=case["in/frame_mask"].bool() if "in/frame_mask" in case else every,
+    )
+
+
 @functools.cache
 def checkpoint(case: Case, prefix: str) -> str:
     """A folder with config.json and weights as transformers keeps them, filled by the rule; ``prefix`` is cut off

@@ -134,7 +134,7 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
         x = 1 + 0.1 * z
     else:
         x = 0.1 * z
-    return x.astype(np.float32)
+    return np.asarray(x, np.float32)
 
 
 def _stream(key: str) -> np.random.Generator:

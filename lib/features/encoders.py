@@ -65,11 +65,11 @@ def load(
     pretrained: bool = True,
     **options: Any,
 ) -> nn.Module:
-    """The encoder as a module, normalised float [B, 3, S, S] to [B, dim]. Raises ValueError: unknown name, weights that
-    cannot be found, options or an output the encoder does not have.
+    """The encoder as a module, normalised float [B, 3, S, S] to [B, dim], or [B, P, dim] of its patches. Raises ValueError:
+    unknown name, weights that cannot be found, options or an output the encoder does not have.
 
     Args:
-        output: pooled, or projected: CLIP's space shared with text.
+        output: pooled; projected: CLIP's space shared with text; patches: the last states of the class token and the grid.
         weights: local file of weights for a timm name, instead of those timm would fetch.
         pretrained: False leaves the weights of timm's encoders random, for counting parameters without a download.
     """
@@ -105,7 +105,7 @@ def _timm(
         known = timm.get_pretrained_cfg(name)
         if known is None or known.fixed_input_size:  # transformers with positions of a fixed grid
             options["img_size"] = size
-    if output == "pooled":
+    if output != "projected":
         options["num_classes"] = 0
     if weights is not None and pretrained:
         if not Path(weights).is_file():
@@ -119,6 +119,8 @@ def _timm(
         raise ValueError(_not_found(name, error)) from error
     if output == "projected" and "clip" not in name:
         raise ValueError(f"output: {name} has no projection into a space shared with text; set output: pooled")
+    if output == "patches":
+        model.forward = model.forward_features
     return model
 
 
@@ -139,19 +141,22 @@ def _not_found(name: str, error: Exception) -> str:
 
 
 class Pooled(nn.Module):
-    """The vision part of a transformers model: float [B, 3, S, S] to its pooled output or projection [B, D]. Models
-    without a pooled output (BEiT, Swin without pooling, ...) give the mean of their last states. Raises ValueError: a
-    projection is wanted, and the model has none."""
+    """The vision part of a transformers model: float [B, 3, S, S] to its pooled output or projection [B, D] or, with
+    ``patches``, its last states [B, P, D]. Models without a pooled output (BEiT, Swin without pooling, ...) give the mean
+    of their last states. Raises ValueError: a projection is wanted, and the model has none."""
 
     def __init__(self, model: nn.Module, output: str = "pooled", name: str = "this encoder"):
         super().__init__()
         self.vision = getattr(model, "vision_model", model)
         self.projection = getattr(model, "visual_projection", None) if output == "projected" else None
+        self.patches = output == "patches"
         if output == "projected" and self.projection is None:
             raise ValueError(f"output: {name} has no projection; set output: pooled")
 
     def forward(self, values: Tensor) -> Tensor:
         result = self.vision(pixel_values=values)
+        if self.patches:
+            return result.last_hidden_state
         pooled = getattr(result, "pooler_output", None)
         if pooled is None:
             pooled = result.last_hidden_state.mean(dim=1)

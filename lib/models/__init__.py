@@ -10,6 +10,7 @@ a head returns an embedding [B, E] or logits [B, C]. Arguments that YAML does no
 ``num_text_slots``, ...; ``lib.recipes.bind.CONTEXT``) are sizes of the corpus, the backbone and the slots before.
 """
 
+from lib.models.aggregates import Aggregates
 from lib.models.frame_encoders import (
     FrameLinear,
     FrameProjection,
@@ -17,24 +18,31 @@ from lib.models.frame_encoders import (
     InceptionFrames,
     MeanFrames,
     NextVladFrames,
+    PatchFrames,
     TransformerFrames,
+    VideoLayers,
     VideoTransformer,
 )
 from lib.models.fusion import CrossModal, CrossModalEncoder, CrossTransformer, EarlyFusion, SingleStream
 from lib.models.gating import ConcatSE, GatedSum
 from lib.models.heads import (
     AttentionPool,
+    BothMeans,
     Classifier,
     ClsPool,
     FirstAndFramesPool,
     FirstPooled,
     GatedProjection,
     Identity,
+    MeanOfMeans,
     MeanPool,
+    Poolings,
     Projection,
+    SideBySide,
 )
 from lib.models.image_frames import ImageFrames
 from lib.models.matching import EnhancedRcnn, Esim, MatchPooled
+from lib.models.streams import CrossStacks, SharedFusions, SplitStream
 from lib.models.text_encoders import (
     BertText,
     Embeddings,

@@ -12,6 +12,7 @@ transformers is imported inside the functions: it takes seconds, and NeXtVLAD do
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import math
 import re
@@ -76,6 +77,23 @@ class Backbone:
         module = part(kind, self.config)
         self.load_into(module, f"bert.{kind}.")
         return module
+
+    def layers(
+        self, start: float, stop: float = 1.0, *, cross: bool = False, key_width: int | None = None
+    ) -> nn.ModuleList:
+        """Some of the layers with their weights, on fused attention; see ``layers``.
+
+        Args:
+            start, stop: shares of the stack, so that stand-ins of another depth are cut alike; rounded to whole layers.
+            cross, key_width: each with cross-attention besides, whose weights are random.
+        """
+        depth = self.config.num_hidden_layers
+        first, last = round(start * depth), round(stop * depth)
+        built = layers(self.config, last - first, cross=cross, key_width=key_width)
+        for number, layer in enumerate(built, first):
+            for name in ("attention", "intermediate", "output"):
+                self.load_into(getattr(layer, name), f"bert.encoder.layer.{number}.{name}.")
+        return built
 
     def load_into(
         self, module: nn.Module, prefix: str, *, rename: Mapping[str, str] | None = None, ignore: Sequence[str] = ()
@@ -163,6 +181,46 @@ def part(kind: Kind, config: BertConfig) -> Any:
     module = getattr(modeling_bert, f"Bert{kind.capitalize()}")(config)
     init_like_bert(module, config.initializer_range)
     return module
+
+
+def stack_config(width: int, heads: int | None = None, ffn: int | None = None, dropout: float = 0.1) -> BertConfig:
+    """Configuration of layers as BERT's, of any width, without words. Left out, heads are 64 wide (in small models 32) and
+    ``ffn`` is four times the width."""
+    config = _config(1, width, 1)
+    if heads is not None:
+        config.num_attention_heads = heads
+    config.intermediate_size = ffn or config.intermediate_size
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
+    return config
+
+
+def layers(config: BertConfig, count: int, *, cross: bool = False, key_width: int | None = None) -> nn.ModuleList:
+    """BERT's post-norm layers; with ``cross`` each is self-attention, cross-attention, feed-forward (Li et al. 2021, ALBEF).
+    ``key_width``: of what cross-attention reads; None: that of the layers."""
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    own = copy.deepcopy(config)
+    own.is_decoder = own.add_cross_attention = cross  # no causal mask: ``run_layers`` always gives one of its own
+    built = nn.ModuleList(BertLayer(own) for _ in range(count))
+    if cross and key_width is not None:
+        for layer in built:
+            layer.crossattention.self.key = nn.Linear(key_width, config.hidden_size)
+            layer.crossattention.self.value = nn.Linear(key_width, config.hidden_size)
+    init_like_bert(built, config.initializer_range)
+    return built
+
+
+def run_layers(
+    stack: nn.ModuleList, hidden: Tensor, mask: Tensor, keys: Tensor | None = None, keys_mask: Tensor | None = None
+) -> Tensor:
+    """States [B, L, D] through the layers. ``mask``: bool [B, L], or [B, 1, L, L] where positions see different keys;
+    ``keys`` [B, K, D'] and ``keys_mask`` bool [B, K] are what cross-attention reads."""
+    own = key_mask(mask) if mask.ndim == 2 else mask
+    other = None if keys_mask is None else key_mask(keys_mask)
+    for layer in stack:
+        hidden = layer(hidden, own, keys, encoder_attention_mask=other)
+    return hidden
 
 
 def key_mask(mask: Tensor) -> Tensor:

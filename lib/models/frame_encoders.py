@@ -61,8 +61,8 @@ class FrameLinear(nn.Module):
 
     Raises ValueError: neither ``dim`` nor a backbone says how wide the states are. Used by: AIAC rank 6: to the width
     of the words with spatial dropout 0.2 (``erc``, ``esim``, ``gru_lxmert``); to the backbone's with layer norm and
-    plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the backbone's. ``dim``: width of
-    the states; None takes ``hidden``.
+    plain dropout 0.1 (``lxmert``). AIAC rank 17, second model, and WeChat rank 72: to the backbone's. ``dim``:
+    width of the states; None takes ``hidden``. ``positions``: rows of a table added to the map; 0: none.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class FrameLinear(nn.Module):
         norm: bool = False,
         dropout: float = 0.2,
         spatial: bool = True,
+        positions: int = 0,
     ):
         super().__init__()
         width = hidden if dim is None else dim
@@ -81,10 +82,84 @@ class FrameLinear(nn.Module):
         self.project = nn.Linear(frame_dim, width)
         self.norm = nn.LayerNorm(width, eps=1e-12) if norm else nn.Identity()
         self.dropout = SpatialDropout(dropout) if spatial else nn.Dropout(dropout)
+        self.places = place_table(positions, width)
         self.output_dim = width
 
     def forward(self, batch: Batch) -> States:
-        return States(self.dropout(self.norm(self.project(batch.frames))), batch.frame_mask)
+        hidden = with_places("FrameLinear", self.project(batch.frames), self.places)
+        return States(self.dropout(self.norm(hidden)), batch.frame_mask)
+
+
+def place_table(rows: int, width: int) -> nn.Embedding | None:
+    """A table of positions that starts as BERT's does; None without rows."""
+    if not rows:
+        return None
+    table = nn.Embedding(rows, width)
+    nn.init.normal_(table.weight, 0.0, init_std(width))
+    return table
+
+
+def with_places(who: str, hidden: Tensor, table: nn.Embedding | None) -> Tensor:
+    """[B, F, D] plus the table's rows. Raises ValueError: more frames than rows."""
+    if table is None:
+        return hidden
+    if hidden.shape[1] > table.num_embeddings:
+        raise ValueError(f"{who}: {hidden.shape[1]} frames, but positions = {table.num_embeddings}")
+    return hidden + table.weight[: hidden.shape[1]]
+
+
+class VideoLayers(nn.Module):
+    """UniVL's video encoder: a linear map, positions, layer norm, BERT's layers. States [B, F, hidden]; ``source`` the map.
+
+    Luo et al. 2020, arXiv:2002.06353; its layer norm on the raw frames is ``normalize``. The layers start from random
+    numbers (see ``bert.stack_config``). 6th of the WeChat final."""
+
+    def __init__(
+        self,
+        frame_dim: int,
+        hidden: int,
+        num_frame_slots: int,
+        depth: int = 6,
+        heads: int | None = None,
+        dropout: float = 0.1,
+        normalize: bool = False,
+    ):
+        super().__init__()
+        self.normalize = nn.LayerNorm(frame_dim) if normalize else nn.Identity()
+        self.project = nn.Linear(frame_dim, hidden)
+        self.places = place_table(num_frame_slots, hidden)
+        self.norm, self.dropout = nn.LayerNorm(hidden, eps=1e-12), nn.Dropout(dropout)
+        self.layer = bert.layers(bert.stack_config(hidden, heads, dropout=dropout), depth)
+        self.output_dim = hidden
+
+    def forward(self, batch: Batch) -> States:
+        source = self.project(self.normalize(batch.frames))
+        hidden = self.dropout(self.norm(with_places("VideoLayers", source, self.places)))
+        return States(bert.run_layers(self.layer, hidden, batch.frame_mask), batch.frame_mask, source=source)
+
+
+class PatchFrames(nn.Module):
+    """A vector per frame out of its patches, states [B, F, N]; ``source`` keeps the patches [B, F, P, N].
+
+    Needs ``ImageFrames`` with ``tokens: patches``, whose first patch is the class token. ``reduce``: ``mean`` over the grid,
+    ``attention`` over it with one trained query, or the class token ``first``. 3rd of the WeChat final (A3-A5; U7)."""
+
+    def __init__(self, frame_dim: int, reduce: Literal["mean", "attention", "first"] = "mean"):
+        super().__init__()
+        self.query = nn.Linear(frame_dim, 1, bias=False) if reduce == "attention" else None
+        self.reduce, self.output_dim = reduce, frame_dim
+
+    def forward(self, batch: Batch) -> States:
+        patches = batch.frames
+        if patches.ndim != 4:
+            raise ValueError("PatchFrames: the frames are no patches; give model.images tokens: patches")
+        if self.reduce == "first":
+            hidden = patches[:, :, 0]
+        elif self.query is None:
+            hidden = patches[:, :, 1:].mean(dim=2)
+        else:
+            hidden = (patches[:, :, 1:] * torch.softmax(self.query(patches[:, :, 1:]), dim=2)).sum(dim=2)
+        return States(hidden, batch.frame_mask, source=patches)
 
 
 class InceptionFrames(nn.Module):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.models import bert
-from lib.models.bert import init_like_bert, init_std, resolve_backbone
+from lib.models.bert import init_like_bert, resolve_backbone
 from lib.models.matching import match_features, same_width
 from lib.models.sequences import masked_max, masked_mean, nonempty, recurrent, run_recurrent
 from lib.models.video_model import Joint, States, from_vector
@@ -25,7 +25,8 @@ class SingleStream(nn.Module):
     ``cls_first``:   ``[CLS] frames [SEP] title [SEP]``  (AIAC rank 1, jobs 1, 4, 5, 6; text laid out as cls_sep_title)
     ``video_first``: ``frames [CLS] title [SEP]``        (jobs 2, 3; text laid out as cls_title)
 
-    Used by: AIAC rank 1.
+    Used by: AIAC rank 1. Positions are the sides' own, so the layout moves no number.
+    ``earlier``: so many layers before the last the states are kept for a pooling, too.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class SingleStream(nn.Module):
         frames_dim: int,
         layout: Literal["cls_first", "video_first"] = "cls_first",
         dropout: float | None = None,
+        earlier: int = 0,
     ):
         super().__init__()
         resolved = resolve_backbone(backbone, dropout=dropout)
-        self.output_dim = _backbone_width("SingleStream", text_dim, frames_dim, backbone, resolved.config.hidden_size)
+        self.output_dim = checked_width("SingleStream", text_dim, frames_dim, backbone, resolved.config.hidden_size)
         self.encoder = resolved.part("encoder")
-        self.layout = layout
+        self.layout, self.cut = layout, max(0, len(self.encoder.layer) - earlier)
 
     def forward(self, text: States, frames: States) -> Joint:
         before = 1 if self.layout == "cls_first" else 0  # text tokens in front of the frames
@@ -48,9 +50,11 @@ class SingleStream(nn.Module):
         mask = torch.cat([text.mask[:, :before], frames.mask, text.mask[:, before:]], dim=1)
         position = torch.arange(hidden.shape[1], device=hidden.device)
         count = frames.hidden.shape[1]
+        earlier = bert.run_layers(self.encoder.layer[: self.cut], hidden, mask)
         return Joint(
-            self.encoder(hidden, attention_mask=bert.key_mask(mask)).last_hidden_state,
+            bert.run_layers(self.encoder.layer[self.cut :], earlier, mask),
             mask,
+            earlier=earlier,
             text_index=torch.cat([position[:before], position[before + count :]]),
             frame_index=position[before : before + count],
         )
@@ -62,8 +66,9 @@ class CrossTransformer(nn.Module):
     Text stands at positions 0..T-1, frames from ``num_text_slots`` on however far a batch is padded, so padding changes
     nothing. Types are 0 for text and 1 for frames. States are [B, T + F, D]. The original is a whole BertModel, whose
     word table and pooler (16,816,896 parameters) never get a gradient; they are left out. Used by: AIAC rank 17, second
-    model. Raises ValueError: widths that differ or that the heads do not divide, or more slots than positions.
-    ``positions``: rows of the position table; the published one has 512, of which 64 are used.
+    model. Raises ValueError: widths that differ or that the heads do
+    not divide, or more slots than positions. ``positions``: rows of the position table; the published one has 512, of
+    which 64 are used; 0: no tables, no layer norm.
     """
 
     def __init__(
@@ -78,46 +83,42 @@ class CrossTransformer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
-        from transformers import BertConfig
-
         if text_dim != frames_dim or text_dim % heads:
             raise ValueError(
                 f"CrossTransformer: text is {text_dim} and frames are {frames_dim} wide; they must be equal and a "
                 f"multiple of heads = {heads} (frames: FrameLinear maps to the backbone's width)"
             )
-        config = BertConfig(
-            vocab_size=1,
-            hidden_size=text_dim,
-            num_hidden_layers=depth,
-            num_attention_heads=heads,
-            intermediate_size=4 * text_dim if ffn is None else ffn,
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout,
-            initializer_range=init_std(text_dim),
-        )
-        config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
-        self.position_embeddings = nn.Embedding(positions, text_dim)
-        self.token_type_embeddings = nn.Embedding(2, text_dim)
-        init_like_bert(self, config.initializer_range)
-        self.LayerNorm = nn.LayerNorm(text_dim, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(dropout)
+        config = bert.stack_config(text_dim, heads, ffn, dropout)
+        config.num_hidden_layers = depth
+        self.tables = positions > 0
+        if self.tables:
+            self.position_embeddings = nn.Embedding(positions, text_dim)
+            self.token_type_embeddings = nn.Embedding(2, text_dim)
+            init_like_bert(self, config.initializer_range)
+            self.LayerNorm = nn.LayerNorm(text_dim, eps=config.layer_norm_eps)
+            self.dropout = nn.Dropout(dropout)
         self.encoder = bert.part("encoder", config)
         self.num_text_slots, self.output_dim = num_text_slots, text_dim
 
     def forward(self, text: States, frames: States) -> Joint:
         words, count = text.hidden.shape[1], frames.hidden.shape[1]
+        place = torch.arange(words + count, device=text.hidden.device)
+        hidden, mask = _both(text.hidden, frames.hidden), _both(text.mask, frames.mask)
+        if self.tables:
+            hidden = self._with_tables(hidden, place, words, count)
+        hidden = self.encoder(hidden, attention_mask=bert.key_mask(mask)).last_hidden_state
+        return Joint(hidden, mask, text_index=place[:words], frame_index=place[words:])
+
+    def _with_tables(self, hidden: Tensor, place: Tensor, words: int, count: int) -> Tensor:
         if words > self.num_text_slots or self.num_text_slots + count > self.position_embeddings.num_embeddings:
             raise ValueError(
                 f"CrossTransformer: {words} tokens and {count} frames do not fit into num_text_slots = "
                 f"{self.num_text_slots} and positions = {self.position_embeddings.num_embeddings}; raise positions"
             )
-        place = torch.arange(words + count, device=text.hidden.device)
         is_frame = (place >= words).long()
-        hidden = _both(text.hidden, frames.hidden) + self.token_type_embeddings(is_frame)
+        hidden = hidden + self.token_type_embeddings(is_frame)
         hidden = hidden + self.position_embeddings(place + is_frame * (self.num_text_slots - words))
-        mask = _both(text.mask, frames.mask)
-        hidden = self.encoder(self.dropout(self.LayerNorm(hidden)), attention_mask=bert.key_mask(mask))
-        return Joint(hidden.last_hidden_state, mask, text_index=place[:words], frame_index=place[words:])
+        return self.dropout(self.LayerNorm(hidden))
 
 
 class CrossModalEncoder(nn.Module):
@@ -129,8 +130,7 @@ class CrossModalEncoder(nn.Module):
 
     The pooler reads text only, so the self-attention and feed-forward block of the frames in the last layer (7,087,872
     parameters at the published size) never reach a loss; they are left out, and the states are then the text alone.
-    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these). Raises ValueError: other widths than the
-    backbone's, or no layer.
+    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these). WeChat final, 1st (M3): three, both streams, no ``pooler``. Raises ValueError: other widths than the backbone's, or no layer.
 
     Args:
         backbone: size of the layers and weights of the pooler (see ``bert``); the layers start from random
@@ -146,11 +146,12 @@ class CrossModalEncoder(nn.Module):
         depth: int = 5,
         last_frames: bool = False,
         dropout: float | None = None,
+        pooler: bool = True,
     ):
         super().__init__()
         resolved = resolve_backbone(backbone, dropout=dropout)
         config = resolved.config
-        self.output_dim = _backbone_width("CrossModalEncoder", text_dim, frames_dim, backbone, config.hidden_size)
+        self.output_dim = checked_width("CrossModalEncoder", text_dim, frames_dim, backbone, config.hidden_size)
         if depth < 1:
             raise ValueError(f"CrossModalEncoder: depth must be 1 or more, got {depth}")
         self.layers = _cross_modal_layers(config, depth)
@@ -158,7 +159,7 @@ class CrossModalEncoder(nn.Module):
             for name in ("visn_self_att", "visn_inter", "visn_output"):
                 delattr(self.layers[-1], name)
         init_like_bert(self.layers, config.initializer_range)
-        self.pooler = resolved.part("pooler")
+        self.pooler = resolved.part("pooler") if pooler else None
         self.last_frames = last_frames
 
     def forward(self, text: States, frames: States) -> Joint:
@@ -170,9 +171,11 @@ class CrossModalEncoder(nn.Module):
         place = torch.arange(words + v.shape[1], device=t.device)
         if not self.last_frames:
             t = _text_half(self.layers[-1], t, t_bias, v, v_bias)
-            return Joint(t, text.mask, self.pooler(t), text_index=place[:words])
+            return Joint(t, text.mask, self.pooler and self.pooler(t), text_index=place[:words])
         mask = _both(text.mask, frames.mask)
-        return Joint(_both(t, v), mask, self.pooler(t), text_index=place[:words], frame_index=place[words:])
+        return Joint(
+            _both(t, v), mask, self.pooler and self.pooler(t), text_index=place[:words], frame_index=place[words:]
+        )
 
 
 class CrossModal(nn.Module):
@@ -205,7 +208,7 @@ class CrossModal(nn.Module):
         width: int = config.hidden_size
         self.gru = _shared_gru(text_dim, frames_dim, width) if recurrent == "gru" else None
         if self.gru is None:
-            _backbone_width("CrossModal", text_dim, frames_dim, backbone, width)
+            checked_width("CrossModal", text_dim, frames_dim, backbone, width)
         self.layers = _cross_modal_layers(config, config.num_hidden_layers)
         self.pool, self.mask, self.output_dim = pool, mask, 4 * width
 
@@ -259,7 +262,7 @@ class EarlyFusion(nn.Module):
         return from_vector(torch.cat([masked_mean(hidden, mask), masked_max(hidden, mask)], dim=-1))
 
 
-def _backbone_width(who: str, text_dim: int, frames_dim: int, backbone: str, width: int) -> int:
+def checked_width(who: str, text_dim: int, frames_dim: int, backbone: str, width: int) -> int:
     """The backbone's width, if both sides have it."""
     if text_dim != width or frames_dim != width:
         raise ValueError(

@@ -1,10 +1,15 @@
 """Poolings, from joint states [B, L, D] to one vector per video [B, H], and heads, from that vector to embedding or logits."""
 
+import math
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-from lib.models.gating import FeatureGate
-from lib.models.sequences import masked_mean, masked_softmax
+from lib.models import bert
+from lib.models.gating import FeatureGate, SqueezeExcite
+from lib.models.sequences import masked_max, masked_mean, masked_softmax, nonempty
 from lib.models.video_model import HeadOutput, Joint
 
 
@@ -16,9 +21,7 @@ class ClsPool(nn.Module):
         self.output_dim = input_dim
 
     def forward(self, joint: Joint) -> Tensor:
-        if joint.text_index is None:
-            raise ValueError("ClsPool: the fusion kept no text position; use FirstPooled")
-        return joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
+        return first_token("ClsPool", joint)
 
 
 class MeanPool(nn.Module):
@@ -62,14 +65,98 @@ class FirstAndFramesPool(nn.Module):
         self.output_dim = 2 * input_dim
 
     def forward(self, joint: Joint) -> Tensor:
-        if joint.text_index is None or joint.frame_index is None:
-            raise ValueError(
-                "FirstAndFramesPool: the fusion kept no positions of text and frames; use a fusion that keeps "
-                "them (CrossTransformer, SingleStream)"
-            )
-        first = joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
-        frames, mask = (x.index_select(1, joint.frame_index) for x in (joint.hidden, joint.mask))
-        return torch.cat([first, masked_mean(frames, mask)], dim=-1)
+        return torch.cat([first_token("FirstAndFramesPool", joint), side_means("FirstAndFramesPool", joint)[1]], dim=-1)
+
+
+class BothMeans(nn.Module):
+    """[mean over the valid text; mean over the valid frames] [B, 2·D]. WeChat final: 1st (M3), 3rd (A4, A5)."""
+
+    def __init__(self, input_dim: int):
+        super().__init__()
+        self.output_dim = 2 * input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        return torch.cat(side_means("BothMeans", joint), dim=-1)
+
+
+class MeanOfMeans(nn.Module):
+    """Half the mean over the text and half the mean over the frames [B, D], so that neither side counts by its length.
+
+    Where a side is empty the other counts alone ([I]). 5th of the WeChat final.
+    """
+
+    def __init__(self, input_dim: int):
+        super().__init__()
+        self.output_dim = input_dim
+
+    def forward(self, joint: Joint) -> Tensor:
+        text, frames = side_means("MeanOfMeans", joint)
+        there = sum(
+            joint.mask.index_select(1, i).any(dim=1, keepdim=True).long() for i in (joint.text_index, joint.frame_index)
+        )
+        return (text + frames) / there.clamp(min=1)  # an empty side's mean is 0
+
+
+class Poolings(nn.Module):
+    """Several poolings side by side, [B, len(of)·D].
+
+    6th of the WeChat final, whose survey says four and not which (U10): ``first``, ``mean``, ``max``, ``attention`` by
+    default; those of a neighbour in the contest are ``earlier``, ``mean``, ``tanh``, ``gated`` with ``norm``.
+
+    Args:
+        of: ``first`` text token's state; over all positions ``mean``, ``max`` and ``attention``; ``text`` and ``frames``, the
+            means of a side; ``earlier``, the mean of an earlier layer's states (``SingleStream``); ``tanh``, BERT's pooler;
+            ``gated``, that through squeeze-and-excitation.
+        norm: one layer norm on the means over all positions, another on the result.
+        backbone: whose pooler ``tanh`` starts from; None: random numbers.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        of: Sequence[Literal["first", "mean", "max", "attention", "text", "frames", "earlier", "tanh", "gated"]] = (
+            "first",
+            "mean",
+            "max",
+            "attention",
+        ),
+        norm: bool = False,
+        backbone: str | None = None,
+    ):
+        super().__init__()
+        self.of, self.output_dim = tuple(of), len(of) * input_dim
+        self.attention = AttentionPool(input_dim) if "attention" in of else None
+        pooler = {"tanh", "gated"} & set(of)
+        known = bert.stack_config(input_dim) if backbone is None else None
+        self.pooler = (
+            (bert.part("pooler", known) if known else bert.resolve_backbone(backbone or "").part("pooler"))
+            if pooler
+            else None
+        )
+        self.gate = SqueezeExcite(input_dim) if "gated" in of else None
+        self.mean_norm = nn.LayerNorm(input_dim) if norm else nn.Identity()
+        self.norm = nn.LayerNorm(self.output_dim) if norm else nn.Identity()
+
+    def forward(self, joint: Joint) -> Tensor:
+        return self.norm(torch.cat([self._one(name, joint) for name in self.of], dim=-1))
+
+    def _one(self, name: str, joint: Joint) -> Tensor:
+        if name in ("tanh", "gated"):
+            assert self.pooler is not None
+            pooled = self.pooler(first_token("Poolings", joint).unsqueeze(1))
+            return self.gate(pooled) if name == "gated" and self.gate is not None else pooled
+        if name == "attention" and self.attention is not None:
+            return self.attention(joint)
+        if name in ("text", "frames"):
+            return side_means("Poolings", joint)[name == "frames"]
+        if name == "first":
+            return first_token("Poolings", joint)
+        if name == "max":
+            return masked_max(joint.hidden, nonempty(joint.mask))
+        hidden = joint.earlier if name == "earlier" else joint.hidden
+        if hidden is None:
+            raise ValueError("Poolings: the fusion keeps no earlier states; use SingleStream, or leave out earlier")
+        return self.mean_norm(masked_mean(hidden, joint.mask))
 
 
 class FirstPooled(nn.Module):
@@ -82,6 +169,27 @@ class FirstPooled(nn.Module):
 
     def forward(self, joint: Joint) -> Tensor:
         return joint.pooled if joint.pooled is not None else joint.hidden[:, 0]
+
+
+def first_token(who: str, joint: Joint) -> Tensor:
+    """State of the first text token [B, D], wherever the layout put it. Raises ValueError: the fusion kept none."""
+    if joint.text_index is None:
+        raise ValueError(f"{who}: the fusion kept no text position; use FirstPooled")
+    return joint.hidden.index_select(1, joint.text_index[:1]).squeeze(1)
+
+
+def side_means(who: str, joint: Joint) -> tuple[Tensor, Tensor]:
+    """Means [B, D] over the valid text and over the valid frames; 0 where a side is empty. Raises ValueError: the fusion
+    kept no positions of both."""
+    if joint.text_index is None or joint.frame_index is None:
+        raise ValueError(
+            f"{who}: the fusion kept no positions of text and frames; use a fusion that keeps them (CrossTransformer, SingleStream)"
+        )
+    text, frames = (
+        masked_mean(joint.hidden.index_select(1, index), joint.mask.index_select(1, index))
+        for index in (joint.text_index, joint.frame_index)
+    )
+    return text, frames
 
 
 class Projection(nn.Module):
@@ -98,17 +206,64 @@ class Projection(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A linear map to the categories' logits [B, C]. Used by: the WeChat systems. ``dropout``: on the pooled vector;
-    the baseline has none here."""
+    """From the pooled vector to the categories' logits [B, C]: a linear map, or more in front of it. Used by: the WeChat
+    systems.
 
-    def __init__(self, input_dim: int, num_classes: int, dropout: float = 0.0):
+    Args:
+        dropout: on the pooled vector; the baseline has none here.
+        norm: a layer norm first (6th of the WeChat final).
+        widen: a hidden layer so many times as wide, with ReLU (ALPRO's head: 2); 0: none.
+        samples: so many dropout masks while training, whose losses are averaged (a neighbour in the WeChat final: 5 of 0.5).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_classes: int,
+        dropout: float = 0.0,
+        norm: bool = False,
+        widen: int = 0,
+        samples: int = 1,
+    ):
         super().__init__()
+        inner = widen * input_dim or input_dim
+        self.norm = nn.LayerNorm(input_dim) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
-        self.classify = nn.Linear(input_dim, num_classes)
+        self.inner = nn.Sequential(nn.Linear(input_dim, inner), nn.ReLU()) if widen else nn.Identity()
+        self.classify = nn.Linear(inner, num_classes)
+        self.samples, self.output_dim = samples, num_classes
+
+    def forward(self, pooled: Tensor) -> HeadOutput:
+        normed = self.norm(pooled)
+        if self.samples == 1 or not self.training:
+            return HeadOutput(logits=self._logits(normed))
+        each = torch.stack([self._logits(normed) for _ in range(self.samples)], dim=1)
+        return HeadOutput(logits=each[:, 0], each=each)
+
+    def _logits(self, normed: Tensor) -> Tensor:
+        return self.classify(self.inner(self.dropout(normed)))
+
+
+class SideBySide(nn.Module):
+    """A linear map for each part of the pooled vector; the prediction is the mean of their probabilities, as logits [B, C].
+
+    Each part is trained for itself: the loss is the mean of theirs. ``widths``: of the parts, relative to each other.
+    Raises ValueError: the vector cannot be cut so. 3rd of the WeChat final (``SharedFusions``)."""
+
+    def __init__(self, input_dim: int, num_classes: int, widths: Sequence[int] = (1, 2, 2), dropout: float = 0.0):
+        super().__init__()
+        unit, rest = divmod(input_dim, sum(widths))
+        if rest:
+            raise ValueError(f"SideBySide: {input_dim} numbers cannot be cut into parts of widths {list(widths)}")
+        self.widths, self.dropout = [unit * width for width in widths], nn.Dropout(dropout)
+        self.classify = nn.ModuleList(nn.Linear(width, num_classes) for width in self.widths)
         self.output_dim = num_classes
 
     def forward(self, pooled: Tensor) -> HeadOutput:
-        return HeadOutput(logits=self.classify(self.dropout(pooled)))
+        parts = self.dropout(pooled).split(self.widths, dim=-1)
+        each = torch.stack([classify(part) for classify, part in zip(self.classify, parts, strict=True)], dim=1)
+        mean = each.float().log_softmax(dim=-1).logsumexp(dim=1) - math.log(len(parts))
+        return HeadOutput(logits=mean, each=each)
 
 
 class Identity(nn.Module):

@@ -1,7 +1,7 @@
 """An image encoder inside the model: from pictures to frame features, with or without gradient."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from lib.features import encoders
 
 class ImageFrames(nn.Module):
     """The encoder of a set of images as a part of the model: pictures uint8 [B, F, 3, S, S] to vectors [B, F,
-    output_dim].
+    output_dim] or, with ``tokens: patches``, the last states of all patches [B, F, P, output_dim], class token first.
 
     Which encoder, and how pictures are decoded and normalised, says the set that ``features.frames.set`` names; a scale
     may replace the encoder. Frozen and in eval mode (``freeze: [images]``) the vectors are those that the set would
@@ -24,13 +24,19 @@ class ImageFrames(nn.Module):
     Args:
         drop_path: stochastic depth while training; Swin-T's own value is 0.1.
         checkpointing: keep fewer activations and compute them twice: less memory, a third more time.
+        tokens: ``pooled``, one vector a picture as the set says, or ``patches`` (see ``PatchFrames``).
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, images: Mapping[str, Any], drop_path: float = 0.0, checkpointing: bool = False, chunk: int = 256
+        self,
+        images: Mapping[str, Any],
+        drop_path: float = 0.0,
+        checkpointing: bool = False,
+        chunk: int = 256,
+        tokens: Literal["pooled", "patches"] = "pooled",
     ):
         super().__init__()
         if not 0 <= drop_path < 1:
@@ -39,6 +45,8 @@ class ImageFrames(nn.Module):
             raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
         options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
         plain = {name: value for name, value in images.items() if name not in ("mean", "std", "precision")}
+        if tokens == "patches":
+            plain["output"] = tokens
         known = torch.get_default_device().type != "meta"  # without memory there is nothing to load weights into
         self.encoder: Any = encoders.load(**plain, pretrained=known, **options)
         if checkpointing:
@@ -49,7 +57,8 @@ class ImageFrames(nn.Module):
             self.register_buffer(name, torch.tensor(images[name])[:, None, None], persistent=False)
         self.chunk = chunk
         with torch.no_grad():
-            self.output_dim = int(self.encoder.eval()(torch.zeros(1, 3, images["size"], images["size"])).shape[1])
+            self.shape = tuple(self.encoder.eval()(torch.zeros(1, 3, images["size"], images["size"])).shape[1:])
+        self.output_dim = self.shape[-1]
         self.encoder.train()
 
     def forward(self, batch: Batch) -> Tensor:
@@ -61,10 +70,10 @@ class ImageFrames(nn.Module):
         count, slots = batch.frame_mask.shape
         real = batch.frame_mask.flatten()
         pictures = batch.pictures.flatten(0, 1)[real]
-        vectors = torch.zeros(count * slots, self.output_dim, device=pictures.device)
+        vectors = torch.zeros(count * slots, *self.shape, device=pictures.device)
         if len(pictures):
             vectors[real] = self._encode(pictures).float()
-        return vectors.view(count, slots, -1)
+        return vectors.unflatten(0, (count, slots))
 
     def _encode(self, pictures: Tensor) -> Tensor:
         trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.encoder.parameters())

@@ -49,6 +49,7 @@ class BertText(nn.Module):
             BERT's own term (1 - m)·(-10000) becomes +10000 for real tokens, which float32 rounds visibly, and a fusion
             that adds the mask itself (``CrossModal`` with ``additive01``) adds 2. Batches without pairs are unaffected.
         still_first_rows: position 0 and token type 0 get no gradient, as if they were padding (WeChat rank 72, R10).
+        layers: share of the layers, from below; those above may be the fusion's (``SplitStream``).
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class BertText(nn.Module):
         token_types: bool = True,
         second_mask_value: int = 1,
         still_first_rows: bool = False,
+        layers: float = 1.0,
     ):
         super().__init__()
         if second_mask_value < 1:
@@ -71,6 +73,7 @@ class BertText(nn.Module):
             resolved.config._attn_implementation = "eager"
         self.second_mask_value = second_mask_value
         self.embeddings, self.encoder = resolved.part("embeddings"), resolved.part("encoder")
+        self.encoder.layer = self.encoder.layer[: round(layers * len(self.encoder.layer))]
         self.pooler = resolved.part("pooler") if pooler and pool == "tanh" else None
         if still_first_rows:  # set after the weights, so that the rows keep their numbers
             self.embeddings.position_embeddings.padding_idx = self.embeddings.token_type_embeddings.padding_idx = 0

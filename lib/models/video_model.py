@@ -28,6 +28,7 @@ class States:
     mask: Tensor  # bool [B, L]; False where padded
     pooled: Tensor | None = None  # [B, D']
     mask_value: Tensor | None = None  # [B, L], added to attention logits in place of 0 and 1 (quirk B7-5)
+    source: Tensor | None = None  # [B, L, ...], what an encoder made its states of, where later parts read it
 
     def take(self, rows: Tensor) -> States:
         """Those of some videos."""
@@ -41,6 +42,10 @@ class Joint(States):
 
     text_index: Tensor | None = None  # int64 [T], position in ``hidden`` of text token t; -1 if it is no longer there
     frame_index: Tensor | None = None  # int64 [F], the same for frames
+    earlier: Tensor | None = None  # [B, L, D], states of an earlier layer, where a pooling reads them
+    text: States | None = None  # both sides before fusion, for poolings that read them
+    frames: States | None = None
+    features: Tensor | None = None  # [B, F, N], the batch's own frames
 
 
 def from_vector(vector: Tensor) -> Joint:
@@ -64,6 +69,7 @@ class HeadOutput(NamedTuple):
 
     embedding: Tensor | None = None  # [B, E], not normalised
     logits: Tensor | None = None  # [B, C]
+    each: Tensor | None = None  # [B, M, C], logits of M classifiers that train side by side
 
 
 @dataclass
@@ -81,6 +87,7 @@ class Outputs:
     pooled: Tensor  # [B, H]
     embedding: Tensor | None = None  # [B, E], not normalised
     logits: Tensor | None = None  # [B, C]
+    each: Tensor | None = None  # [B, M, C], see ``HeadOutput``
     word_table: Tensor | None = None  # [V, D], the text encoder's word embeddings, for heads that share them
     text_pooled: Tensor | None = None  # [B, D'], the text encoder's own vector per video, before fusion
     frames_pooled: Tensor | None = None  # [B, D''], the same of the frame encoder
@@ -179,6 +186,7 @@ class VideoModel(nn.Module):
     def join(self, text: States, frames: States, batch: Batch) -> Outputs:
         """Fusion, pooling and head of states that the encoders made of the batch."""
         joint: Joint = self.fusion(text, frames)
+        joint.text, joint.frames, joint.features = text, frames, batch.frames
         pooled = self.pooling(joint)
         head: HeadOutput = self.head(pooled)
         text_index, frame_index = joint.text_index, joint.frame_index
@@ -189,6 +197,7 @@ class VideoModel(nn.Module):
             pooled=pooled,
             embedding=head.embedding,
             logits=head.logits,
+            each=head.each,
             word_table=getattr(self.text, "word_table", None),
             text_pooled=text.pooled,
             frames_pooled=frames.pooled,

@@ -67,6 +67,9 @@ class CategoryCE(Objective):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = needed(batch.category, "CategoryCE", "batch.category")
         logits = needed(outputs.logits, "CategoryCE", "outputs.logits").float()
+        if outputs.each is not None and self.training:  # classifiers side by side each learn for themselves
+            every = [self._losses(one.float(), target) for one in outputs.each.unbind(1)]
+            return self._mean(torch.stack(every).mean(dim=0), target != IGNORE)
         if self.mixup and self.training:
             share = float(torch.distributions.Beta(self.mixup, self.mixup).sample())
             return self.mixed(logits, target, share, torch.randperm(len(target), device=target.device))

@@ -87,7 +87,10 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     frames = part(spec.frames, "model.frames")
     context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
     fusion = part(spec.fusion, "model.fusion")
-    pooling = bind("models", spec.pooling, context | {"input_dim": fusion.output_dim}, "model.pooling")
+    context["input_dim"] = getattr(
+        fusion, "pooled_dim", fusion.output_dim
+    )  # of several fusions their vectors side by side
+    pooling = part(spec.pooling, "model.pooling")
     head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
 
