@@ -65,7 +65,8 @@ class FirstAndFramesPool(nn.Module):
         self.output_dim = 2 * input_dim
 
     def forward(self, joint: Joint) -> Tensor:
-        return torch.cat([first_token("FirstAndFramesPool", joint), side_means("FirstAndFramesPool", joint)[1]], dim=-1)
+        _, frames = side_means("FirstAndFramesPool", joint)
+        return torch.cat([first_token("FirstAndFramesPool", joint), frames], dim=-1)
 
 
 class BothMeans(nn.Module):
