@@ -112,7 +112,7 @@ def _timm(
             raise ValueError(f"weights: {weights} is no file; give the encoder's checkpoint or leave weights out")
         options["pretrained_cfg_overlay"] = {"file": weights}
     try:
-        model = timm.create_model(name, pretrained=pretrained, **options)
+        model: Any = timm.create_model(name, pretrained=pretrained, **options)
     except TypeError as error:
         raise ValueError(f"encoder {name}: {error}; leave that option out") from error
     except (OSError, RuntimeError, ValueError) as error:

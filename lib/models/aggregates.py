@@ -1,7 +1,7 @@
 """Many descriptions of a video's frames side by side: clusters, bottleneck tokens, and how fast the picture changes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ Aggregate = Literal[
     "first_frame", "nextvlad", "netvlad", "netrvlad", "softdbow", "netfv", "bottleneck",
     "similarity1", "similarity2", "similarity3",
 ]  # fmt: skip
-ALL: tuple[Aggregate, ...] = Aggregate.__args__  # in the survey's order
+ALL: tuple[Aggregate, ...] = get_args(Aggregate)  # in the survey's order
 
 
 class Vlad(nn.Module):
@@ -101,7 +101,7 @@ def _unit(gathered: Tensor) -> Tensor:
 
 
 class Bottleneck(nn.Module):
-    """Fusion through a few tokens: frames see frames and tokens, text sees text and tokens, tokens see all.
+    """Fusion through a few tokens: frames see frames and tokens, text sees text and tokens, tokens see all; [B, D].
 
     Nagrani et al. 2021, arXiv:2107.00135, in one pass with a mask, as a neighbour of the contest has it.
 
@@ -187,33 +187,31 @@ class Aggregates(nn.Module):
                 f"Aggregates: bottleneck joins text {text_dim} and frames {frames_dim} wide; they must be equal"
             )
         self.of, self.slots = tuple(of), num_frame_slots
-        self.parts, dims = nn.ModuleDict(), {"first_frame": frames_dim}
+        dims = {"first_frame": frames_dim} | {f"similarity{shift}": num_frame_slots - shift for shift in (1, 2, 3)}
+        parts: dict[str, NextVlad | Bottleneck | Vlad] = {}
         for name in of:
             if name == "nextvlad":
-                self.parts[name] = NextVlad(frames_dim, nextvlad_width, clusters=nextvlad_clusters)
+                parts[name] = NextVlad(frames_dim, nextvlad_width, clusters=nextvlad_clusters)
             elif name == "bottleneck":
-                self.parts[name] = Bottleneck(frames_dim, tokens=tokens)
-            elif name.startswith("similarity"):
-                dims[name] = num_frame_slots - int(name[-1])
-            elif name != "first_frame":
-                self.parts[name] = Vlad(frames_dim, width, name, clusters=clusters, momentum=momentum)
-        dims |= {name: part.output_dim for name, part in self.parts.items()}
+                parts[name] = Bottleneck(frames_dim, tokens=tokens)
+            elif name in get_args(Kind):
+                kind: Any = name
+                parts[name] = Vlad(frames_dim, width, kind, clusters=clusters, momentum=momentum)
+        dims |= {name: part.output_dim for name, part in parts.items()}
+        self.parts = nn.ModuleDict(parts)
         self.output_dim = 2 * input_dim + sum(dims[name] for name in of)
 
     def forward(self, joint: Joint) -> Tensor:
-        assert (
-            joint.text is not None and joint.frames is not None and joint.features is not None
-        )  # VideoModel gives them
-        frames = joint.frames.hidden if joint.frames.source is None else joint.frames.source
-        mask = joint.frames.mask
+        text, states, features = joint.text, joint.frames, joint.features
+        assert text is not None and states is not None and features is not None  # VideoModel gives them
+        frames, mask = states.hidden if states.source is None else states.source, states.mask
 
         def one(name: str) -> Tensor:
             if name == "first_frame":
                 return frames[:, 0] * mask[:, :1]
             if name.startswith("similarity"):
-                return frame_similarity(joint.features, mask, int(name[-1]), self.slots)
-            if name == "bottleneck":
-                return self.parts[name](frames, mask, joint.text.hidden, joint.text.mask)
-            return self.parts[name](frames, mask)
+                return frame_similarity(features, mask, int(name[-1]), self.slots)
+            sides = (frames, mask, text.hidden, text.mask) if name == "bottleneck" else (frames, mask)
+            return self.parts[name](*sides)
 
         return torch.cat([*side_means("Aggregates", joint), *(one(name) for name in self.of)], dim=-1)

@@ -203,10 +203,9 @@ def layers(config: BertConfig, count: int, *, cross: bool = False, key_width: in
     own = copy.deepcopy(config)
     own.is_decoder = own.add_cross_attention = cross  # no causal mask: ``run_layers`` always gives one of its own
     built = nn.ModuleList(BertLayer(own) for _ in range(count))
-    if cross and key_width is not None:
-        for layer in built:
-            layer.crossattention.self.key = nn.Linear(key_width, config.hidden_size)
-            layer.crossattention.self.value = nn.Linear(key_width, config.hidden_size)
+    for layer in built if key_width is not None else ():
+        reads: Any = layer.get_submodule("crossattention.self")
+        reads.key, reads.value = (nn.Linear(key_width or 0, config.hidden_size) for _ in range(2))
     init_like_bert(built, config.initializer_range)
     return built
 

@@ -92,9 +92,9 @@ class MeanOfMeans(nn.Module):
 
     def forward(self, joint: Joint) -> Tensor:
         text, frames = side_means("MeanOfMeans", joint)
-        there = sum(
-            joint.mask.index_select(1, i).any(dim=1, keepdim=True).long() for i in (joint.text_index, joint.frame_index)
-        )
+        assert joint.text_index is not None and joint.frame_index is not None  # or there would be no means
+        sides = (joint.mask[:, index].any(dim=1, keepdim=True) for index in (joint.text_index, joint.frame_index))
+        there = torch.cat([*sides], dim=1).sum(dim=1, keepdim=True)
         return (text + frames) / there.clamp(min=1)  # an empty side's mean is 0
 
 

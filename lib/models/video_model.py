@@ -32,8 +32,8 @@ class States:
 
     def take(self, rows: Tensor) -> States:
         """Those of some videos."""
-        pooled, value = (None if x is None else x[rows] for x in (self.pooled, self.mask_value))
-        return States(self.hidden[rows], self.mask[rows], pooled, value)
+        others = (None if x is None else x[rows] for x in (self.pooled, self.mask_value, self.source))
+        return States(self.hidden[rows], self.mask[rows], *others)
 
 
 @dataclass
