@@ -55,7 +55,7 @@ class Case:
     def weights(self) -> dict[str, Tensor]:
         """Every parameter and running statistic of the original under its own name, filled by the rule."""
         names = [*self.json("parameters"), *self.json("buffers")]
-        return {name: torch.from_numpy(fill(name, tuple(shape))) for name, shape in names}
+        return {name: torch.from_numpy(np.asarray(fill(name, tuple(shape)))) for name, shape in names}
 
 
 def load_case(name: str) -> Case:

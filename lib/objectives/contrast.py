@@ -1,0 +1,223 @@
+"""What contrasts share: similarities at a learned temperature, keys of all processes, a momentum encoder and its queues."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lib.models.video_model import Outputs, VideoModel
+from lib.objectives.mix import Objective
+
+
+class Keys(NamedTuple):
+    """Unit vectors [N, E] to be told apart, and which of the N are real."""
+
+    vectors: Tensor
+    real: Tensor
+
+
+class Answers(NamedTuple):
+    """By name: a batch's vectors, what they are told apart from, and the same vectors and outputs of the momentum copy."""
+
+    own: dict[str, Keys]
+    keys: dict[str, Keys]
+    twins: dict[str, Keys]  # without a copy ``own``
+    outputs: dict[str, Outputs]
+
+
+class Contrast(Objective):
+    """Base of contrasts between named vectors of a video, each [B, E]: a row's own key against all other keys.
+
+    Without a queue the keys are the batch's own vectors, over all processes. With one they are those of a momentum copy of
+    the model (He et al. 2019, arXiv:1911.05722) and, as further negatives, the ``queue`` keys before them, which no gradient
+    reaches; the batch's keys are queued after the step. ``soft`` is the share of the targets that the copy's own
+    similarities make up (momentum distillation, Li et al. 2021, arXiv:2107.07651).
+
+    Args:
+        names: of the vectors that have queues.
+        project: what maps states to the E numbers that are compared; copied beside the model.
+        dim: E.
+        temperature: at the start; ``learned`` as a log scale, kept between 0.001 and 0.5.
+        model: needed with a queue.
+    """
+
+    passes = 0
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        project: nn.Module,
+        dim: int,
+        *,
+        temperature: float = 0.07,
+        learned: bool = True,
+        queue: int = 0,
+        momentum: float = 0.995,
+        soft: float = 0.0,
+        model: VideoModel | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1 or not 0 <= soft < 1 or temperature <= 0 or (soft and not queue):
+            raise ValueError(
+                f"{type(self).__name__}: momentum is in [0, 1], soft in [0, 1) and above 0 only with a queue, temperature above "
+                f"0; got {momentum}, {soft}, {temperature}"
+            )
+        self.project, self.soft, self.learned = project, soft, learned
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
+        self.copy = self.queues = None
+        if queue:
+            assert model is not None
+            self.copy = Momentum(momentum, model=model.twin(), project=copy.deepcopy(project))
+            self.queues = nn.ModuleDict({name: Queue(queue, dim) for name in names})
+        self._fresh: dict[str, Keys] = {}
+
+    @abstractmethod
+    def vectors(self, seen: Mapping[str, Outputs], project: nn.Module) -> dict[str, Keys]:
+        """Name -> what is compared of each video of the batch."""
+
+    def keyed(self, seen: Mapping[str, Outputs]) -> Answers:
+        own = self.vectors(seen, self.project)
+        if self.copy is None or self.queues is None:
+            return Answers(own, {name: self.gathered(keys) for name, keys in own.items()}, own, {})
+        with torch.no_grad():
+            parts = self.copy.copies
+            ran = {id(outputs): parts["model"](outputs.batch) for outputs in seen.values()}
+            twins = {label: ran[id(outputs)] for label, outputs in seen.items()}
+            second = self.vectors(twins, parts["project"])
+            keys = {name: self.gathered(value) for name, value in second.items()}
+        if self.training:
+            self._fresh = keys
+        queued = {name: self.queues[name].joined(value) for name, value in keys.items()}  # pyright: ignore[reportCallIssue]
+        return Answers(own, queued, second, twins)
+
+    def scale(self) -> Tensor:
+        """1 / temperature."""
+        return (self.log_scale.clamp(math.log(1 / 0.5), math.log(1 / 0.001)) if self.learned else self.log_scale).exp()
+
+    def ask(self, asking: Keys, keys: Keys, twin: Keys | None = None, same: Tensor | None = None) -> Tensor:
+        """Mean cross entropy over the real rows (of all processes) that have a real key, 0 if there is none.
+
+        Args:
+            twin: the momentum copy's vectors of the rows, for soft targets.
+            same: bool [B, N], keys that are as right as a row's own.
+        """
+        own = self.place(len(asking.real), asking.real.device)
+        real = asking.real & keys.real[own]
+        scores = similarities(asking, keys) * self.scale()
+        target = F.one_hot(own, len(keys.real)).float() if same is None else same.float() / same.sum(1, keepdim=True)
+        if twin is not None and self.soft:
+            with torch.no_grad():
+                soft = hidden(similarities(twin, keys) * self.scale(), keys.real).softmax(dim=1)
+                target = self.soft * soft + (1 - self.soft) * target
+        losses = -(target * hidden(scores, keys.real).log_softmax(dim=1)).sum(dim=1)
+        return self.mean(losses, real)
+
+    def mean(self, losses: Tensor, real: Tensor) -> Tensor:
+        """Over the real ones of all processes, whose gradients are averaged."""
+        count, world = real.sum(), self.processes()
+        if world > 1:
+            dist.all_reduce(count)
+        return torch.where(real, losses, 0.0).sum() * (world / count.clamp(min=1))
+
+    def processes(self) -> int:
+        """That share the batch; in evaluation each has it whole."""
+        return dist.get_world_size() if self.training and dist.is_available() and dist.is_initialized() else 1
+
+    def place(self, count: int, device: torch.device) -> Tensor:
+        """Of this process's rows among the gathered ones."""
+        world = self.processes()
+        return torch.arange(count, device=device) * world + (dist.get_rank() if world > 1 else 0)
+
+    def gathered(self, keys: Keys) -> Keys:
+        """Those of all processes in the order of the whole batch, each with its gradient."""
+        if (world := self.processes()) == 1:
+            return keys
+        real = [torch.empty_like(keys.real) for _ in range(world)]
+        dist.all_gather(real, keys.real)
+        from torch.distributed.nn.functional import all_gather
+
+        vectors = all_gather(keys.vectors) if keys.vectors.requires_grad else _plain(keys.vectors, world)
+        return Keys(*(torch.stack(list(parts), dim=1).flatten(0, 1) for parts in (vectors, real)))
+
+    def start(self, model: VideoModel) -> None:
+        if self.copy is not None:
+            self.copy.follow(0.0, model=model, project=self.project)
+
+    def after_step(self, model: VideoModel) -> None:
+        if self.copy is not None and self.queues is not None:
+            self.copy.follow(model=model, project=self.project)
+            for name, keys in self._fresh.items():
+                self.queues[name].push(keys)  # pyright: ignore[reportCallIssue]
+            self._fresh = {}
+
+
+class Momentum(nn.Module):
+    """Copies of modules that follow them: copy <- m copy + (1 - m) own; given any states [B, L, D], no gradient reaches them."""
+
+    def __init__(self, momentum: float, **copies: nn.Module) -> None:
+        super().__init__()
+        self.momentum, self.copies = momentum, nn.ModuleDict(copies).requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, momentum: float | None = None, **own: nn.Module) -> None:
+        keep = self.momentum if momentum is None else momentum
+        for name, module in own.items():
+            copied = self.copies[name]
+            for key, parameter in copied.named_parameters():
+                parameter.lerp_(module.get_parameter(key), 1 - keep)
+            for key, buffer in copied.named_buffers():
+                buffer.copy_(module.get_buffer(key))
+
+
+class Queue(nn.Module):
+    """The last ``size`` keys [size, E], first in, first out; what has not been filled yet, or is of no video, is not real."""
+
+    vectors: Tensor
+    real: Tensor
+    at: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", torch.zeros(size, dim))
+        self.register_buffer("real", torch.zeros(size, dtype=torch.bool))
+        self.register_buffer("at", torch.zeros((), dtype=torch.long))
+
+    def joined(self, keys: Keys) -> Keys:
+        return Keys(torch.cat([keys.vectors.float(), self.vectors]), torch.cat([keys.real, self.real]))
+
+    @torch.no_grad()
+    def push(self, keys: Keys) -> None:
+        newest = Keys(*(part[-len(self.real) :] for part in keys))
+        place = (self.at + torch.arange(len(newest.real), device=self.at.device)) % len(self.real)
+        self.vectors[place], self.real[place] = newest.vectors.float(), newest.real
+        self.at.copy_((self.at + len(newest.real)) % len(self.real))
+
+
+def unit(vectors: Tensor, real: Tensor) -> Keys:
+    """Vectors [B, E] scaled to length one, in float32."""
+    return Keys(F.normalize(vectors.float(), dim=-1), real)
+
+
+def similarities(asking: Keys, keys: Keys) -> Tensor:
+    """Cosines, float32 [B, N], whatever the autocast."""
+    with torch.autocast(asking.vectors.device.type, enabled=False):
+        return asking.vectors @ keys.vectors.T
+
+
+def hidden(scores: Tensor, real: Tensor) -> Tensor:
+    """Scores [B, N] where keys that are not real can't be chosen."""
+    return scores.masked_fill(~real, torch.finfo(scores.dtype).min)
+
+
+def _plain(vectors: Tensor, world: int) -> list[Tensor]:
+    found = [torch.empty_like(vectors) for _ in range(world)]
+    dist.all_gather(found, vectors.contiguous())
+    return found
