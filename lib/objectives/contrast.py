@@ -178,7 +178,7 @@ class Momentum(nn.Module):
 
 
 class Queue(nn.Module):
-    """The last ``size`` keys [size, E], first in, first out; what has not been filled yet, or is of no video, is not real."""
+    """The last ``size`` keys of batches [B, E], first in, first out; what is not filled yet, or is of no video, is not real."""
 
     vectors: Tensor
     real: Tensor
