@@ -1,4 +1,4 @@
-"""Systems of the pair track: what a cosine is worth, largest errors.
+"""Systems of the pair track: cosines against labels, and what a cosine is worth.
 
 Bins hold about equally many scored pairs. Their intervals are 95 % percentile bootstrap intervals over first videos
 with all their pairs, as for the score itself.
@@ -9,19 +9,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from scipy.stats import rankdata
 
 from lab.show import formats as f
-from lab.show import predictions, style
+from lab.show import style
 from lab.show.picture import Picture
 from lab.show.predictions import PairPredictions
 from lab.show.slices import equal_bins
-from lab.show.space import described
-from lab.show.table import Table
-from lib.data.store import Store
 from lib.evaluation.intervals import resampled_pairs
 from lib.evaluation.metrics import spearman
-from lib.runs.folder import RunFolder
 
 COSINE_BINS = 10
 LABEL = "label of the corpus"  # of people, or of the generator
@@ -29,14 +24,8 @@ LABEL = "label of the corpus"  # of people, or of the generator
 
 def predicted(result: PairPredictions, name: str) -> Picture:
     """Cosine against label, and the same as ranks, which is all that Spearman sees."""
-    frame = pd.DataFrame(
-        {
-            "label": result.score,
-            "cosine": result.cosine,
-            "rank_of_label": _ranks(result.score),
-            "rank_of_cosine": _ranks(result.cosine),
-        }
-    )
+    frame = pd.DataFrame({"label": result.score, "cosine": result.cosine})
+    frame[["rank_of_label", "rank_of_cosine"]] = frame.rank(pct=True)
     figure, (left, right) = style.canvas(height=3.2, columns=2)
     dots = {"s": 9, "alpha": 0.35, "color": style.BLUE, "linewidth": 0, "rasterized": len(frame) > style.AS_SHAPES}
     sns.scatterplot(frame, x="label", y="cosine", ax=left, **dots)
@@ -71,56 +60,24 @@ def calibration(result: PairPredictions, name: str) -> Picture:
     return Picture(figure, bins, f"similarity_calibration_{name}", alt, caption)
 
 
-def worst(run: RunFolder, store: Store, count: int = 10) -> Table:
-    """Validation pairs whose rank by cosine is furthest from their rank by label."""
-    result = predictions.of_pairs(run)
-    gap = _ranks(result.cosine) - _ranks(result.score)
-    first, second = result.pairs.T
-    order = np.lexsort((second, first, -np.abs(gap)))[:count]
-    frame = pd.DataFrame(
-        {
-            "first video": [described(store, row) for row in first[order]],
-            "second video": [described(store, row) for row in second[order]],
-            "label": result.score[order],
-            "cosine": result.cosine[order],
-            "rank gap": gap[order],
-        }
-    )
-    caption = "A positive gap: the system finds the two more alike than the label says."
-    return Table.plain(frame, caption, f.significant)
-
-
 def by_cosine(result: PairPredictions, bins: int = COSINE_BINS) -> pd.DataFrame:
     """What pairs that the system finds about equally alike were labelled.
 
     Returns:
-        a row per bin, ascending: ``from``, ``to``, ``n``, mean ``cosine``, mean label ``score`` with ``low``, ``high``, mean
-        ``target`` (the label as the loss saw it).
+        a row per bin, ascending: ``from``, ``to``, ``n``, means of ``cosine``, label ``score`` and ``target`` (the label as the
+        loss saw it), ``low`` and ``high`` of the label's.
     """
     place = equal_bins(result.cosine, bins)
-    frame = pd.Series(result.cosine).groupby(place).agg(["min", "max", "size"]).set_axis(["from", "to", "n"], axis=1)
-    frame = frame.assign(cosine=_means(result.cosine, place), score=_means(result.score, place))
-    low, high = _intervals(result.score, place, result.pairs)
-    return frame.assign(low=low, high=high, target=_means(result.target, place))
+    parts = pd.DataFrame({"cosine": result.cosine, "score": result.score, "target": result.target}).groupby(place)
+    frame = parts["cosine"].agg(["min", "max", "size"]).set_axis(["from", "to", "n"], axis=1).join(parts.mean())
+    # of the mean of each bin; a sample without any of a bin says nothing about it
+    counts = [(n, np.bincount(place, n)) for n in resampled_pairs(result.pairs)]
+    with np.errstate(invalid="ignore"):
+        draws = [np.bincount(place, n * result.score, len(of)) / of for n, of in counts]
+    low, high = np.nanpercentile(draws, [2.5, 97.5], axis=0)
+    return frame.assign(low=low, high=high)
 
 
 def calibration_error(frame: pd.DataFrame, label: str = "score") -> float:
     """Mean over pairs of |mean cosine - mean label| of their bin. Args: frame: of ``by_cosine``; label: a column of it."""
     return float(np.average((frame["cosine"] - frame[label]).abs(), weights=frame["n"]))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """float [N] in (0, 1]; equal values share their mean rank."""
-    return rankdata(values) / len(values)
-
-
-def _means(values: np.ndarray, place: np.ndarray) -> np.ndarray:
-    return np.bincount(place, values) / np.bincount(place)
-
-
-def _intervals(values: np.ndarray, place: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """[2, bins]: the ends for the mean of each bin; a sample without any of a bin says nothing about it."""
-    with np.errstate(invalid="ignore"):
-        bins = int(place.max()) + 1
-        draws = [np.bincount(place, n * values, bins) / np.bincount(place, n, bins) for n in resampled_pairs(pairs)]
-    return np.nanpercentile(draws, [2.5, 97.5], axis=0)

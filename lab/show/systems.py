@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from lab.show import classes, pairs, predictions, runs, shared, slices, space, style
+from lab.show import classes, pairs, predictions, runs, shared, slices
 from lab.show import formats as f
 from lab.show.picture import Picture
 from lab.show.plan import Plan
@@ -73,38 +73,6 @@ def parts(job: Job) -> Table:
         f"`{features.text.set}`. Frames: {features.frames.length}, `{features.frames.sample}`, set `{features.frames.set}`."
     )
     return Table(pd.DataFrame(rows), columns, caption, name=f"parts_{job.recipe}")
-
-
-def diagram(job: Job) -> Picture:
-    """What goes in, the five slots with the class that fills each, and what comes out."""
-    slots = {slot: part.use for slot, part in job.spec.model.slots().items()}
-    out = "embedding" if job.spec.track == "pairs" else "class logits"
-    pictures = "pictures" if "images" in slots else "frame features"
-    boxes = pd.DataFrame(
-        [
-            ("input", _reads(job), 0.0, 1.0, "text"), ("input", pictures, 0.0, 0.0, "images" if "images" in slots else "frames"),
-            ("images", slots.get("images"), 1.0, 0.0, "frames"), ("text", slots["text"], 2.0, 1.0, "fusion"),
-            ("frames", slots["frames"], 2.0, 0.0, "fusion"), ("fusion", slots["fusion"], 3.0, 0.5, "pooling"),
-            ("pooling", slots["pooling"], 4.0, 0.5, "head"), ("head", slots["head"], 5.0, 0.5, "output"),
-            ("output", out, 6.0, 0.5, ""),
-        ], columns=["slot", "holds", "x", "y", "leads_to"],
-    ).dropna(subset=["holds"])  # fmt: skip
-    figure, axis = style.canvas(height=1.9)
-    axis.set(xlim=(-0.5, 6.5), ylim=(-0.5, 1.5))
-    axis.set_axis_off()
-    places = {row["slot"]: (row["x"], row["y"]) for row in boxes.to_dict("records")}
-    for row in boxes.to_dict("records"):
-        plain = row["slot"] in ("input", "output")
-        text = row["holds"].replace(", ", ",\n") if plain else f"{row['slot']}\n{row['holds']}"
-        box = None if plain else {"boxstyle": "round", "facecolor": "#f4f6f9", "edgecolor": style.BLUE}
-        size = min(7.5, 105 / max(map(len, text.splitlines())))  # a long name gets smaller letters, not a wider box
-        axis.text(row["x"], row["y"], text, ha="center", va="center", fontsize=size, bbox=box)
-        if row["leads_to"]:
-            (x, y), (to_x, to_y) = (row["x"], row["y"]), places[row["leads_to"]]
-            arrow = {"arrowstyle": "-|>", "color": style.MUTED, "shrinkA": 24, "shrinkB": 24}
-            axis.annotate("", (to_x, to_y), (x, y), arrowprops=arrow)
-    told = ", ".join(f"{row['slot']}: {row['holds']}" for row in boxes.to_dict("records"))
-    return Picture(figure, boxes, f"system_{job.recipe}", f"Parts of {job.recipe} in order: {told}")
 
 
 def stages(plan: Plan, recipe: str) -> Table:
@@ -276,21 +244,9 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     return {
         "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
         "By kind of video": [sliced],
-        "Two ways of counting": [classes.both_ways(answers)],
         "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
-        "How sure it may be": [classes.reliability(answers, corrected), classes.calibration_table(answers)],
-        "Every class": [classes.every_class(answers)],
+        "How sure it may be": [classes.reliability(answers, corrected)],
     }
-
-
-def videos(job: Job) -> list[Picture | Table]:
-    """Largest errors and nearest neighbours; nothing for a generated corpus, whose titles are random words."""
-    run, store, name = job.folder, Store.open(job.corpus.store), job.recipe
-    if store.manifest["twin"] or predictions.kind(run) not in ("pairs", "classes"):
-        return []
-    worst = pairs.worst if predictions.kind(run) == "pairs" else classes.worst
-    near = space.gallery(run, store, name) if store.manifest["images"] else space.neighbours(run, store)
-    return [worst(run, store), near]
 
 
 # ---- cost

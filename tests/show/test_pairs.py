@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import rankdata
 
-from lab.show import pairs, predictions, systems
+from lab.show import pairs, systems
 from lab.show.predictions import PairPredictions
 from lib.data.store import Store
 from tests.show import drawn
@@ -34,7 +33,7 @@ def store(job):
 
 def test_bins_by_cosine_by_hand():
     frame = pairs.by_cosine(result_of([0.9, 0.1, 0.3, 0.7], [1.0, 0.0, 0.5, 0.5], [0.8, 0.1, 0.2, 0.6]), bins=2)
-    assert list(frame) == ["from", "to", "n", "cosine", "score", "low", "high", "target"]
+    assert list(frame) == ["from", "to", "n", "cosine", "score", "target", "low", "high"]
     assert frame[["from", "to", "n"]].to_numpy().tolist() == [[0.1, 0.3, 2], [0.7, 0.9, 2]]
     assert frame["cosine"].tolist() == pytest.approx([0.2, 0.8])
     assert frame["score"].tolist() == pytest.approx([0.25, 0.75])
@@ -86,18 +85,6 @@ def test_calibration_draws_bins_intervals_and_the_label_of_the_loss_where_it_is_
     assert f"bin by bin: {off:.2f}, from the label that the loss saw {target:.2f}." in picture.caption
     plain = pairs.calibration(result_of(cosine, score), "x")
     assert drawn.words(plain.figure) == ["label of the corpus, 95 %", "cosine = label"]
-
-
-def test_worst_pairs_are_the_largest_gaps_of_rank(job, store):
-    found = predictions.of_pairs(job.folder)
-    gap = (rankdata(found.cosine) - rankdata(found.score)) / len(found.score)
-    frame = pairs.worst(job.folder, store, count=3).frame
-    order = np.argsort(-np.abs(gap), kind="stable")[:3]
-    assert frame["rank gap"].abs().tolist() == pytest.approx(np.abs(gap[order]).tolist())
-    first = frame.iloc[0]
-    at = np.flatnonzero(np.isclose(gap, first["rank gap"]) & np.isclose(found.cosine, first["cosine"]))[0]
-    assert first["label"] == found.score[at]
-    assert store.video(int(found.pairs[at, 0]), frames=False).category in first["first video"]
 
 
 def test_equal_scores_draw_what_there_is():
