@@ -71,15 +71,7 @@ def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]
         needed = None
         if claimed is not None and not isnan(visible(MANY)):
             needed = next((n for n in range(2, MANY + 1) if visible(n) <= claimed), inf)
-        rows.append(
-            {
-                "question": name,
-                "seeds": seeds,
-                "jobs": len(new),
-                "minutes": sum(expected[job_task(job).step] for job in new.values()) / 60,
-                "visible": None if isnan(size := visible(seeds)) else size,
-                "claimed": claimed,
-                "needed": needed,
-            }
-        )
+        row = {"question": name, "seeds": seeds, "jobs": len(new), "claimed": claimed, "needed": needed}
+        row["minutes"] = sum(expected[job_task(job).step] for job in new.values()) / 60
+        rows.append(row | {"visible": None if isnan(size := visible(seeds)) else size})
     return rows

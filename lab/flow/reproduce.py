@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ import psutil
 from lab.flow import forecast, processes, screen, tasks
 from lab.flow.snake import Workflow
 from lab.flow.tasks import PAGES, Task, feature_task, job_task, tasks_of
-from lab.show.plan import DEPTHS, Plan
+from lab.show.plan import DEPTHS, Plan, lineage
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
 from lib.recipes.load import load, names, split_names
@@ -76,29 +76,41 @@ def reproduce(options: argparse.Namespace, console) -> int:
         MissingRun: a report of what there is was asked for, and not one system is whole.
     """
     started = time.monotonic()
-    plan = Plan.load(
-        options.scale, options.corpus or None, options.systems, options.seeds, options.questions, options.depth
-    )
+
+    def load_plan(depth: str) -> Plan:
+        return Plan.load(
+            options.scale, options.corpus or None, options.systems, options.seeds, options.questions, depth
+        )
+
+    plan = load_plan(options.depth)
     plan = replace(plan, more=tuple(t.split("/", 1)[1] for t in options.targets if t.startswith("ablation/")))
     world, seconds = paths.runs(options.scale, options.corpus or None), load(Scale, options.scale).expected_seconds
 
     def run(every: list[Task], wanted: list[str], until: float = math.inf) -> int:
         return make(every, wanted, world, seconds, options, console, until)
 
+    def where() -> None:
+        console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
+
     def report() -> int:
         pages = [task for task in tasks_of(plan.so_far()) if task.rule in (*PAGES, "eda")]
         status = run(pages, [task.step for task in pages])
         if not status:
-            console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
+            where()
         return status
 
     if options.existing:
         return report()
-    every = _tasks(plan, options.job)
+    every = _tasks(plan, options)
     wanted = _targets(every, options)
     expected, jobs = forecast.expectations(every, world, seconds), options.jobs or default_jobs()
     if options.dry_run and not options.targets and not options.job:
-        screen.plan([*_depths(options)], lambda steps: forecast.expectations(steps, world, seconds), jobs, console)
+        screen.plan(
+            [load_plan(depth) for depth in DEPTHS],
+            lambda steps: forecast.expectations(steps, world, seconds),
+            jobs,
+            console,
+        )
     if options.dry_run or "report/report" not in wanted:
         return run(every, wanted)
     levels = [tasks_of(plan.at(depth)) for depth in DEPTHS[: DEPTHS.index(plan.depth)]]
@@ -117,7 +129,7 @@ def reproduce(options: argparse.Namespace, console) -> int:
         screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console)
         summary = (plan.report_folder / "summary.txt").read_text(encoding="utf-8")
         console.print(summary, end="", highlight=False, markup=False)
-        console.print(f"Report: {plan.report_folder / 'index.html'}", soft_wrap=True, highlight=False)
+        where()
     return status
 
 
@@ -140,11 +152,6 @@ def on_the_way(
 
 def _waiting(tasks: list[Task]) -> set[str]:
     return {task.step for task in tasks if task.rule not in PAGES and (not task.is_made() or task.is_foreign())}
-
-
-def _depths(options: argparse.Namespace) -> Iterator[Plan]:
-    for depth in DEPTHS:
-        yield Plan.load(options.scale, options.corpus or None, options.systems, options.seeds, options.questions, depth)
 
 
 def make(
@@ -231,19 +238,17 @@ def default_jobs() -> int:
     return max(1, min(processes.gpus_visible() or cores(), int(psutil.virtual_memory().available / 1.5e9)))
 
 
-def _job(plan: Plan, recipe: str, stage: str, arm: str, seed: str) -> Job:
-    return plan.job(recipe, stage, arm, int(seed))
+def _job(options: argparse.Namespace) -> Job:
+    recipe, stage, arm, seed = options.job
+    return Plan(options.scale, options.corpus).job(recipe, stage, arm, int(seed))
 
 
-def _tasks(plan: Plan, job: list[str] | None) -> list[Task]:
+def _tasks(plan: Plan, options: argparse.Namespace) -> list[Task]:
     """The plan's tasks; with a job, also that job and its parents where no question of the report asks for them."""
     found = {task.step: task for task in tasks_of(plan)}
-    waiting = [_job(plan, *job)] if job else []
-    while waiting:
-        one = waiting.pop()
+    for one in lineage(_job(options)) if options.job else ():
         for task in (*(feature_task(plan, ref) for ref in one.feature_sets), job_task(one)):
             found.setdefault(task.step, task)
-        waiting += one.parents.values()
     return list(found.values())
 
 
@@ -254,17 +259,13 @@ def _targets(every: list[Task], options: argparse.Namespace) -> list[str]:
         UsageError: a target that is neither a kind of step nor a step.
     """
     if options.job:
-        return [job_task(_job(Plan(options.scale, options.corpus), *options.job)).step]
-    known = [
-        *(task.rule for task in every),
-        *(task.step for task in every),
-        *(f"ablation/{n}" for n in names(Ablation)),
-    ]
+        return [job_task(_job(options)).step]
+    kinds, steps, asked = ([t.rule for t in every], [t.step for t in every], [f"ablation/{n}" for n in names(Ablation)])
     chosen: list[str] = []
     for target in options.targets or ["report"]:
         found = [task.step for task in every if target in (task.rule, task.step)]
         if not found:
-            raise UsageError(f"no step {target!r}; {nearest(target, list(dict.fromkeys(known)))}")
+            raise UsageError(f"no step {target!r}; {nearest(target, list(dict.fromkeys([*kinds, *steps, *asked])))}")
         chosen += found
     return chosen
 
@@ -284,20 +285,15 @@ def count(text: str) -> int | None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the driver; an empty value is as good as none, so that make can pass every one."""
-    made = argparse.ArgumentParser(
-        "vidlab reproduce", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    raw = argparse.RawTextHelpFormatter
+    made = argparse.ArgumentParser("vidlab reproduce", description=__doc__, formatter_class=raw)
     add: Callable = made.add_argument
     add("targets", nargs="*")
     add("--scale", default="laptop")
     add("--corpus", default="", help="a name of params/corpora or the path of a store")
     add("--systems", type=split_names, default=[], help="recipes, separated by commas or spaces")
-    add(
-        "--questions",
-        type=split_names,
-        default=[],
-        help="of params/ablations, separated by commas or spaces; those of params/report.yaml if not given",
-    )
+    asked = "of params/ablations, separated by commas or spaces; those of params/report.yaml if not given"
+    add("--questions", type=split_names, default=[], help=asked)
     add("--depth", default="default", help="how much: first, default or all questions")
     add("--seeds", type=count, help="how many; the scale's own if not given")
     add("--jobs", type=count, help="how many steps at a time; one a core if not given")

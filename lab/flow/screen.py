@@ -217,7 +217,7 @@ def scores(file: Path, console: Console) -> None:
     """The leaderboard that the report wrote, as a table; of its columns those that fit a terminal."""
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    columns = [name for name in COLUMNS if rows and name in rows[0]] or list(rows[0] if rows else ())
+    columns = [name for name in COLUMNS if rows and name in rows[0]]
     table = Table(*(name.replace("_", " ") for name in columns), title="Scores", title_justify="left")
     for row in rows:
         table.add_row(*(_short(row[name]) for name in columns))

@@ -162,7 +162,12 @@ def _ablation_task(plan: Plan, name: str) -> Task:
     question = plan.ablations[name].model_dump(mode="json")
     known = load(NoiseTable, "noise").model_dump(mode="json")
     content = digest(
-        [question, [job.digest for job in jobs], known, code_digest(["lab.show.comparisons", "lab.show.questions"])]
+        [
+            question,
+            [job.digest for job in jobs],
+            known,
+            code_digest(["lab.show.comparisons", "lab.show.floors", "lab.show.questions"]),
+        ]
     )
     folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
     return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
@@ -181,25 +186,18 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
 
 def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
     """The notebooks about the whole plan and about each system, which only show what there is, and the pages of all."""
-    content = digest(
-        [
-            load(ReportSpec, "report").model_dump(mode="json"),
-            load(Claims, "claims").model_dump(mode="json"),
-            load(Contradictions, "contradictions").model_dump(mode="json"),
-            [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)],
-            [load(Recipe, name).model_dump(mode="json") for name in plan.systems],
-            code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"]),
-        ]
-    )
+    files = [(ReportSpec, "report"), (Claims, "claims"), (Contradictions, "contradictions")]
+    told = [load(kind, name).model_dump(mode="json") for kind, name in files]
+    told += [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)]
+    told += [load(Recipe, name).model_dump(mode="json") for name in plan.systems]
+    shown = code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"])
+    content = digest([told, shown])
     runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions), "depth": plan.depth}
     read = [task.outputs[0] for task in tasks if task.rule in (*STAGE_NOTEBOOKS, "corpus", "ablation", "ensemble")]
     made = [notebook_task(runs / "report", "index", "index", "07_leaderboard", read, [], given, content)]
-    made += [
-        notebook_task(
-            runs / "systems" / name, "system", name, "08_system", read, [], {**given, "recipe": name}, content
-        )
-        for name in plan.systems
-    ]
+    for name in plan.systems:
+        told = {**given, "recipe": name}
+        made.append(notebook_task(runs / "systems" / name, "system", name, "08_system", read, [], told, content))
     made += [notebook_task(runs / "claims", "claims", "claims", "09_claims", read, [], given, content)]
     templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("*")) if file.is_file()]
     pages = Task(
@@ -224,15 +222,9 @@ def _of_plan(plan: Plan, recipes: Iterable[str] | None = None, seeds: int | None
 
 
 def notebook_task(
-    folder: Path,
-    rule: str,
-    name: str,
-    notebook: str,
-    inputs: Iterable[str | Path],
-    outputs: Iterable[str | Path],
-    parameters: dict[str, Any],
-    content: str,
-) -> Task:
+    folder: Path, rule: str, name: str, notebook: str,
+    inputs: Iterable[str | Path], outputs: Iterable[str | Path], parameters: dict[str, Any], content: str,
+) -> Task:  # fmt: skip
     """A task that executes ``notebooks/<notebook>.ipynb``; it, its log and relative ``outputs`` go to ``folder``."""
     executed, source = folder / "notebook.ipynb", _here(paths.notebooks() / f"{notebook}.ipynb")
     files = tuple(_here(folder / file) for file in (*outputs, executed))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, islice, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
-from lib.recipes.errors import RecipeError, nearest
+from lib.recipes.errors import RecipeError, require
 from lib.recipes.job import Job, for_track
 from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
@@ -20,8 +21,7 @@ from lib.runs.folder import MissingRun
 DEPTHS = ("first", "default", "all")
 
 
-@dataclass(frozen=True)
-class Coming:
+class Coming(NamedTuple):
     """What a report wants and does not have yet: of a system, question or ensemble, how many runs are there and wanted."""
 
     kind: str  # system, question or ensemble
@@ -55,14 +55,9 @@ class Plan:
 
     @classmethod
     def load(
-        cls,
-        scale: str = "laptop",
-        corpus: str | None = None,
-        systems: Sequence[str] = (),
-        seeds: int | None = None,
-        questions: Sequence[str] = (),
-        depth: str = "all",
-    ) -> Plan:
+        cls, scale: str = "laptop", corpus: str | None = None, systems: Sequence[str] = (), seeds: int | None = None,
+        questions: Sequence[str] = (), depth: str = "all",
+    ) -> Plan:  # fmt: skip
         """The plan of ``params/report.yaml``, narrowed to some systems or questions or to another corpus.
 
         Args:
@@ -72,13 +67,11 @@ class Plan:
         Raises:
             RecipeError: an unknown name, a system that cannot use the corpus, or a question about none of the systems.
         """
-        if depth not in DEPTHS:
-            raise RecipeError(f"DEPTH: {depth!r}; {nearest(depth, DEPTHS)}")
-        report = load(ReportSpec, "report")
-        for name in systems:
-            if name not in names(Recipe):
-                raise RecipeError(f"SYSTEMS: no recipe {name!r}; {nearest(name, names(Recipe))}")
-        chosen = tuple(systems or report.recipes)
+        require(depth, DEPTHS, "DEPTH")
+        for given, kind, where in ((systems, Recipe, "SYSTEMS"), (questions, Ablation, "QUESTIONS")):
+            for name in given:
+                require(name, names(kind), where)
+        chosen = tuple(systems or load(ReportSpec, "report").recipes)
         if corpus:
             track = CorpusRef(corpus, scale).track
             fitting = tuple(name for name in chosen if load(Recipe, name).track == track)
@@ -89,8 +82,6 @@ class Plan:
                 )
             chosen = fitting
         for name in questions:
-            if name not in names(Ablation):
-                raise RecipeError(f"QUESTIONS: no question {name!r}; {nearest(name, names(Ablation))}")
             about = load(Ablation, name).recipes
             if not set(about) & set(chosen):
                 raise RecipeError(
@@ -120,9 +111,8 @@ class Plan:
 
         systems = tuple(name for name in whole.systems if complete(name, whole.seeds[0]))
         if not systems:
-            raise MissingRun(
-                f"{paths.shown(whole.runs_folder)}: no system has all of its runs yet; `make reproduce` makes them."
-            )
+            where = paths.shown(whole.runs_folder)
+            raise MissingRun(f"{where}: no system has all of its runs yet; `make reproduce` makes them.")
         seeds = takewhile(lambda seed: all(complete(name, seed) for name in systems), whole.seeds)
         return replace(first, systems=systems, seeds=tuple(seeds))
 
@@ -165,8 +155,7 @@ class Plan:
         checks = () if self.corpus else load(Scale, self.scale).checks
         usual = (name for name in (*load(ReportSpec, "report").ablations, *checks) if self._is_asked(name))
         chosen = {name: self._about(name) for name in (*(self.questions or usual), *more)}
-        found = {name: asked for name, asked in chosen.items() if asked is not None}
-        return found if self.whole is None else {name: asked for name, asked in found.items() if self.seeds_of(name)}
+        return {n: asked for n, asked in chosen.items() if asked and (self.whole is None or self.seeds_of(n))}
 
     def _is_asked(self, name: str) -> bool:
         """Headline questions are asked first, then those with a claim, then all others; or as the question says itself."""
@@ -255,7 +244,9 @@ class Plan:
         return f"{load(Scale, self.scale).corpora[load(Recipe, recipe).corpus]}@{seed}"
 
     def ensemble_members(self, name: str) -> dict[str, list[Job]]:
-        """Label -> the jobs behind one member: one, or one a fold."""
+        """Label -> the jobs behind one member: one, or one a fold. Raises KeyError: the plan has no such ensemble."""
+        if name not in self.ensembles:
+            raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(self.ensembles) or 'none'}")
         return dict(self._members(self.ensembles[name], self.seeds))
 
     def ensemble_jobs(self, name: str) -> list[Job]:

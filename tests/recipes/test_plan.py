@@ -131,7 +131,7 @@ def test_questions_of_ones_own_take_the_place_of_those_of_the_report():
     assert not one.ensembles and list(one.member_jobs("aiac_rank1", "finetune")) == ["base"]
     arms = {"base", "ema.with", "ema.decay_09", "ema.decay_099", "ema.uncorrected"}
     assert {job.arm for job in one.jobs} == arms and {job.seed for job in one.jobs} == {0, 1, 2}
-    with pytest.raises(RecipeError, match="QUESTIONS: no question 'emma'; did you mean 'ema'"):
+    with pytest.raises(RecipeError, match="QUESTIONS: 'emma': did you mean 'ema'"):
         Plan.load("laptop", questions=["emma"])
     with pytest.raises(
         RecipeError, match="QUESTIONS: nextvlad_mask is about wechat_baseline, the report about aiac_rank1"
