@@ -18,9 +18,8 @@ from scipy import stats
 from lab.show import formats as f
 from lab.show import predictions, runs, shared, style
 from lab.show.comparisons import Predicted, judged, level1_of, once, predicted
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Table, link, number
+from lab.show.table import Column, Picture, Table, link, number
 from lab.show.verdicts import LEVEL, compared, noise
 from lib.evaluation.compare import HELPS, HURTS
 from lib.evaluation.influence import mean_f1_influence, spearman_influence
@@ -45,12 +44,13 @@ def allowed(arms: int) -> int:
 def placebos(frame: pd.DataFrame) -> Table:
     """How many arms that change nothing came out as a help or a harm, by track. Args: frame: the table of comparisons."""
     rows = compared(frame)[lambda rows: rows["check"] == "placebo"]
-    found = []
-    for metric, part in rows.groupby("metric", sort=False):
-        helps, hurts = (int((part["verdict"] == verdict).sum()) for verdict in (HELPS, HURTS))
-        told = {"metric": metric, "systems": f.listed(part["recipe"].unique()), "arms": len(part)}
-        told |= {"helps": helps, "hurts": hurts}
-        found.append(told | {"largest": part["difference"].abs().max(), "allowed": allowed(len(part))})
+    parts = rows.groupby("metric", sort=False)
+    found = parts.agg(
+        systems=("recipe", lambda names: f.listed(names.unique())), arms=("arm", "size"),
+        helps=("verdict", lambda verdicts: int((verdicts == HELPS).sum())),
+        hurts=("verdict", lambda verdicts: int((verdicts == HURTS).sum())), largest=("difference", lambda each: each.abs().max()),
+    ).reset_index()  # fmt: skip
+    found["allowed"] = found["arms"].map(allowed)
     columns = (
         shared.METRIC,
         Column("systems", "systems"),
@@ -62,8 +62,7 @@ def placebos(frame: pd.DataFrame) -> Table:
     )
     asked = ", ".join(link(name, "question", name) for name in rows["ablation"].unique())
     caption = f"Placebos ({asked}): arms that differ from their reference by the order of the training items alone."
-    fields = ["metric", "systems", "arms", "helps", "hurts", "largest", "allowed"]
-    return Table(pd.DataFrame(found, columns=fields), columns, caption, name="placebos" if found else "")
+    return Table(found, columns, caption, name="placebos" if len(found) else "")
 
 
 # ---- planted effects
@@ -149,17 +148,14 @@ def planted(plan: Plan) -> pd.DataFrame:
 
 def power(frame: pd.DataFrame) -> Picture | None:
     """How often an effect of a known size is found, by track and size, with 95 % intervals. Args: frame: of :func:`planted`."""
-    rows = []
-    for (metric, size), part in frame.groupby(["metric", "planted"], sort=False) if len(frame) else ():
-        found = int((part["verdict"] == HURTS).sum())
-        low, high = interval_of_share(found, len(part))
-        told = {"metric": metric, "planted": size, "arms": len(part), "found": found, "share": found / len(part)}
-        rows.append(
-            told | {"low": low, "high": high, "measured": part["difference"].mean(), "spoiled": part["share"].mean()}
-        )
-    if not rows:
+    if frame.empty:
         return None
-    drawn = pd.DataFrame(rows)
+    parts = frame.assign(found=frame["verdict"] == HURTS).groupby(["metric", "planted"], sort=False)
+    drawn = parts.agg(
+        arms=("found", "size"), found=("found", "sum"), measured=("difference", "mean"), spoiled=("share", "mean")
+    ).reset_index()  # fmt: skip
+    drawn["share"] = drawn["found"] / drawn["arms"]
+    drawn[["low", "high"]] = [interval_of_share(*one) for one in zip(drawn["found"], drawn["arms"], strict=True)]
     figure, axis = style.canvas(height=2.8)
     for place, (metric, part) in enumerate(drawn.groupby("metric", sort=False)):
         colour, x = style.SERIES[place], part["planted"] * (1 + 0.04 * place)

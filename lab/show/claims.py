@@ -18,7 +18,7 @@ from lab.show.comparisons import between
 from lab.show.plan import Plan
 from lab.show.questions import seen
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
-from lab.show.table import Column, Row, Table, link, signed_interval
+from lab.show.table import Column, Row, Table, lines, link, signed_interval
 from lab.show.verdicts import FILE, compared, read
 from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
@@ -71,29 +71,41 @@ def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Pa
         for file in sorted((reports or plan.report_folder.parent).glob(f"{pattern}/tables/{FILE}"))
         if file.parent.parent != plan.report_folder
     }
-    rows = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
+    claimed = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
+    about = ("source", "touched")
+    rows = [
+        {
+            "claimed": claim.value,
+            **{key: getattr(claim, key) for key in about},
+            **row,
+            "note": "; ".join(filter(None, (claim.note, why))),
+        }
+        for claim, why, row in claimed
+    ]
     table = pd.DataFrame([LEDGER | row for row in rows], columns=list(LEDGER))
     return table[table["metric"].isin({runs.contest_metric(r) for r in plan.systems})].reset_index(drop=True)
 
 
-def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+Held = tuple[Claim | OtherClaim, str, dict[str, Any]]  # a claim, why nothing is measured, fields of its row
+
+
+def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Iterator[Held]:
     for name in names(Ablation):
         spec = load(Ablation, name)
         for claim in spec.claimed:
-            arm = claim.arm or next(iter(spec.called), spec.reference)
-            row = _claimed(claim, shared.trick(name, arm), runs.contest_metric(spec.recipes[0]))
             elsewhere = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
             told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in elsewhere.items() if r]
-            found = _against(frame, name, claim)
-            if found is None:
-                row |= _unmeasured(claim, NOT_HERE, f"`make ablation NAME={name}` asks")
-            else:
-                row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
-                # Of several claims each has its own.
-                if claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY:
-                    row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
-                row |= {"page": f"question/{name}", "measured": found["difference"]}
-            yield row | {"elsewhere": "; ".join(told)}
+            # the track's metric, whatever the claim was made in
+            row = {"metric": runs.contest_metric(spec.recipes[0]), "elsewhere": "; ".join(told), "verdict": NOT_HERE}
+            row["trick"] = shared.trick(name, claim.arm or next(iter(spec.called), spec.reference))
+            if (found := _against(frame, name, claim)) is None:
+                yield claim, f"`make ablation NAME={name}` asks", row
+                continue
+            row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
+            # Of several claims each has its own, where the interval says anything.
+            if claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY and pd.notna(found["low"]):
+                row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
+            yield claim, "", row | {"page": f"question/{name}", "measured": found["difference"]}
 
 
 def _against(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] | None:
@@ -102,29 +114,21 @@ def _against(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] | N
     return next((dict(row) for row in rows if claim.is_about(row["recipe"], row["arm"])), None)
 
 
-def _of_others(ensembles: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _of_others(ensembles: pd.DataFrame) -> Iterator[Held]:
     for claim in load(Claims, "claims").others:
-        row = _claimed(claim, claim.trick, claim.metric)
+        row = {"trick": claim.trick, "metric": claim.metric, "verdict": "not tested" if claim.untested else NOT_HERE}
         if claim.ensemble not in ensembles.index:
-            why = claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it"
-            yield row | _unmeasured(claim, "not tested" if claim.untested else NOT_HERE, why)
+            yield claim, claim.untested or f"`make ensemble NAME={claim.ensemble}` shows it", row
             continue
         found = ensembles.loc[claim.ensemble]
         row |= {"page": f"ensemble/{claim.ensemble}", "recipe": found["recipe"], "arm": "against its best member"}
-        row |= {"low": found["difference_low"], "high": found["difference_high"], "verdict": found["verdict"]}
-        if claim.value is not None:
-            row["verdict"] = verdict_of(row["low"], row["high"], claim.value)
-        yield row | {"measured": found["difference"]}
-
-
-def _claimed(claim: Claim | OtherClaim, trick: str, metric: str) -> dict[str, Any]:
-    """``metric`` is the track's, whatever the claim was made in."""
-    row = {"trick": trick, "metric": metric, "claimed": claim.value, "source": claim.source}
-    return row | {"touched": claim.touched, "note": claim.note}
-
-
-def _unmeasured(claim: Claim | OtherClaim, verdict: str, why: str) -> dict[str, Any]:
-    return {"verdict": verdict, "note": "; ".join(filter(None, (claim.note, why)))}
+        row |= {"low": found["difference_low"], "high": found["difference_high"], "measured": found["difference"]}
+        judged = claim.value is not None
+        yield (
+            claim,
+            "",
+            row | {"verdict": verdict_of(row["low"], row["high"], claim.value) if judged else found["verdict"]},
+        )
 
 
 def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
@@ -134,12 +138,12 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
 
     def claim(row: Row) -> str:
         kind, _, name = row["page"].partition("/")
-        return (link(row["trick"], kind, name) if name else row["trick"]) + f"\n{row['source']}"
+        return lines(link(row["trick"], kind, name) if name else row["trick"], row["source"])
 
     def measured(row: Row) -> str:
         holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
         where = shared.system(row["recipe"]) if row["recipe"] else ""
-        return _lines(f.difference(row["measured"]), signed_interval(row), holm, where)
+        return lines(f.difference(row["measured"]), signed_interval(row), holm, where)
 
     columns = (
         Column("claim", claim),
@@ -147,7 +151,7 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
         Column("measured", measured, "number", f"{shared.PAIRED}; p-value if all are judged together; where"),
         shared.CLAIMED,
         shared.DETECTABLE,
-        Column("remarks", lambda r: _lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; why not"),
+        Column("remarks", lambda r: lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; why not"),
     )
     held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
@@ -201,7 +205,8 @@ def contradicted(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
         row = {**found.model_dump(include={"recipe", "id", "said", "coded", "unmeasured"}), "switch": _switch(found)}
         row |= {"question": "", "in_report": False, "arms": "", "metric": "", **COSTS}
         if (by := found.measured) is not None:
-            row |= {"question": by.question, "arms": f"{by.coded} against {by.said}"}
+            name_of = load(Ablation, by.question).name_of
+            row |= {"question": by.question, "arms": f"{name_of(by.coded)} against {name_of(by.said)}"}
             row["in_report"] = (by.question, found.recipe) in asked
             if row["in_report"]:
                 row |= between(plan, frame, by.question, found.recipe, by.coded, by.said)
@@ -239,14 +244,14 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         if row["in_report"]:
             worth = f"{f.difference(row['difference'])} {f.metric(row['metric'])}"
             where = link(row["arms"], "question", row["question"])
-            return _lines(worth, signed_interval(row), where, same, row["unmeasured"])
+            return lines(worth, signed_interval(row), where, same, row["unmeasured"])
         asks = f"`make ablation NAME={row['question']}` asks" if row["question"] else ""
-        return _lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
+        return lines(asks and "not in this report", asks, row["arms"], row["unmeasured"])
 
     columns = (
         Column("described, or taken for granted", lambda r: f"{r['said']}\n{r['id']}"),
         Column("verdict", "verdict", "verdict", "on doing what the code does"),
-        Column("implemented", lambda r: _lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
+        Column("implemented", lambda r: lines(r["coded"], *(f"`{line}`" for line in r["switch"].splitlines()))),
         Column("implemented minus described", effect, hint=shared.PAIRED),
     )
     measured = rows[rows["in_report"]]
@@ -258,7 +263,3 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         "what the described arm has instead."
     )
     return Table(rows, columns, caption, name=f"contradictions_{recipe}")
-
-
-def _lines(*texts: str) -> str:
-    return "\n".join(text for text in texts if text and text != f.NOTHING) or f.NOTHING

@@ -17,9 +17,8 @@ from scipy.special import softmax
 
 from lab.show import formats as f
 from lab.show import predictions, style
-from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions
-from lab.show.table import Column, Table, number, with_interval
+from lab.show.table import Column, Picture, Table, number
 from lib.data.items import class_counts, split_rows
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
@@ -85,7 +84,9 @@ def long_tail(answers: Answers) -> Picture:
     )  # fmt: skip
     axis.plot(means["train"], means["f1"], color=style.RED, marker="o", markersize=4, label="mean, similar size")
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=8)
-    style.counts_axis(axis, seen["train"])
+    axis.set_xscale("symlog", linthresh=1, linscale=0.4)  # on which 0 has a place
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlim(-0.2 if every["train"].min() < 1 else 0.8 * every["train"].min(), 1.25 * every["train"].max() + 0.1)
     axis.set(xlabel="training videos of the class", ylabel="F1 of the class", ylim=(-0.04, 1.04))
     frame = pd.concat([points, means.assign(kind="mean")], ignore_index=True)
     missed, few = int((every["videos"] == 0).sum()), int(every["videos"].between(1, FEW - 1).sum())
@@ -163,8 +164,8 @@ def thirds(answers: Answers, seeds: list[ClassPredictions]) -> Table:
         Column("number", lambda r: f"{f.count(r['classes'])}\n{f.count(r['counted'])} counted", "number", "of classes"),
         number("training videos", "train", f.count),
         number("scored videos", "n", f.count),
-        with_interval("macro F1", "f1", "f1_low", "f1_high", macro),
-        with_interval("right", "recall", "recall_low", "recall_high", right),
+        Column("macro F1", lambda r: f.ranged(r["f1"], r["f1_low"], r["f1_high"]), "number", macro),
+        Column("right", lambda r: f.ranged(r["recall"], r["recall_low"], r["recall_high"]), "number", right),
     ]
     if len(seeds) > 1:
         over = "mean ± standard deviation over seeds"

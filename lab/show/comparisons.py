@@ -23,7 +23,7 @@ import pandas as pd
 
 from lab.show import predictions, runs
 from lab.show.plan import Plan
-from lab.show.verdicts import COLUMNS, FILE, MEASURED, MISSING, folder, noise, read, together
+from lab.show.verdicts import COLUMNS, FILE, MEASURED, MISSING, ONE_ANSWER, folder, noise, read, together
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.evaluation.compare import NAN, NOT_IN_PLAY, Noise, compare, verdict_of
@@ -43,6 +43,7 @@ class Predicted:
     influence: np.ndarray  # float64, one an item
     digest: str  # of all numbers predicted
     corpus: str  # digest
+    one_answer: bool = False  # whether the same is said of every item
 
 
 def predicted(job: Job, part: str = "") -> Predicted:
@@ -54,13 +55,14 @@ def predicted(job: Job, part: str = "") -> Predicted:
     score = float(runs.rows([job], part)["score"].iloc[0])
     if job.kind.name == "pairs":
         pairs = predictions.of_pairs(job.folder, part)
-        items, values, influence = pairs.pairs, pairs.cosine, spearman_influence(pairs.cosine, pairs.score)
+        items, values, said = pairs.pairs, pairs.cosine, pairs.cosine
+        influence = spearman_influence(pairs.cosine, pairs.score)
     else:
         videos = predictions.of_classes(job.folder, part)
-        items, values = videos.rows, videos.logits
+        items, values, said = videos.rows, videos.logits, videos.predicted
         influence = mean_f1_influence(videos.predicted, videos.truth, level1_of(job))
     numbers = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    return Predicted(score, items, influence, numbers, job.corpus.digest)
+    return Predicted(score, items, influence, numbers, job.corpus.digest, bool((said == said[0]).all()))
 
 
 def once(read: Callable[[Job], T]) -> Callable[[Job], T]:
@@ -113,6 +115,8 @@ def judged(
 ) -> dict[str, Any]:
     """``MEASURED`` of two arms, paired run by run; those at one place of the two lists are a pair.
 
+    Where every run of both says the same of all items, nothing varies, which is no certainty: there is no interval then.
+
     Where each seed has a corpus of its own, the variance over seeds is that over test items, too.
 
     Raises:
@@ -126,35 +130,30 @@ def judged(
         influences = np.stack([one.influence - two.influence for one, two in both])
         sd_items = float(np.sqrt(shared_variance(influences, arm[0].items if arm[0].items.ndim == 2 else None)))
     found = compare(
-        np.array([one.score - two.score for one, two in both]),
-        sd_items,
-        noise=noise,
-        claimed=claimed,
-        higher_is_better=HIGHER_IS_BETTER[metric],
-        identical=all(one.digest == two.digest for one, two in both),
-    )
-    values = {"difference": found.mean} | found._asdict()
-    return {name: values[name] for name in MEASURED}
+        np.array([one.score - two.score for one, two in both]), sd_items, noise=noise, claimed=claimed,
+        higher_is_better=HIGHER_IS_BETTER[metric], identical=all(one.digest == two.digest for one, two in both),
+    )  # fmt: skip
+    told = {name: value for name, value in ({"difference": found.mean} | found._asdict()).items() if name in MEASURED}
+    if found.verdict != NOT_IN_PLAY and all(one.one_answer for one in (*arm, *reference)):
+        told |= dict.fromkeys(told.keys() - {"difference"}, NAN) | {"verdict": ONE_ANSWER}
+    return told
 
 
 def _arm(
     about: dict[str, Any], own: pd.DataFrame, other: pd.DataFrame | None, told: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """The row of an arm, then those of its runs."""
-    unseen = pd.to_numeric(own["unseen"])
     about = about | {"claimed_source": "", "verdict": "", "digest": ""}
-    together = about | {
-        "n": len(own),
-        "score": own["score"].mean(),
-        "sd": own["score"].std(ddof=1) if len(own) > 1 else NAN,
-        "unseen": unseen.mean(),
-        "seconds": own["seconds"].mean(),
-    }
+    unseen = pd.to_numeric(own["unseen"])
+    means = {"score": own["score"].mean(), "unseen": unseen.mean(), "seconds": own["seconds"].mean()}
+    together = about | means | {"n": len(own), "sd": own["score"].std(ddof=1) if len(own) > 1 else NAN}
     each = own[["seed", "score", "seconds", "digest"]].assign(n=1, unseen=unseen)
     if other is not None:
         each["difference"] = own["score"].to_numpy(float) - other["score"].to_numpy(float)
-    runs_of = [about | {str(key): value for key, value in row.items()} for row in each.to_dict("records")]
-    return [together | told, *runs_of]
+    return [
+        together | told,
+        *(about | {str(key): value for key, value in row.items()} for row in each.to_dict("records")),
+    ]
 
 
 def between(plan: Plan, frame: pd.DataFrame, question: str, recipe: str, arm: str, other: str) -> dict[str, Any]:
@@ -167,23 +166,18 @@ def between(plan: Plan, frame: pd.DataFrame, question: str, recipe: str, arm: st
         ``metric``, ``seeds``, ``difference``, ``low``, ``high``, and ``verdict``: nothing is claimed of the difference.
     """
     part = frame[(frame["ablation"] == question) & (frame["recipe"] == recipe) & frame["seed"].isna()]
-    metric = part["metric"].iloc[0]
+    metric, jobs = part["metric"].iloc[0], plan.ablation_jobs(question)
     rows = {(row["arm"], row["reference"]): dict(row) for row in part.to_dict("records")}
-    jobs = plan.ablation_jobs(question)
-    if row := rows.get((arm, other)):
-        ends = (row["difference"], row["low"], row["high"])
-    elif row := rows.get((other, arm)):
-        ends = (-row["difference"], -row["high"], -row["low"])
-    else:
-        part_read = plan.question(question).scored_on
-        both = ([predicted(job, part_read) for job in jobs[recipe, which]] for which in (arm, other))
-        row = judged(*both, metric, noise(plan, metric))
-        ends = (row["difference"], row["low"], row["high"])
-    verdict = row["verdict"]
-    if verdict != NOT_IN_PLAY:
-        verdict = verdict_of(*ends[1:], higher_is_better=HIGHER_IS_BETTER[metric])
-    found = dict(zip(("difference", "low", "high"), ends, strict=True))
-    return {"metric": metric, "seeds": len(jobs[recipe, arm]), **found, "verdict": verdict}
+    if found := rows.get((other, arm)):
+        found |= {"difference": -found["difference"], "low": -found["high"], "high": -found["low"]}
+    elif not (found := rows.get((arm, other))):
+        scored_on = plan.question(question).scored_on
+        both = ([predicted(job, scored_on) for job in jobs[recipe, which]] for which in (arm, other))
+        found = judged(*both, metric, noise(plan, metric))
+    if found["verdict"] not in (NOT_IN_PLAY, ONE_ANSWER):
+        found["verdict"] = verdict_of(found["low"], found["high"], higher_is_better=HIGHER_IS_BETTER[metric])
+    told = {name: found[name] for name in ("difference", "low", "high", "verdict")}
+    return {"metric": metric, "seeds": len(jobs[recipe, arm]), **told}
 
 
 def of_plan(plan: Plan) -> pd.DataFrame:

@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from lab.corpora import describe
 from lab.show import formats as f
 from lab.show import style
-from lab.show.picture import Picture
 from lab.show.specs import ReportSpec
-from lab.show.table import Column, Table, number
+from lab.show.table import Column, Picture, Table, number
 from lib.data.items import rows_of_test, split_rows
 from lib.data.splits import Split
 from lib.data.store import Store
@@ -78,10 +77,9 @@ def components(store: Store, label: str) -> Picture:
 
 def labels(store: Store, label: str) -> Picture:
     """How often each similarity was given, in steps of 0.05."""
-    level = (store.pairs()["score"] * 20).round().astype(int)
-    counts = level.value_counts().reindex(range(21), fill_value=0).to_numpy()
     middle = np.arange(21) / 20
-    frame = pd.DataFrame({"similarity": middle, "from": middle - 0.025, "to": middle + 0.025, "pairs": counts})
+    pairs = np.bincount((store.pairs()["score"] * 20).round().astype(int), minlength=21)
+    frame = pd.DataFrame({"similarity": middle, "from": middle - 0.025, "to": middle + 0.025, "pairs": pairs})
     figure, axis = style.canvas(height=2.8)
     _bars(axis, frame, "pairs")
     axis.set(xlabel="similarity, the label of a pair", ylabel="pairs")
@@ -116,14 +114,11 @@ def splits(store: Store, scale: str, label: str) -> Table:
 def generator(store: Store, label: str) -> Table:
     """What was published of the real corpus beside what each world has; empty for a corpus that is not generated."""
     frame = describe.calibration(store)
-    tolerated = Column(
-        "tolerated", lambda r: f"{f.significant(r['lowest'])} to {f.significant(r['highest'])}", "number"
-    )
     names = ("calibrated", "clear", "here")
     columns = (
         Column("statistic", "statistic"),
         number("published", "published", f.significant),
-        tolerated,
+        Column("tolerated", lambda r: f"{f.significant(r['lowest'])} to {f.significant(r['highest'])}", "number"),
         *(number(name, name, f.significant) for name in names),
         Column("clear gives up", "given_up"),
     )
@@ -166,9 +161,8 @@ def _numbers(frame: pd.DataFrame, caption: str, name: str) -> Table:
 
 def _bars(axis: Axes, frame: pd.DataFrame, weights: str) -> None:
     """Bars from ``from`` to ``to``."""
-    edges = [*frame["from"], frame["to"].iloc[-1]]
-    middle = (frame["from"] + frame["to"]) / 2
-    sns.histplot(x=middle, weights=frame[weights], bins=edges, ax=axis, color=style.BLUE, edgecolor="white", alpha=1)
+    left, width = frame["from"], frame["to"] - frame["from"]
+    axis.bar(left, frame[weights], width, align="edge", color=style.BLUE, edgecolor="white")
 
 
 def _against_rank(sizes: pd.Series, xlabel: str, ylabel: str, name: str, caption: str) -> Picture:

@@ -14,9 +14,8 @@ from IPython.display import Markdown
 from lab.show import floors, runs, shared, style, systems
 from lab.show import formats as f
 from lab.show.forest import forest
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Row, Table, filled, link, number
+from lab.show.table import Column, Picture, Row, Table, filled, lines, link, number
 from lib import evaluation
 from lib.evaluation.crossfit import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
@@ -31,6 +30,11 @@ PAIRED = "95 % interval of the difference on the same bootstrap samples of the s
 BEST = "The best member is that of validation; where there is no test part it is judged by the same items, which flatters it."
 NEW = "score on those validation pairs neither of whose videos occurs in a training pair of any member"
 INSIDE = "the same way of joining, learned from the very pairs it is scored on; not a result, but what one would see without folds"
+APART = (
+    "The test part shares no video with training; the best member is that of validation, and what is learned from scores is "
+    "learned there."
+)
+TOO_FEW = "have no video that occurs in a training pair: too few to say whether the gain holds on new videos."
 NOTES = {"unseen videos": NEW, "in-sample": INSIDE}
 
 
@@ -41,11 +45,10 @@ def folder(plan: Plan, name: str) -> Path:
 
 def combine(plan: Plan, name: str) -> Result:
     """``lib.stages.ensemble.combine`` of a plan's members. Raises KeyError: the plan has no such ensemble."""
-    if name not in plan.ensembles:
-        raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
-    spec = plan.ensembles[name]
-    submission = load(Recipe, spec.recipe).submission
-    return ensemble.combine(name, spec, plan.ensemble_members(name), submission, shown(file_of(EnsembleSpec, name)))
+    members, spec = plan.ensemble_members(name), plan.ensembles[name]
+    return ensemble.combine(
+        name, spec, members, load(Recipe, spec.recipe).submission, shown(file_of(EnsembleSpec, name))
+    )
 
 
 def read(plan: Plan, name: str) -> Result:
@@ -114,9 +117,7 @@ def about(name: str) -> Markdown:
 
 
 def members(plan: Plan, name: str) -> Table:
-    """The runs an ensemble joins. Raises KeyError for an unknown ensemble, MissingRun for an absent member."""
-    if name not in plan.ensembles:
-        raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(plan.ensembles) or 'none'}")
+    """The runs an ensemble joins. Raises MissingRun: one is absent."""
     return runs.every(runs.rows(plan.ensemble_jobs(name)), f"runs_{name}")
 
 
@@ -131,7 +132,7 @@ def kinds(result: Result) -> Table:
     def kind(row: Row) -> str:
         first, _, rest = row["kind"].partition(", ")
         role = {"specified": "as specified", "best member": "best member alone"}.get(row["role"], "")
-        return "\n".join(filter(None, (first, rest, row["note"], role)))
+        return lines(first, rest, row["note"], role)
 
     metric = f.metric(result.metrics["primary"])
     columns = (
@@ -241,21 +242,17 @@ def _table(
 
 def _score(row: Row) -> str:
     """A score, and below it its interval over items."""
-    return f"{f.score(row['score'])}\n{f.interval(row['low'], row['high'])}" if pd.notna(row["score"]) else f.NOTHING
+    return f.ranged(row["score"], row["low"], row["high"])
 
 
 def _gain(row: Row, prefix: str = "") -> str:
     """A difference from the best member, and below it its interval."""
-    if pd.isna(row[f"{prefix}difference"]):
-        return f.NOTHING
-    low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
-    return f"{f.difference(row[f'{prefix}difference'])}\n{f.interval(low, high, signed=True)}"
+    return f.ranged(*(row[f"{prefix}difference{end}"] for end in ("", "_low", "_high")), signed=True)
 
 
 def _unseen(row: Row, *, gain: bool = True) -> str:
     """A score on unseen videos, and below it the difference from the best member there with its interval."""
-    score = f.score(row["unseen"])
-    return f"{score}\n{_gain(row, 'unseen_')}" if gain and score != f.NOTHING else score
+    return lines(f.score(row["unseen"]), _gain(row, "unseen_") if gain and pd.notna(row["unseen"]) else "")
 
 
 # ---- what may be said
@@ -267,19 +264,13 @@ def reading(result: Result) -> Markdown:
     what, part = "pairs" if metric == "spearman" else "videos", scored_on(result.metrics["scores"])
     told = [_sentence(f"On all {f.count(items[part])} {part} {what}", kind, "", metric)]
     if part == "test":
-        told.append(
-            f"The {part} part shares no video with training; the best member is that of validation, and what is learned from "
-            "scores is learned there."
-        )
+        told.append(APART)
     elif what == "pairs" and items["unseen"] == items["validation"]:
         told.append(
             "No member was trained on a pair with one of these videos, so nothing leaks into this score that way."
         )
     elif what == "pairs" and items["unseen"] < FEWEST:
-        told.append(
-            f"Only {f.plural(items['unseen'], 'pair')} of {f.count(items['validation'])} have no video that occurs in a "
-            "training pair: too few to say whether the gain holds on new videos."
-        )
+        told.append(f"Only {f.plural(items['unseen'], 'pair')} of {f.count(items['validation'])} {TOO_FEW}")
     elif what == "pairs":
         where = f"On the {f.count(items['unseen'])} pairs whose videos are in no training pair of any member"
         told.append(_sentence(where, kind, "unseen_", metric))

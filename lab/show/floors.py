@@ -47,10 +47,10 @@ def of_corpus(corpus: str, scale: str, folder: Path | None = None) -> pd.DataFra
 
 def of_plan(plan: Plan) -> pd.DataFrame:
     """Those of all corpora of a plan, with the column ``corpus`` (label)."""
-    refs = [ref for ref in plan.corpora if ref.manifest.exists()]
     found = [
         of_corpus(ref.name, plan.scale, plan.runs_folder / "corpora" / ref.label).assign(corpus=ref.label)
-        for ref in refs
+        for ref in plan.corpora
+        if ref.manifest.exists()
     ]
     return pd.concat(found, ignore_index=True)
 

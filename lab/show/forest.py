@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lab.show import formats as f
 from lab.show import style
-from lab.show.picture import Picture
+from lab.show.table import Picture
 
 DRAWN = ("label", "metric", "difference", "low", "high", "verdict", "claimed", "detectable")
 

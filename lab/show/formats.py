@@ -14,16 +14,8 @@ NOTHING = "–"
 
 METRICS = {"spearman": "Spearman", "mean_f1": "mean F1", "mse": "MSE", "tag_loss": "tag loss", "loss": "loss"}
 
-WORDS = {
-    "aiac": "AIAC",
-    "ema": "EMA",
-    "fgm": "FGM",
-    "nextvlad": "NeXtVLAD",
-    "r": "R",
-    "rank1": "1st",
-    "rank6": "6th",
-    "rank17": "17th",
-}  # of names of questions
+WORDS = {"aiac": "AIAC", "ema": "EMA", "fgm": "FGM", "nextvlad": "NeXtVLAD", "r": "R",
+         "rank1": "1st", "rank6": "6th", "rank17": "17th"}  # of names of questions  # fmt: skip
 
 
 def missing(value: float | None) -> bool:
@@ -108,6 +100,16 @@ def interval(low: float | None, high: float | None, digits: int = 3, signed: boo
     if missing(low) or missing(high):
         return NOTHING
     return f"{difference(low)} to {difference(high)}" if signed else f"{score(low, digits)} to {score(high, digits)}"
+
+
+def ranged(value: float | None, low: float | None, high: float | None, signed: bool = False) -> str:
+    """A score, or a difference, above its interval.
+
+    >>> ranged(0.5, 0.4, 0.6), ranged(0.01, 0.0, 0.02, signed=True), ranged(None, None, None)
+    ('0.500\\n0.400 to 0.600', '+0.01\\n0 to +0.02', '–')
+    """
+    show = difference if signed else score
+    return NOTHING if missing(value) else f"{show(value)}\n{interval(low, high, signed=signed)}"
 
 
 def count(value: float | None) -> str:

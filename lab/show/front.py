@@ -10,15 +10,15 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
 from lab.show import formats as f
 from lab.show import order, runs, shared, style
 from lab.show.forest import forest
-from lab.show.picture import Picture
 from lab.show.plan import Coming, Plan
-from lab.show.table import link
+from lab.show.table import Picture, link
 from lab.show.verdicts import LEVEL, compared
 from lib.data.store import Store
 from lib.evaluation.compare import HELPS, HURTS, RULED_OUT
@@ -36,9 +36,7 @@ def about(plan: Plan, board: pd.DataFrame) -> Markdown:
     contests = dict.fromkeys(CONTESTS.get(load(Recipe, name).origin.contest, "others") for name in plan.systems)
     stores = [Store.open(ref.store) for ref in plan.corpora]
     made = "generated " if all(store.manifest["twin"] for store in stores) else ""
-    size = " to ".join(
-        dict.fromkeys(f.millions(edge) for edge in (board["parameters"].min(), board["parameters"].max()))
-    )
+    size = " to ".join(dict.fromkeys(f.millions(edge) for edge in board["parameters"].agg(["min", "max"])))
     cost = f.seconds(runs.rows(plan.jobs)["seconds"].sum())
     return Markdown(
         f"{f.plural(len(plan.systems), 'system')} of contests for short Chinese videos ({f.listed(contests)}), rebuilt on one code "
@@ -67,9 +65,8 @@ def _claims(held: pd.DataFrame) -> str:
     named = f": {_named(gains.to_dict('records'))}" if len(gains) else ""
     rest = measured[~measured.index.isin(gains.index)]
     doubtful = rest["verdict"].isin((HELPS, HURTS)) & ~_survives(rest)
-    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above")) + doubtful.map(
-        {True: " before correction", False: ""}
-    )
+    words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above"))
+    words += np.where(doubtful, " before correction", "")
     others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
     told = f" The others: {f.listed(others)}." if others else ""
     gained = f"{len(gains) or 'none'} came out as a gain that survives correction"
@@ -93,21 +90,21 @@ def _floors(board: pd.DataFrame) -> str:
     if below:
         alike: dict[tuple[str, str], list[Row]] = {}  # models of one floor that stay behind for one reason
         for row in below:
-            alike.setdefault((f.score(row["untrained"], 2), _why(row)), []).append(row)
+            reason = load(Recipe, row["recipe"]).behind.get(row["arm"])
+            alike.setdefault((f.score(row["untrained"], 2), f": {reason}" if reason else ""), []).append(row)
         told = [_behind(rows, floor, reason) for (floor, reason), rows in alike.items()]
         text = f"**Below what needs no training**: {'; '.join(told)}. "
     elif len(known):
         text = "Every trained system beats what needs no training. "
     best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
-    told = [
-        f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}"
-        + (
+    told = []
+    for row in best.to_dict("records"):
+        of = (
             f", {round(100 * row['score'] / row['oracle'])} % of what the corpus allows"
             if pd.notna(row["oracle"])
             else ""
         )
-        for row in best.to_dict("records")
-    ]
+        told.append(f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}{of}")
     return f"{text}Best: {'; '.join(told)}."
 
 
@@ -118,19 +115,11 @@ def _behind(rows: list[Row], floor: str, reason: str) -> str:
     return f"{'; '.join(names)} ({low if low == high else f'{low} to {high}'} against {floor}{reason})"
 
 
-def _why(row: Row) -> str:
-    reason = load(Recipe, row["recipe"]).behind.get(row["arm"])
-    return f": {reason}" if reason else ""
-
-
 def _code(frame: pd.DataFrame) -> str:
-    rows = compared(frame)
-    rows = rows[rows["family"].isin(CODE) & (rows["check"] == "")]
-    certain = rows[_survives(rows)]
-    certain = certain.assign(
-        trick=[shared.trick(a, b) for a, b in zip(certain["ablation"], certain["arm"], strict=True)]
-    )
-    certain = certain.assign(measured=certain["difference"], page="question/" + certain["ablation"], claimed=None)
+    rows = compared(frame)[lambda rows: rows["family"].isin(CODE) & (rows["check"] == "")]
+    certain = rows[_survives(rows)].rename(columns={"difference": "measured"})
+    tricks = [shared.trick(*names) for names in zip(certain["ablation"], certain["arm"], strict=True)]
+    certain = certain.assign(trick=tricks, page="question/" + certain["ablation"], claimed=None)
     told = [
         f"{len(part)} {word} ({_named(part.to_dict('records'))})"
         for verdict, word in ((HURTS, "cost score"), (HELPS, "raised it"))
@@ -140,11 +129,8 @@ def _code(frame: pd.DataFrame) -> str:
 
 
 def _ensembles(joined: pd.DataFrame) -> str:
-    rows = joined[joined["verdict"] == HELPS] if len(joined) else joined
-    named = [
-        f"{link(r['title'], 'ensemble', r['name'])} ({f.points(r['difference'])} points)"
-        for r in rows.to_dict("records")
-    ]
+    rows = joined[joined["verdict"] == HELPS].to_dict("records") if len(joined) else []
+    named = [f"{link(r['title'], 'ensemble', r['name'])} ({f.points(r['difference'])} points)" for r in rows]
     return f"**Joining models** gains over the best of them: {f.listed(named)}." if named else ""
 
 
@@ -177,11 +163,10 @@ def coming(missing: Sequence[Coming]) -> Markdown | None:
     """What the report wants and does not have yet, or nothing."""
     if not missing:
         return None
-    words = [shared.system(part.name) if part.kind == "system" else f.trick(part.name) for part in missing]
-    words = [
-        f"{name} ({part.there} of {f.plural(part.wanted, 'run')})" if part.there else name
-        for name, part in zip(words, missing, strict=True)
-    ]
+    words = []
+    for part in missing:
+        name = shared.system(part.name) if part.kind == "system" else f.trick(part.name)
+        words.append(name + (f" ({part.there} of {f.plural(part.wanted, 'run')})" if part.there else ""))
     told = ", ".join(words[:10]) + (f" and {len(words) - 10} more" if len(words) > 10 else "")
     return Markdown(
         f"> **Still coming**: {told}. What stands here is true of what is finished; the same command goes on."
@@ -214,13 +199,10 @@ def _named(rows: Sequence[Row]) -> str:
     told = []
     for row in rows[:NAMED]:
         kind, _, name = row["page"].partition("/")
-        claimed = (
-            f"; claimed {f.points(row['claimed'])}" if row["claimed"] is not None and pd.notna(row["claimed"]) else ""
-        )
+        claimed = f"; claimed {f.points(row['claimed'])}" if pd.notna(row["claimed"]) else ""
         where = f"{shared.system(row['recipe'])}, {f.points(row['measured'])} points{claimed}"
         told.append(f"{link(row['trick'], kind, name)} ({where})")
-    more = [f"{len(rows) - NAMED} more"] if len(rows) > NAMED else []
-    return f.listed([*told, *more])
+    return f.listed([*told, *([f"{len(rows) - NAMED} more"] if len(rows) > NAMED else [])])
 
 
 def _model(row: Row) -> str:

@@ -13,8 +13,8 @@ from scipy import stats
 
 from lab.show import formats as f
 from lab.show import predictions, shared, style
-from lab.show.picture import Picture
 from lab.show.plan import Plan
+from lab.show.table import Picture
 from lib.evaluation.influence import spearman_influence
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
@@ -67,9 +67,8 @@ def agreement(plan: Plan, found: pd.DataFrame) -> pd.DataFrame:
         published, score = part["published"].to_numpy(float), part["score"].to_numpy(float)
         low, high = np.percentile([_spearman(published, drawn) for drawn in _drawn(plan, part)], [2.5, 97.5])
         row = {"group": group, "recipe": part["recipe"].iloc[0], "models": len(part), "seeds": int(part["seeds"].min())}
-        rows.append(
-            row | {"rho": _spearman(published, score), "low": low, "high": high, "p": p_value(published, score)}
-        )
+        row |= {"rho": _spearman(published, score), "low": low, "high": high, "p": p_value(published, score)}
+        rows.append(row)
     return pd.DataFrame(rows, columns=["group", "recipe", "models", "seeds", "rho", "low", "high", "p"])
 
 

@@ -273,10 +273,7 @@ class Report:
 def _figure(file: str, narrow: str, svg: str, about: dict[str, Any]) -> str:
     """The open ``<figure>`` of a picture; ``narrow``: the file for a telephone, if there is one."""
     width, height = _size(svg)
-    photo = ' class="photo"' if about["photo"] else ""
-    image = (
-        f'<img src="{file}" alt="{html.escape(about["alt"])}" width="{width}" height="{height}"{photo} loading="lazy">'
-    )
+    image = f'<img src="{file}" alt="{html.escape(about["alt"])}" width="{width}" height="{height}" loading="lazy">'
     if narrow:
         small = 'media="(max-width: 640px)" width="{}" height="{}"'.format(*_size(about["narrow"]))
         image = f'<picture><source srcset="{narrow}" {small}>{image}</picture>'
@@ -362,10 +359,13 @@ def command(plan: Plan) -> str:
 def main() -> None:
     """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    defaults = dict.fromkeys(("corpus", "systems", "questions", "out"), "") | {"scale": "laptop", "depth": "all"}
+    defaults = dict.fromkeys(("corpus", "systems", "questions", "out"), "") | {
+        "scale": "laptop",
+        "depth": "all",
+        "seeds": 0,
+    }
     for name, default in defaults.items():
-        parser.add_argument(f"--{name}", default=default)
-    parser.add_argument("--seeds", type=int, default=0)
+        parser.add_argument(f"--{name}", default=default, type=type(default))
     given = parser.parse_args()
     systems, questions = split_names(given.systems), split_names(given.questions)
     plan = Plan.load(given.scale, given.corpus or None, systems, given.seeds or None, questions, given.depth).so_far()

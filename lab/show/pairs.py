@@ -12,9 +12,9 @@ import seaborn as sns
 
 from lab.show import formats as f
 from lab.show import style
-from lab.show.picture import Picture
 from lab.show.predictions import PairPredictions
 from lab.show.slices import equal_bins
+from lab.show.table import Picture
 from lib.evaluation.intervals import resampled_pairs
 from lib.evaluation.metrics import spearman
 

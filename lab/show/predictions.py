@@ -8,7 +8,6 @@ import numpy as np
 
 from lib.evaluation.vectors import pair_cosines, unit
 from lib.runs.folder import MissingRun, RunFolder
-from lib.runs.kinds import kind_of
 from lib.runs.paths import shown
 
 
@@ -34,11 +33,6 @@ class ClassPredictions:
     @property
     def predicted(self) -> np.ndarray:
         return self.logits.argmax(axis=1)
-
-
-def kind(run: RunFolder) -> str:
-    """Name of the run's kind: one of ``lib.runs.kinds``."""
-    return kind_of(run.read_metrics()["primary"]).name
 
 
 def of_pairs(run: RunFolder, part: str = "") -> PairPredictions:

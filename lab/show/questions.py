@@ -14,11 +14,10 @@ from IPython.display import Markdown
 from lab.show import formats as f
 from lab.show import runs, shared
 from lab.show.forest import forest as forest_picture
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Row, Table, filled, link, number, signed_interval
+from lab.show.table import Column, Picture, Row, Table, filled, lines, link, number, signed_interval
+from lab.show.verdicts import ONE_ANSWER, compared, digest_of
 from lab.show.verdicts import arms as arms_of
-from lab.show.verdicts import compared, digest_of
 from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
@@ -57,19 +56,20 @@ def arms(name: str) -> Table:
     """What each arm switches in the recipe, the reference first."""
     spec = load(Ablation, name)
 
-    def switched(arm: str) -> str:
-        changes = [f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in spec.arms[arm].items()]
-        return "\n".join(changes) or "nothing, the recipe as it is"
-
-    order = sorted(spec.arms, key=lambda arm: arm != spec.reference)
-    frame = pd.DataFrame({"arm": order, "changes": [switched(arm) for arm in order]})
+    rows = [
+        {
+            "arm": arm,
+            "changes": "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in changes.items()),
+        }
+        for arm, changes in sorted(spec.arms.items(), key=lambda arm: arm[0] != spec.reference)
+    ]
     columns = (
         Column(
             "arm", lambda r: f"`{r['arm']}`\n{'reference' if r['arm'] == spec.reference else spec.name_of(r['arm'])}"
         ),
-        Column("what is switched in the recipe", "changes", "code"),
+        Column("what is switched in the recipe", lambda r: r["changes"] or "nothing, the recipe as it is", "code"),
     )
-    return Table(frame, columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
+    return Table(pd.DataFrame(rows), columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
 def sizes(plan: Plan, name: str) -> Table:
@@ -78,22 +78,22 @@ def sizes(plan: Plan, name: str) -> Table:
     Raises:
         MissingRun: a run is absent or stale; names it and its ``make`` line.
     """
-    jobs = [job for group in plan.ablation_jobs(name).values() for job in group]
-    found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in plan.ablation_jobs(name).items() for _ in group])
+    groups = plan.ablation_jobs(name)
+    jobs = [job for group in groups.values() for job in group]
+    found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in groups.items() for _ in group])
     same = ["recipe", "stage", "corpus", "train_items", "steps", "scored_items"]
-    groups = found.groupby(same, sort=False, dropna=False)
-    frame = groups.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
-    once = {
-        f"{shared.system(job.recipe)}, {parent.stage}"
-        for job in jobs
-        for parent in job.parents.values()
-        if parent.stage_spec.seed is not None
-    }
+    parts = found.groupby(same, sort=False, dropna=False)
+    frame = parts.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
+    counts = {"train_items": "training items", "steps": "steps", "scored_items": "scored items"}
+    differ = [title for column, title in counts.items() if (found.groupby("recipe")[column].nunique() > 1).any()]
+    shares = f.listed(["seeds", *(title for title in counts.values() if title not in differ)])
+    seeds = plan.seeds_of(name)
     notes = [
-        _shared(found),
-        f"{f.plural(len(plan.seeds_of(name)), 'seed')} an arm: {', '.join(map(str, plan.seeds_of(name)))}.",
+        f"Arms of a system share {shares}" + (f"; they differ in {f.listed(differ)}." if differ else "."),
+        f"{f.plural(len(seeds), 'seed')} an arm: {', '.join(map(str, seeds))}.",
     ]
-    if once:
+    parents = [(job.recipe, parent) for job in jobs for parent in job.parents.values()]
+    if once := {f"{shared.system(of)}, {parent.stage}" for of, parent in parents if parent.stage_spec.seed is not None}:
         told = "; ".join(sorted(once))
         notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
     columns = (
@@ -108,14 +108,6 @@ def sizes(plan: Plan, name: str) -> Table:
     return Table(frame, columns, notes=tuple(notes))
 
 
-def _shared(found: pd.DataFrame) -> str:
-    """What the arms of every system have in common, by count, and what they have not. Args: found: of ``runs.rows``."""
-    counts = {"train_items": "training items", "steps": "steps", "scored_items": "scored items"}
-    differ = [title for name, title in counts.items() if (found.groupby("recipe")[name].nunique() > 1).any()]
-    same = f.listed(["seeds", *(title for title in counts.values() if title not in differ)])
-    return f"Arms of a system share {same}" + (f"; they differ in {f.listed(differ)}." if differ else ".")
-
-
 # ---- what came out
 
 
@@ -127,13 +119,24 @@ def with_scores(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(is_reference=rows["reference"] == "")
 
 
-def table(part: pd.DataFrame) -> Table:
-    """One question: of each system the reference first, then each arm with its paired difference."""
+def table(part: pd.DataFrame, known: pd.DataFrame | None = None) -> Table:
+    """One question: of each system the reference first, then each arm with its paired difference; then floors and ceiling.
+
+    Args:
+        known: of ``floors.of_plan``; those on whose items the arms are scored have rows.
+    """
     rows = with_scores(part)
     metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
     several, spec = rows["recipe"].nunique() > 1, load(Ablation, rows["ablation"].iloc[0])
+    frame = rows[list(SHOWN)]
+    if known is not None:
+        same = known["metric"].isin(rows["metric"]) & (known["scored_on"].eq(spec.scored_on) | (spec.scored_on == ""))
+        floors = known.loc[same, ["floor", "label", "corpus", "metric", "score"]]
+        frame = pd.concat([frame, floors], ignore_index=True)
 
     def arm(row: Row) -> str:
+        if pd.notna(row.get("floor")):
+            return lines(row["floor"], row["label"], row["corpus"] if several else "")
         name = "reference" if row["is_reference"] else spec.name_of(row["arm"])
         return f"`{row['arm']}`\n{name}" + (f", {shared.system(row['recipe'])}" if several else "")
 
@@ -150,11 +153,12 @@ def table(part: pd.DataFrame) -> Table:
         number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
     )
     return Table(
-        rows[list(SHOWN)],
+        frame,
         filled(rows, columns),
         f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
-        + _noise(rows),
-        emphasis=lambda r: "reference" if r["is_reference"] else "",
+        + _noise(rows)
+        + (" Grey: what needs no network, and the best that any model could reach." if known is not None else ""),
+        emphasis=lambda r: "reference" if r["is_reference"] is True else "single" if pd.isna(r["is_reference"]) else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
 
@@ -232,6 +236,8 @@ def _sentence(row: dict[str, Any], spec: Ablation) -> str:
     text = f"{shared.system(row['recipe'])}, {spec.name_of(row['arm'])}{against}: **{row['verdict']}**. "
     if row["verdict"] == NOT_IN_PLAY:
         return text + "Every prediction is the same in both arms: what is switched changed no number here."
+    if row["verdict"] == ONE_ANSWER:
+        return text + "Every run gives all items the same answer: it has learnt nothing that a switch could change."
     between = signed_interval(row)
     worth = f.difference(row["difference"]) + (f" (95 % interval {between})" if between != f.NOTHING else "")
     text += f"Measured: {worth} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."

@@ -53,8 +53,8 @@ def _row(job: Job, part: str = "") -> dict[str, Any]:
     metrics, timing, noted = metrics_of(job), job.folder.read_timing(), job.folder.provenance
     facts = read_json(noted) if noted.exists() else {}
     primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
+    known = part in ("", scored_on(scores))
     part = part or scored_on(scores)
-    known = part == scored_on(scores)
     low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
     return {
         **{name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed")},

@@ -14,13 +14,12 @@ import pyarrow as pa
 
 from lab.show import formats as f
 from lab.show import predictions, style
-from lab.show.picture import Picture
 from lab.show.predictions import ClassPredictions, PairPredictions
+from lab.show.table import Picture
 from lib.data.store import Store
 from lib.evaluation.intervals import Z, interval_of_share
 from lib.evaluation.metrics import spearman
 from lib.recipes.job import Job
-from lib.runs.folder import RunFolder
 
 LEAST = 12  # items; smaller slices say nothing
 ALL = "all"
@@ -32,10 +31,15 @@ def slices(job: Job) -> Picture:
 
     The frame has columns ``by``, ``slice``, ``n``, ``score``, ``low``, ``high``; its first row is everything.
     """
-    (frame, metric), name = slice_scores(job.folder, Store.open(job.corpus.store)), job.recipe
+    frame, metric = slice_scores(job)
     parts = frame.iloc[1:]
     figure, axis = style.canvas(height=0.9 + 0.27 * len(parts))
-    style.ranges(axis, parts, [f"{row['by']}: {row['slice']}  (n = {row['n']:,})" for row in parts.to_dict("records")])
+    y, labels = range(len(parts)), [f"{r['by']}: {r['slice']}  (n = {r['n']:,})" for r in parts.to_dict("records")]
+    axis.hlines(y, parts["low"], parts["high"], color=style.SKY, linewidth=2.6, zorder=1)
+    axis.plot(parts["score"], y, "o", color=style.BLUE, markersize=6, zorder=3, label="score")
+    axis.set_yticks(y, labels)
+    axis.set_ylim(len(parts) - 0.4, -0.6)
+    axis.grid(axis="y", visible=False)
     axis.axvline(frame["score"].iloc[0], color=style.MUTED, linewidth=1, linestyle=":")
     axis.set_xlabel(metric)
     if parts.empty:
@@ -44,20 +48,21 @@ def slices(job: Job) -> Picture:
     caption = (
         f"{metric[0].upper()}{metric[1:]} by kind of video, with 95 % intervals; the dotted line is over everything."
     )
-    return Picture(figure, frame, f"slices_{name}", f"{metric} of {name} by kind of video: {alt}", caption)
+    return Picture(figure, frame, f"slices_{job.recipe}", f"{metric} of {job.recipe} by kind of video: {alt}", caption)
 
 
-def slice_scores(run: RunFolder, store: Store) -> tuple[pd.DataFrame, str]:
+def slice_scores(job: Job) -> tuple[pd.DataFrame, str]:
     """The frame of ``slices`` and the name of its score."""
-    if predictions.kind(run) == "pairs":
-        pairs = predictions.of_pairs(run)
+    store = Store.open(job.corpus.store)
+    if job.kind.name == "pairs":
+        pairs = predictions.of_pairs(job.folder)
         rows = [
             (by, which, *spearman_with_interval(pairs.cosine[mask], pairs.score[mask]))
             for by, which, mask in _of_pairs(pairs, store)
         ]
         whole, metric = (ALL, ALL, len(pairs.score), spearman(pairs.cosine, pairs.score), np.nan, np.nan), "Spearman"
     else:
-        classes = predictions.of_classes(run)
+        classes = predictions.of_classes(job.folder)
         right = classes.predicted == classes.truth
         rows = [(by, which, *_share(right[mask])) for by, which, mask in _of_classes(classes, store)]
         whole, metric = (ALL, ALL, len(right), float(right.mean()), np.nan, np.nan), "share of right answers"

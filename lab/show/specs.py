@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 from pydantic import model_validator
@@ -73,11 +74,9 @@ class Contradictions(Spec):
 
     @model_validator(mode="after")
     def every_row_is_there_once(self) -> Contradictions:
-        seen: set[tuple[str, str]] = set()
-        for row in self.rows:
-            if (row.recipe, row.id) in seen:
-                raise ValueError(f"rows: {row.recipe} {row.id} is there twice; keep one of them")
-            seen.add((row.recipe, row.id))
+        for (recipe, name), times in Counter((row.recipe, row.id) for row in self.rows).items():
+            if times > 1:
+                raise ValueError(f"rows: {recipe} {name} is there twice; keep one of them")
         return self
 
 
@@ -94,7 +93,5 @@ class ReportSpec(Spec):
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
     headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
-    most_seeds: dict[
-        Literal["first", "default"], int
-    ] = {}  # of a question, by depth; beyond, it has as many as it asks for
+    most_seeds: dict[Literal["first", "default"], int] = {}  # of a question, by depth; else as many as it asks for
     ensembles: tuple[str, ...]

@@ -8,15 +8,11 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
 from cycler import cycler
-from matplotlib import rcParams
-from matplotlib.axes import Axes
+from matplotlib import rc
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -75,49 +71,28 @@ def use() -> None:
     font_manager.fontManager.addfont(str(pylopdf_fonts_zh_cn.sans_path()))
     # The Chinese font has no bold cut; that is fine.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    rcParams.update(
-        {
-            "font.family": ["DejaVu Sans", "Noto Sans SC"],
-            "font.size": 9.5,
-            "text.color": INK,
-            "axes.prop_cycle": cycler(color=SERIES),
-            "axes.titlesize": 10.5,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.titlepad": 9,
-            "axes.labelsize": 9.5,
-            "axes.labelcolor": INK,
-            "axes.edgecolor": FAINT,
-            "axes.linewidth": 0.8,
-            "axes.facecolor": "none",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "text.parse_math": False,  # a "$" in a category is a dollar; logarithmic axes get a plain formatter
-            "axes.unicode_minus": True,
-            "axes.grid": True,
-            "grid.color": RULE,
-            "grid.linewidth": 0.7,
-            "xtick.labelsize": 8.5,
-            "ytick.labelsize": 8.5,
-            "xtick.color": MUTED,
-            "ytick.color": MUTED,
-            "xtick.labelcolor": INK,
-            "ytick.labelcolor": INK,
-            "xtick.major.size": 3,
-            "ytick.major.size": 0,
-            "legend.frameon": False,
-            "legend.fontsize": 8.5,
-            "legend.handlelength": 1.6,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "figure.facecolor": "white",
-            "savefig.facecolor": "white",
-            "svg.fonttype": "none",
-            "svg.hashsalt": "vidlab",
-            "figure.dpi": 100,
-        }
+    rc("font", family=["DejaVu Sans", "Noto Sans SC"], size=9.5)
+    rc("text", color=INK, parse_math=False)  # a "$" in a category is a dollar; logarithmic axes get a plain formatter
+    rc("axes", titlesize=10.5, titleweight="bold", titlelocation="left", titlepad=9, labelsize=9.5, labelcolor=INK)
+    rc(
+        "axes",
+        edgecolor=FAINT,
+        linewidth=0.8,
+        facecolor="none",
+        axisbelow=True,
+        grid=True,
+        prop_cycle=cycler(color=SERIES),
     )
+    rc("axes.spines", top=False, right=False)
+    rc("grid", color=RULE, linewidth=0.7)
+    rc(("xtick", "ytick"), labelsize=8.5, color=MUTED, labelcolor=INK)
+    rc("xtick.major", size=3)
+    rc("ytick.major", size=0)
+    rc("legend", frameon=False, fontsize=8.5, handlelength=1.6)
+    rc("lines", linewidth=1.8, markersize=5)
+    rc(("figure", "savefig"), facecolor="white")
+    rc("figure", dpi=100)
+    rc("svg", fonttype="none", hashsalt="vidlab")
 
 
 def canvas(
@@ -134,24 +109,6 @@ def canvas(
     return figure, figure.subplots(rows, columns, **subplots)
 
 
-def ranges(axis: Axes, frame: pd.DataFrame, labels: Sequence[str]) -> None:
-    """A line a row, downwards: the dot is ``score``, the bar its interval from ``low`` to ``high`` where there is one."""
-    y = np.arange(len(frame))
-    axis.hlines(y, frame["low"], frame["high"], color=SKY, linewidth=2.6, zorder=1, label="95 % interval")
-    axis.plot(frame["score"], y, "o", color=BLUE, markersize=6, zorder=3, label="score")
-    axis.set_yticks(y, labels)
-    axis.set_ylim(len(frame) - 0.4, -0.6)
-    axis.grid(axis="y", visible=False)
-
-
-def counts_axis(axis: Axes, counts: pd.Series) -> None:
-    """A logarithmic x axis for counts, on which 0 has a place."""
-    axis.set_xscale("symlog", linthresh=1, linscale=0.4)
-    axis.xaxis.set_major_formatter("{x:g}")
-    if len(counts):
-        axis.set_xlim(0.8 * counts.min() if counts.min() >= 1 else -0.2, 1.25 * counts.max() + 0.1)
-
-
 def svg(figure: Figure) -> str:
     """The figure as SVG text: no date, fixed ids, two decimals (a hundredth of a point); equal figures give equal text.
 
@@ -166,10 +123,7 @@ def svg(figure: Figure) -> str:
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     finally:
         figure.set_dpi(dpi)
-    text = re.sub(r"<[^>]+>", _short_numbers, buffer.getvalue()).replace(FONTS, f"{FONTS}, sans-serif")
+    # Short numbers in attributes only: what is written in the figure keeps its digits.
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), buffer.getvalue())
+    text = text.replace(FONTS, f"{FONTS}, sans-serif")
     return text[text.index("<svg") :]  # a page or a notebook has a head of its own
-
-
-def _short_numbers(tag: re.Match) -> str:
-    """Attributes only: what is written in the figure keeps its digits."""
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])

@@ -8,9 +8,8 @@ import pandas as pd
 
 from lab.show import classes, pairs, predictions, runs, shared, slices
 from lab.show import formats as f
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Row, Table, filled, link, number
+from lab.show.table import Column, Picture, Row, Table, filled, link, number
 from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
 from lib.recipes.job import Job
@@ -68,8 +67,9 @@ def parts(job: Job) -> Table:
     ]
     columns = (Column("slot", "slot"), Column("part", "use", "code"), Column("arguments", "arguments", "code"))
     features = job.spec.features
+    reads = ", ".join(FIELD_NAMES[field] for field in FIELDS_OF_LAYOUT[features.text.layout])
     caption = (
-        f"Text: {_reads(job)}, layout `{features.text.layout}`, {features.text.length} tokens of set "
+        f"Text: {reads}, layout `{features.text.layout}`, {features.text.length} tokens of set "
         f"`{features.text.set}`. Frames: {features.frames.length}, `{features.frames.sample}`, set `{features.frames.set}`."
     )
     return Table(pd.DataFrame(rows), columns, caption, name=f"parts_{job.recipe}")
@@ -88,16 +88,21 @@ def stages(plan: Plan, recipe: str) -> Table:
         Column("minimises", "objectives", "code"),
         Column("how", "settings"),
     )
-    found = load(Scale, plan.scale).backbone
-    start = (
-        "random weights" if found and found.startswith("small-") else "weights pretrained on the world's own language"
-    )
+    found = load(Scale, plan.scale).backbone or ""
+    start = "random weights" if found.startswith("small-") else "weights pretrained on the world's own language"
     backbone = f"Every backbone is `{found}` and starts from {start}." if found else ""
     return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
 
 
 def _settings(spec: StageSpec) -> list[str]:
-    data, rates = spec.data, spec.optimizer.lr
+    data, rates, ema = spec.data, spec.optimizer.lr, spec.ema
+    averaged = (
+        f"EMA {ema.decay:g}"
+        if ema and ema.horizon is None
+        else f"EMA over {ema.horizon:.1%} of the updates"
+        if ema
+        else ""
+    )
     facts = [
         f"{data.items} of {', '.join(data.parts) or 'all parts'}",
         f"split `{data.split.use}`, k = {data.split.k}" if data.split.use != "none" else "",
@@ -107,17 +112,11 @@ def _settings(spec: StageSpec) -> list[str]:
         f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
-        f"EMA {spec.ema.decay:g}" if spec.ema and spec.ema.horizon is None else "",
-        f"EMA over {spec.ema.horizon:.1%} of the updates" if spec.ema and spec.ema.horizon is not None else "",
-        f"starts from {spec.init_from}" if spec.init_from else "starts from the backbone's weights",
+        averaged,
+        "starts from " + (spec.init_from or "the backbone's weights"),
         f"teacher {spec.teacher}" if spec.teacher else "",
     ]
     return [fact for fact in facts if fact]
-
-
-def _reads(job: Job) -> str:
-    """The text fields that a system reads, "title, OCR"."""
-    return ", ".join(FIELD_NAMES[field] for field in FIELDS_OF_LAYOUT[job.spec.features.text.layout])
 
 
 def _arguments(component: Component, job: Job) -> str:
@@ -217,10 +216,10 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
         Column("source", "source"),
         Column("note", "note"),
     )
-    several = any(row["arm"] in members for row in rows)
-    caption = "" if rows else "No score was published."
     frame = pd.DataFrame(rows, columns=["stage", "arm", "split", "metric", "value", "source", "note"])
-    return Table(frame, columns if several else columns[1:], caption, name=f"published_{name}" if rows else "")
+    if not any(row["arm"] in members for row in rows):
+        columns = columns[1:]
+    return Table(frame, columns, "" if rows else "No score was published.", name=f"published_{name}" if rows else "")
 
 
 # ---- errors
@@ -229,24 +228,17 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
 def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
     """Where the first seed of a system is right and where it is wrong, as its track allows: heading -> what stands below."""
     job = scored_job(plan, recipe)
-    store = Store.open(job.corpus.store)
-    sliced = slices.slices(job)
-    if predictions.kind(job.folder) == "pairs":
+    sliced = {"By kind of video": [slices.slices(job)]}
+    if job.kind.name == "pairs":
         found = predictions.of_pairs(job.folder)
-        return {
-            "Cosines against labels": [pairs.predicted(found, recipe)],
-            "By kind of video": [sliced],
-            "What a cosine is worth": [pairs.calibration(found, recipe)],
-        }
-    answers = classes.Answers.of(job, store)
+        shown = {"Cosines against labels": [pairs.predicted(found, recipe)]}
+        return shown | sliced | {"What a cosine is worth": [pairs.calibration(found, recipe)]}
+    answers = classes.Answers.of(job, Store.open(job.corpus.store))
     seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
-    return {
-        "What is taken for what": [classes.confusion(answers), classes.confused(answers)],
-        "By kind of video": [sliced],
-        "Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)],
-        "How sure it may be": [classes.reliability(answers, corrected)],
-    }
+    shown = {"What is taken for what": [classes.confusion(answers), classes.confused(answers)]}
+    shown |= sliced | {"Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)]}
+    return shown | {"How sure it may be": [classes.reliability(answers, corrected)]}
 
 
 # ---- cost

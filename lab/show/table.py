@@ -1,4 +1,4 @@
-"""Table: a data frame with titles and formats, shown as HTML, Markdown or CSV.
+"""Tables, data frames with titles and formats, as HTML, Markdown or CSV; and pictures, figures with the numbers drawn in them.
 
 The CSV holds the numbers themselves, Markdown and HTML hold them as people read them. A link to another page of the
 report is written ``[text](page:kind/name)``, see :func:`link`; the exporter knows where that page lies.
@@ -14,6 +14,7 @@ from typing import Any
 
 import mistune
 import pandas as pd
+from matplotlib.figure import Figure
 
 from lab.show import formats as f
 from lab.show import style
@@ -55,9 +56,9 @@ def number(title: str, name: str, show: Callable[[Any], str] = f.score, hint: st
     return Column(title, lambda row: show(row[name]), "number", hint, name)
 
 
-def with_interval(title: str, value: str, low: str, high: str, hint: str = "") -> Column:
-    """A column of values, each above its interval. Args: value, low, high: names of fields."""
-    return Column(title, lambda r: f"{f.score(r[value])}\n{f.interval(r[low], r[high])}", "number", hint)
+def lines(*texts: str) -> str:
+    """The lines of a cell, those that say something."""
+    return "\n".join(text for text in texts if text not in ("", f.NOTHING)) or f.NOTHING
 
 
 def signed_interval(row: Row) -> str:
@@ -118,7 +119,11 @@ class Table:
         caption = f"<figcaption>{inline(self.caption)}</figcaption>" if self.caption else ""
         caption += "".join(f'<p class="note">{inline(note)}</p>' for note in self.notes)
         titled = any(column.title for column in self.columns)
-        head = f"<thead><tr>{''.join(map(_html_head, self.columns))}</tr></thead>" if titled else ""
+        head = (
+            f'<th scope="col" class="{c.kind}"{_attribute("title", c.hint)}>{html.escape(c.title)}</th>'
+            for c in self.columns
+        )
+        head = f"<thead><tr>{''.join(head)}</tr></thead>" if titled else ""
         rows = "".join(
             f"<tr{_attribute('class', self.emphasis(row))}>{''.join(_html_cell(c, row) for c in self.columns)}</tr>"
             for row in self.frame.to_dict("records")
@@ -137,6 +142,34 @@ class Table:
         return bundle | ({NUMBERS: {"name": self.name, "csv": csv(self.frame)}} if self.name else {})
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A figure with the numbers drawn in it, its file name, and words for readers who can't see it.
+
+    A notebook shows the image. A page of the report shows image and caption, with a link to the CSV of ``frame``.
+
+    Args:
+        figure: what is drawn (:func:`style.canvas`).
+        frame: every number drawn, one row an observation; becomes ``tables/<name>.csv``.
+        name: file name without ending, unique in a report: letters, digits, ``_ . -``.
+        alt: what the figure shows, for a reader who can't see it.
+        caption: text below the figure on a page; inline Markdown.
+        narrow: the same for a narrow screen.
+    """
+
+    figure: Figure
+    frame: pd.DataFrame
+    name: str
+    alt: str
+    caption: str = ""
+    narrow: Figure | None = None
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        about = {key: getattr(self, key) for key in ("name", "alt", "caption")} | {"csv": csv(self.frame)}
+        about |= {"narrow": style.svg(self.narrow)} if self.narrow else {}
+        return {"image/svg+xml": style.svg(self.figure), "text/plain": self.alt, NUMBERS: about}
+
+
 def _markdown_cell(column: Column, row: Row) -> str:
     text = column.text(row).replace("|", "\\|")
     if text == f.NOTHING:
@@ -144,10 +177,6 @@ def _markdown_cell(column: Column, row: Row) -> str:
     if column.kind == "verdict":
         return f"**{text}**"
     return "<br>".join(f"`{line}`" if column.kind == "code" else line for line in text.splitlines())
-
-
-def _html_head(column: Column) -> str:
-    return f'<th scope="col" class="{column.kind}"{_attribute("title", column.hint)}>{html.escape(column.title)}</th>'
 
 
 def _html_cell(column: Column, row: Row) -> str:

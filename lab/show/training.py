@@ -6,8 +6,7 @@ import pandas as pd
 
 from lab.show import formats as f
 from lab.show import shared, style
-from lab.show.picture import Picture
-from lab.show.table import Column, Table, number
+from lab.show.table import Column, Picture, Table, number
 from lib.recipes.job import Job
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import scored_on
@@ -36,11 +35,12 @@ def scores(run: RunFolder) -> Table:
     metrics = run.read_metrics()
     rows, judged = [], scored_on(metrics["scores"])
     for split, values in sorted(metrics["scores"].items(), key=lambda item: item[0] != judged):
-        known = split == judged
         for metric, value in values.items():
-            low, high = metrics["intervals"].get(metric, [None, None]) if known else (None, None)
-            oracle = metrics["oracle"].get(metric) if known else None
-            rows.append({"split": split, "metric": metric, "score": value, "low": low, "high": high, "oracle": oracle})
+            row = {"split": split, "metric": metric, "score": value, "low": None, "high": None, "oracle": None}
+            if split == judged:
+                row["low"], row["high"] = metrics["intervals"].get(metric, [None, None])
+                row["oracle"] = metrics["oracle"].get(metric)
+            rows.append(row)
     columns = (
         Column("part", lambda r: PARTS.get(r["split"], r["split"])),
         shared.METRIC,
@@ -50,12 +50,8 @@ def scores(run: RunFolder) -> Table:
     )
     items = ", ".join(f"{key.replace('_', ' ')}: {f.significant(value)}" for key, value in metrics["items"].items())
     kept = f"{items}. Kept: step {f.count(metrics['best_step'])} of {f.count(metrics['steps'])}."
-    return Table(
-        pd.DataFrame(rows),
-        columns,
-        kept,
-        (f"**{PARTS['unseen']}**: {shared.UNSEEN}.",) if "unseen" in metrics["scores"] else (),
-    )
+    notes = (f"**{PARTS['unseen']}**: {shared.UNSEEN}.",) if "unseen" in metrics["scores"] else ()
+    return Table(pd.DataFrame(rows), columns, kept, notes)
 
 
 def curves(run: RunFolder) -> Picture:

@@ -14,12 +14,13 @@ import pandas as pd
 
 from lab.show.plan import Plan
 from lab.show.specs import NoiseTable
-from lib.evaluation.compare import NAN, Noise, detectable, fitted, holm
+from lib.evaluation.compare import NAN, TOO_SMALL, Noise, detectable, fitted, holm
 from lib.recipes.code_digest import digest
 from lib.recipes.load import load
 from lib.runs.files import write_text
 
 FILE = "comparisons.csv"
+ONE_ANSWER = f"{TOO_SMALL}: one answer for every item"  # of networks that have learnt nothing
 LEVEL = 0.05  # of the verdicts' 95 % intervals
 COLUMNS = (
     "ablation", "question", "family", "check",  # file and text of the question; "placebo" where its answer is known

@@ -14,7 +14,8 @@ from lab.show import formats as f
 from lab.show.claims import NOT_HERE, contradicted, contradictions, ledger, ledger_table, quirk_of
 from lab.show.plan import Plan
 from lab.show.specs import Claims
-from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL, word
+from lab.show.verdicts import ONE_ANSWER
+from lib.evaluation.compare import HELPS, HURTS, NAN, NOT_IN_PLAY, RULED_OUT, TOO_SMALL, word
 from lib.recipes.load import load, names, validate
 from lib.recipes.resolve import layers
 from lib.recipes.specs import Ablation, Recipe
@@ -62,12 +63,13 @@ def test_each_of_several_claims_has_its_own_verdict(tmp_path: Path) -> None:
     """The claims 0.003, 0.013 and 0.045 beside an interval from -0.01 to 0.0126; what was never in play rules out nothing."""
     numbers = {"recipe": "wechat_rank72", "metric": "mean_f1", "difference": 0.001, "low": -0.01, "high": 0.0126}
     told = {}
-    for verdict in (TOO_SMALL, NOT_IN_PLAY):
+    for verdict in (TOO_SMALL, NOT_IN_PLAY, ONE_ANSWER):
+        numbers |= {"low": NAN, "high": NAN} if verdict == ONE_ANSWER else {}
         frame = made.frame(made.arm("pretraining", verdict=verdict, **numbers))
         rows = ledger(plan("wechat_rank72"), frame, NO_ENSEMBLES, tmp_path)
         told[verdict] = dict(rows[rows["page"] == "question/pretraining"][["claimed", "verdict"]].to_numpy())
     assert told[TOO_SMALL] == {0.003: TOO_SMALL, 0.013: RULED_OUT, 0.045: RULED_OUT}
-    assert set(told[NOT_IN_PLAY].values()) == {NOT_IN_PLAY}
+    assert all(set(told[verdict].values()) == {verdict} for verdict in (NOT_IN_PLAY, ONE_ANSWER))
 
 
 def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
@@ -142,7 +144,11 @@ def test_difference_is_as_coded_minus_as_said_whichever_is_the_reference(world, 
     by_hand = rows.loc[("pool_padding", "aiac_rank1", "padding")]
     for name in ("difference", "low", "high"):
         assert padding[name] == by_hand[name]
-    assert (padding["seeds"], padding["arms"], padding["metric"]) == (3, "padding against masked", "spearman")
+    assert (padding["seeds"], padding["arms"], padding["metric"]) == (
+        3,
+        "pooling over padding against masked",
+        "spearman",
+    )
     strict, leak = rows.loc[("strict_split", "aiac_rank1", "strict")], listed["aiac_rank1", "A7-7"]
     assert leak["difference"] == pytest.approx(-strict["difference"]) and leak["low"] == pytest.approx(-strict["high"])
 
@@ -170,7 +176,10 @@ def test_contradictions_cell_by_cell(world, found):
     numbers = rows.set_index(["recipe", "id"]).loc[("aiac_rank1", "A7-1")]
     difference, low, high = (f.difference(numbers[name]) for name in ("difference", "low", "high"))
     effect = f"{difference} Spearman<br>{low} to {high}<br>"
-    assert row["implemented minus described"] == effect + "[padding against masked](page:question/pool_padding)"
+    assert (
+        row["implemented minus described"]
+        == effect + "[pooling over padding against masked](page:question/pool_padding)"
+    )
     assert (
         row["verdict"] == f"**{numbers['verdict']}**" and "`model.pooling.include_padding: true`" in row["implemented"]
     )
@@ -186,7 +195,7 @@ def test_contradictions_cell_by_cell(world, found):
 def test_a_question_that_is_not_asked_names_its_command(world, found):
     few = found[found["ablation"] != "pool_padding"]
     text = claims.contradiction_table(contradicted(world, few), "aiac_rank1").markdown()
-    assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>padding against masked" in text
+    assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>pooling over padding against masked" in text
     nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
     assert "have an experiment, 0 of them ran. Below" in nothing.caption
 

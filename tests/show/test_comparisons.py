@@ -13,8 +13,17 @@ import pytest
 from lab.show import comparisons, predictions, verdicts
 from lab.show.comparisons import Predicted, judged, of_question, predicted
 from lab.show.specs import NoiseTable
-from lab.show.verdicts import arms, compared, scores, together, visible
-from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, TOO_SMALL, Noise, compare, detectable
+from lab.show.verdicts import ONE_ANSWER, arms, compared, scores, together, visible
+from lib.evaluation.compare import (
+    HELPS,
+    HURTS,
+    NOT_IN_PLAY,
+    RULED_OUT,
+    TOO_SMALL,
+    Noise,
+    compare,
+    detectable,
+)
 from lib.evaluation.influence import spearman_influence
 from lib.recipes.code_digest import digest
 from lib.runs.folder import MissingRun
@@ -87,6 +96,20 @@ def test_arms_that_predict_the_same_are_not_in_play_and_others_with_the_same_sco
     )
     assert same["verdict"] == NOT_IN_PLAY and np.isnan(same["p"])
     assert found["verdict"] == "no effect above 0" and found["p"] == 1.0
+
+
+def test_arms_that_give_one_answer_to_every_item_rule_nothing_out(world, monkeypatch):
+    """Other logits, the same class everywhere: neither items nor seeds vary, which is no certainty."""
+    arm, other = ([replace(run(0.01, [0.0, 0.0], f"{name}{k}"), one_answer=True) for k in range(3)] for name in "ab")
+    assert judged(arm, other, "mean_f1", Noise(), 0.02)["verdict"] == ONE_ANSWER
+    seeing = [*other[:2], replace(other[2], one_answer=False)]
+    assert judged(arm, seeing, "mean_f1", Noise(), 0.02)["verdict"] == RULED_OUT
+    job = world.ablation_jobs("ema")["wechat_baseline", "with"][0]
+    found = predictions.of_classes(job.folder)
+    assert not predicted(job).one_answer
+    same = replace(found, logits=found.logits + 99 * (np.arange(60) == 7))
+    monkeypatch.setattr(comparisons.predictions, "of_classes", lambda folder, part: same)
+    assert predicted(job).one_answer
 
 
 def test_claim_and_direction_reach_the_verdict():

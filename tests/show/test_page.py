@@ -12,9 +12,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from lab.show import page as pages
 from lab.show import style
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Column, Table, link
+from lab.show.table import Column, Picture, Table, link
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 from lib.runs import paths

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from lab.show import questions
-from lab.show.verdicts import digest_of
+from lab.show.verdicts import ONE_ANSWER, digest_of
 from lib.evaluation.compare import NOT_IN_PLAY, RULED_OUT, TOO_SMALL
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
@@ -68,6 +70,28 @@ def test_table_of_a_question_cell_by_cell():
     assert table.name == "ablation_ema" and table.frame["scores"].tolist() == ["0.47 0.49 0.48", "0.5 0.52 0.51"]
     assert table.frame["is_reference"].tolist() == [True, False]
     assert [table.emphasis(row) for row in table.frame.to_dict("records")] == ["reference", ""]
+
+
+def test_floors_of_the_same_items_stand_below_the_arms():
+    known = pd.DataFrame(
+        {"floor": ["untrained", "oracle"], "label": ["cosines", "truth"], "metric": "spearman", "score": [0.31, 0.97]}
+    )
+    known = known.assign(corpus="twin", scored_on="test", low=0.1, high=0.2, n=9)
+    elsewhere = [known.assign(metric="mean_f1", score=0.5), known]
+    table = questions.table(made.frame(made.reference(), made.arm()), pd.concat(elsewhere))
+    rows = cells(table)
+    assert (
+        list(rows)[2:] == ["untrained<br>cosines", "oracle<br>truth"]
+        and rows["untrained<br>cosines"]["Spearman"] == "0.310"
+    )
+    assert {rows["oracle<br>truth"][name] for name in ("verdict", "measured", "95 % interval", "training")} == {"–"}
+    looks = [table.emphasis(row) for row in table.frame.to_dict("records")]
+    assert looks == ["reference", "", "single", "single"] and "Grey: what needs no network" in table.caption
+    held_out = made.frame(made.reference("strict_split"), made.arm("strict_split"))
+    assert load(Ablation, "strict_split").scored_on == "validation", (
+        "of other items than those the floors are scored on"
+    )
+    assert len(questions.table(held_out, known).frame) == 2
 
 
 def test_columns_that_nothing_is_known_of_are_left_out():
@@ -157,6 +181,15 @@ def test_arms_that_are_one_and_the_same_are_said_to_be():
     line = questions.reading(made.frame(made.reference(), same)).data
     assert line.endswith(
         "**not in play**. Every prediction is the same in both arms: what is switched changed no number here."
+    )
+
+
+def test_runs_that_give_one_answer_to_everything_say_why_nothing_is_seen():
+    nan = float("nan")
+    blind = made.arm(difference=0.0, low=nan, high=nan, verdict=ONE_ANSWER, detectable=nan, claimed=0.05)
+    line = questions.reading(made.frame(made.reference(), blind)).data
+    assert line.startswith(
+        "- AIAC 1st, EMA of the weights: **too small to see here: one answer for every item**. Every run gives"
     )
 
 

@@ -32,7 +32,7 @@ def test_figure_draws_scores_intervals_and_the_whole(jobs, name):
 def test_slices_of_pairs_are_those_of_the_store(jobs):
     job = jobs["aiac_rank1"]
     found, store = predictions.of_pairs(job.folder), Store.open(job.corpus.store)
-    frame, metric = slices.slice_scores(job.folder, store)
+    frame, metric = slices.slice_scores(job)
     rows = frame.set_index(["by", "slice"])
     seen = rows.loc[("training", "shares a video with it")]
     assert metric == "Spearman" and seen["n"] == found.seen.sum()
@@ -52,7 +52,7 @@ def test_slices_of_pairs_are_those_of_the_store(jobs):
 def test_slices_of_classes_are_shares_of_right_answers(jobs):
     job = jobs["wechat_baseline"]
     found, store = predictions.of_classes(job.folder), Store.open(job.corpus.store)
-    frame, metric = slices.slice_scores(job.folder, store)
+    frame, metric = slices.slice_scores(job)
     spoken = np.array([bool(store.video(int(row), frames=False).asr) for row in found.rows])
     right = found.predicted == found.truth
     row = frame.set_index(["by", "slice"]).loc[("speech", "there")]

@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 
 from lab.show import runs, systems
-from lab.show.picture import Picture
 from lab.show.plan import Plan
-from lab.show.table import Table
+from lab.show.table import Picture, Table
 
 
 @pytest.fixture(scope="module")
