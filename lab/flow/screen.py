@@ -198,19 +198,8 @@ def _end(log: Path, size: int = 8192) -> str:
         return "\n"
 
 
-COLUMNS = [
-    "title",
-    "stage",
-    "metric",
-    "score",
-    "low",
-    "high",
-    "oracle",
-    "published",
-    "total_seconds",
-    "samples_per_second",
-    "parameters",
-]
+COLUMNS = ("title", "stage", "metric", "score", "low", "high", "oracle", "published", "total_seconds",
+           "samples_per_second", "parameters")  # fmt: skip
 
 
 def scores(file: Path, console: Console) -> None:

@@ -72,17 +72,11 @@ def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Pa
         if file.parent.parent != plan.report_folder
     }
     claimed = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
-    about = ("source", "touched")
-    rows = [
-        {
-            "claimed": claim.value,
-            **{key: getattr(claim, key) for key in about},
-            **row,
-            "note": "; ".join(filter(None, (claim.note, why))),
-        }
-        for claim, why, row in claimed
-    ]
-    table = pd.DataFrame([LEDGER | row for row in rows], columns=list(LEDGER))
+    rows = []
+    for claim, why, row in claimed:
+        about = {"claimed": claim.value, "source": claim.source, "touched": claim.touched}
+        rows.append(LEDGER | about | row | {"note": "; ".join(filter(None, (claim.note, why)))})
+    table = pd.DataFrame(rows, columns=list(LEDGER))
     return table[table["metric"].isin({runs.contest_metric(r) for r in plan.systems})].reset_index(drop=True)
 
 
@@ -123,12 +117,8 @@ def _of_others(ensembles: pd.DataFrame) -> Iterator[Held]:
         found = ensembles.loc[claim.ensemble]
         row |= {"page": f"ensemble/{claim.ensemble}", "recipe": found["recipe"], "arm": "against its best member"}
         row |= {"low": found["difference_low"], "high": found["difference_high"], "measured": found["difference"]}
-        judged = claim.value is not None
-        yield (
-            claim,
-            "",
-            row | {"verdict": verdict_of(row["low"], row["high"], claim.value) if judged else found["verdict"]},
-        )
+        verdict = found["verdict"] if claim.value is None else verdict_of(row["low"], row["high"], claim.value)
+        yield claim, "", row | {"verdict": verdict}
 
 
 def ledger_table(rows: pd.DataFrame, metric: str) -> Table:

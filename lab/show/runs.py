@@ -56,29 +56,19 @@ def _row(job: Job, part: str = "") -> dict[str, Any]:
     known = part in ("", scored_on(scores))
     part = part or scored_on(scores)
     low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
-    return {
-        **{name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed")},
-        "metric": primary,
-        "score": score_of(metrics, part),
-        "scored_on": part,
-        "low": low,
-        "high": high,
+    about = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed")}
+    about |= {"metric": primary, "score": score_of(metrics, part), "scored_on": part, "low": low, "high": high}
+    about |= {
         "unseen": scores.get("unseen", {}).get(primary),
         "oracle": metrics["oracle"].get(primary) if known else None,
-        "train_items": items.get("train"),
-        "scored_items": items.get(part),
-        "seen_share": items.get("seen_share"),
-        **{name: metrics[name] for name in ("steps", "best_step", "parameters")},
-        **{name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")},
-        "digest": metrics["digest"],
-        "commit": facts.get("commit", "unknown"),
-        "dirty": bool(facts.get("dirty")),
-        "device": facts.get("device", "unknown"),
-        **{name: facts.get(name) for name in ("python", "platform")},
-        "torch": facts.get("packages", {}).get("torch"),
-        "corpus": metrics["job"]["corpus"],
-        "folder": shown(job.folder.path),
     }
+    about |= {"train_items": items.get("train"), "scored_items": items.get(part), "seen_share": items.get("seen_share")}
+    about |= {name: metrics[name] for name in ("steps", "best_step", "parameters")}
+    about |= {name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")}
+    about |= {"digest": metrics["digest"], "commit": facts.get("commit", "unknown"), "dirty": bool(facts.get("dirty"))}
+    about |= {"device": facts.get("device", "unknown"), **{name: facts.get(name) for name in ("python", "platform")}}
+    about |= {"torch": facts.get("packages", {}).get("torch"), "corpus": metrics["job"]["corpus"]}
+    return about | {"folder": shown(job.folder.path)}
 
 
 def systems(plan: Plan) -> pd.DataFrame:
@@ -102,30 +92,18 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
     metric = frame["metric"].iloc[0]
     published = [p for p in spec.published if (p.stage, p.arm, p.metric) == (stage, arm, metric)]
     chains = zip(*(lineage(job) for job in jobs), strict=True)  # runs of one stage, all seeds
-    return {
-        "recipe": recipe,
-        "stage": stage,
-        "arm": arm,
-        "title": spec.title if arm == "base" else spec.members[arm],
-        "contest": spec.corpus,
-        "corpus": frame["corpus"].iloc[0],
-        "metric": metric,
-        "seeds": len(frame),
-        "score": frame["score"].mean(),
-        "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None,
-        "scored_on": frame["scored_on"].iloc[0],
-        **{name: _mean(frame[name]) for name in ("low", "high", "unseen")},
-        "strict": _strict(plan, recipe, stage, arm) if frame["scored_on"].iloc[0] == "validation" else None,
-        "oracle": _mean(frame["oracle"]),
-        "published": "; ".join(f"{p.value} ({p.split})" for p in published),
-        "published_source": "; ".join(dict.fromkeys(p.source for p in published)),
-        "parameters": int(frame["parameters"].iloc[0]),
-        "seconds": _mean(frame["seconds"]),
-        "total_seconds": sum(_mean(rows(chain)["seconds"]) or 0.0 for chain in chains),
-        "samples_per_second": _mean(frame["samples_per_second"]),
-        "peak_rss_mb": _mean(frame["peak_rss_mb"]),
-        "scores": " ".join(str(value) for value in frame["score"]),
-    }
+    first, test = frame.iloc[0], frame["scored_on"].iloc[0] != "validation"
+    row = {"recipe": recipe, "stage": stage, "arm": arm, "title": spec.title if arm == "base" else spec.members[arm]}
+    row |= {"contest": spec.corpus, "corpus": first["corpus"], "metric": metric, "seeds": len(frame)}
+    row |= {"score": frame["score"].mean(), "sd": frame["score"].std(ddof=1) if len(frame) > 1 else None}
+    row |= {"scored_on": first["scored_on"], **{name: _mean(frame[name]) for name in ("low", "high", "unseen")}}
+    row |= {"strict": None if test else _strict(plan, recipe, stage, arm), "oracle": _mean(frame["oracle"])}
+    row |= {"published": "; ".join(f"{p.value} ({p.split})" for p in published)}
+    row |= {"published_source": "; ".join(dict.fromkeys(p.source for p in published))}
+    row |= {"parameters": int(first["parameters"]), "seconds": _mean(frame["seconds"])}
+    row |= {"total_seconds": sum(_mean(rows(chain)["seconds"]) or 0.0 for chain in chains)}
+    row |= {name: _mean(frame[name]) for name in ("samples_per_second", "peak_rss_mb")}
+    return row | {"scores": " ".join(map(str, frame["score"]))}
 
 
 def _strict(plan: Plan, recipe: str, stage: str, arm: str) -> float | None:
@@ -165,19 +143,12 @@ def every(frame: pd.DataFrame, name: str) -> Table:
 
 def provenance(plan: Plan, frame: pd.DataFrame) -> Table:
     """What the runs of a report were made with. Args: frame: of :func:`rows`."""
-    facts = {
-        "runs": f.count(len(frame)),
-        "training time in all": f.seconds(frame["seconds"].sum()),
-        "largest peak memory": f"{f.count(frame['peak_rss_mb'].max())} MB",
-        "commits": _each(frame["commit"]),
-        "uncommitted changes": "yes" if frame["dirty"].any() else "no",
-        "devices": _each(frame["device"]),
-        "processor": processor(),
-        "platforms": _each(frame["platform"]),
-        "python": _each(frame["python"]),
-        "torch": _each(frame["torch"]),
-        **{f"fingerprint of {ref.label}": Store.open(ref.store).fingerprint for ref in plan.corpora},
-    }
+    facts = {"runs": f.count(len(frame)), "training time in all": f.seconds(frame["seconds"].sum())}
+    facts |= {"largest peak memory": f"{f.count(frame['peak_rss_mb'].max())} MB", "commits": _each(frame["commit"])}
+    facts |= {"uncommitted changes": "yes" if frame["dirty"].any() else "no", "devices": _each(frame["device"])}
+    facts |= {"processor": processor(), "platforms": _each(frame["platform"])}
+    facts |= {name: _each(frame[name]) for name in ("python", "torch")}
+    facts |= {f"fingerprint of {ref.label}": Store.open(ref.store).fingerprint for ref in plan.corpora}
     return Table.facts(facts, name="provenance")
 
 

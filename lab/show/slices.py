@@ -98,15 +98,9 @@ def _facts(store: Store, rows: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     unique, place = np.unique(rows, return_inverse=True)
     # by column: one video after the other took a second of each job
     videos = pa.Table.from_batches(list(store.batches("title", "asr", "ocr", "tags"))).take(unique).to_pydict()
-    frame = pd.DataFrame(
-        {
-            "title": list(map(len, videos["title"])),
-            "asr": list(map(len, videos["asr"])),
-            "ocr": [sum(len(line["text"]) for line in lines or ()) for lines in videos["ocr"]],
-            "frames": store.n_frames[unique],
-            "tags": [set(tags or ()) for tags in videos["tags"]],
-        }
-    )
+    frame = pd.DataFrame({field: list(map(len, videos[field])) for field in ("title", "asr")})
+    frame["ocr"] = [sum(len(line["text"]) for line in lines or ()) for lines in videos["ocr"]]
+    frame = frame.assign(frames=store.n_frames[unique], tags=[set(tags or ()) for tags in videos["tags"]])
     return frame, place.reshape(rows.shape)
 
 

@@ -74,16 +74,9 @@ def use() -> None:
     rc("font", family=["DejaVu Sans", "Noto Sans SC"], size=9.5)
     rc("text", color=INK, parse_math=False)  # a "$" in a category is a dollar; logarithmic axes get a plain formatter
     rc("axes", titlesize=10.5, titleweight="bold", titlelocation="left", titlepad=9, labelsize=9.5, labelcolor=INK)
-    rc(
-        "axes",
-        edgecolor=FAINT,
-        linewidth=0.8,
-        facecolor="none",
-        axisbelow=True,
-        grid=True,
-        prop_cycle=cycler(color=SERIES),
-    )
+    rc("axes", edgecolor=FAINT, linewidth=0.8, facecolor="none", axisbelow=True, prop_cycle=cycler(color=SERIES))
     rc("axes.spines", top=False, right=False)
+    rc("axes", grid=True)
     rc("grid", color=RULE, linewidth=0.7)
     rc(("xtick", "ytick"), labelsize=8.5, color=MUTED, labelcolor=INK)
     rc("xtick.major", size=3)

@@ -97,11 +97,7 @@ def stages(plan: Plan, recipe: str) -> Table:
 def _settings(spec: StageSpec) -> list[str]:
     data, rates, ema = spec.data, spec.optimizer.lr, spec.ema
     averaged = (
-        f"EMA {ema.decay:g}"
-        if ema and ema.horizon is None
-        else f"EMA over {ema.horizon:.1%} of the updates"
-        if ema
-        else ""
+        f"{ema.decay:g}" if ema and ema.horizon is None else f"over {ema.horizon:.1%} of the updates" if ema else ""
     )
     facts = [
         f"{data.items} of {', '.join(data.parts) or 'all parts'}",
@@ -112,7 +108,7 @@ def _settings(spec: StageSpec) -> list[str]:
         f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
-        averaged,
+        averaged and f"EMA {averaged}",
         "starts from " + (spec.init_from or "the backbone's weights"),
         f"teacher {spec.teacher}" if spec.teacher else "",
     ]
