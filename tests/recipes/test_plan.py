@@ -40,7 +40,7 @@ def test_a_deeper_plan_holds_the_jobs_of_a_shallower_one():
     assert questions[0] == set(load(ReportSpec, "report").headline) < questions[1] < questions[2]
     assert folders[0] < folders[1] < folders[2]
     assert all(load(Ablation, name).claimed or load(Ablation, name).depth for name in questions[1] - questions[0])
-    with pytest.raises(RecipeError, match="DEPTH: 'al'; did you mean 'all'"):
+    with pytest.raises(RecipeError, match="DEPTH: 'al': did you mean 'all'"):
         Plan.load("laptop", depth="al")
 
 
