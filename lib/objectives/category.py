@@ -1,13 +1,15 @@
 """A video's category: from its label, from a teacher's answer, and the same answer twice whatever dropout does."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch
-from lib.models.video_model import Outputs
+from lib.models.sequences import masked_mean
+from lib.models.video_model import Outputs, States
 from lib.objectives.mix import Objective, needed
 
 
@@ -30,6 +32,8 @@ class CategoryCE(Objective):
             rest is another video's, and the loss is that share of its own label's and the rest of the other's (Zhang et
             al. 2018, arXiv:1710.09412). Mixing logits is mixing the vectors in front of a linear head. 0 is off; never
             outside training.
+        of: whose logits: the model's, or those of a linear head of its own on the mean of one encoder's states, so that the
+            encoder learns for itself (multi-task finetuning, 3rd of the WeChat final; weights by a neighbour, U8).
         class_counts: videos per category in the training part, repeats not counted, from the corpus; needed only with
             ``class_balance`` or ``logit_adjust``.
     """
@@ -44,7 +48,11 @@ class CategoryCE(Objective):
         class_balance: float | None = None,
         logit_adjust: float = 0.0,
         mixup: float = 0.0,
+        of: Literal["head", "text", "frames"] = "head",
         class_counts: Sequence[int] | None = None,
+        num_classes: int = 0,
+        text_dim: int = 0,
+        frames_dim: int = 0,
     ):
         super().__init__()
         if not 0 <= label_smoothing < 1 or focal_gamma < 0:
@@ -57,7 +65,8 @@ class CategoryCE(Objective):
         if class_counts is None and (class_balance is not None or logit_adjust):
             name = "class_balance" if class_balance is not None else "logit_adjust"
             raise ValueError(f"CategoryCE: {name} needs the class counts of the training data")
-        self.label_smoothing, self.focal_gamma, self.mixup = label_smoothing, focal_gamma, mixup
+        self.label_smoothing, self.focal_gamma, self.mixup, self.of = label_smoothing, focal_gamma, mixup, of
+        self.classify = None if of == "head" else nn.Linear({"text": text_dim, "frames": frames_dim}[of], num_classes)
         weight = None if class_balance is None else class_balanced_weights(class_counts, class_balance)
         prior = logit_adjust * log_shares(class_counts) if logit_adjust else None
         # both come from the data, not from training
@@ -66,14 +75,22 @@ class CategoryCE(Objective):
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = needed(batch.category, "CategoryCE", "batch.category")
-        logits = needed(outputs.logits, "CategoryCE", "outputs.logits").float()
-        if outputs.each is not None and self.training:  # classifiers side by side each learn for themselves
+        logits = needed(self._logits(outputs), "CategoryCE", "outputs.logits").float()
+        if (
+            outputs.each is not None and self.training and self.classify is None
+        ):  # classifiers side by side each learn for themselves
             every = [self._losses(one.float(), target) for one in outputs.each.unbind(1)]
             return self._mean(torch.stack(every).mean(dim=0), target != IGNORE)
         if self.mixup and self.training:
             share = float(torch.distributions.Beta(self.mixup, self.mixup).sample())
             return self.mixed(logits, target, share, torch.randperm(len(target), device=target.device))
         return self._mean(self._losses(logits, target), target != IGNORE)
+
+    def _logits(self, outputs: Outputs) -> Tensor | None:
+        if self.classify is None:
+            return outputs.logits
+        states: States = getattr(outputs, self.of)
+        return self.classify(masked_mean(states.hidden, states.mask))
 
     def mixed(self, logits: Tensor, target: Tensor, share: float, other: Tensor) -> Tensor:
         """The loss where each video is ``share`` itself and the rest the video that ``other`` int64 [B] names."""
@@ -104,24 +121,34 @@ class SoftLabels(Objective):
     """KL(teacher || student) over the categories, mean over videos, teacher logits in ``batch.soft`` [B, C].
 
     Both are divided by the temperature before the softmax and the loss is multiplied by its square, which keeps the
-    size of the gradient (Hinton et al. 2015, arXiv:1503.02531). For recipes of one's own; none of the project's names
-    it. ``temperature``: above 1 shows more of what the teacher thinks of the other categories.
+    size of the gradient (Hinton et al. 2015, arXiv:1503.02531). As a task of pretraining on videos without category it
+    is the pseudo-label distillation of the first place of the WeChat final (U3).
+
+    Args:
+        temperature: above 1 shows more of what the teacher thinks of the other categories.
+        hard: share of the loss that is cross entropy with the teacher's first choice instead: 1 is hard labels alone.
     """
 
     needs_teacher = True
 
-    def __init__(self, temperature: float = 1.0):
+    def __init__(self, temperature: float = 1.0, hard: float = 0.0):
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"SoftLabels: temperature must be above 0, got {temperature}")
-        self.temperature = temperature
+        if temperature <= 0 or not 0 <= hard <= 1:
+            raise ValueError(
+                f"SoftLabels: temperature must be above 0 and hard in [0, 1], got {temperature} and {hard}"
+            )
+        self.temperature, self.hard = temperature, hard
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         logits = needed(outputs.logits, "SoftLabels", "outputs.logits").float()
-        teacher = needed(batch.soft, "SoftLabels", "batch.soft").float()
+        soft = needed(batch.soft, "SoftLabels", "batch.soft").float()
         student = (logits / self.temperature).log_softmax(dim=-1)
-        teacher = (teacher / self.temperature).log_softmax(dim=-1)
-        return self.temperature**2 * (teacher.exp() * (teacher - student)).sum() / max(1, len(logits))
+        teacher = (soft / self.temperature).log_softmax(dim=-1)
+        loss = self.temperature**2 * (teacher.exp() * (teacher - student)).sum() / max(1, len(logits))
+        if not self.hard:
+            return loss
+        first = F.cross_entropy(logits, soft.argmax(dim=1), reduction="sum") / max(1, len(logits))
+        return (1 - self.hard) * loss + self.hard * first
 
 
 class RDrop(Objective):

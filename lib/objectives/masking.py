@@ -127,7 +127,7 @@ class MaskedFrames(Objective):
         return batch.replace(
             frames=batch.frames.masked_fill(selected.unsqueeze(-1), 0.0),
             frame_selected=selected,
-            clean_frames=batch.frames,
+            clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames,
         )
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -139,6 +139,35 @@ class MaskedFrames(Objective):
             guess = self.head(outputs.joint.hidden[video, outputs.frame_index[frame]].float())
             answer = video * clean.shape[1] + frame
             return frame_nce(guess, clean, batch.frame_mask, answer, self.similarity, self.temperature)
+
+
+class FirstPicture(Objective):
+    """Which of the batch's first frames is this video's? Its own, of frames [B, F, N], is hidden, and guessed from the pooled
+    vector [B, H] by raw dot products with all.
+
+    6th of the WeChat final, which speaks of restoring the picture: that features are guessed, and by contrast, is
+    inference (section 2.1, FIP).
+    """
+
+    def __init__(self, pooled_dim: int, frame_dim: int):
+        super().__init__()
+        self.head = PredictionHead(pooled_dim, frame_dim)
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        if batch.pictures is not None:
+            raise ValueError("FirstPicture needs stored features, this model encodes pictures; set model.images: null")
+        frames = batch.frames.clone()
+        frames[:, :1] = 0
+        return batch.replace(
+            frames=frames, clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames
+        )
+
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        clean = needed(batch.clean_frames, "FirstPicture", "batch.clean_frames (call corrupt first)")[:, :1]
+        mask = batch.frame_mask[:, :1]
+        with torch.autocast(mask.device.type, enabled=False):
+            video = mask.any(dim=1).nonzero().squeeze(1)
+            return frame_nce(self.head(outputs.pooled[video].float()), clean, mask, video, "dot", 1.0)
 
 
 def frame_nce(

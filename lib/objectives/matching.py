@@ -1,12 +1,13 @@
 """Does this video belong to this text? Frames are exchanged between the videos of a batch."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.data.batch import Batch
+from lib.data.batch import Batch, View
 from lib.models.bert import init_like_bert, init_std
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
@@ -22,7 +23,8 @@ class VideoTextMatching(Objective):
     Args:
         kind: derangement draws half of the videos anew in each batch and hands their frames on in a random circle, so
             that each of them gets another's. reversed_half turns round the order of the second half, the same in each
-            batch; the middle one of an odd half keeps its frames and is called matched (quirk R7).
+            batch; the middle one of an odd half keeps its frames and is called matched (quirk R7). bernoulli exchanges each
+            with probability one half, for those of any other video, as the first place of the WeChat final has it.
         frame_mask: move exchanges the mask with the frames. ignore attends to every slot of every video, padding too, as
             the original does (R6); it wants frames padded to their full number, or the result depends on the batch.
         threshold: logit from which ``accuracy`` counts a pair as matched; the original says 0.5 (R8).
@@ -31,7 +33,7 @@ class VideoTextMatching(Objective):
     def __init__(
         self,
         pooled_dim: int,
-        kind: Literal["derangement", "reversed_half"] = "derangement",
+        kind: Literal["derangement", "reversed_half", "bernoulli"] = "derangement",
         frame_mask: Literal["move", "ignore"] = "move",
         threshold: float = 0.0,
     ):
@@ -41,7 +43,12 @@ class VideoTextMatching(Objective):
         self.kind, self.frame_mask, self.threshold = kind, frame_mask, threshold
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        source = _derangement(len(batch), generator) if self.kind == "derangement" else reversed_half(len(batch))
+        draw = {
+            "derangement": _derangement,
+            "bernoulli": bernoulli,
+            "reversed_half": lambda count, _: reversed_half(count),
+        }
+        source = draw[self.kind](len(batch), generator)
         moved = {
             name: None if value is None else value[source]
             for name in ("frames", "frame_mask", "frame_selected", "clean_frames", "pictures")
@@ -63,6 +70,58 @@ class VideoTextMatching(Objective):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         matched = needed(batch.matched, "VideoTextMatching", "batch.matched (call corrupt first)")
         return F.binary_cross_entropy_with_logits(self.logits(outputs), matched)
+
+
+class HardMatching(Objective):
+    """Binary cross entropy of one logit per pair of text and frames [B], mean over 3B pairs: each video's own, each text with
+    other frames that resemble it, and all frames with another text (Li et al. 2021, ALBEF, arXiv:2107.07651).
+
+    Negatives are drawn by the softmax of a ``VideoTextAlignment`` (``at: encoders`` or ``fused``), which the stage names
+    before this term; nothing else is computed twice but fusion and pooling. Negatives are of the same process.
+    """
+
+    passes = 0
+
+    def __init__(self, pooled_dim: int):
+        super().__init__()
+        self.classify = nn.Linear(pooled_dim, 1)
+        init_like_bert(self.classify, init_std(pooled_dim))
+
+    def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
+        return batch.replace(negatives=torch.rand(2, len(batch), generator=generator))
+
+    def views(self, clean: Batch, batch: Batch, generator: torch.Generator) -> dict[str, View]:
+        return {"both": View(clean)}
+
+    def forward(self, outputs: Mapping[str, Outputs], batch: Batch, /) -> Tensor:
+        own = outputs["both"]
+        what = "outputs.similarity: name a VideoTextAlignment with at: encoders before it"
+        scores = needed(own.similarity, "HardMatching", what)
+        draws = needed(batch.negatives, "HardMatching", "batch.negatives (call corrupt first)")
+        return self.pairs(own, hard_negatives(scores, draws[0]), hard_negatives(scores.T, draws[1]))
+
+    def pairs(self, own: Outputs, frames: Tensor, texts: Tensor) -> Tensor:
+        """The loss with these negatives, int64 [B]: whose frames each text gets, and whose text all frames."""
+        assert own.join is not None and own.text is not None and own.frames is not None
+        place = torch.arange(len(frames), device=frames.device)
+        mixed = own.join(own.text.take(torch.cat([place, texts])), own.frames.take(torch.cat([frames, place])))
+        logits = self.classify(torch.cat([own.pooled, mixed.pooled])).squeeze(-1).float()
+        matched = torch.cat([torch.ones_like(place, dtype=torch.bool), frames == place, texts == place])
+        return F.binary_cross_entropy_with_logits(logits, matched.float())
+
+
+def hard_negatives(scores: Tensor, draws: Tensor) -> Tensor:
+    """int64 [B]: for each row of scores [B, B] a column other than its own, by their softmax; ``draws`` are uniform [B]."""
+    weight = scores.float().softmax(dim=1).fill_diagonal_(0).cumsum(dim=1)
+    found = torch.searchsorted(weight, draws[:, None] * weight[:, -1:], right=True).squeeze(1)
+    return found.clamp(max=len(scores) - 1)
+
+
+def bernoulli(count: int, generator: torch.Generator) -> Tensor:
+    """Whose frames each video gets: with probability one half another's, uniformly; a video alone keeps its own."""
+    moves = torch.rand(count, generator=generator) < 0.5
+    step = torch.randint(1, max(2, count), (count,), generator=generator)
+    return (torch.arange(count) + torch.where(moves, step, 0)) % count
 
 
 def reversed_half(count: int) -> Tensor:

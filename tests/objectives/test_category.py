@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lab.corpora.twin.random import facts
 from lib.objectives import CategoryCE
 from lib.objectives.category import class_balanced_weights
-from tests.small import batch, outputs
+from tests.small import WIDTH, batch, outputs, single_stream
 
 LOGITS = torch.randn(4, 3, generator=torch.Generator().manual_seed(5)) * 2
 CATEGORY = torch.tensor([2, 0, -100, 1])
@@ -189,3 +189,19 @@ def test_mixup_draws_from_the_seeded_stream_and_rests_outside_training():
 def test_more_bad_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         CategoryCE(**settings)
+
+
+@pytest.mark.parametrize("of", ["text", "frames"])
+def test_an_encoder_learns_for_itself(of):
+    """Of the encoder's own states, so that the other side gets no gradient."""
+    model, given = single_stream(), _given()
+    objective = CategoryCE(of=of, num_classes=3, text_dim=WIDTH, frames_dim=WIDTH, label_smoothing=0.1)
+    seen = model(given)
+    loss = objective(seen, given)
+    loss.backward()
+    states = getattr(seen, of)
+    means = torch.stack([h[m].mean(dim=0) for h, m in zip(states.hidden, states.mask, strict=True)])
+    expected = F.cross_entropy(objective.classify(means), CATEGORY, label_smoothing=0.1, ignore_index=-100)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()))
+    touched = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert touched == {of}

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from lib.data.batch import Batch
-from lib.models import BertText, Embeddings, FrameProjection, Identity, MeanPool, SingleStream
+from lib.models import BertText, ClsPool, Embeddings, FrameProjection, Identity, MeanPool, SingleStream, SplitStream
 from lib.models.bert import load_state
 from lib.models.video_model import Joint, Outputs, States, VideoModel
-from lib.objectives import InverseCloze, ModalAlignment, SimCse, VideoTextAlignment
+from lib.objectives import HardMatching, InverseCloze, ModalAlignment, SimCse, VideoTextAlignment
 from lib.objectives.contrast import Keys, unit
 from tests.golden_models import backbone, worst
 from tests.golden_rule import load_case, without_dropout
@@ -206,14 +206,15 @@ class Mapped(nn.Linear):
 
 
 def albef(case, objective, **options):
-    """The unimodal half of ALBEF and an objective on it, with both copies' recorded weights and queues."""
+    """ALBEF and an objective on it, with both copies' recorded weights and queues."""
     settings = case.settings
     bert = backbone(
-        hidden_size=48, num_hidden_layers=settings["fusion_layer"], num_attention_heads=4, intermediate_size=96,
-        vocab_size=200, max_position_embeddings=64, layer_norm_eps=1e-12,
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=200,
+        max_position_embeddings=64, layer_norm_eps=1e-12,
     )  # fmt: skip
-    fusion = First()
-    model = VideoModel(BertText(bert, 200, pooler=False), Mapped(24, 48), fusion, MeanPool(48), Identity(48))
+    text = BertText(bert, 200, pooler=False, layers=1 / 3)
+    fusion = SplitStream(48, 48, bert, split=1 / 3, cross=True)
+    model = VideoModel(text, Mapped(24, 48), fusion, ClsPool(48), Identity(48))
     made = objective(model=model, queue=12, dim=16, soft=settings["alpha"], temperature=0.07, **options)
     maps = nn.ModuleDict({side: nn.Linear(48, 16) for side in ("text", "frames")})
     made.project, made.copy.copies["project"] = maps, copy.deepcopy(maps).requires_grad_(False)
@@ -222,6 +223,8 @@ def albef(case, objective, **options):
         given = below(case.weights, f"text_encoder{mark}.bert.")
         load_state(whole.text.embeddings, below(given, "embeddings."))
         load_state(whole.text.encoder, {k: v for k, v in below(given, "encoder.").items() if k.startswith("layer.0.")})
+        for number in (0, 1):
+            load_state(whole.fusion.layer[number], below(given, f"encoder.layer.{number + 1}."))
         load_state(whole.frames, below(case.weights, f"visual_encoder{mark}."))
         load_state(projection["text"], below(case.weights, f"text_proj{mark}."))
         load_state(projection["frames"], below(case.weights, f"vision_proj{mark}."))
@@ -263,6 +266,13 @@ def test_queue_with_soft_targets():
     for side, name in (("text", "text_proj.weight"), ("frames", "vision_proj.weight")):
         assert float(made.project[side].weight.grad.norm()) == pytest.approx(recorded[name], rel=1e-4)
     check_queues(case, model, made)
+    with torch.no_grad():
+        own, matching = model(given), HardMatching(48)
+        weight, bias = case.weights["itm_head.weight"], case.weights["itm_head.bias"]
+        matching.classify.weight.copy_(weight[1:] - weight[:1])  # two logits, of which the difference counts
+        matching.classify.bias.copy_(bias[1:] - bias[:1])
+        loss = matching.pairs(own, case["in/negative_frames"], case["in/negative_texts"])
+    assert float(loss) == pytest.approx(float(case["out/matching_loss"]), rel=1e-5)
 
 
 def test_six_terms_of_three_kinds():

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
+from lib.objectives import Caption, FirstPicture, MaskedFrames, MaskedTokens, TagBCE
 from lib.objectives.masking import frame_nce
 from lib.objectives.mix import ObjectiveMix
 from tests.golden_models import worst
@@ -276,3 +276,43 @@ def test_bad_settings(rate):
     for make in (_tokens, _frames):
         with pytest.raises(ValueError, match="rate must lie between 0 and 1"):
             make(rate=rate)
+
+
+def test_the_first_picture_is_hidden_and_found_again():
+    given = batch([3, 3, 3, 3], [4, 2, 0, 3])
+    hidden = FirstPicture(WIDTH, FRAME_DIM).corrupt(given, torch.Generator())
+    assert not hidden.frames[:, 0].any() and torch.equal(hidden.frames[:, 1:], given.frames[:, 1:])
+    both = _frames(rate=0.5).corrupt(hidden, torch.Generator().manual_seed(0))
+    assert torch.equal(both.clean_frames, given.frames), "masked frames are guessed as they were before either"
+    objective = FirstPicture(WIDTH, FRAME_DIM)
+    pooled, real = torch.randn(4, WIDTH), [0, 1, 3]
+    guess = objective.head(pooled).detach()
+    losses = []
+    for video in real:
+        scores = torch.stack([guess[video] @ given.frames[other, 0] for other in real])
+        losses.append(float(scores.logsumexp(0) - scores[real.index(video)]))
+    loss = objective(outputs(pooled=pooled), hidden)
+    assert float(loss.detach()) == pytest.approx(sum(losses) / 3, rel=1e-5)
+    none = objective(outputs(pooled=pooled), hidden.replace(frame_mask=torch.zeros_like(given.frame_mask)))
+    assert float(none.detach()) == 0 and none.requires_grad
+
+
+def test_a_caption_knows_the_video_and_the_words_before():
+    """Section 15 of the WeChat 2022 systems, system 7, invariant 6; the text that is written is the one before masking."""
+    model, given = single_stream(), batch([6, 5, 1], [3, 2, 1])
+    torch.manual_seed(0)
+    objective = Caption(WIDTH, VOCABULARY, num_text_slots=12, depth=2).eval()
+    seen = model(given)
+    later = given.input_ids.clone()
+    later[:, 5:] = 7
+    one, two = (objective.states(seen, ids, given.text_mask) for ids in (given.input_ids, later))
+    assert torch.equal(one[:, :5], two[:, :5]) and not torch.equal(one[:, 5:], two[:, 5:])
+    other = model(batch([6, 5, 1], [3, 2, 1], seed=1))
+    assert not torch.allclose(one, objective.states(other, given.input_ids, given.text_mask))
+    loss = float(objective(seen, given).detach())
+    assert loss == pytest.approx(math.log(VOCABULARY), rel=0.25)  # random words, a table of 32 numbers
+    masked = _tokens(rate=0.5).corrupt(given, torch.Generator().manual_seed(0))
+    assert float(objective(seen, masked).detach()) == pytest.approx(loss), "hidden words are written, not [MASK]"
+    pair = objective(seen, given.replace(matched=torch.tensor([1.0, 1.0, 0.0])))
+    longer = objective(seen, given.replace(text_mask=given.text_mask & torch.tensor([[True], [True], [False]])))
+    assert float(pair.detach()) == pytest.approx(float(longer.detach()))

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from lib.objectives import MaskedFrames, MaskedTokens, VideoTextMatching
-from lib.objectives.matching import reversed_half
+from lib.objectives import HardMatching, MaskedFrames, MaskedTokens, VideoTextAlignment, VideoTextMatching
+from lib.objectives.matching import bernoulli, hard_negatives, reversed_half
+from lib.objectives.mix import ObjectiveMix
 from tests import small
 
 
@@ -84,3 +85,50 @@ def test_loss_and_accuracy():
 def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match="call corrupt first"):
         VideoTextMatching(2)(small.outputs(pooled=torch.zeros(1, 2)), small.batch([1], [1]))
+
+
+def test_each_video_is_exchanged_with_probability_one_half():
+    """Section 15 of the WeChat 2022 systems, system 2, invariant 3; the others' frames are drawn evenly."""
+    generator, place, drawn = _generator(), torch.arange(5), torch.zeros(5, 5)
+    for _ in range(4000):
+        drawn[place, bernoulli(5, generator)] += 1
+    share = drawn / 4000
+    assert (share.diag() - 0.5).abs().max() < 0.03 and float(share.diag().mean()) == pytest.approx(0.5, abs=0.015)
+    assert (share[~torch.eye(5, dtype=torch.bool)] - 0.125).abs().max() < 0.02
+    assert bernoulli(1, generator).tolist() == [0]
+    given = small.batch([4] * 9, [5] * 9)
+    found = VideoTextMatching(8, kind="bernoulli").corrupt(given, _generator(3))
+    assert 0 < found.matched.sum() < 9 and torch.equal(found.frames[0], given.frames[bernoulli(9, _generator(3))[0]])
+
+
+def test_hard_negatives_follow_the_similarities_and_are_never_the_video_itself():
+    scores = torch.tensor([[9.0, 0.0, 1.0], [0.0, 9.0, 9.0], [0.0, 0.0, 0.0]])
+    drawn = torch.stack([hard_negatives(scores, draw.expand(3)) for draw in torch.linspace(0, 1, 3001)[:-1]])
+    assert (drawn != torch.arange(3)).all()
+    shares = [float((drawn[:, row] == column).float().mean()) for row, column in ((0, 2), (1, 2), (2, 0))]
+    assert shares == pytest.approx([torch.e / (1 + torch.e), 1.0, 0.5], abs=1e-3)
+
+
+def test_hard_matching_in_a_stage():
+    """Fusion sees each text with other frames; a view that another term has is not run again."""
+    model, given, calls = small.single_stream(), small.batch([4, 3, 5, 6], [3, 2, 1, 4]), []
+    model.fusion.register_forward_hook(lambda _, states, __: calls.append(len(states[0].hidden)))
+    terms = {
+        "alignment": (VideoTextAlignment(small.WIDTH, small.WIDTH, small.WIDTH, "encoders", dim=8), 1.0),
+        "matching": (HardMatching(small.WIDTH), 1.0),
+    }
+    mix = ObjectiveMix(terms)
+    ready = mix.corrupt(given, _generator())
+    total, named = mix(model, ready)
+    total.backward()
+    assert calls == [4, 8] and all(p.grad is not None for p in mix.parameters())
+    term, own = mix.terms["matching"], model(given)
+    with torch.no_grad():
+        term.classify.weight.zero_()
+        term.classify.bias.fill_(2.0)
+        loss = term.pairs(own, torch.tensor([1, 0, 3, 3]), torch.tensor([1, 2, 0, 0]))
+    right, wrong = torch.nn.functional.softplus(torch.tensor([-2.0, 2.0]))
+    assert float(loss) == pytest.approx(float((5 * right + 7 * wrong) / 12)), "itself is no mismatch"
+    with pytest.raises(ValueError, match="name a VideoTextAlignment"):
+        alone = ObjectiveMix({"matching": (term, 1.0)})
+        alone(model, alone.corrupt(given, _generator()))

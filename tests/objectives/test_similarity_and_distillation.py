@@ -106,9 +106,19 @@ def test_wechat_15_system2_1_pseudo_label_distillation():
     )
 
 
+def test_hard_and_mixed_labels_of_a_teacher():
+    student, teacher = torch.randn(3, 6), torch.randn(3, 6)
+    given = batch([1] * 3, [1] * 3).replace(soft=teacher)
+    soft, half, hard = (float(SoftLabels(hard=share)(outputs(logits=student), given)) for share in (0.0, 0.5, 1.0))
+    first = [float(-student.log_softmax(1)[row, int(teacher[row].argmax())]) for row in range(3)]
+    assert hard == pytest.approx(sum(first) / 3) and half == pytest.approx((soft + hard) / 2)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="temperature must be above 0"):
         SoftLabels(temperature=0.0)
+    with pytest.raises(ValueError, match=r"hard in \[0, 1\]"):
+        SoftLabels(hard=1.5)
     with pytest.raises(ValueError, match=r"SoftSimilarity needs batch.soft"):
         SoftSimilarity()(outputs(embedding=EMBEDDING), _given(score=SCORE))
     with pytest.raises(ValueError, match=r"a similarity needs outputs.embedding"):
