@@ -32,7 +32,7 @@ REPRODUCE = $(PY) -m lab reproduce --scale="$$SCALE" --corpus="$$CORPUS" --syste
 # Tests side by side: a process each, so no more than four unless asked for.
 TEST_JOBS = $${JOBS:-$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))}
 
-.PHONY: help setup reproduce test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
+.PHONY: help setup reproduce real test test-slow test-gpu plan run ablation ensemble report lab bench check format lock clean
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -44,6 +44,10 @@ test-slow: $(READY) ## also the tests that take minutes
 	$(PY) -m pytest -q -n "$(TEST_JOBS)" --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 test-gpu: $(READY) ## what only a GPU can show
 	$(PY) -m pytest -q -m gpu -rs
+
+real: $(READY) ## fetch a real corpus and report on it: emoji, drawn and described by people
+	@$(PY) -m lab corpus fetch emoji
+	@$(MAKE) --no-print-directory reproduce SCALE=emoji
 
 plan: $(READY) ## what reproduce would run, how long that takes and what it can show
 	@$(REPRODUCE) --dry-run

@@ -12,19 +12,18 @@ from typing import Any
 
 import pandas as pd
 
+from lab.show import elsewhere, runs, shared
 from lab.show import formats as f
-from lab.show import runs, shared
 from lab.show.comparisons import between
 from lab.show.plan import Plan
 from lab.show.questions import seen
 from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
 from lab.show.table import Column, Row, Table, lines, link, signed_interval
-from lab.show.verdicts import FILE, compared, read
+from lab.show.verdicts import compared
 from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names
 from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
-from lib.runs import paths
 from lib.runs.paths import shown
 
 NOT_HERE = "not asked in this report"
@@ -58,19 +57,14 @@ def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Pa
 
     Args:
         ensembles: of ``ensembles.of_plan``; a claim of an ensemble is held against the best of its members.
-        reports: folder of all reports, by default where the plan's own lies; those of the same scale on other corpora fill
+        reports: folder of all reports, by default where the plan's own lies; those on other corpora fill
             ``elsewhere``.
 
     Returns:
         the columns of ``LEDGER``. ``claimed``, ``measured``, ``low``, ``high`` and ``detectable`` are in units of ``metric`` (a
         claim in another metric keeps its own). Where nothing is measured, ``note`` says why.
     """
-    pattern = paths.world(plan.scale, "*")
-    others = {
-        file.parent.parent.name.removeprefix(pattern.removesuffix("*")): read(file)
-        for file in sorted((reports or plan.report_folder.parent).glob(f"{pattern}/tables/{FILE}"))
-        if file.parent.parent != plan.report_folder
-    }
+    others = elsewhere.reports(plan, reports)
     claimed = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
     rows = []
     for claim, why, row in claimed:
@@ -87,8 +81,8 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
     for name in names(Ablation):
         spec = load(Ablation, name)
         for claim in spec.claimed:
-            elsewhere = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
-            told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in elsewhere.items() if r]
+            there = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
+            told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in there.items() if r]
             # the track's metric, whatever the claim was made in
             row = {"metric": runs.contest_metric(spec.recipes[0]), "elsewhere": "; ".join(told), "verdict": NOT_HERE}
             row["trick"] = shared.trick(name, claim.arm or next(iter(spec.called), spec.reference))

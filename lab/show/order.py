@@ -65,9 +65,9 @@ def agreement(plan: Plan, found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for group, part in found.groupby("group", sort=False):
         published, score = part["published"].to_numpy(float), part["score"].to_numpy(float)
-        low, high = np.percentile([_spearman(published, drawn) for drawn in _drawn(plan, part)], [2.5, 97.5])
+        low, high = np.percentile([rank_correlation(published, drawn) for drawn in _drawn(plan, part)], [2.5, 97.5])
         row = {"group": group, "recipe": part["recipe"].iloc[0], "models": len(part), "seeds": int(part["seeds"].min())}
-        row |= {"rho": _spearman(published, score), "low": low, "high": high, "p": p_value(published, score)}
+        row |= {"rho": rank_correlation(published, score), "low": low, "high": high, "p": p_value(published, score)}
         rows.append(row)
     return pd.DataFrame(rows, columns=["group", "recipe", "models", "seeds", "rho", "low", "high", "p"])
 
@@ -92,7 +92,7 @@ def p_value(published: np.ndarray, score: np.ndarray) -> float:
     return float(found.pvalue)
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(stats.rankdata(one), stats.rankdata(other))[0, 1])
 
 
@@ -121,7 +121,7 @@ def item_draws(cosine: np.ndarray, score: np.ndarray, pairs: np.ndarray) -> np.n
     of_videos = np.sum(ends, axis=0)
     values, axes = np.linalg.eigh(of_videos @ of_videos.T - influence @ influence.T)  # a pair is in both of its videos
     drawn = np.random.default_rng(0).normal(size=(DRAWS, len(cosine))) * np.sqrt(values.clip(min=0))
-    return [_spearman(one, score) for one in cosine] + drawn @ axes.T
+    return [rank_correlation(one, score) for one in cosine] + drawn @ axes.T
 
 
 def picture(found: pd.DataFrame, agreed: pd.DataFrame) -> Picture:

@@ -152,8 +152,10 @@ class Plan:
         those about none of the systems are left out."""
         more = (name for name in self.more if name in names(Ablation))
         # The answers of checks are known on the scale's own corpora only.
-        checks = () if self.corpus else load(Scale, self.scale).checks
-        usual = (name for name in (*load(ReportSpec, "report").ablations, *checks) if self._is_asked(name))
+        scale = load(Scale, self.scale)
+        checks = () if self.corpus else scale.checks
+        asked = [name for name in load(ReportSpec, "report").ablations if name in (scale.questions or (name,))]
+        usual = (name for name in (*asked, *checks) if self._is_asked(name))
         chosen = {name: self._about(name) for name in (*(self.questions or usual), *more)}
         return {n: asked for n, asked in chosen.items() if asked and (self.whole is None or self.seeds_of(n))}
 

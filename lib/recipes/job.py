@@ -267,7 +267,10 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed
-    job = Job(recipe, stage, arm, seed if fixed is None else fixed, scale, corpus, spec)
+    seed = seed if fixed is None else fixed
+    if load(Scale, scale).folds == "per_seed" and "@" not in arm:
+        spec = _with_fold(spec, seed)
+    job = Job(recipe, stage, arm, seed, scale, corpus, spec)
     for package, component, path in job.component_list:
         arguments(package, component, f"{where}: {path}")
     _check_objectives(job, f"{where}: stages.{stage}")
@@ -291,3 +294,12 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"recipes for it: {', '.join(for_track(job.corpus.track))}"
         )
     return job
+
+
+def _with_fold(spec: Recipe, seed: int) -> Recipe:
+    """The recipe with every split that has folds at fold ``seed`` of them."""
+    stages = {}
+    for name, stage in spec.stages.items():
+        split = stage.data.split.model_copy(update={"fold": seed % max(1, stage.data.split.k)})
+        stages[name] = stage.model_copy(update={"data": stage.data.model_copy(update={"split": split})})
+    return spec.model_copy(update={"stages": stages})

@@ -75,7 +75,7 @@ def test_a_variant_may_add_an_objective_and_nothing_else():
     found = overlay(tree, {"objectives.frames": {"use": "C", "weight": 0.5}}, "f")
     assert found["objectives"] == {"tokens": {"use": "A"}, "frames": {"use": "C", "weight": 0.5}}
     for path, value in (("objectives.frames", 0.0), ("objectives.frames.weight", 0.0), ("model.frames", {"use": "C"})):
-        with pytest.raises(RecipeError, match="does not exist in the resolved recipe"):
+        with pytest.raises(RecipeError, match="does not exist in the recipe"):
             overlay(tree, {path: value}, "f")
 
 
@@ -137,3 +137,15 @@ def test_a_stage_is_what_it_declares_whatever_its_name():
         smoke("pretrain").notebook,
     )
     assert {load(Recipe, name).track for name in ("aiac_rank1", "wechat_rank72")} == {"pairs", "classes"}
+
+
+def test_a_scale_may_give_each_seed_a_fold_of_its_own():
+    def fold(seed: int, scale: str = "emoji", arm: str = "base") -> int:
+        return Job.load("wechat_baseline", "finetune", arm, seed, scale).stage_spec.data.split.fold
+
+    assert [fold(seed) for seed in (0, 3, 7)] == [0, 3, 2] and fold(3, "laptop") == 0
+    job = Job.load("aiac_rank6", "distill", "base@1", 3, "emoji")
+    assert job.stage_spec.data.split.fold == 1, "a fold that is named stays"
+    assert (
+        Job.load("wechat_rank72", "finetune", "base", 4, "emoji").parents["init_from"].stage_spec.data.split.fold == 4
+    )

@@ -153,3 +153,9 @@ def test_a_name_for_an_arm_that_is_not_there_is_refused():
     assert Ablation(**about, arms=arms, called={"with": "EMA"}).name_of("with") == "EMA"
     with pytest.raises(ValueError, match="called: 'wiht' is not an arm; arms: without, with"):
         Ablation(**about, arms=arms, called={"wiht": "EMA"})
+
+
+def test_a_scale_may_ask_some_of_the_questions_and_its_checks():
+    scale, asked = load(Scale, "emoji"), set(Plan.load("emoji").ablations)
+    assert asked == {*scale.questions, *scale.checks} and len(asked) < len(Plan.load("laptop").ablations)
+    assert set(Plan.load("emoji", questions=["bags"]).ablations) == {"bags"}, "asked for by name, any is asked"

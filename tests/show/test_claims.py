@@ -94,7 +94,7 @@ def test_other_corpora_fill_their_column(frame, tmp_path: Path) -> None:
     verdicts.write(frame, tmp_path / "smoke-emoji" / "tables")
     rows = ledger(plan(), frame, NO_ENSEMBLES, tmp_path)
     elsewhere = rows.loc[rows["source"].str.contains("tag \\+ MLM over tag only"), "elsewhere"].item()
-    assert elsewhere == "emoji: +0.05, helps"
+    assert elsewhere == "smoke-emoji: +0.05, helps"
 
 
 def test_a_recipe_of_the_users_own_belongs_to_the_track_of_its_corpus(frame, tmp_path: Path, monkeypatch) -> None:

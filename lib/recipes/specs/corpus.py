@@ -26,6 +26,8 @@ class Scale(Spec):
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
     most_seeds: int = Field(1, ge=1)  # of a question that asks for more than ``seeds``
+    folds: Literal["one", "per_seed"] = "one"  # per_seed: seed s validates on fold s, where a split has several
+    questions: tuple[str, ...] = ()  # those of the report that make sense here; empty: all
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
