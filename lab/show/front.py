@@ -61,6 +61,8 @@ def findings(
 
 def _claims(held: pd.DataFrame) -> str:
     measured = held[held["measured"].notna()]
+    if not len(measured):
+        return "**No claimed gain has been measured yet.**"
     gains = measured[(measured["verdict"] == HELPS) & _survives(measured)].sort_values("low", ascending=False)
     named = f": {_named(gains.to_dict('records'))}" if len(gains) else ""
     rest = measured[~measured.index.isin(gains.index)]

@@ -127,6 +127,10 @@ def test_what_is_missing_is_said_and_nothing_if_nothing_is():
     assert many.count("step ") == 10 and "and 2 more" in many
 
 
+def test_before_the_first_pair_of_seeds_no_gain_is_counted(held):
+    assert said(held.assign(measured=NAN))[0] == "**No claimed gain has been measured yet.**"
+
+
 def test_the_terminal_gets_the_same_without_signs(held):
     assert front.lines(said(held))[0].startswith("Of 6 claimed gains that we measured, 1 came out")
     assert not any(sign in line for line in front.lines(said(held)) for sign in ("*", "[", "](", "page:"))
