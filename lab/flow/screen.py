@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -24,6 +25,8 @@ from lab.flow.tasks import Task, tasks_of
 from lab.show.plan import Plan
 from lib.recipes.specs import STAGE_NOTEBOOKS
 from lib.runs import paths
+
+REASONS, WIDTH = 12, 100  # steps of a dry run that are shown with their reason, and its characters
 
 
 def duration(seconds: float) -> str:
@@ -100,6 +103,7 @@ class Progress:
         self.started: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
+        self.reasons: dict[str, str] = {}  # step -> why it would run
         self.stopped = ""
         self.interrupted = False
 
@@ -116,8 +120,9 @@ class Progress:
                     self._say("It is time for a report; what was running begins again afterwards.")
                     processes.interrupt()
                 if event is not None and event.kind == "start" and dry_run:
-                    reason = event.text.split("\n")[0][:300].replace("Forced execution", "not as its run left it")
-                    self._say(f"  {event.step}  ({reason})")
+                    self.reasons[event.step] = event.text.split("\n")[0].replace(
+                        "Forced execution", "not as its run left it"
+                    )
                 elif event is not None:
                     self._take(event)
                 if self.console.is_terminal:
@@ -145,6 +150,10 @@ class Progress:
 
     def close(self, hint: str) -> int:
         """The last lines; returns the exit status."""
+        for step, reason in islice(self.reasons.items(), REASONS):
+            self._say(f"  {step}  ({reason[:WIDTH]})")
+        if len(self.reasons) > REASONS:
+            self._say(f"  and {len(self.reasons) - REASONS} more")
         if self.failed:
             waiting = len(self.left) - len(self.failed)
             self._say(f"{len(self.failed)} steps failed, {waiting} wait for them or were not started. Logs:", "red")
