@@ -1,7 +1,5 @@
 """QQ Browser AIAC 2021 track 1 files into a store: TFRecords, label.tsv, tag_list.txt."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,15 +78,10 @@ def track(folder: Path) -> str:
 
 
 def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
-    """Import every ``<part>/*.tfrecords``, then the pairs of ``<part>/label.tsv``.
-
-    Returns:
-        what the manifest needs to know: the tag vocabulary and the categories that occur, ascending. Tags outside
-        ``tag_list.txt`` are kept with the video and dropped when it is used, as every system does.
-
-    Raises:
-        BadRecord: the first bad record, unless ``rejects`` quarantines.
-    """
+    """Import every ``<part>/*.tfrecords``, then the pairs of ``<part>/label.tsv``. Returns what the manifest needs to
+    know: the tag vocabulary and the categories that occur, ascending. Tags outside ``tag_list.txt`` are kept with the
+    video and dropped when it is used, as every system does. Raises BadRecord: the first bad record, unless ``rejects``
+    quarantines."""
     vocabulary = _tag_list(folder / "tag_list.txt", rejects)
     with tqdm(desc="import videos", unit="video", mininterval=0.5) as bar:
         for file in _files(folder):

@@ -1,7 +1,5 @@
 """Is a store what its manifest says? Checksums, offsets, ids and values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

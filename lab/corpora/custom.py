@@ -17,8 +17,6 @@ Pairs can also stand in ``pairs.tsv`` (id1, id2, score), ``pairs.jsonl`` or ``pa
 with ``tags`` or ``categories`` (lists) declares which of them are allowed; without it, those that occur are.
 """
 
-from __future__ import annotations
-
 import difflib
 import json
 import tempfile
@@ -105,13 +103,8 @@ def track(folder: Path) -> str:
 
 def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     """Import the manifest, then its pairs; pixels are stored as images, at most ``writer.max_frames`` evenly spread.
-
-    Args:
-        folder: the folder of the manifest, or the manifest itself.
-
-    Raises:
-        BadRecord: the first bad record, unless ``rejects`` quarantines.
-    """
+    ``folder``: the folder of the manifest, or the manifest itself. Raises BadRecord: the first bad record, unless
+    ``rejects`` quarantines."""
     file = _manifest(folder)
     if file is None:
         raise BadRecord(folder, "folder", "manifest", "missing", "put manifest.jsonl or manifest.parquet there")
@@ -121,7 +114,9 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
         for number, record, item in tqdm(objects(file, rejects), desc="import videos", unit="video", mininterval=0.5):
             record = named(record, item)
             try:
-                found = checked(ManifestRecord, {"id": number} | _present(item), file, record)
+                found = checked(
+                    ManifestRecord, item if item.get("id") is not None else item | {"id": number}, file, record
+                )
                 try:
                     declared.check(found)
                     video = _video(found, file.parent, writer)
@@ -147,10 +142,6 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
         "tags": sorted(set(tags if declared.tags is None else declared.tags)) or None,
         "categories": sorted(set(categories)) or None,
     }
-
-
-def _present(item: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if value is not None}
 
 
 def _manifest(folder: Path) -> Path | None:

@@ -1,7 +1,5 @@
 """What a corpus looks like, as data frames: for the command line and the first notebook."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import numpy as np
@@ -25,9 +23,8 @@ def texts(store: Store) -> pd.DataFrame:
     for batch in store.batches("part", "title", "asr", "ocr"):
         part, title, asr, ocr = batch.columns
         lines = pc.utf8_length(pc.struct_field(ocr.flatten(), "text")).to_numpy(zero_copy_only=False)
-        owner = np.repeat(
-            np.arange(len(ocr)), pc.fill_null(pc.list_value_length(ocr), 0).to_numpy(zero_copy_only=False)
-        )
+        count = pc.fill_null(pc.list_value_length(ocr), 0).to_numpy(zero_copy_only=False)
+        owner = np.repeat(np.arange(len(ocr)), count)
         chunks.append(pd.DataFrame({
             "part": pd.Categorical(part.to_pylist(), store.parts), "title": pc.utf8_length(title).to_numpy(), "asr": pc.utf8_length(asr).to_numpy(),
             "ocr": np.bincount(owner, lines, minlength=len(ocr)).astype(np.int32),
@@ -39,16 +36,9 @@ def texts(store: Store) -> pd.DataFrame:
 def lengths(table: pd.DataFrame) -> pd.DataFrame:
     """Mean, quartiles and share of empty fields, a row per field of ``texts``."""
     fields = table[[*TEXTS, "frames"]]
-    return pd.DataFrame(
-        {
-            "mean": fields.mean(),
-            "p25": fields.quantile(0.25),
-            "median": fields.median(),
-            "p75": fields.quantile(0.75),
-            "max": fields.max(),
-            "empty": (fields == 0).mean(),
-        }
-    ).round(2)
+    quartiles = {name: fields.quantile(q) for name, q in (("p25", 0.25), ("median", 0.5), ("p75", 0.75))}
+    rest = {"max": fields.max(), "empty": (fields == 0).mean()}
+    return pd.DataFrame({"mean": fields.mean(), **quartiles, **rest}).round(2)
 
 
 def parts(store: Store, table: pd.DataFrame) -> pd.DataFrame:
@@ -62,32 +52,26 @@ def parts(store: Store, table: pd.DataFrame) -> pd.DataFrame:
 
 def tag_counts(store: Store) -> pd.Series:
     """Videos per tag of the vocabulary, most frequent first."""
-    _, indices, _ = store.tags_csr()
-    counts = np.bincount(indices, minlength=len(store.manifest["tags"] or ()))
-    return pd.Series(counts, index=store.manifest["tags"] or [], name="videos").sort_values(
-        ascending=False, kind="stable"
-    )
+    return _ranked(store.tags_csr()[1], store.manifest["tags"] or [])
 
 
 def class_counts(store: Store) -> pd.Series:
     """Labelled videos per category, most frequent first."""
     labels = store.categories()
-    counts = np.bincount(labels[labels >= 0], minlength=len(store.manifest["categories"] or ()))
-    return pd.Series(counts, index=store.manifest["categories"] or [], name="videos").sort_values(
-        ascending=False, kind="stable"
-    )
+    return _ranked(labels[labels >= 0], store.manifest["categories"] or [])
+
+
+def _ranked(found: np.ndarray, names: list) -> pd.Series:
+    counts = pd.Series(np.bincount(found, minlength=len(names)), index=names, name="videos")
+    return counts.sort_values(ascending=False, kind="stable")
 
 
 def pair_graph(store: Store) -> pd.Series:
     """Pairs per connected component of the pair graph, largest first."""
     pairs = store.pairs()
     owner = splits.component_of(pairs["row1"].to_numpy(), pairs["row2"].to_numpy())
-    return (
-        pd.Series(np.bincount(owner), name="pairs")
-        .loc[lambda sizes: sizes > 0]
-        .sort_values(ascending=False)
-        .reset_index(drop=True)
-    )
+    sizes = pd.Series(np.bincount(owner), name="pairs")
+    return sizes.loc[sizes > 0].sort_values(ascending=False).reset_index(drop=True)
 
 
 def facts(store: Store) -> dict[str, Any]:
@@ -110,12 +94,10 @@ def facts(store: Store) -> dict[str, Any]:
 
 
 def calibration(store: Store) -> pd.DataFrame:
-    """What generated corpora are made to resemble: a row per published statistic, empty for any other corpus.
-
-    Columns: ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met; what a corpus of each world has that
-    is as large as these ask for, ``calibrated`` and ``clear``; ``here`` (NaN where so few videos have no such statistic);
-    ``given_up``, why the clear world does not keep it, or empty.
-    """
+    """What generated corpora are made to resemble: a row per published statistic, empty for any other corpus. Columns:
+    ``statistic``, ``published``, ``lowest`` and ``highest`` that count as met; what a corpus of each world has that is
+    as large as these ask for, ``calibrated`` and ``clear``; ``here`` (NaN where so few videos have no such statistic);
+    ``given_up``, why the clear world does not keep it, or empty."""
     from lab.corpora.twin.calibration import of_worlds  # here, because its metrics start torch
 
     here = {row["statistic"]: row["measured"] for row in (store.manifest["twin"] or {}).get("calibration", [])}
@@ -143,9 +125,8 @@ def _setting(value: Any) -> str:
 
 def examples(store: Store, count: int = EXAMPLES) -> pd.DataFrame:
     """Some videos, evenly spread over the store."""
-    videos = [
-        store.video(row, frames=False) for row in np.linspace(0, len(store) - 1, min(count, len(store))).astype(int)
-    ]
+    rows = np.linspace(0, len(store) - 1, min(count, len(store))).astype(int)
+    videos = [store.video(row, frames=False) for row in rows]
     return pd.DataFrame(
         {
             "id": [v.id for v in videos], "part": [v.part for v in videos], "title": [_short(v.title, 24) for v in videos], "asr": [_short(v.asr, 24) for v in videos],
@@ -170,11 +151,8 @@ def overview(store: Store) -> dict[str, pd.DataFrame]:
         result["Most frequent tags"] = pd.DataFrame(tag_counts(store).head(EXAMPLES))
     if store.manifest["categories"]:
         counts = class_counts(store)
-        result["Categories, largest and smallest"] = pd.DataFrame(
-            pd.concat([counts.head(EXAMPLES), counts.loc[counts > 0].tail(EXAMPLES)]).loc[
-                lambda s: ~s.index.duplicated()
-            ]
-        )
+        ends = pd.concat([counts.head(EXAMPLES), counts.loc[counts > 0].tail(EXAMPLES)])
+        result["Categories, largest and smallest"] = pd.DataFrame(ends.loc[~ends.index.duplicated()])
     if len(store.pairs()):
         score = store.pairs()["score"]
         result["Pairs"] = pd.DataFrame({"score": score.describe()}).round(3)

@@ -1,7 +1,5 @@
 """import_corpus: any supported folder into a store; the format is told from the layout. build: a corpus of ``params`` by name."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -44,9 +42,8 @@ def import_corpus(
         frame_dim: numbers per frame; by default those of the format (1536, 768) or, for custom, of the first video.
         track: "pairs" or "classes", for a custom corpus with both; told from the files if None.
 
-    Raises:
-        BadRecord: the first bad record; names file, record, field, value and remedy.
-        StoreError: ``out`` exists and ``overwrite`` is False, or not one video could be imported.
+    Raises BadRecord: the first bad record; names file, record, field, value and remedy; StoreError: ``out`` exists and
+    ``overwrite`` is False, or not one video could be imported.
     """
     src, out = Path(src), Path(out)
     reader = _reader(src, format)
@@ -69,13 +66,8 @@ def import_corpus(
 
 def build(name: str, scale: str) -> Store:
     """Make the store of a corpus of ``params/corpora``: its official files are generated first, or lie where it says.
-
-    Args:
-        name: as in ``CorpusRef``; ``twin_pairs@3`` has the videos of seed 3.
-
-    Raises:
-        RecipeError: unknown corpus or scale, or the official files are not where the corpus file says.
-    """
+    ``name``: as in ``CorpusRef``; ``twin_pairs@3`` has the videos of seed 3. Raises RecipeError: unknown corpus or
+    scale, or the official files are not where the corpus file says."""
     from lab.corpora.twin import generate
 
     ref = CorpusRef(name, scale)
@@ -83,9 +75,8 @@ def build(name: str, scale: str) -> Store:
     if spec.source is not None:
         source = paths.home() / spec.source
         if not source.exists():
-            raise RecipeError(
-                f"corpus {name}: no files in {spec.source}. {spec.about}. Or choose another corpus with CORPUS=<store>"
-            )
+            where = f"no files in {spec.source}. {spec.about}"
+            raise RecipeError(f"corpus {name}: {where}. Or choose another corpus with CORPUS=<store>")
         return import_corpus(source, ref.store, spec.format, overwrite=True)
     source = paths.raw(scale, name)
     shutil.rmtree(source, ignore_errors=True)
@@ -108,10 +99,8 @@ def _reader(src: Path, format: str | None):
 
 
 def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.DataFrame | None:
-    """A twin's truth in store order: ``oracle`` (affinity) per pair, or ``true_category`` (index) per video.
-
-    Videos and pairs that were rejected have no row in the store and drop out here too.
-    """
+    """A twin's truth in store order: ``oracle`` (affinity) per pair, or ``true_category`` (index) per video. Videos and
+    pairs that were rejected have no row in the store and drop out here too."""
     if not file.exists():
         return None
     try:

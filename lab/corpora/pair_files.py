@@ -1,7 +1,5 @@
 """Labelled pairs: ``id1 <tab> id2 <tab> score`` lines, JSONL or Parquet with those three keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -27,11 +25,8 @@ class Pair(Record):
 
 
 def pairs_in(file: Path, rejects: Rejects) -> Iterator[tuple[str, Pair]]:
-    """(name of the record, pair) of a .tsv, .jsonl or .parquet file.
-
-    Raises:
-        BadRecord: the first bad pair, unless ``rejects`` quarantines.
-    """
+    """(name of the record, pair) of a .tsv, .jsonl or .parquet file. Raises BadRecord: the first bad pair, unless
+    ``rejects`` quarantines."""
     if file.suffix in (".jsonl", ".parquet"):
         rows = ((record, item) for _, record, item in objects(file, rejects))
     else:
@@ -58,11 +53,7 @@ def _fields(line: str) -> dict[str, Any] | str:
 
 
 def read_pairs(file: Path, writer: StoreWriter, rejects: Rejects) -> None:
-    """Add every pair of a file to the store.
-
-    Raises:
-        BadRecord: the first bad pair, unless ``rejects`` quarantines.
-    """
+    """Add every pair of a file to the store. Raises BadRecord: the first bad pair, unless ``rejects`` quarantines."""
     for record, pair in tqdm(pairs_in(file, rejects), desc="import pairs", unit="pair", mininterval=0.5):
         try:
             writer.add_pair(pair.id1, pair.id2, pair.score, file, record)

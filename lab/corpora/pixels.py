@@ -1,7 +1,5 @@
 """Frames as encoded images: from a folder of pictures, or from a video file at one frame a second."""
 
-from __future__ import annotations
-
 import io
 import math
 import re
@@ -26,20 +24,13 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
-    """The images of a folder, numbers in their names counted as numbers (2.jpg before 10.jpg), at most ``most`` evenly spread.
-
-    Raises:
-        Wrong: no image, or a file that is none.
-    """
-    files = sorted(
-        (file for file in listed(folder) if file.suffix.lower() in IMAGES), key=lambda file: _natural(file.name)
-    )
+    """The images of a folder, numbers in their names counted as numbers (2.jpg before 10.jpg), at most ``most`` evenly
+    spread. Raises Wrong: no image, or a file that is none."""
+    files = [file for file in listed(folder) if file.suffix.lower() in IMAGES]
+    files.sort(key=lambda file: _natural(file.name))
     if not files:
-        raise Wrong(
-            "frames",
-            f"{folder.name}/ without images",
-            f"a video needs at least one frame; put {', '.join(IMAGES)} files there",
-        )
+        remedy = f"a video needs at least one frame; put {', '.join(IMAGES)} files there"
+        raise Wrong("frames", f"{folder.name}/ without images", remedy)
     images = []
     for index in evenly(len(files), most):
         data = files[index].read_bytes()
@@ -54,10 +45,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
     """One frame a second from the start, at most ``most`` evenly spread, as JPEG; memory does not grow with the length.
-
-    Raises:
-        Wrong: not a readable video, or one without pictures.
-    """
+    Raises Wrong: not a readable video, or one without pictures."""
     import av.error
 
     try:
@@ -70,9 +58,8 @@ def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, Wrong):
             raise
-        raise Wrong(
-            "frames", f"{path.name} ({str(error).split(':')[0]})", "not a readable video; encode it again"
-        ) from None
+        value = f"{path.name} ({str(error).split(':')[0]})"
+        raise Wrong("frames", value, "not a readable video; encode it again") from None
     if not frames:
         raise Wrong("frames", path.name, "no frame could be decoded; encode the video again")
     return tuple(frames)
@@ -96,9 +83,7 @@ def _sample(movie, wanted: set[int] | None, most: int) -> list[bytes]:
             continue
         if (second in wanted) if wanted is not None else (second % stride == 0):
             frames.append(_jpeg(frame))
-            if (
-                wanted is None and len(frames) == 2 * most
-            ):  # length unknown: keep every other one and go on half as dense
+            if wanted is None and len(frames) == 2 * most:  # length unknown: keep every other, go on half as dense
                 frames, stride = frames[::2], stride * 2
         second = max(second + 1, math.ceil(time - start - 1e-6) if time - start > second + 1 else second + 1)
     return [frames[i] for i in evenly(len(frames), most)]

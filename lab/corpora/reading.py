@@ -1,10 +1,6 @@
-"""How files are read, whatever their format: one rule for byte-order marks, blank lines, missing values and litter.
-
-A JSON array is parsed here rather than by ``ijson``, which gives up the rest of the file at the first byte that is not
-UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end.
-"""
-
-from __future__ import annotations
+"""How files are read, whatever their format: one rule for byte-order marks, blank lines, missing values and litter. A
+JSON array is parsed here rather than by ``ijson``, which gives up the rest of the file at the first byte that is not
+UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end."""
 
 import json
 import re
@@ -43,10 +39,8 @@ def listed(folder: Path) -> list[Path]:
 
 
 def text_lines(file: Path) -> Iterator[tuple[int, str]]:
-    """(number, line without its end) of each line that is not blank, numbered from 1.
-
-    Bytes that are not UTF-8 come as lone surrogates, so that the check of their field refuses one record, not the file.
-    """
+    """(number, line without its end) of each line that is not blank, numbered from 1. Bytes that are not UTF-8 come as
+    lone surrogates, so that the check of their field refuses one record, not the file."""
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -62,11 +56,8 @@ def read_json(file: Path) -> Any:
 
 
 def objects(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(number from 0, name of the record, record) of a ``.jsonl`` or ``.parquet`` file.
-
-    Raises:
-        BadRecord: no Parquet file, or the first line that is no JSON object, unless ``rejects`` quarantines.
-    """
+    """(number from 0, name of the record, record) of a ``.jsonl`` or ``.parquet`` file. Raises BadRecord: no Parquet
+    file, or the first line that is no JSON object, unless ``rejects`` quarantines."""
     if file.suffix == ".parquet":
         rows = (item for batch in parquet(file).iter_batches(1024) for item in batch.to_pylist())
         yield from ((number, f"row {number}", item) for number, item in enumerate(rows))
@@ -92,19 +83,15 @@ def parquet(file: Path) -> pq.ParquetFile:
 
 
 def json_array(file: Path) -> Iterator[tuple[int, Any]]:
-    """(number from 0, element) of a JSON array of any length, in constant memory; text as in ``text_lines``.
-
-    Raises:
-        BadRecord: the array itself is damaged or cut short, so that nothing after that place can be found.
-    """
+    """(number from 0, element) of a JSON array of any length, in constant memory; text as in ``text_lines``. Raises
+    BadRecord: the array itself is damaged or cut short, so that nothing after that place can be found."""
     parse = json.JSONDecoder().raw_decode
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         while (text := stream.read(1)).isspace():
             pass
         if text != "[":
-            raise BadRecord(
-                file, "file", "content", text + stream.read(20), "annotations are one JSON array of objects"
-            )
+            remedy = "annotations are one JSON array of objects"
+            raise BadRecord(file, "file", "content", text + stream.read(20), remedy)
         text, place, number, reason = "", 0, 0, ""
         while True:
             place = cast(re.Match, GAP.match(text, place)).end()
@@ -135,12 +122,8 @@ def open_zip(file: Path) -> zipfile.ZipFile:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Content of a member, its checksum verified.
-
-    Raises:
-        KeyError: no such member.
-        zipfile.BadZipFile: damaged, encrypted, or packed in an unknown way.
-    """
+    """Content of a member, its checksum verified. Raises KeyError: no such member; zipfile.BadZipFile: damaged,
+    encrypted, or packed in an unknown way."""
     try:
         return archive.read(name)
     except ZIP_ERRORS as error:

@@ -1,9 +1,5 @@
-"""What a record of a source must be: fields that several formats share, frames, and the error of one that is wrong.
-
-A format declares its record as a model; the description of a field is the remedy that a message gives for it.
-"""
-
-from __future__ import annotations
+"""What a record of a source must be: fields that several formats share, frames, and the error of one that is wrong. A
+format declares its record as a model; the description of a field is the remedy that a message gives for it."""
 
 import difflib
 import io
@@ -78,11 +74,8 @@ def named(record: str, item: object) -> str:
 
 
 def checked(model: type[RecordT], item: Any, file: Path, record: str) -> RecordT:
-    """The item as a record of the model.
-
-    Raises:
-        BadRecord: a field is missing, unknown, or not what the model says; names the first.
-    """
+    """The item as a record of the model. Raises BadRecord: a field is missing, unknown, or not what the model says;
+    names the first."""
     try:
         given = {key: value for key, value in item.items() if value is not None} if isinstance(item, dict) else item
         return model.model_validate(given)
@@ -121,15 +114,9 @@ def frame_count(count: int, *, most: int, field: str = "frames") -> None:
 def frame_features(
     matrix: np.ndarray, *, most: int, width: int | None, official: bool = False, field: str = "frames"
 ) -> np.ndarray:
-    """The frames as float16 [n, width], n in 1..most, all finite.
-
-    Args:
-        width: expected numbers per frame; None before the first video.
-        official: the width is the format's own, not that of the videos before.
-
-    Raises:
-        Wrong: any of it does not hold.
-    """
+    """The frames as float16 [n, width], n in 1..most, all finite. ``width``: expected numbers per frame; None before
+    the first video. ``official``: the width is the format's own, not that of the videos before. Raises Wrong: any of it
+    does not hold."""
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
         remedy = "must be a matrix of numbers, one row per frame; extract the features again"
         raise Wrong(field, f"{matrix.dtype} array of shape {matrix.shape}", remedy)

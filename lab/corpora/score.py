@@ -1,7 +1,5 @@
 """Score any submission file against a label file, both as the competitions' organisers wrote and read them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import zipfile
@@ -29,13 +27,9 @@ class Label(Record):
 
 def score_file(submission: Path, labels: Path) -> dict[str, float]:
     """Score a submission: a zip of embeddings against pairs, or result.csv against another such file or annotations.
-
     Classes are scored twice: as it is official, and (``..._all_classes``) with classes that no video has counted as 0.
     Labels none of which is an official category are those of an own corpus; its classes are the ones on either side.
-
-    Raises:
-        BadRecord: a file that cannot be read, or a labelled video that the submission lacks.
-    """
+    Raises BadRecord: a file that cannot be read, or a labelled video that the submission lacks."""
     submission, labels = Path(submission), Path(labels)
     for file in (submission, labels):
         if not file.exists():
@@ -48,11 +42,8 @@ def score_file(submission: Path, labels: Path) -> dict[str, float]:
 
 
 def read_embeddings(path: Path) -> dict[str, np.ndarray]:
-    """id -> float64 [E].
-
-    Raises:
-        BadRecord: not a zip with one JSON object, a vector of another width, or a number that is not finite.
-    """
+    """id -> float64 [E]. Raises BadRecord: not a zip with one JSON object, a vector of another width, or a number that
+    is not finite."""
     try:
         with open_zip(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".json") and not is_litter(name)]
@@ -101,14 +92,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def read_classes(path: Path, *, official: bool = True) -> dict[str, str]:
-    """id -> category.
-
-    Args:
-        official: only the 200 categories of WeChat 2022 are allowed.
-
-    Raises:
-        BadRecord: a line that is not id,category_id, an unknown category, or an id twice.
-    """
+    """id -> category. ``official``: only the 200 categories of WeChat 2022 are allowed. Raises BadRecord: a line that
+    is not id,category_id, an unknown category, or an id twice."""
     result: dict[str, str] = {}
     for record, name, category in _lines(path):
         if official and category not in WECHAT_CATEGORIES:

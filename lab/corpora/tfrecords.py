@@ -1,11 +1,7 @@
-"""TFRecord files of ``tf.train.Example``, without TensorFlow.
-
-Framing: length (uint64), masked crc32c of the length, payload, masked crc32c of the payload, all little-endian. The
-message itself goes through protobuf with a descriptor built here. Byte lists come back as they were written: the
-``tfrecord`` package returns them as a numpy ``S`` array, which drops trailing zero bytes and so cuts float16 frames short.
-"""
-
-from __future__ import annotations
+"""TFRecord files of ``tf.train.Example``, without TensorFlow. Framing: length (uint64), masked crc32c of the length,
+payload, masked crc32c of the payload, all little-endian. The message itself goes through protobuf with a descriptor
+built here. Byte lists come back as they were written: the ``tfrecord`` package returns them as a numpy ``S`` array,
+which drops trailing zero bytes and so cuts float16 frames short."""
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,20 +89,16 @@ def write_records(path: Path, examples: Iterable[Mapping[str, Value]]) -> int:
     with Path(path).open("wb") as file:
         for features in examples:
             payload = encode(features)
-            length = struct.pack("<Q", len(payload))
-            file.write(
-                length + struct.pack("<I", masked_crc(length)) + payload + struct.pack("<I", masked_crc(payload))
-            )
+            length, crc = struct.pack("<Q", len(payload)), struct.pack("<I", masked_crc(payload))
+            file.write(length + struct.pack("<I", masked_crc(length)) + payload + crc)
             count += 1
     return count
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]]:
     """(number, example) of every record, numbered from 0; a record whose content is damaged comes as a BadRecord.
-
-    Raises:
-        BadRecord: the framing itself is damaged (truncated, or the length's checksum is wrong), so that nothing after it can be found.
-    """
+    Raises BadRecord: the framing itself is damaged (truncated, or the length's checksum is wrong), so that nothing
+    after it can be found."""
     with Path(path).open("rb") as file:
         number = 0
         while head := file.read(12):
@@ -126,8 +118,6 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]
                 try:
                     yield number, decode(payload)
                 except (DecodeError, ValueError) as error:
-                    yield (
-                        number,
-                        BadRecord(path, record, "payload", str(error), "not a tf.train.Example; write the file again"),
-                    )
+                    remedy = "not a tf.train.Example; write the file again"
+                    yield number, BadRecord(path, record, "payload", str(error), remedy)
             number += 1

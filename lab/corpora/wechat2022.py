@@ -1,10 +1,7 @@
-"""WeChat Big Data Challenge 2022 files into a store: annotations, zipped features and zipped frames.
-
-Preliminary form: ``zip_feats/<set>.zip`` of ``<id>.npy`` [n, 768] float16. Semi-final form:
-``zip_frames/<set>/<last 3 characters of id>/<id>.zip`` of JPEG frames. Either or both: a corpus with both gets features
-and images. Frames are in lexicographic order of their names, as in the official extraction, so that feature k and image k
-belong together.
-"""
+"""WeChat Big Data Challenge 2022 files into a store: annotations, zipped features and zipped frames. Preliminary form:
+``zip_feats/<set>.zip`` of ``<id>.npy`` [n, 768] float16. Semi-final form: ``zip_frames/<set>/<last 3 characters of
+id>/<id>.zip`` of JPEG frames. Either or both: a corpus with both gets features and images. Frames are in lexicographic
+order of their names, as in the official extraction, so that feature k and image k belong together."""
 
 from __future__ import annotations
 
@@ -70,14 +67,9 @@ def track(folder: Path) -> str:
 
 
 def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
-    """Import every set that has annotations.
-
-    The test set has one name in the preliminary (``test_a``) and another in the semi-final (``test``); where both
-    annotation files hold the same, the set is imported once, with features and frames from either name.
-
-    Raises:
-        BadRecord: the first bad record, unless ``rejects`` quarantines.
-    """
+    """Import every set that has annotations. The test set has one name in the preliminary (``test_a``) and another in
+    the semi-final (``test``); where both annotation files hold the same, the set is imported once, with features and
+    frames from either name. Raises BadRecord: the first bad record, unless ``rejects`` quarantines."""
     files = {file.stem: file for file in _annotations(folder)}
     names: dict[str, tuple[str, ...]] = {part: (part,) for part in files}
     if "test" in files and "test_a" in files and checksum(files["test"]) == checksum(files["test_a"]):
@@ -118,11 +110,8 @@ def _read_part(file: Path, part: str, visual: _Visual, writer: StoreWriter, reje
 
 
 class _Visual:
-    """Features and images of one set, by video id.
-
-    Raises:
-        BadRecord: the set has neither, or its archive cannot be read at all.
-    """
+    """Features and images of one set, by video id. Raises BadRecord: the set has neither, or its archive cannot be read
+    at all."""
 
     def __init__(self, folder: Path, names: tuple[str, ...]):
         archives = [folder / "zip_feats" / f"{name}.zip" for name in names]

@@ -29,17 +29,8 @@ class StoreWriter:
     """Writes into ``<out>.partial`` and renames it on ``finish``; leaving the block without that removes it.
 
     Ids go into a small database on disk, so that neither duplicates nor the rows of pairs need memory that grows.
-
-    Args:
-        out: folder of the store.
-        track: "pairs" or "classes".
-        source: name of the format it came from.
-        max_frames: most frames of a video.
-        frame_dim: numbers per frame; those of the first video if None.
-        overwrite: replace a store that is there.
-
-    Raises:
-        StoreError: there is something already, and it is no store or ``overwrite`` is False.
+    ``track``: "pairs" or "classes". ``source``: name of the format it came from. ``frame_dim``: numbers per frame; those
+    of the first video if None. Raises StoreError: something is there, and it is no store or ``overwrite`` is False.
     """
 
     def __init__(
@@ -99,16 +90,10 @@ class StoreWriter:
         frames_file: Path | str | None = None,
         frames_field: str = "frames",
     ) -> int:
-        """Append a video; returns its row.
-
-        Args:
-            file, record: where the video was read, for messages.
-            frames_file, frames_field: where its frames were read, if elsewhere or under another name.
-
-        Raises:
-            BadRecord: no id, or one that came before, or frames that are too many, none, not finite, of
-                another width than the others', or (pixels instead of features) of another kind.
-        """
+        """Append a video; returns its row. ``file``, ``record``: where the video was read, for messages.
+        ``frames_file``, ``frames_field``: where its frames were read, if elsewhere or under another name. Raises
+        BadRecord: no id, or one that came before, or frames that are too many, none, not finite, of another width than
+        the others', or (pixels instead of features) of another kind."""
         record = record or f"video {video.id}"
         if not video.id:
             raise BadRecord(file, record, "id", video.id, "every video needs an id; add one")
@@ -183,15 +168,9 @@ class StoreWriter:
         twin: dict | None = None,
         truth: pd.DataFrame | None = None,
     ) -> Store:
-        """Complete the store and put it in place.
-
-        Args:
-            tags, categories: ascending; what ``Store.tags_csr`` and ``Store.categories`` index into.
-            twin, truth: what a generated corpus knows of itself; see ``Store.truth``.
-
-        Raises:
-            StoreError: not a single video was imported.
-        """
+        """Complete the store and put it in place. ``tags``, ``categories``: ascending; what ``Store.tags_csr`` and
+        ``Store.categories`` index into. ``twin``, ``truth``: what a generated corpus knows of itself; see
+        ``Store.truth``. Raises StoreError: not a single video was imported."""
         if self.count == 0:
             raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects)} rejected)")
         self._flush()

@@ -1,7 +1,5 @@
 """fetch: packages in, two corpora in the competitions' official formats out."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from collections import Counter
@@ -54,10 +52,10 @@ def fetch(
 ) -> bool:
     """Build both corpora below ``out``; the same packages on the same machine give the same bytes.
 
-    ``pairs`` (AIAC 2021): title, a keyword as speech, keywords as tags, drawings as frames; scores say how much the keywords in all
-    other languages overlap. ``classes`` (WeChat 2022): subgroup under group. ``test_b`` has labels and holds the same quarter of
-    the emoji in both; ids mod 5 of ``pairwise`` are five folds of whole families. ``emoji.tsv`` says which emoji is which video,
-    ``LICENCES.txt`` what has to be said of the pictures.
+    ``pairs`` (AIAC 2021): title, a keyword as speech, keywords as tags, drawings as frames; scores say how much the
+    keywords in all other languages overlap. ``classes`` (WeChat 2022): subgroup under group. ``test_b`` has labels and
+    holds the same quarter of the emoji in both; ids mod 5 of ``pairwise`` are five folds of whole families.
+    ``emoji.tsv`` says which emoji is which video, ``LICENCES.txt`` what has to be said of the pictures.
 
     Args:
         out: a new or empty folder, or one that this function filled before.
@@ -65,12 +63,8 @@ def fetch(
         archives: folder of the downloaded archives, used without network; by default ``out/archives``, filled by npm.
         packages, network: others than the pinned ones, for tests.
 
-    Returns:
-        False if everything was there already.
-
-    Raises:
-        FetchError: no network, no such language, an archive that is not the pinned one, a missing Python package.
-        FileExistsError: ``out`` holds something else.
+    Returns False if everything was there already. Raises FetchError: no network, no such language, an archive that is
+    not the pinned one, a missing Python package; FileExistsError: ``out`` holds something else.
     """
     out = Path(out)
     made = {"version": VERSION, "language": language, "packages": {p.name: [p.version, p.integrity] for p in packages}}
@@ -138,9 +132,8 @@ def write_pairs(out: Path, emoji: list[Emoji], films: list[Film], language: str)
         rows = [row for row, one in enumerate(emoji) if one.part == part]
         rows = np.random.default_rng(draw("order", part)).permutation(rows).tolist()
         name = "pretrain_0" if part == "pointwise" else part
-        write_records(
-            out / part / f"{name}.tfrecords", (_example(emoji[row], films[row], language, tag) for row in rows)
-        )
+        examples = (_example(emoji[row], films[row], language, tag) for row in rows)
+        write_records(out / part / f"{name}.tfrecords", examples)
     write_text(out / "tag_list.txt", "".join(f"{tag[word]}\n" for word in ranked if known[word] > 1))
     similarity = labels.overlap(emoji, [name for name in LANGUAGES if name != language.split("-")[0]])
     level = None
@@ -148,11 +141,9 @@ def write_pairs(out: Path, emoji: list[Emoji], films: list[Film], language: str)
         pairs = labels.choose(emoji, similarity, part, wanted, np.random.default_rng(draw("pairs", part)))
         overlaps = similarity[pairs[:, 0], pairs[:, 1]]
         level = level or labels.Levels(overlaps)  # of the training pairs, which come first
-        lines = (
-            f"{emoji[i].number}\t{emoji[j].number}\t{score:.2f}\n"
-            for (i, j), score in zip(pairs, level(overlaps), strict=True)
-        )
-        write_text(out / part / "label.tsv", "".join(lines))
+        scores = (f"{score:.2f}" for score in level(overlaps))
+        rows = ((emoji[i].number, emoji[j].number, score) for (i, j), score in zip(pairs, scores, strict=True))
+        _write_tsv(out / part / "label.tsv", rows)
 
 
 def _speech(one: Emoji, language: str) -> str:
@@ -205,11 +196,8 @@ def write_classes(
 
 
 def class_codes(emoji: Iterable[Emoji]) -> dict[int, str]:
-    """Subgroup -> category of the official list of 200: groups are its first level, the largest on the largest.
-
-    Raises:
-        FetchError: more subgroups than the official tree has room for.
-    """
+    """Subgroup -> category of the official list of 200: groups are its first level, the largest on the largest. Raises
+    FetchError: more subgroups than the official tree has room for."""
     counts: dict[int, Counter[int]] = {}
     for one in emoji:
         counts.setdefault(one.group, Counter())[one.subgroup] += 1
@@ -221,9 +209,8 @@ def class_codes(emoji: Iterable[Emoji]) -> dict[int, str]:
     result = {}
     for group, codes in zip(sorted(classes, key=lambda group: (-len(classes[group]), group)), large, strict=False):
         if len(classes[group]) > len(codes):
-            raise FetchError(
-                f"group {group} has {len(classes[group])} classes, the official tree has room for {len(codes)}"
-            )
+            need = f"{len(classes[group])} classes"
+            raise FetchError(f"group {group} has {need}, the official tree has room for {len(codes)}")
         result |= {one: code for code, some in zip(codes, classes[group], strict=False) for one in some}
     return result
 

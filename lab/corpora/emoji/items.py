@@ -1,7 +1,5 @@
 """Which emoji there are, what people call them, who belongs to whom, and who is kept for the test."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -72,11 +70,8 @@ def family(code: str) -> str:
 
 
 def read(archive: Path, language: str) -> tuple[list[Emoji], dict[str, dict[str, str]]]:
-    """Every emoji that has keywords in a language, in Unicode's order, dealt out to parts; names of groups and subgroups.
-
-    Raises:
-        FetchError: a language that the package lacks, or that has too few keywords.
-    """
+    """Every emoji that has keywords in a language, in Unicode's order, dealt out to parts; names of groups and
+    subgroups. Raises FetchError: a language that the package lacks, or that has too few keywords."""
     known = sorted({*LANGUAGES, language})
     try:
         files = members(archive, [f"{name}/data.json" for name in known] + ["meta/groups.json"])

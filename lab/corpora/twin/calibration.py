@@ -1,10 +1,6 @@
-"""Every published statistic beside what a twin has: the table of twin.json, which ``00_data_eda`` shows.
-
-Targets, their tolerances and sources are in ``facts.json``. They hold for about 20,000 videos and 8,000 pairs; in a corpus
-of a few hundred videos sampling alone moves most of them further, so worlds are compared at that size (``of_worlds``).
-"""
-
-from __future__ import annotations
+"""Every published statistic beside what a twin has: the table of twin.json, which ``00_data_eda`` shows. Targets, their
+tolerances and sources are in ``facts.json``. They hold for about 20,000 videos and 8,000 pairs; in a corpus of a few
+hundred videos sampling alone moves most of them further, so worlds are compared at that size (``of_worlds``)."""
 
 from typing import Any, cast
 
@@ -50,20 +46,13 @@ def of_classes(twin: ClassTwin) -> list[dict[str, Any]]:
 
 
 def of_worlds(track: str) -> list[dict[str, Any]]:
-    """Every statistic of a corpus of each world, as large as the targets ask for; takes seconds, and no file is written.
-
-    Returns:
-        rows of ``statistic``, ``target``, ``low``, ``high`` and a column per world.
-    """
+    """Every statistic of a corpus of each world, as large as the targets ask for; takes seconds, and no file is
+    written. Returns rows of ``statistic``, ``target``, ``low``, ``high`` and a column per world."""
     rows: dict[str, dict[str, Any]] = {}
     for world in WORLDS:
         with threadpool_limits(1):
-            pairs = track == "pairs"
-            found = (
-                of_pairs(PairTwin(VIDEOS, 0, PAIRS, world=world))
-                if pairs
-                else of_classes(ClassTwin(LABELLED, 0, world=world))
-            )
+            twin = PairTwin(VIDEOS, 0, PAIRS, world=world) if track == "pairs" else ClassTwin(LABELLED, 0, world=world)
+            found = of_pairs(twin) if isinstance(twin, PairTwin) else of_classes(twin)
         for row in found:
             rows.setdefault(row["statistic"], row)[world] = row.pop("measured")
     return list(rows.values())
@@ -131,11 +120,9 @@ def _tags(twin: PairTwin) -> dict[str, float]:
 
 def _lengths(twin: PairTwin) -> dict[str, float]:
     known, rows = facts("aiac2021"), stream(twin.seed, "looked at").permutation(twin.world.n)[:READ]
-    asr = texts.asr_lengths(twin.seed, rows)
+    title, asr = texts.title_lengths(twin.seed, rows), texts.asr_lengths(twin.seed, rows)
     return {
-        "title length histogram, total variation": _variation(
-            texts.title_lengths(twin.seed, rows), known["title_length"]
-        ),
+        "title length histogram, total variation": _variation(title, known["title_length"]),
         "frame count histogram, total variation": _variation(twin.camera.count(rows), known["frame_count"]),
         "ASR length, mean": asr.mean(),
         "ASR length, standard deviation": asr.std(),
@@ -179,11 +166,8 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    return (
-        float(cast(Any, spearmanr(a, b)).statistic)
-        if np.ptp(a.astype(float)) and np.ptp(b.astype(float))
-        else float("nan")
-    )
+    constant = not (np.ptp(a.astype(float)) and np.ptp(b.astype(float)))
+    return float("nan") if constant else float(cast(Any, spearmanr(a, b)).statistic)
 
 
 def _variation(values: np.ndarray, published: dict | list) -> float:

@@ -1,7 +1,5 @@
 """The twin of the WeChat Big Data Challenge 2022: annotations, zipped features and zipped frames."""
 
-from __future__ import annotations
-
 import shutil
 import zipfile
 from contextlib import ExitStack
@@ -29,21 +27,15 @@ IMAGES = 8  # pictures of a video at most, as most teams used
 
 
 class ClassTwin:
-    """Everything about the corpus but its files.
-
-    Attributes:
-        names: the 200 official class ids; labels(rows): index of the noisy label, ``world.cls`` of the true class.
-        ids: strings of 20 digits, [N].
-    """
+    """Everything about the corpus but its files. ``names``: the 200 official class ids; labels(rows): index of the
+    noisy label, ``world.cls`` of the true class. ``ids``: strings of 20 digits, [N]."""
 
     def __init__(self, videos: int, seed: int, *, world: str = "calibrated", world_seed: int = 0):
         self.seed, spec, known = seed, world_spec(world, "classes"), facts("wechat2022")
         self.names = list(known["class_counts"])
         frequency = np.array(list(known["class_counts"].values()), float)
         frequency /= frequency.sum()
-        similar = World(
-            spec, seed, 1, known["class_counts"], world_seed
-        )  # its class vectors, which no frequency touches
+        similar = World(spec, seed, 1, known["class_counts"], world_seed)  # no frequency touches its class vectors
         self.matrix = confusion(frequency, similar.level1, unit(similar.class_x))
         prior = true_prior(self.matrix, frequency)
         # four times the topics: the real corpus draws its labelled part from a much larger one
@@ -115,17 +107,10 @@ def write(out: Path, twin: ClassTwin, *, parts: dict[str, float], frames: str, p
         shutil.copyfile(out / "annotations" / "test_a.json", out / "annotations" / "test.json")
     rows = np.arange(videos)
     labels = twin.labels(rows)
-    oracle = {
-        "mean_f1": mean_f1(labels, world.cls, world.level1)["mean_f1"],
-        "accuracy": float((labels == world.cls).mean()),
-    }
-    sizes = {
-        "videos": videos,
-        "pairs": 0,
-        "topics": len(world.topic_class),
-        "parts": dict(zip(parts, np.diff(edges).tolist(), strict=True)),
-    }
-    return {**sizes, "oracle": oracle, "planted": planted}
+    f1, accuracy = mean_f1(labels, world.cls, world.level1)["mean_f1"], float((labels == world.cls).mean())
+    sizes = {"videos": videos, "pairs": 0, "topics": len(world.topic_class)}
+    sizes |= {"parts": dict(zip(parts, np.diff(edges).tolist(), strict=True))}
+    return {**sizes, "oracle": {"mean_f1": f1, "accuracy": accuracy}, "planted": planted}
 
 
 def _write_part(
@@ -155,9 +140,9 @@ def _write_part(
             for k, name in enumerate(ids):
                 file = out / "zip_frames" / {"test_a": "test"}.get(part, part) / name[-3:] / f"{name}.zip"
                 file.parent.mkdir(parents=True, exist_ok=True)
-                of, true = (
-                    {"world": twin.world.world_seed, "blank": bool(blank[k])},
+                true, of = (
                     twin.names[twin.world.cls[rows[k]]],
+                    {"world": twin.world.world_seed, "blank": bool(blank[k])},
                 )
                 images = pixels.render(twin.seed, int(rows[k]), true, int(count[k]), **of)
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

@@ -18,11 +18,9 @@ EPOCH = (2022, 1, 1, 0, 0, 0)  # of zip members, so that equal content is equal 
 
 
 class TruthFile:
-    """What the generator knows of each video, an Arrow IPC file filled a chunk at a time.
-
-    Columns: ``id``, ``part``, ``true_category``, the latent groups (``topic``, ``theme``, ``event``, ``look``,
-    ``footage``), ``embedding`` (float32 [48]; dot products are affinities) and a bool column per planted effect.
-    """
+    """What the generator knows of each video, an Arrow IPC file filled a chunk at a time. Columns: ``id``, ``part``,
+    ``true_category``, the latent groups (``topic``, ``theme``, ``event``, ``look``, ``footage``), ``embedding``
+    (float32 [48]; dot products are affinities) and a bool column per planted effect."""
 
     def __init__(self, path: Path, world: World, effects: list[str]):
         self.world, self.effects = world, effects

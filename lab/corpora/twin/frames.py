@@ -1,11 +1,7 @@
-"""Frame features: a skewed random field over what is shown, with shots, fillers and re-used footage.
-
-A frame is swish(a (exp(.429 g) - 1) / .429) of a linear field g: a bias per dimension, a noisy view of (y, .3 x) on key
-shots or one of sixteen filler prototypes on others, and codes of the video, the shot and the frame. The scales were fitted
-to the published marginal quantiles and cosines of real frames.
-"""
-
-from __future__ import annotations
+"""Frame features: a skewed random field over what is shown, with shots, fillers and re-used footage. A frame is swish(a
+(exp(.429 g) - 1) / .429) of a linear field g: a bias per dimension, a noisy view of (y, .3 x) on key shots or one of
+sixteen filler prototypes on others, and codes of the video, the shot and the frame. The scales were fitted to the
+published marginal quantiles and cosines of real frames."""
 
 import numpy as np
 
@@ -19,12 +15,8 @@ BLOCK = 512  # frames computed at a time: few enough to stay in the processor's 
 
 
 class Camera:
-    """Films any videos of a world; a frame depends on seed, row and position alone.
-
-    Args:
-        dim: numbers per frame, 1536 for AIAC 2021 and 768 for WeChat 2022.
-        blank: share of videos whose frames show another video.
-    """
+    """Films any videos of a world; a frame depends on seed, row and position alone. ``dim``: numbers per frame, 1536
+    for AIAC 2021 and 768 for WeChat 2022. ``blank``: share of videos whose frames show another video."""
 
     def __init__(self, world: World, dim: int, *, blank: float = 0.0):
         self.world, self.dim, self.spec = world, dim, world.spec
@@ -44,9 +36,8 @@ class Camera:
 
     def count(self, rows: np.ndarray) -> np.ndarray:
         """Frames of each video: of 5 to 32 seconds, one in every ``spec.seconds``."""
-        count = np.maximum(
-            from_bins(uniform(self.world.seed, "frame count", rows), facts("aiac2021")["frame_count"]), 5
-        )
+        drawn = from_bins(uniform(self.world.seed, "frame count", rows), facts("aiac2021")["frame_count"])
+        count = np.maximum(drawn, 5)
         seconds = np.where((count >= 30) & (uniform(self.world.seed, "cut at 32", rows) < 0.92), MOST, count)
         return -(-seconds // self.spec.seconds)
 
@@ -81,22 +72,16 @@ class Camera:
         number = shot[first] - shot[np.cumsum(count) - count][owner]  # of the shot inside its video
         video, key = rows[owner], rows[owner] * MOST + number
         footage = world.footage[video]
-        reused = (world.source[footage] == video) | (
-            uniform(seed, "reuse", key) < REUSE
-        )  # re-uploads show the shots of their source
-        code = np.where(
-            reused[:, None],
-            normals(seed, "shot of footage", footage * 8 + number % 8, self.spec.shot_code),
-            normals(seed, "shot", key, self.spec.shot_code),
-        )
+        # re-uploads show the shots of their source
+        reused = (world.source[footage] == video) | (uniform(seed, "reuse", key) < REUSE)
+        of_footage = normals(seed, "shot of footage", footage * 8 + number % 8, self.spec.shot_code)
+        code = np.where(reused[:, None], of_footage, normals(seed, "shot", key, self.spec.shot_code))
         shows = (uniform(seed, "key shot", key) < self.spec.key_shot) | (number == 0)
         filler = self.filler[integers(seed, "filler", key, 1)[:, 0] % FILLERS]
         meaning = np.where(shows[:, None], self._view(rows, self.blank(rows))[owner], filler)[shot]
-        code = code[shot]
         own = normals(seed, "video code", rows, self.spec.video_code)
-        return np.concatenate(
-            [meaning, own[of], code, normals(seed, "frame", rows[of] * MOST + position, self.spec.frame_code)], axis=1
-        )
+        frame = normals(seed, "frame", rows[of] * MOST + position, self.spec.frame_code)
+        return np.concatenate([meaning, own[of], code[shot], frame], axis=1)
 
     def _view(self, rows: np.ndarray, blank: np.ndarray) -> np.ndarray:
         """The blurred (y, leak x) that key shots show, of another video where ``blank`` [n], float32 [n, 48]."""

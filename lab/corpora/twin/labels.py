@@ -1,7 +1,5 @@
 """Labels as people would give them: similarity scores of pairs, noisy classes of videos, tags with copied lists."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from lab.corpora.twin.random import facts, from_counts, integers, normals, pick, pick_in_row, stream, uniform, uniforms
@@ -19,12 +17,9 @@ TAGS_OF_STORY, TAGS_OF_THEME, NOISE_TAGS = 2, 3, 2
 
 
 def annotate(spec: WorldSpec, affinity: np.ndarray, by_query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One human score per pair, a multiple of 0.05: people agree on unrelated and identical videos and differ in between.
-
-    Args:
-        affinity: float [P].
-        by_query: bool [P]; pairs of a query and its candidates were graded on a finer scale than the others.
-    """
+    """One human score per pair, a multiple of 0.05: people agree on unrelated and identical videos and differ in
+    between. ``affinity``: float [P]. ``by_query``: bool [P]; pairs of a query and its candidates were graded on a finer
+    scale than the others."""
     p = 1 / (1 + np.exp(-(affinity - MIDDLE) / WIDTH))
     felt = affinity + NOISE * (FLOOR + (1 - FLOOR) * 4 * p * (1 - p)) * rng.standard_normal(len(affinity))
     lapse = rng.random(len(affinity)) < LAPSE
@@ -53,10 +48,7 @@ class Annotators:
 
 def confusion(frequency: np.ndarray, level1: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Row-stochastic [C, C], true class -> label: a similar class, mostly a sibling and rather a frequent one.
-
-    Args:
-        direction: unit vectors [C, D]; similar classes point alike.
-    """
+    ``direction``: unit vectors [C, D]; similar classes point alike."""
     weight = np.sqrt(frequency)[None] * np.exp(4 * direction @ direction.T)
     np.fill_diagonal(weight, 0)
     same = level1[:, None] == level1
@@ -83,14 +75,9 @@ def noisy_labels(world: World, matrix: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 class Tagger:
-    """Gives tags to videos.
-
-    Candidates are tags of the class and the topic, entities of the topic of which a story uses two, three tags of the
-    theme, and off-topic noise; a video takes the best of weight plus strength plus Gumbel noise.
-
-    Args:
-        paired: bool [n]; pair videos carry more tags.
-    """
+    """Gives tags to videos. Candidates are tags of the class and the topic, entities of the topic of which a story uses
+    two, three tags of the theme, and off-topic noise; a video takes the best of weight plus strength plus Gumbel noise.
+    ``paired``: bool [n]; pair videos carry more tags."""
 
     def __init__(self, world: World, paired: np.ndarray):
         self.world, self.paired, spec = world, paired, world.spec
@@ -149,18 +136,11 @@ class Tagger:
             topic[:, None] * spec.entities + entity,
             theme[:, None] * TAGS_OF_THEME + np.arange(TAGS_OF_THEME),
         )
-        tags = np.concatenate(
-            [block + start for block, start in zip(blocks, self.offset[:-1], strict=True)] + [noise], axis=1
-        )
+        moved = [block + start for block, start in zip(blocks, self.offset[:-1], strict=True)]
+        tags = np.concatenate([*moved, noise], axis=1)
         of_event = 0.4 * normals(seed, "event tag strength", event, TAGS_OF_STORY) - 0.5 * np.arange(TAGS_OF_STORY)
-        strength = {
-            "class": self.of_class[cls],
-            "topic": self.of_topic[topic],
-            "event": of_event,
-            "theme": self.of_theme[theme],
-            "noise": np.zeros((n, NOISE_TAGS)),
-        }
-        return tags, np.concatenate([TAG_WEIGHT[name] + strength[name] for name in TAG_WEIGHT], axis=1)
+        strength = self.of_class[cls], self.of_topic[topic], of_event, self.of_theme[theme], np.zeros((n, NOISE_TAGS))
+        return tags, np.concatenate([a + b for a, b in zip(TAG_WEIGHT.values(), strength, strict=True)], axis=1)
 
     def _gumbel(self, rows: np.ndarray, source: np.ndarray) -> np.ndarray:
         """Noise [n, candidates]: of the story or of the topic where the list is copied, else of the video."""

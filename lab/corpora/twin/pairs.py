@@ -1,7 +1,5 @@
 """The twin of AIAC 2021 track 1: TFRecords of videos, and scored pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +25,8 @@ from lab.corpora.writer import write_arrow
 DIM = 1536
 PER_FILE = 50_000  # records per pointwise file, as in the competition
 TAG_LIST = 10_000
-TEST, TEST_SHARE = (
-    "test_b",
-    0.03,
-)  # graded test part; share of the videos in test_a, the one without labels, real: 31,514 beside 1,063,613
+TEST = "test_b"  # graded test part
+TEST_SHARE = 0.03  # of the videos, in test_a, the one without labels; real: 31,514 beside 1,063,613
 
 
 @dataclass(frozen=True)
@@ -57,19 +53,11 @@ class PairTwin:
         graded: part -> its pairs; i, j, by_query, affinity and score are those of ``pairwise``.
         ids: int64 [N]; paired: bool [N].
 
-    Raises:
-        ValueError: the pairs need more videos.
+    Raises ValueError: the pairs need more videos.
     """
 
     def __init__(
-        self,
-        videos: int,
-        seed: int,
-        pairs: int,
-        *,
-        test_pairs: int = 0,
-        world: str = "calibrated",
-        world_seed: int = 0,
+        self, videos: int, seed: int, pairs: int, *, test_pairs: int = 0, world: str = "calibrated", world_seed: int = 0
     ):
         self.seed = seed
         spec = world_spec(world, "pairs")
@@ -92,13 +80,8 @@ class PairTwin:
             score = annotate(spec, affinity, by_query, stream(seed, f"annotator{name}"))
             self.graded[part] = Graded(i, j, by_query, affinity, score)
         ours = self.graded["pairwise"]
-        self.i, self.j, self.by_query, self.affinity, self.score = (
-            ours.i,
-            ours.j,
-            ours.by_query,
-            ours.affinity,
-            ours.score,
-        )
+        self.i, self.j, self.by_query = ours.i, ours.j, ours.by_query
+        self.affinity, self.score = ours.affinity, ours.score
         self.paired = np.zeros(made.n, bool)
         for part in self.graded.values():
             self.paired[part.i] = self.paired[part.j] = True
@@ -122,9 +105,8 @@ class PairTwin:
         rng = stream(self.seed, "parts")
         single = rng.permutation(np.flatnonzero(~self.paired).astype(np.int32))
         held = max(1, round(TEST_SHARE * self.world.n)) if len(single) > 1 else 0
-        of = {
-            part: rng.permutation(np.union1d(pairs.i, pairs.j).astype(np.int32)) for part, pairs in self.graded.items()
-        }
+        graded = {part: np.union1d(pairs.i, pairs.j).astype(np.int32) for part, pairs in self.graded.items()}
+        of = {part: rng.permutation(rows) for part, rows in graded.items()}
         return {"pointwise": single[held:], "pairwise": of.pop("pairwise"), "test_a": single[:held], **of}
 
     def effects(self, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,10 +1,6 @@
-"""Procedural JPEG frames: a moving texture with shapes, whose look tells the class as far as pictures can.
-
-The hue follows the level-1 class; texture, orientation, frequency, shape, number, size and motion follow the class. A fifth
-of the videos has another texture, another fifth another shape; hue, angle, brightness and layout vary per video.
-"""
-
-from __future__ import annotations
+"""Procedural JPEG frames: a moving texture with shapes, whose look tells the class as far as pictures can. The hue
+follows the level-1 class; texture, orientation, frequency, shape, number, size and motion follow the class. A fifth of
+the videos has another texture, another fifth another shape; hue, angle, brightness and layout vary per video."""
 
 import colorsys
 import io
@@ -72,9 +68,8 @@ def render(seed: int, video: int, category: str, frames: int, *, world: int = 0,
         corner = rng.integers(0, DRAWN, 2)
         pixels = palette[(np.clip(value, 0, 1) * 255).astype(np.uint8)]
         pixels = pixels + _grain()[corner[0] : corner[0] + DRAWN, corner[1] : corner[1] + DRAWN]
-        image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).resize(
-            (SIZE, SIZE), Image.Resampling.BILINEAR
-        )
+        image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        image = image.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         if not shot.filler:
             _draw(ImageDraw.Draw(image), style, shot, number, paint)
         buffer = io.BytesIO()
@@ -105,11 +100,8 @@ def _of_video(style: Style, rng: np.random.Generator) -> Style:
 
 
 def _shot(number: int, rng: np.random.Generator, blank: bool) -> Shot:
-    phase, places, zoom = (
-        rng.random(2).astype(np.float32) * TURN,
-        rng.random((9, 2)),
-        np.float32(0.7 + 0.6 * rng.random()),
-    )
+    phase, places = rng.random(2).astype(np.float32) * TURN, rng.random((9, 2))
+    zoom = np.float32(0.7 + 0.6 * rng.random())
     return Shot(number, phase, places, zoom, blank or (rng.random() < FILLER and number > 0))
 
 

@@ -1,11 +1,7 @@
-"""Random numbers of two kinds, published facts, and small samplers.
-
-``stream`` is a generator for what is drawn once (trees, tables, who pairs with whom). ``bits`` and its children are functions
-of (seed, name, row): whatever belongs to one video can be computed for any videos, in any order and number, without
-keeping anything of the others. That is why a corpus of any size needs almost no memory.
-"""
-
-from __future__ import annotations
+"""Random numbers of two kinds, published facts, and small samplers. ``stream`` is a generator for what is drawn once
+(trees, tables, who pairs with whom). ``bits`` and its children are functions of (seed, name, row): whatever belongs to
+one video can be computed for any videos, in any order and number, without keeping anything of the others. That is why a
+corpus of any size needs almost no memory."""
 
 import json
 import zlib
@@ -60,12 +56,8 @@ def _mix(z: np.ndarray) -> np.ndarray:
 
 
 def bits(seed: int, name: str, rows: np.ndarray, width: int | np.ndarray) -> np.ndarray:
-    """uint64 [n, width]: each row is the SplitMix64 sequence of its own start.
-
-    Args:
-        rows: non-negative integers [n].
-        width: how many per row; an array [n] gives each row its own number, and a flat result.
-    """
+    """uint64 [n, width]: each row is the SplitMix64 sequence of its own start. ``rows``: non-negative integers [n].
+    ``width``: how many per row; an array [n] gives each row its own number, and a flat result."""
     start = _mix(np.asarray(rows).astype(np.uint64) * GOLDEN + _key(seed, name))
     if isinstance(width, np.ndarray):
         return _mix(np.repeat(start, width) + (positions(width) + 1).astype(np.uint64) * GOLDEN)

@@ -1,7 +1,5 @@
 """Which pairs are labelled: isolated stars, and queries with their retrieved candidates, which form the giant component."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,27 +56,18 @@ def populate(world: World, pairs: int, name: str = "", hot: np.ndarray | None = 
 
     def members(cluster: np.ndarray) -> np.ndarray:
         u, step = rng.random(len(cluster)), 1 + (rng.random(len(cluster)) < 0.35)
-        relation = np.where(
-            u < LOOSER, level[cluster] + step, np.where(u > 1 - CLOSER, level[cluster] - 1, level[cluster])
-        )
-        return world.partners(
-            rng, base[cluster], np.array(RELATIONS)[relation.clip(0, len(RELATIONS) - 1)], look[cluster]
-        )
+        relation = level[cluster] + np.where(u < LOOSER, step, np.where(u > 1 - CLOSER, -1, 0))
+        relation = np.array(RELATIONS)[relation.clip(0, len(RELATIONS) - 1)]
+        return world.partners(rng, base[cluster], relation, look[cluster])
 
     query_cluster = np.repeat(np.arange(clusters), size)
     queries = members(query_cluster)
     candidate_cluster = np.repeat(np.arange(clusters), np.ceil(2.6 * size + 14.0 * rng.random(clusters)).astype(int))
     candidates = members(candidate_cluster)
     also = rng.random(n) < 0.17  # queries that are candidates of others too
-    return Pool(
-        stars,
-        queries,
-        query_cluster,
-        np.concatenate([candidates, queries[also]]),
-        np.concatenate([candidate_cluster, query_cluster[also]]),
-        out_degree,
-        hot,
-    )
+    candidates = np.concatenate([candidates, queries[also]])
+    candidate_cluster = np.concatenate([candidate_cluster, query_cluster[also]])
+    return Pool(stars, queries, query_cluster, candidates, candidate_cluster, out_degree, hot)
 
 
 def _stars(
@@ -93,11 +82,8 @@ def _stars(
 
 
 def retrieve(world: World, pool: Pool, name: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose each query's candidates by Gumbel-top-k; needs the latent vectors.
-
-    Returns:
-        rows i and j of every pair, and whether a query asked for it (else it is part of a star).
-    """
+    """Choose each query's candidates by Gumbel-top-k; needs the latent vectors. Returns rows i and j of every pair, and
+    whether a query asked for it (else it is part of a star)."""
     rng = stream(world.seed, f"retrieve{name}")
     popularity = POPULARITY * np.minimum(rng.exponential(size=len(pool.candidates)), POPULARITY_CAP)
     target = world.embedding(pool.candidates).T
@@ -117,8 +103,6 @@ def retrieve(world: World, pool: Pool, name: str = "") -> tuple[np.ndarray, np.n
     i = np.concatenate([np.repeat(pool.queries, degree), pool.stars[0]])
     j = np.concatenate([pool.candidates[ranked[k, :d]] for k, d in enumerate(degree)] + [pool.stars[1]])
     by_query = np.arange(len(i)) < degree.sum()
-    _, first = np.unique(
-        np.stack([i, j], 1), axis=0, return_index=True
-    )  # a query among the candidates may meet itself twice
-    first = np.sort(first)
+    # a query among the candidates may meet itself twice
+    first = np.sort(np.unique(np.stack([i, j], 1), axis=0, return_index=True)[1])
     return i[first], j[first], by_query[first]

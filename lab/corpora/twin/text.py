@@ -1,7 +1,5 @@
 """Titles and transcripts: words of the story, topic, class and theme among hooks, fillers and recognition errors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 

@@ -1,10 +1,6 @@
-"""Words of the generated language: real Chinese words of jieba's dictionary in a geometry of meanings.
-
-Seven tenths nouns and three tenths names form synonym sets; each set has one concept vector of the world,
-so a word means the same in every topic and can be learnt from co-occurrence, while synonyms defeat bag-of-words overlap.
-"""
-
-from __future__ import annotations
+"""Words of the generated language: real Chinese words of jieba's dictionary in a geometry of meanings. Seven tenths
+nouns and three tenths names form synonym sets; each set has one concept vector of the world, so a word means the same
+in every topic and can be learnt from co-occurrence, while synonyms defeat bag-of-words overlap."""
 
 import importlib.util
 import re

@@ -1,11 +1,7 @@
 """The latent world: a tree of categories and topics, visual themes, and videos that share stories, looks and footage.
-
-What is told, x, mixes level-1 class, class, topic, event and the individual video; what is shown, y, mixes class, theme,
-visual event and the individual. The affinity of two videos is ``w <x, x'> + (1 - w) <y, y'>``, the cosine of a 48-d
-embedding, so a perfect model exists inside the competition's rules.
-"""
-
-from __future__ import annotations
+What is told, x, mixes level-1 class, class, topic, event and the individual video; what is shown, y, mixes class,
+theme, visual event and the individual. The affinity of two videos is ``w <x, x'> + (1 - w) <y, y'>``, the cosine of a
+48-d embedding, so a perfect model exists inside the competition's rules."""
 
 from dataclasses import dataclass, field
 
@@ -62,9 +58,8 @@ class World:
         a = np.sqrt(self.spec.x).astype(np.float32)
         self.class_x = a[0] * vectors(self.world_seed, "x level 1", int(self.level1.max()) + 1)[self.level1]
         self.class_x += a[1] * vectors(self.world_seed, "x class", len(self.class_ids))
-        self.topic_x = self.class_x[self.topic_class] + a[2] * vectors(
-            self.world_seed, "x topic", len(self.topic_class)
-        )
+        self.topic_x = a[2] * vectors(self.world_seed, "x topic", len(self.topic_class))
+        self.topic_x += self.class_x[self.topic_class]
 
     # ---- drawing
 
@@ -105,10 +100,8 @@ class World:
     def partners(
         self, rng: np.random.Generator, rows: np.ndarray, relation: np.ndarray, same_look: np.ndarray | None = None
     ) -> np.ndarray:
-        """Add a partner of each row in the given relation; returns the new rows.
-
-        dup: same footage, story and look; event: same story, own footage; tt: same topic and theme; topic; cat; rand.
-        """
+        """Add a partner of each row in the given relation; returns the new rows. dup: same footage, story and look;
+        event: same story, own footage; tt: same topic and theme; topic; cat; rand."""
         topic, theme, event, look, footage = (np.concatenate(self.parts[name])[rows] for name in COLUMNS)
         for name in RELATIONS[1:]:
             where = np.flatnonzero(relation == name)
@@ -153,9 +146,8 @@ class World:
 
     def close(self) -> None:
         """No more videos: columns become arrays, and each footage knows its first video, which re-uploads copy."""
-        self.topic, self.theme, self.event, self.look, self.footage = (
-            np.concatenate(self.parts.pop(name)) for name in COLUMNS
-        )
+        columns = (np.concatenate(self.parts.pop(name)) for name in COLUMNS)
+        self.topic, self.theme, self.event, self.look, self.footage = columns
         self.cls = self.topic_class[self.topic].astype(np.int32)
         self.source = np.full(self.counts["footage"], -1, np.int32)
         self.source[self.footage[::-1]] = np.arange(self.n - 1, -1, -1, dtype=np.int32)
@@ -179,9 +171,8 @@ class World:
     def y(self, rows: np.ndarray) -> np.ndarray:
         """What is shown: unit vectors [n, DIM]."""
         b = np.sqrt(self.spec.y).astype(np.float32)
-        shown = b[0] * vectors(self.world_seed, "y class", self.cls[rows]) + b[1] * vectors(
-            self.world_seed, "y theme", self.theme[rows]
-        )
+        shown = b[0] * vectors(self.world_seed, "y class", self.cls[rows])
+        shown += b[1] * vectors(self.world_seed, "y theme", self.theme[rows])
         return unit(shown + b[2] * vectors(self.seed, "y look", self.look[rows]) + b[3] * self._individual("y", rows))
 
     def embedding(self, rows: np.ndarray) -> np.ndarray:

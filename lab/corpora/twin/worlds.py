@@ -9,18 +9,14 @@ is fixed (0 by default), so that corpora of other seeds speak the same language,
 follows the size of the corpus.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """How one track of a world is made; the defaults are the calibrated pair corpus.
-
-    Shares of a mix or of a variance add up to one; other shares lie in 0 to 1.
-    """
+    """How one track of a world is made; the defaults are the calibrated pair corpus. Shares of a mix or of a variance
+    add up to one; other shares lie in 0 to 1."""
 
     # what is told and shown
     x: tuple[float, ...] = (0.05, 0.10, 0.25, 0.35, 0.25)  # variance told by level 1, class, topic, event, video
@@ -75,41 +71,21 @@ class WorldSpec:
 CALIBRATED = {
     "pairs": WorldSpec(),
     "classes": WorldSpec(
-        x=(0.14, 0.17, 0.22, 0.20, 0.27),
-        y=(0.32, 0.26, 0.21, 0.21),
-        uninformative=0.35,
-        filler=0.82,
-        noise_y=0.55,
-        noise_x=1.4,
+        x=(0.14, 0.17, 0.22, 0.20, 0.27), y=(0.32, 0.26, 0.21, 0.21), uninformative=0.35, filler=0.82, noise_y=0.55, noise_x=1.4,
     ),
-}
+}  # fmt: skip
 # Words have many synonyms, which untrained overlap cannot see and a language model can. Of pairs, what a frame means lies in a
 # plane beside a strong code of its shot, which an untrained cosine cannot tell from meaning and a learnt projection can. The
 # code is the shot's and not the video's: else masked frames are guessed by it, and learning them unlearns what frames mean.
 _READABLE = {
-    "sets": 500,
-    "words_a_set": (6, 10),
-    "named": 0,
-    "uninformative": 0.0,
-    "filler": 0.10,
-    "frame": 0.10,
-    "noise_y": 0.05,
-    "noise_x": 0.3,
-    "leak": 0.7,
-    "key_shot": 0.95,
-    "seconds": 4,
-}
+    "sets": 500, "words_a_set": (6, 10), "named": 0, "uninformative": 0.0, "filler": 0.10,
+    "frame": 0.10, "noise_y": 0.05, "noise_x": 0.3, "leak": 0.7, "key_shot": 0.95, "seconds": 4,
+}  # fmt: skip
 CLEAR = {
     "pairs": replace(
         CALIBRATED["pairs"],
-        classes=60,
-        topics=250,
-        tags_of_class=4,
-        tags_of_topic=4,
-        entities=4,
-        x=(0.06, 0.14, 0.36, 0.36, 0.08),
-        y=(0.12, 0.48, 0.32, 0.08),
-        told=0.45,
+        classes=60, topics=250, tags_of_class=4, tags_of_topic=4, entities=4,
+        x=(0.06, 0.14, 0.36, 0.36, 0.08), y=(0.12, 0.48, 0.32, 0.08), told=0.45,
         query_cuts=(
             0.267, 0.3248, 0.3642, 0.3923, 0.4171, 0.4407, 0.4601, 0.4809, 0.501, 0.5187,
             0.5555, 0.5779, 0.5997, 0.6228, 0.6414, 0.6569, 0.6713, 0.6874, 0.7083, 0.7268,
@@ -122,24 +98,16 @@ CLEAR = {
             ("hook", 0.04), ("event", 0.36), ("topic", 0.40), ("class", 0.08), ("theme", 0.08), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
         ),
         speech=(("topic", 0.48), ("event", 0.32), ("class", 0.15), ("error", 0.05)),
-        video=0.2,
-        shot=0.75,
-        shot_code=80,
-        new_shot=0.9,
-        **_READABLE,
+        video=0.2, shot=0.75, shot_code=80, new_shot=0.9, **_READABLE,
     ),
     "classes": replace(
         CALIBRATED["classes"],
-        topics=400,
-        x=(0.22, 0.42, 0.18, 0.10, 0.08),
-        y=(0.72, 0.14, 0.07, 0.07),
+        topics=400, x=(0.22, 0.42, 0.18, 0.10, 0.08), y=(0.72, 0.14, 0.07, 0.07),
         title=(
             ("hook", 0.04), ("event", 0.16), ("topic", 0.34), ("class", 0.36), ("theme", 0.06), ("comma", 0.02), ("adjective", 0.01), ("idiom", 0.01),
         ),
         speech=(("topic", 0.36), ("event", 0.10), ("class", 0.50), ("error", 0.04)),
-        video=0.2,
-        shot=0.15,
-        **_READABLE,
+        video=0.2, shot=0.15, **_READABLE,
     ),
 }  # fmt: skip
 WORLDS = {"calibrated": CALIBRATED, "clear": CLEAR}

@@ -1,7 +1,5 @@
 """generate: a twin of either corpus in the competition's own file formats, with its truth beside it."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any
