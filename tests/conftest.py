@@ -1,7 +1,5 @@
 """What all tests share: one thread, no network, one seed, and the markers' rules."""
 
-from __future__ import annotations
-
 import os
 
 # Before anything imports torch: the thread count is part of every result, and spinning threads slow the machine down.

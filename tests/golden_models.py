@@ -1,7 +1,5 @@
 """The original models rebuilt from our parts, with the recorded sizes and weights; shared by parity tests."""
 
-from __future__ import annotations
-
 import functools
 import json
 import tempfile
@@ -85,7 +83,7 @@ PUBLISHED = {"tags": 1250 / 3, "tokens": 1 / 3.75, "frames": 1 / 9}
 class System(nn.Module):
     """A model and its objectives under one roof, so that one name map covers both."""
 
-    def __init__(self, model: VideoModel, mix: ObjectiveMix) -> None:
+    def __init__(self, model: VideoModel, mix: ObjectiveMix):
         super().__init__()
         self.model, self.mix = model, mix
 
@@ -116,16 +114,11 @@ def aiac_batch(case: Case, corrupted: bool = False) -> Batch:
     """The recorded inputs; corrupted with the recorded masks, as if the objectives had drawn them."""
     masked = case["in/frame_selected"].bool()
     batch = Batch(
-        rows=torch.arange(4),
-        input_ids=case["in/input_ids"],
-        text_mask=case["in/text_mask"].bool(),
-        token_types=torch.zeros_like(case["in/input_ids"]),
-        frames=case["in/frames"],
-        frame_mask=case["in/frame_mask"].bool(),
-        tags=case["in/target"],
-        pair=torch.stack([case["in/pair_side1"], case["in/pair_side2"]], dim=1),
-        score=case["in/pair_label"],
-    )
+        rows=torch.arange(4), input_ids=case["in/input_ids"], text_mask=case["in/text_mask"].bool(),
+        token_types=torch.zeros_like(case["in/input_ids"]), frames=case["in/frames"],
+        frame_mask=case["in/frame_mask"].bool(), tags=case["in/target"],
+        pair=torch.stack([case["in/pair_side1"], case["in/pair_side2"]], dim=1), score=case["in/pair_label"],
+    )  # fmt: skip
     if not corrupted:
         return batch
     return batch.replace(
@@ -165,14 +158,10 @@ def wechat_baseline(case: Case) -> VideoModel:
 
 def wechat_batch(case: Case) -> Batch:
     return Batch(
-        rows=torch.arange(4),
-        input_ids=case["in/title_input"],
-        text_mask=case["in/title_mask"].bool(),
-        token_types=torch.zeros_like(case["in/title_input"]),
-        frames=case["in/frame_input"],
-        frame_mask=case["in/frame_mask"].bool(),
-        category=case["in/label"].squeeze(1),
-    )
+        rows=torch.arange(4), input_ids=case["in/title_input"], text_mask=case["in/title_mask"].bool(),
+        token_types=torch.zeros_like(case["in/title_input"]), frames=case["in/frame_input"],
+        frame_mask=case["in/frame_mask"].bool(), category=case["in/label"].squeeze(1),
+    )  # fmt: skip
 
 
 def batch_of(case: Case, frames: Tensor | None = None) -> Batch:
@@ -195,8 +184,7 @@ def batch_of(case: Case, frames: Tensor | None = None) -> Batch:
 @functools.cache
 def checkpoint(case: Case, prefix: str) -> str:
     """A folder with config.json and weights as transformers keeps them, filled by the rule; ``prefix`` is cut off
-    names.
-    """
+    names."""
     from transformers import BertConfig, BertForPreTraining
 
     config = BertConfig(**case.settings["bert"], tie_word_embeddings=False)  # the original unties the word decoder

@@ -1,7 +1,5 @@
 """AIAC rank 17 rebuilt from our parts, with the recorded sizes and weights, quirks on."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
@@ -25,13 +23,9 @@ from tests.golden_rule import Case, load_renamed
 
 # Transformer of model/transformer_cls.py -> VideoTransformer, the layers after ``layers.<number>.``
 LAYER: dict[str, str] = {
-    "0.fn.norm.": "attention_norm.",
-    "0.fn.fn.to_qkv.": "qkv.",
-    "0.fn.fn.to_out.0.": "out.",
-    "1.fn.norm.": "ffn_norm.",
-    "1.fn.fn.net.0.": "widen.",
-    "1.fn.fn.net.3.": "narrow.",
-}
+    "0.fn.norm.": "attention_norm.", "0.fn.fn.to_qkv.": "qkv.", "0.fn.fn.to_out.0.": "out.", "1.fn.norm.": "ffn_norm.",
+    "1.fn.fn.net.0.": "widen.", "1.fn.fn.net.3.": "narrow.",
+}  # fmt: skip
 VIDEO_TRANSFORMER: dict[str, str | None] = {
     "cls_token": "first",
     **{f"layers.{i}.{original}": f"layers.{i}.{ours}" for i in range(6) for original, ours in LAYER.items()},
@@ -86,7 +80,7 @@ FOCAL = {"gamma": 2.0, "alpha": 10 / 11, "reduction": "sum", "scale": 0.011}
 class OneEncoder(nn.Module):
     """One encoder without a fusion: what the original pretrains for itself; only its pooled vector is of interest."""
 
-    def __init__(self, slot: str, encoder: nn.Module) -> None:
+    def __init__(self, slot: str, encoder: nn.Module):
         super().__init__()
         self.slot = slot
         setattr(self, slot, encoder)
@@ -103,15 +97,9 @@ def text_encoder(case: Case, **options) -> BertText:
 def video_encoder(case: Case) -> VideoTransformer:
     video = case.settings.get("video", case.settings)
     return VideoTransformer(
-        FRAME_DIM,
-        depth=video["depth"],
-        heads=video["heads"],
-        head_dim=video["dim_head"],
-        ffn=video["mlp_dim"],
-        respect_mask=False,
-        positions="none",
-        init="uniform",
-    )
+        FRAME_DIM, depth=video["depth"], heads=video["heads"], head_dim=video["dim_head"], ffn=video["mlp_dim"],
+        respect_mask=False, positions="none", init="uniform",
+    )  # fmt: skip
 
 
 def text_pretraining(case: Case) -> System:
@@ -135,14 +123,10 @@ def cross(case: Case) -> System:
     """The second model, in pretraining or in finetuning."""
     settings = case.settings
     fusion = CrossTransformer(
-        768,
-        768,
-        num_text_slots=settings["text_slots"],
-        depth=settings["second_bert"]["num_hidden_layers"],
-        heads=settings["second_bert"]["num_attention_heads"],
-        ffn=settings["bert"]["intermediate_size"],
+        768, 768, num_text_slots=settings["text_slots"], depth=settings["second_bert"]["num_hidden_layers"],
+        heads=settings["second_bert"]["num_attention_heads"], ffn=settings["bert"]["intermediate_size"],
         positions=settings["bert"]["max_position_embeddings"],
-    )
+    )  # fmt: skip
     text = text_encoder(case, norm=True, token_types=False)
     finetuning = "in/pair_label" in case
     head = GatedProjection(1536) if finetuning else Identity(1536)

@@ -1,7 +1,5 @@
 """The eight models of AIAC rank 6 rebuilt from our parts, in published or recorded sizes, quirks on or off."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -36,16 +34,10 @@ from tests.golden_rule import Case, load_renamed
 Names = dict[str, str | None]
 
 INCEPTION: Names = {
-    "branch1.conv1.": "point.",
-    "branch2.conv1.": "short_in.",
-    "branch2.norm1.": "short_norm.",
-    "branch2.conv3.": "short_out.",
-    "branch3.conv1.": "long_in.",
-    "branch3.norm1.": "long_norm.",
-    "branch3.conv3.": "long_out.",
-    "branch4.conv3.": "local.",
-    "activa.norm.": "norm.",
-}
+    "branch1.conv1.": "point.", "branch2.conv1.": "short_in.", "branch2.norm1.": "short_norm.",
+    "branch2.conv3.": "short_out.", "branch3.conv1.": "long_in.", "branch3.norm1.": "long_norm.",
+    "branch3.conv3.": "long_out.", "branch4.conv3.": "local.", "activa.norm.": "norm.",
+}  # fmt: skip
 CONV_BRANCHES: Names = {
     "Conv1.": "inner.0.",
     "BN1.": "norms.0.",
@@ -86,11 +78,7 @@ AIAC_RANK6: dict[str, Names] = {
         "lstm_composition._encoder.": "model.fusion.composer.",
     },
     "lstm": {**WORDS, "Lstm.": "model.fusion.lstm.", "video_linear.": None},  # never used
-    "lstm_nextvlad": {
-        **WORDS,
-        "LSTM.": "model.text.lstm.",
-        **under("video_nextvlad.", "model.frames.vlad.", NEXTVLAD),
-    },
+    "lstm_nextvlad": {**WORDS, "LSTM.": "model.text.lstm.", **under("video_nextvlad.", "model.frames.vlad.", NEXTVLAD)},
     "gru_lxmert": {**WORDS, **CROSS, "video_linear.": "model.frames.project.", "Gru.": "model.fusion.gru."},
     "inception_lxmert": {
         **WORDS,
@@ -124,25 +112,12 @@ MODELS = ["erc", "esim", "lstm", "lstm_nextvlad", "lxmert", "gru_lxmert", "incep
 
 
 def model(
-    name: str,
-    *,
-    faithful: bool,
-    vocab_size: int,
-    frame_dim: int,
-    slots: tuple[int, int] = (32, 32),
-    dim: int = 300,
-    embedding: int = 256,
-    text_backbone: str = "bert-base-chinese",
-    layer: str = "random-1x768",
-    layers: str = "random-3x768",
-    widths: dict[str, int] | None = None,
-    second_mask_value: int = 1,
-) -> VideoModel:
-    """One of ``MODELS``; sizes are the published ones unless given, quirks are on or off together.
-
-    Args:
-        widths: for the text matching models, which no backbone shrinks: ``width`` and so on of their fusions.
-    """
+    name: str, *, faithful: bool, vocab_size: int, frame_dim: int, slots: tuple[int, int] = (32, 32), dim: int = 300,
+    embedding: int = 256, text_backbone: str = "bert-base-chinese", layer: str = "random-1x768",
+    layers: str = "random-3x768", widths: dict[str, int] | None = None, second_mask_value: int = 1,
+) -> VideoModel:  # fmt: skip
+    """One of ``MODELS``; sizes are the published ones unless given, quirks are on or off together. ``widths``: for the
+    text matching models, which no backbone shrinks: ``width`` and so on of their fusions."""
     masked, mask = not faithful, "none" if faithful else "neg_inf"
     widths = widths or {}
     words: dict[str, Any] = {"vocab_size": vocab_size, "dim": dim}
@@ -184,15 +159,9 @@ def model(
 def tag_focal(name: str, num_tags: int, embedding: int = 256) -> TagFocal:
     """Stage 1's loss: scaled by 100 except for ``lxmert`` (B7-9)."""
     return TagFocal(
-        num_tags,
-        hidden=1,
-        embedding_dim=embedding,
-        input="embedding",
-        activation="none",
-        alpha=0.99,
-        scale=1.0 if name == "lxmert" else 100.0,
-        clamp=1e-4,
-    )
+        num_tags, hidden=1, embedding_dim=embedding, input="embedding", activation="none", alpha=0.99,
+        scale=1.0 if name == "lxmert" else 100.0, clamp=1e-4,
+    )  # fmt: skip
 
 
 def recorded(case: Case) -> System:
@@ -223,12 +192,7 @@ def recorded_batch(case: Case, rows: list[int] | None = None) -> Batch:
     frames = case["in/visual_embeds" if lxmert else "in/video"]
     real = case["in/visual_attention_mask"].bool() if lxmert else frames.abs().sum(dim=-1) > 0
     batch = Batch(
-        rows=torch.arange(len(ids)),
-        input_ids=ids,
-        text_mask=case["in/attention_mask"].bool() if lxmert else ids != 0,
-        token_types=torch.zeros_like(ids),
-        frames=frames,
-        frame_mask=real,
-        tags=case["in/label"],
-    )
+        rows=torch.arange(len(ids)), input_ids=ids, text_mask=case["in/attention_mask"].bool() if lxmert else ids != 0,
+        token_types=torch.zeros_like(ids), frames=frames, frame_mask=real, tags=case["in/label"],
+    )  # fmt: skip
     return batch if rows is None else batch._map(lambda tensor: tensor[rows])

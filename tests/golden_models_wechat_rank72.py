@@ -1,7 +1,5 @@
 """WeChat rank 72 rebuilt from our parts, with the recorded sizes and weights, quirks on."""
 
-from __future__ import annotations
-
 import torch
 
 from lib.data.batch import Batch
@@ -15,17 +13,13 @@ from tests.golden_rule import Case, load_renamed
 # LXMERT of lxmert_model.py, LXMERT_PRE of lxmert_model_pretrain.py -> VideoModel under ``model.``, ObjectiveMix under
 # ``mix.terms.``
 WECHAT_RANK72: dict[str, str | None] = {
-    "video_dense.": "model.frames.project.",
-    "encoder.bert.embeddings.": "model.text.embeddings.",
+    "video_dense.": "model.frames.project.", "encoder.bert.embeddings.": "model.text.embeddings.",
     "encoder.bert.encoder.layer.": "model.text.encoder.layer.",
-    "encoder.bert.encoder.x_layers.": "model.fusion.layers.",
-    "encoder.bert.pooler.": "model.fusion.pooler.",
-    "classifier.": "model.head.classify.",
-    "encoder.cls.predictions.transform.dense.": "mix.terms.tokens.head.dense.",
+    "encoder.bert.encoder.x_layers.": "model.fusion.layers.", "encoder.bert.pooler.": "model.fusion.pooler.",
+    "classifier.": "model.head.classify.", "encoder.cls.predictions.transform.dense.": "mix.terms.tokens.head.dense.",
     "encoder.cls.predictions.transform.LayerNorm.": "mix.terms.tokens.head.LayerNorm.",
-    "encoder.cls.predictions.bias": "mix.terms.tokens.head.bias",
-    "newfc_itm_cls.": "mix.terms.matching.classify.",
-}
+    "encoder.cls.predictions.bias": "mix.terms.tokens.head.bias", "newfc_itm_cls.": "mix.terms.matching.classify.",
+}  # fmt: skip
 
 
 def without_last_frames(case_layers: int) -> dict[str, str | None]:
@@ -60,14 +54,10 @@ def batch(case: Case) -> Batch:
     """The recorded inputs, before any corruption."""
     ids = case["in/text_input"]
     return Batch(
-        rows=torch.arange(len(ids)),
-        input_ids=ids,
-        text_mask=case["in/text_mask"].bool(),
-        token_types=torch.zeros_like(ids),
-        frames=case["in/frame_input"],
-        frame_mask=case["in/frame_mask"].bool(),
+        rows=torch.arange(len(ids)), input_ids=ids, text_mask=case["in/text_mask"].bool(),
+        token_types=torch.zeros_like(ids), frames=case["in/frame_input"], frame_mask=case["in/frame_mask"].bool(),
         category=case["in/label"].squeeze(1) if "in/label" in case else None,
-    )
+    )  # fmt: skip
 
 
 def corrupted(case: Case, system: System) -> Batch:

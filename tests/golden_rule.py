@@ -1,11 +1,7 @@
 """Recorded outputs of the original implementations, and the rule that makes their weights from parameter names.
-
 ``tests/golden/<system>/<case>.npz`` holds inputs, outputs and settings of one run of original competition code on small
-shapes. No weights are stored: both sides fill every parameter from its *original* name, so
-``golden_models.py`` and its kin say what each original name is called here.
-"""
-
-from __future__ import annotations
+shapes. No weights are stored: both sides fill every parameter from its *original* name, so ``golden_models.py`` and its
+kin say what each original name is called here."""
 
 import json
 import zlib
@@ -26,7 +22,7 @@ FOLDER = Path(__file__).parent / "golden"
 class Case:
     """One recorded run: ``case["out/hidden"]`` as a tensor, ``case.settings``, ``case.json("train")``."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str):
         self.name = name
         with np.load(FOLDER / f"{name}.npz") as file:
             self._arrays = {key: file[key] for key in file.files}
@@ -64,14 +60,9 @@ def load_case(name: str) -> Case:
 
 
 def load_renamed(module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str | None]) -> dict[str, str]:
-    """Put the original's weights into our module; every parameter of both must be accounted for.
-
-    Args:
-        names: original name, or beginning of it, -> ours; None for what we do not have. The longest match counts.
-
-    Returns:
-        original name -> ours, for the parameters that exist on both sides.
-    """
+    """Put the original's weights into our module; every parameter of both must be accounted for. ``names``: original
+    name, or beginning of it, -> ours; None for what we do not have. The longest match counts. Returns original name ->
+    ours, for the parameters that exist on both sides."""
     own, renamed, state = module.state_dict(), {}, {}
     for name, value in weights.items():
         begins = max((begin for begin in names if name.startswith(begin)), key=len)

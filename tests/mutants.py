@@ -6,8 +6,6 @@ Works on a copy of the checked-out tree, one mistake at a time, and prints ``kil
 when more than one in ten survives, or when a mistake no longer fits the code.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

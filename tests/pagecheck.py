@@ -1,7 +1,5 @@
-"""What is wrong with the pages of a report: parses each page and stylesheet, follows what they load and link to.
-
-python -m tests.pagecheck reports/laptop
-"""
+"""What is wrong with the pages of a report: parses each page and stylesheet, follows what they load and link to. python
+-m tests.pagecheck reports/laptop"""
 
 import re
 import sys

@@ -1,7 +1,5 @@
 """Small batches and models for tests of models and objectives."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -15,8 +13,7 @@ VOCABULARY, WIDTH, FRAME_DIM, TAGS = 120, 32, 12, 9
 
 def batch(tokens: list[int], frames: list[int], *, slots: tuple[int, int] | None = None, seed: int = 0) -> Batch:
     """Videos with these numbers of title pieces ([CLS], [SEP], [SEP] come on top) and frames, padded to the longest or
-    to ``slots``; padded frames hold garbage, which nothing may read.
-    """
+    to ``slots``; padded frames hold garbage, which nothing may read."""
     generator = torch.Generator().manual_seed(seed)
     size = len(tokens)
     text_slots, frame_slots = slots or (max(tokens) + 3, max(frames))
@@ -28,15 +25,11 @@ def batch(tokens: list[int], frames: list[int], *, slots: tuple[int, int] | None
         ids[row, : count + 3] = torch.tensor([SPECIAL.cls, SPECIAL.sep, *words, SPECIAL.sep])
     mask = torch.arange(frame_slots) < torch.tensor(frames).unsqueeze(1)
     return Batch(
-        rows=torch.arange(size),
-        input_ids=ids,
-        text_mask=ids != SPECIAL.pad,
-        token_types=torch.zeros_like(ids),
-        frames=torch.where(mask.unsqueeze(-1), features, garbage),
-        frame_mask=mask,
+        rows=torch.arange(size), input_ids=ids, text_mask=ids != SPECIAL.pad, token_types=torch.zeros_like(ids),
+        frames=torch.where(mask.unsqueeze(-1), features, garbage), frame_mask=mask,
         tags=(torch.rand(size, TAGS, generator=generator) < 0.3).float(),
         category=torch.randint(7, (size,), generator=generator),
-    )
+    )  # fmt: skip
 
 
 def single_stream(layout: str = "cls_first", pooling=MeanPool, **options) -> VideoModel:
@@ -59,8 +52,7 @@ def outputs(
     pooled: Tensor | None = None,
 ) -> Outputs:
     """Outputs made of what a test gives: ``hidden`` [B, T + F, D] with T tokens first, of which the first half are
-    text.
-    """
+    text."""
     given = next(x for x in (hidden, embedding, logits, pooled) if x is not None)
     hidden = torch.zeros(len(given), 2, 1) if hidden is None else hidden
     length = hidden.shape[1] // 2

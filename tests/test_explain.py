@@ -17,10 +17,7 @@ def one(*arguments, **more):
 
 def test_a_scale_overrides_the_recipe():
     found = one("finetune", "model.head.dim")
-    assert found.chain == (
-        (256, f"{RECIPE}: model.head.dim"),
-        (64, f"{LAPTOP}: overrides.*: model.head.dim"),
-    )
+    assert found.chain == ((256, f"{RECIPE}: model.head.dim"), (64, f"{LAPTOP}: overrides.*: model.head.dim"))
     assert found.value == Job.load("aiac_rank1", "finetune").spec.model.head.arguments["dim"]
 
 

@@ -1,7 +1,5 @@
 """The shape of the code: no circle of files, and few arrows between floors and parts. Import-linter holds their order."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

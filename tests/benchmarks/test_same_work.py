@@ -47,12 +47,10 @@ def test_naive_batches_are_our_batches(corpus):
 def test_padding_to_the_longest_only_cuts_padding_away(corpus):
     store, token_set = corpus
     rows = np.array([2, 1, 0])
-    batches = []
-    for pad in (True, False):
-        batches.append(
-            Assembler(store, token_set, **RULES, pad_text=pad, pad_frames=pad, tags=True)(Items(rows), train=True)
-        )
-    full, short = batches
+    full, short = (
+        Assembler(store, token_set, **RULES, pad_text=pad, pad_frames=pad, tags=True)(Items(rows), train=True)
+        for pad in (True, False)
+    )
     pieces, places = short.input_ids.shape[1], short.frames.shape[1]
     assert (pieces, places) == (10, 16)  # [CLS] [SEP] 7 pieces [SEP]; 1 + 31 * 2 // 4 frames
     assert torch.equal(full.input_ids[:, :pieces], short.input_ids) and not full.text_mask[:, pieces:].any()
@@ -63,16 +61,13 @@ def test_padding_to_the_longest_only_cuts_padding_away(corpus):
 
 def test_logits_at_every_position_give_the_same_loss():
     model, videos = single_stream(), batch([5, 9, 0], [3, 2, 1])
-    ours, naive = (
-        MaskedTokens(WIDTH, VOCABULARY, SPECIAL, rate=0.4),
-        EveryPositionMaskedTokens(WIDTH, VOCABULARY, SPECIAL, rate=0.4),
-    )
+    kinds = MaskedTokens, EveryPositionMaskedTokens
+    ours, naive = (kind(WIDTH, VOCABULARY, SPECIAL, rate=0.4) for kind in kinds)
     naive.load_state_dict(ours.state_dict())
     corrupted = ours.corrupt(videos, torch.Generator().manual_seed(1))
     outputs = model(corrupted)
-    assert float(ours(outputs, corrupted).detach()) == pytest.approx(
-        float(naive(outputs, corrupted).detach()), abs=1e-5
-    )
+    losses = [float(objective(outputs, corrupted).detach()) for objective in (ours, naive)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_race_by_hand(monkeypatch, tmp_path):

@@ -1,7 +1,5 @@
 """Corpora of a few videos in every format, correct unless a test spoils them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile
@@ -42,10 +40,8 @@ def aiac(
     """Videos 1 and 2 without pairs, 5, 10 and 15 with; 90 is the test set."""
     for part in ("pointwise", "pairwise", "test_a"):
         (folder / part).mkdir(parents=True)
-    write_records(
-        folder / "pointwise" / "pretrain_0.tfrecords",
-        pointwise if pointwise is not None else [record("1"), record("2", 3)],
-    )
+    pointwise = [record("1"), record("2", 3)] if pointwise is None else pointwise
+    write_records(folder / "pointwise" / "pretrain_0.tfrecords", pointwise)
     write_records(folder / "pairwise" / "pairwise.tfrecords", [record("5"), record("10", 1), record("15", 32)])
     write_records(folder / "test_a" / "test_a.tfrecords", [record("90", tag_id=None, category_id=None)])
     (folder / "pairwise" / "label.tsv").write_text(pairs, encoding="utf-8")
@@ -100,25 +96,17 @@ def wechat(
         frames: id -> members of its zip of pictures.
     """
     (folder / "annotations").mkdir(parents=True)
-    sets = {
-        "labeled": [annotation(0), annotation(1)] if items is None else list(items),
-        "test_a": [annotation(7, category_id=None)],
-    }
+    labelled = [annotation(0), annotation(1)] if items is None else list(items)
+    sets = {"labeled": labelled, "test_a": [annotation(7, category_id=None)]}
     for part, records in sets.items():
         (folder / "annotations" / f"{part}.json").write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
         names = [item["id"] for item in records if "id" in item]
         if zip_feats:
-            content = {name: matrix(2, WECHAT_WIDTH, number) for number, name in enumerate(names)} | (
-                features or {} if part == "labeled" else {}
-            )
-            archive(
-                folder / "zip_feats" / f"{part}.zip",
-                {
-                    f"{name}.npy": value if isinstance(value, bytes) else npy(value)
-                    for name, value in content.items()
-                    if value is not None
-                },
-            )
+            content = {name: matrix(2, WECHAT_WIDTH, number) for number, name in enumerate(names)}
+            content |= features or {} if part == "labeled" else {}
+            kept = {f"{name}.npy": value for name, value in content.items() if value is not None}
+            members = {name: value if isinstance(value, bytes) else npy(value) for name, value in kept.items()}
+            archive(folder / "zip_feats" / f"{part}.zip", members)
         for name in names if frames is not None else ():
             images = frames.get(name, {"01.jpg": picture(10), "02.jpg": picture(200)})
             archive(folder / "zip_frames" / part / name[-3:] / f"{name}.zip", images)
@@ -137,14 +125,14 @@ def custom(folder: Path, items: Sequence[Mapping | bytes], pairs: str | None = N
     return folder
 
 
-def movie(file: Path, frames: int = 5, rate: int = 2) -> None:
+def movie(file: Path, shades: Sequence[int] = (0, 40, 80, 120, 160), rate: int = 2) -> None:
     """A real video, mpeg4, ``rate`` frames a second, each of another shade."""
     import av
 
     with av.open(str(file), "w") as target:
         stream = target.add_stream("mpeg4", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for number in range(frames):
-            pixels = np.full((32, 32, 3), 40 * number % 256, np.uint8)
+        for shade in shades:
+            pixels = np.full((32, 32, 3), shade, np.uint8)
             target.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         target.mux(stream.encode())

@@ -1,7 +1,6 @@
 """Every kind of bad input: the error says where and what, nothing is left behind, quarantine goes on and lists it."""
 
-from __future__ import annotations
-
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lab.corpora.importing import import_corpus
-from lab.corpora.tfrecords import encode
+from lab.corpora.tfrecords import encode, masked_crc
 from lib.data.rejects import BadRecord
 from lib.data.store import Store, StoreError
 from tests.corpora import small
@@ -21,10 +20,8 @@ from tests.corpora.small import AIAC_WIDTH, WECHAT_WIDTH, annotation, matrix, re
 @dataclass(frozen=True)
 class Case:
     """``make`` writes the corpus; the others are what must stand in record, field, value and remedy of the error;
-    ``file`` is the name of the file it points at (either, where several would help).
-
-    ``kept`` videos and ``pairs`` are left after quarantine.
-    """
+    ``file`` is the name of the file it points at (either, where several would help). ``kept`` videos and ``pairs`` are
+    left after quarantine."""
 
     make: Callable[[Path], object]
     file: str
@@ -185,18 +182,6 @@ def test_quarantine_goes_on(case: Case, tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "store"]
 
 
-def test_asr_not_utf8_in_json(tmp_path: Path):
-    """The third record of an annotation file holds a byte that is no UTF-8."""
-    small.wechat(tmp_path / "corpus", [annotation(0), annotation(1), annotation(2, asr="REPLACED")])
-    file = tmp_path / "corpus" / "annotations" / "labeled.json"
-    file.write_bytes(file.read_bytes().replace(b"REPLACED", b"a\xffb"))
-    with pytest.raises(BadRecord, match="UTF-8") as caught:
-        import_corpus(tmp_path / "corpus", tmp_path / "store")
-    assert Path(caught.value.file).name == "labeled.json"
-    assert caught.value.value.count("ff")
-    assert not (tmp_path / "store").exists()
-
-
 @pytest.mark.parametrize("cut", [1, 5, 60])
 def test_annotations_cut_short(tmp_path: Path, cut: int):
     file = small.wechat(tmp_path / "corpus") / "annotations" / "labeled.json"
@@ -236,10 +221,6 @@ def test_nothing_left_to_import(tmp_path: Path):
 
 def test_payload_that_is_no_example(tmp_path: Path):
     """Sound checksums around bytes that protobuf cannot read."""
-    import struct
-
-    from lab.corpora.tfrecords import masked_crc
-
     small.aiac(tmp_path / "corpus")
     payload, length = b"\xff" * 20, struct.pack("<Q", 20)
     good = encode(record("3"))

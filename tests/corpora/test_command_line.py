@@ -1,92 +1,125 @@
-"""The command line as people use it: other processes, exit codes, one line of error."""
-
-from __future__ import annotations
+"""The command line as a user meets it: exit codes, one line of error, a table that can be read."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lab.cli import main
 from lib.data.store import Store
+from tests.corpora import small
 
 ROOT = Path(__file__).resolve().parents[2]
+GENERATE = ("generate", "--track", "pairs", "--out", "OUT")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return small.aiac(tmp_path / "corpus")
+
+
+@pytest.fixture
+def store(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> Path:
+    assert main(["corpus", "import", str(corpus), "--out", str(tmp_path / "store")]) == 0
+    assert "6 videos, 42 frames, 2 pairs" in capsys.readouterr().out  # frames: 2 + 3, 2 + 1 + 32 and 2, as made
+    return tmp_path / "store"
 
 
 def lab(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lab", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-m", "lab", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A generated corpus and its store, both made by the command line."""
-    folder = tmp_path_factory.mktemp("cli")
-    size = ("--track", "pairs", "--videos", 120, "--seed", 3, "--pairs", 30)
-    made = lab("corpus", "generate", *size, "--out", folder / "pairs")
+def test_check_and_show(store: Path, capsys: pytest.CaptureFixture):
+    assert main(["corpus", "check", str(store)]) == 0
+    assert capsys.readouterr().out == "ok\n"
+    assert main(["corpus", "show", str(store)]) == 0
+    shown = capsys.readouterr().out
+    for expected in ("pointwise", "pairwise", "test_a", "标题 5", "10802", Store.open(store).fingerprint):
+        assert expected in shown
+
+
+def test_an_import_says_what_it_kept(tmp_path: Path, capsys: pytest.CaptureFixture):
+    folder = small.custom(tmp_path / "corpus", [{"frames": "p"}])
+    (folder / "p").mkdir()
+    for name in ("1.jpg", "2.jpg"):
+        (folder / "p" / name).write_bytes(small.picture())
+    assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
+    assert capsys.readouterr().out.strip().endswith("1 videos, 2 pictures")
+
+
+def test_a_generated_corpus_and_a_flipped_byte_of_it(tmp_path: Path):
+    """In processes of their own: one line of error, nothing left, and with quarantine all but the one record."""
+    made = lab("corpus", *GENERATE[:-1], tmp_path / "corpus", "--videos", 60, "--pairs", 15)
     assert made.returncode == 0, made.stderr
-    brought = lab("corpus", "import", folder / "pairs", "--out", folder / "store")
-    assert brought.returncode == 0 and "120 videos" in brought.stdout, brought.stderr
-    return {name: folder / name for name in ("pairs", "store")}
-
-
-def test_check_and_show(corpora: dict[str, Path]):
-    checked = lab("corpus", "check", corpora["store"])
-    assert (checked.returncode, checked.stdout.strip().splitlines()[-1]) == (0, "ok")
-    shown, store = lab("corpus", "show", corpora["store"]), Store.open(corpora["store"])
-    assert shown.returncode == 0, shown.stderr
-    for expected in (store.fingerprint, store.column("id")[0], *store.parts):
-        assert expected in shown.stdout
-
-
-def test_flipped_byte_is_one_line(corpora: dict[str, Path], tmp_path: Path):
-    shutil.copytree(corpora["pairs"], tmp_path / "corpus")
     file = tmp_path / "corpus" / "pairwise" / "pairwise.tfrecords"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    failed = lab("corpus", "import", tmp_path / "corpus", "--out", tmp_path / "store")
-    assert failed.returncode == 1
-    errors = [line for line in failed.stderr.replace("\r", "\n").splitlines() if "error: " in line]
-    assert (
-        len(errors) == 1
-        and "pairwise.tfrecords" in errors[0]
-        and "checksum" in errors[0]
-        and "copy it again" in errors[0]
-    )
-    assert "Traceback" not in failed.stderr + failed.stdout
+    command = ("corpus", "import", tmp_path / "corpus", "--out", tmp_path / "store")
+    failed = lab(*command)
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr + failed.stdout
+    (error,) = [line for line in failed.stderr.replace("\r", "\n").splitlines() if "error: " in line]
+    assert all(word in error for word in ("pairwise.tfrecords", "checksum", "copy it again"))
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+    went_on = lab(*command, "--quarantine")
+    assert went_on.returncode == 0 and "59 videos" in went_on.stdout and "records rejected" in went_on.stdout
+
+
+@pytest.mark.parametrize("spoil", ["frames.f16", "videos.arrow", "pairs.arrow", "removed pairs.arrow", "nan"])
+def test_check_finds_what_changed(store: Path, capsys: pytest.CaptureFixture, spoil: str):
+    if spoil == "removed pairs.arrow":
+        (store / "pairs.arrow").unlink()
+    elif spoil == "nan":
+        values = np.fromfile(store / "frames.f16", "<f2")
+        values[-5] = np.nan  # in the last video
+        values.tofile(store / "frames.f16")
+    else:
+        data = bytearray((store / spoil).read_bytes())
+        data[len(data) // 2] ^= 1
+        (store / spoil).write_bytes(data)
+    assert main(["corpus", "check", str(store)]) == 1
+    out = capsys.readouterr().out
+    assert spoil.removeprefix("removed ").replace("nan", "NaN or Inf") in out
+    if spoil == "nan":
+        opened = Store.open(store)
+        assert f"video {opened.video(len(opened) - 1, frames=False).id}:" in out
+
+
+def test_check_of_a_cut_table(store: Path, capsys: pytest.CaptureFixture):
+    data = (store / "videos.arrow").read_bytes()
+    (store / "videos.arrow").write_bytes(data[: len(data) // 2])
+    assert main(["corpus", "check", str(store)]) == 1
+    assert "import the corpus again" in capsys.readouterr().err
+    shutil.rmtree(store)
+    assert main(["corpus", "show", str(store)]) == 1
+    assert "vidlab corpus import" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "arguments, words",
+    ("arguments", "words"),
     [
-        (("check", "nowhere"), "no store there"),
-        (("show", "nowhere"), "no store there"),
-        (("import", "nowhere", "--out", "store"), "missing"),
+        (("check", "OUT"), "no store there"),
+        (("show", "OUT"), "no store there"),
+        (("import", "OUT", "--out", "OUT/store"), "missing"),
+        (("import", "CORPUS", "--out", "CORPUS"), "another --out"),
+        ((*GENERATE, "--videos", "100", "--frames", "jpeg"), "--frames"),
+        ((*GENERATE, "--videos", "50", "--pairs", "5000"), "5000 pairs need"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, ...], words: str):
-    absolute = [str(tmp_path / word) if word in ("nowhere", "store") else word for word in arguments]
-    failed = lab("corpus", *absolute)
-    assert failed.returncode == 1
-    assert (
-        failed.stderr.startswith("error: ") and words in failed.stderr and len(failed.stderr.strip().splitlines()) == 1
-    )
+def test_mistakes_are_one_line(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments, words: str):
+    places = {"OUT": str(tmp_path / "out"), "OUT/store": str(tmp_path / "out/store"), "CORPUS": str(corpus)}
+    assert main(["corpus", *(places.get(word, word) for word in arguments)]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ") and words in error and len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [corpus]
 
 
-def test_import_refuses_to_overwrite(corpora: dict[str, Path]):
-    failed = lab("corpus", "import", corpora["pairs"], "--out", corpora["store"])
-    assert failed.returncode == 1 and "--overwrite" in failed.stderr and "Traceback" not in failed.stderr
-
-
-def test_impossible_corpus(tmp_path: Path):
-    """More pairs than the videos can make: one line, and nothing is left."""
-    failed = lab(
-        "corpus", "generate", "--track", "pairs", "--videos", 50, "--pairs", 5000, "--out", tmp_path / "corpus"
-    )
-    assert failed.returncode == 1
-    assert "5000 pairs need" in failed.stderr and "Traceback" not in failed.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_help_is_quick():
+    """No torch, no pandas: asking for help must not cost seconds of imports."""
+    code = "import sys; from lab.cli import _parser; _parser().format_help(); print(sorted({'torch', 'pandas', 'pyarrow', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

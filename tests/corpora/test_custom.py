@@ -1,7 +1,6 @@
 """One's own corpora: every way to write a manifest, and what is wrong with those that cannot be read."""
 
-from __future__ import annotations
-
+import io
 import json
 import string
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lab.corpora import pixels
 from lab.corpora.importing import import_corpus
@@ -43,18 +43,11 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, items: list[dict],
     small.custom(folder / "corpus", items)
     if table:
         (folder / "corpus" / "manifest.jsonl").unlink()
-        schema = pa.schema(
-            {
-                "title": pa.string(),
-                "asr": pa.string(),
-                "ocr": pa.list_(pa.struct({"time": pa.float64(), "text": pa.string()})),
-                "tags": pa.list_(pa.int64()),
-                "category": pa.string(),
-                "part": pa.string(),
-                "frames": pa.string(),
-            }
-        )
-        pq.write_table(pa.Table.from_pylist(items, schema=schema), folder / "corpus" / "manifest.parquet")
+        lists = {"ocr": pa.struct({"time": pa.float64(), "text": pa.string()}), "tags": pa.int64()}
+        schema = dict.fromkeys(("title", "asr", "category", "part", "frames"), pa.string())
+        schema |= {name: pa.list_(kind) for name, kind in lists.items()}
+        table = pa.Table.from_pylist(items, schema=pa.schema(schema))
+        pq.write_table(table, folder / "corpus" / "manifest.parquet")
     store = import_corpus(folder / "corpus", folder / "store")
     for number, (item, video) in enumerate(zip(items, store, strict=True)):
         assert video.id == str(number)
@@ -65,9 +58,8 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, items: list[dict],
         assert (video.frames == small.matrix(2, 6)).all()
     known = sorted({item["category"] for item in items if "category" in item})
     assert (store.manifest["categories"] or []) == known
-    assert store.categories().tolist() == [
-        known.index(item["category"]) if "category" in item else -1 for item in items
-    ]
+    expected = [known.index(item["category"]) if "category" in item else -1 for item in items]
+    assert store.categories().tolist() == expected
 
 
 VIDEOS = [{"id": "a", "frames": "a.npy"}, {"id": "b", "frames": "b.npy"}, {"id": "c", "frames": "b.npy"}]
@@ -85,21 +77,10 @@ def test_labels_and_pairs_of_a_test_part_are_kept(tmp_path: Path):
 def test_pairs_in_every_form(tmp_path: Path):
     """Inside the manifest (also towards videos that come later), as lines, as objects, as a table: the same store."""
     prints = set()
-    for form in ("inside", "inside as objects", "tsv", "jsonl", "parquet"):
-        folder = small.custom(
-            tmp_path / form,
-            [
-                VIDEOS[0]
-                | (
-                    {"pairs": [["c", 0.25], ["b", 1]]}
-                    if form == "inside"
-                    else {"pairs": [{"id": "c", "score": 0.25}, {"id": "b", "score": 1}]}
-                    if "objects" in form
-                    else {}
-                ),
-                *VIDEOS[1:],
-            ],
-        )
+    inside = {"inside": {"pairs": [["c", 0.25], ["b", 1]]}}
+    inside["objects"] = {"pairs": [{"id": "c", "score": 0.25}, {"id": "b", "score": 1}]}
+    for form in (*inside, "tsv", "jsonl", "parquet"):
+        folder = small.custom(tmp_path / form, [VIDEOS[0] | inside.get(form, {}), *VIDEOS[1:]])
         pairs = [{"id1": "a", "id2": "c", "score": 0.25}, {"id1": "a", "id2": "b", "score": 1.0}]
         if form == "tsv":
             (folder / "pairs.tsv").write_text("a\tc\t0.25\r\na\tb\t1\n\n")
@@ -131,11 +112,8 @@ def test_wrong_pairs(tmp_path: Path, content: str, record: str, field: str, reme
     with pytest.raises(BadRecord) as caught:
         import_corpus(folder, tmp_path / "store")
     error = caught.value
-    assert (
-        Path(error.file).name == "pairs.jsonl"
-        and (error.record, error.field) == (record, field)
-        and remedy in error.remedy
-    )
+    assert (Path(error.file).name, error.record, error.field) == ("pairs.jsonl", record, field)
+    assert remedy in error.remedy
     assert import_corpus(folder, tmp_path / "store", quarantine=True).manifest["counts"]["rejected"] == 1
 
 
@@ -151,11 +129,8 @@ def test_wrong_pairs_inside_the_manifest(tmp_path: Path, pair):
 
 def test_declared_vocabulary(tmp_path: Path):
     """What ``vocabulary.json`` lists is the vocabulary, used or not; anything else is unknown."""
-    items = [
-        VIDEOS[0] | {"tags": [7], "category": "animals/cat"},
-        VIDEOS[1] | {"tags": [9]},
-        VIDEOS[2] | {"category": "animals/cta"},
-    ]
+    labels = {"tags": [7], "category": "animals/cat"}, {"tags": [9]}, {"category": "animals/cta"}
+    items = [video | label for video, label in zip(VIDEOS, labels, strict=True)]
     folder = small.custom(tmp_path / "corpus", items)
     (folder / "vocabulary.json").write_text(json.dumps({"tags": [8, 7], "categories": ["plants/oak", "animals/cat"]}))
     with pytest.raises(BadRecord, match="unknown tag") as caught:
@@ -164,36 +139,26 @@ def test_declared_vocabulary(tmp_path: Path):
     store = import_corpus(folder, tmp_path / "store", quarantine=True)
     assert store.manifest["tags"] == [7, 8] and store.manifest["categories"] == ["animals/cat", "plants/oak"]
     rejected = pq.read_table(tmp_path / "store" / "rejects.parquet").to_pylist()
-    assert [(row["record"], row["field"]) for row in rejected] == [
-        ("line 2 (video b)", "tags"),
-        ("line 3 (video c)", "category"),
-    ]
+    found = [(row["record"], row["field"]) for row in rejected]
+    assert found == [("line 2 (video b)", "tags"), ("line 3 (video c)", "category")]
     assert "did you mean 'animals/cat'?" in rejected[1]["remedy"]
 
 
 @pytest.mark.parametrize(
     ("change", "field", "remedy"),
     [
-        ({"id": 1.5}, "id", "text or a whole number"),
-        ({"title": "\ud800"}, "title", "UTF-8"),
-        ({"title": 3}, "title", "must be text"),
-        ({"ocr": [{"time": "now", "text": "x"}]}, "ocr", "number of seconds"),
-        ({"ocr": [{"time": 1}]}, "ocr", "must be text"),
-        ({"tags": "1 2"}, "tags", "list"),
-        ({"tags": [True]}, "tags", "unknown tag"),
-        ({"tags": [1 << 63]}, "tags", "unknown tag"),
-        ({"category": ""}, "category", "unknown category"),
-        ({"titel": "x"}, "titel", "did you mean 'title'?"),
+        ({"id": 1.5}, "id", "text or a whole number"), ({"title": "\ud800"}, "title", "UTF-8"),
+        ({"title": 3}, "title", "must be text"), ({"ocr": [{"time": "now", "text": "x"}]}, "ocr", "number of seconds"),
+        ({"ocr": [{"time": 1}]}, "ocr", "must be text"), ({"tags": "1 2"}, "tags", "list"),
+        ({"tags": [True]}, "tags", "unknown tag"), ({"tags": [1 << 63]}, "tags", "unknown tag"),
+        ({"category": ""}, "category", "unknown category"), ({"titel": "x"}, "titel", "did you mean 'title'?"),
         ({"frames": "manifest.jsonl"}, "frames", ".npy, a folder of images or a video"),
-        ({"frames": ["a.npy"]}, "frames", "give the path"),
-        ({"frames": "big.npy"}, "frames", "finite half-precision"),
-        ({"frames": "text.npy"}, "frames", "matrix of numbers"),
-        ({"frames": "pickle.npy"}, "frames", "numpy.save"),
-        ({"frames": "long.npy"}, "frames", "--max-frames"),
-        ({"frames": "empty"}, "frames", "at least one frame"),
+        ({"frames": ["a.npy"]}, "frames", "give the path"), ({"frames": "big.npy"}, "frames", "finite half-precision"),
+        ({"frames": "text.npy"}, "frames", "matrix of numbers"), ({"frames": "pickle.npy"}, "frames", "numpy.save"),
+        ({"frames": "long.npy"}, "frames", "--max-frames"), ({"frames": "empty"}, "frames", "at least one frame"),
         ({"frames": "pictures"}, "frames", "features, or none"),
     ],
-)
+)  # fmt: skip
 def test_wrong_fields(tmp_path: Path, change: dict, field: str, remedy: str):
     folder = small.custom(tmp_path / "corpus", [VIDEOS[0], {"id": "x", "frames": "b.npy"} | change])
     np.save(folder / "big.npy", np.full((1, 6), 70_000.0))  # above the largest half-precision number, 65,504
@@ -227,34 +192,19 @@ def test_movie_without_pictures(tmp_path: Path):
 
 
 def shade(data: bytes) -> int:
-    import io
-
-    from PIL import Image
-
     return Image.open(io.BytesIO(data)).convert("RGB").getpixel((16, 16))[0]
 
 
 def test_long_movie_is_sampled_evenly(tmp_path: Path):
     """80 seconds at two frames a second, of which 8 are kept: the middles of eight bins of ten seconds, 5, 15, ... 75."""
-    import av
-
-    with av.open(str(tmp_path / "a.mp4"), "w") as target:
-        stream = target.add_stream("mpeg4", rate=2)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for number in range(160):
-            target.mux(
-                stream.encode(
-                    av.VideoFrame.from_ndarray(np.full((32, 32, 3), number // 2 * 3, np.uint8), format="rgb24")
-                )
-            )
-        target.mux(stream.encode())
+    small.movie(tmp_path / "a.mp4", [number // 2 * 3 for number in range(160)])
     shades = [shade(data) for data in pixels.from_movie(tmp_path / "a.mp4", 8)]
     assert shades == pytest.approx([3 * second for second in range(5, 80, 10)], abs=4)
 
 
 def test_movie_of_unknown_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Without a length every second frame is dropped whenever twice too many are held; the spread stays even."""
-    small.movie(tmp_path / "a.mp4", frames=12, rate=1)
+    small.movie(tmp_path / "a.mp4", [40 * second % 256 for second in range(12)], rate=1)
     monkeypatch.setattr(pixels, "_seconds", lambda movie: None)
     assert len(pixels.from_movie(tmp_path / "a.mp4", 20)) == 12
     shades = [shade(data) for data in pixels.from_movie(tmp_path / "a.mp4", 3)]

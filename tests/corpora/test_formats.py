@@ -1,7 +1,5 @@
 """Formats in, one schema out: TFRecords, annotations with zips, custom manifests, and the store they become."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
@@ -13,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.corpora import reading
 from lab.corpora.checking import problems
 from lab.corpora.importing import import_corpus
-from lab.corpora.tfrecords import decode, encode, read_records, write_records
+from lab.corpora.tfrecords import decode, encode, masked_crc, read_records, write_records
 from lib.data.rejects import BadRecord
 from lib.data.store import Store, StoreError
 from tests.corpora import small
@@ -49,8 +48,6 @@ def test_file_round_trip(tmp_path_factory: pytest.TempPathFactory, examples: lis
 
 def test_framing_of_a_known_record(tmp_path: Path):
     """Masked CRC-32C as the TFRecord format defines it; CRC-32C of "123456789" is e3069283 (RFC 3720 B.4 polynomial)."""
-    from lab.corpora.tfrecords import masked_crc
-
     rotated = (0xE3069283 >> 15 | 0xE3069283 << 17) & 0xFFFFFFFF
     assert masked_crc(b"123456789") == (rotated + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -98,15 +95,8 @@ def test_zeros_at_the_end_of_a_frame_survive(pair_store: Store):
 
 def test_videos_as_written(pair_store: Store):
     video = pair_store.video(pair_store.row_of(["5"])[0])
-    assert (video.id, video.title, video.asr, video.tags, video.category, video.part, video.images) == (
-        "5",
-        "标题 5",
-        "你好",
-        (11, 22),
-        "10802",
-        "pairwise",
-        (),
-    )
+    assert (video.id, video.title, video.asr, video.tags) == ("5", "标题 5", "你好", (11, 22))
+    assert (video.category, video.part, video.images) == ("10802", "pairwise", ())
     test = pair_store.video(pair_store.row_of(["90"])[0])
     assert (test.tags, test.category, test.part) == (None, None, "test_a")
     assert pair_store.frame_dim == AIAC_WIDTH and pair_store.track == "pairs"
@@ -121,9 +111,8 @@ def test_single_frame_and_most_frames(pair_store: Store):
 def test_rows_and_parts(pair_store: Store):
     parts = pair_store.column("part")
     assert pair_store.rows().tolist() == list(range(7)) == list(range(len(pair_store)))
-    assert pair_store.rows("test_a", "pairwise").tolist() == [
-        row for row, part in enumerate(parts) if part in ("test_a", "pairwise")
-    ]
+    expected = [row for row, part in enumerate(parts) if part in ("test_a", "pairwise")]
+    assert pair_store.rows("test_a", "pairwise").tolist() == expected
     assert sorted(pair_store.parts) == ["pairwise", "pointwise", "test_a"]
     with pytest.raises(StoreError, match="no part 'test_b'"):
         pair_store.rows("test_b")
@@ -147,38 +136,18 @@ def test_pairs(pair_store: Store):
 
 def test_tags_outside_the_list_are_dropped(pair_store: Store):
     indptr, indices, known = pair_store.tags_csr()
-    rows = dict(
-        zip(
-            ["1", "2", "18446744073709551615", "90"],
-            pair_store.row_of(["1", "2", "18446744073709551615", "90"]),
-            strict=True,
-        )
-    )
-    tags = {
-        name: [pair_store.manifest["tags"][k] for k in indices[indptr[row] : indptr[row + 1]]]
-        for name, row in rows.items()
-    }
-    assert tags == {"1": [11, 22], "2": [22, 11], "18446744073709551615": [], "90": []}
-    assert {name: bool(known[row]) for name, row in rows.items()} == {
-        "1": True,
-        "2": True,
-        "18446744073709551615": True,
-        "90": False,
-    }
+    rows = pair_store.row_of(["1", "2", "18446744073709551615", "90"])
+    tags = [[pair_store.manifest["tags"][k] for k in indices[indptr[row] : indptr[row + 1]]] for row in rows]
+    assert tags == [[11, 22], [22, 11], [], []] and known[rows].tolist() == [True, True, True, False]
     assert (indptr.dtype, indices.dtype, len(indptr)) == (np.int64, np.int32, len(pair_store) + 1)
-    assert pair_store.video(rows["2"]).tags == (22, 99, 11)  # the store keeps what was written
+    assert pair_store.video(rows[1]).tags == (22, 99, 11)  # the store keeps what was written
 
 
 def test_iteration_equals_single_videos(pair_store: Store):
     for row, video in enumerate(pair_store.iter_videos(batch=2)):
         single = pair_store.video(row)
-        assert (video.id, video.title, video.tags, video.category, video.part) == (
-            single.id,
-            single.title,
-            single.tags,
-            single.category,
-            single.part,
-        )
+        for name in ("id", "title", "tags", "category", "part"):
+            assert getattr(video, name) == getattr(single, name)
         assert (video.frames == single.frames).all()
 
 
@@ -245,10 +214,8 @@ def test_refuses_to_overwrite(tmp_path: Path):
 
 
 def test_features_and_frames(tmp_path: Path):
-    small.wechat(
-        tmp_path / "corpus",
-        frames={annotation(0)["id"]: {"02.jpg": small.picture(2), "01.png": small.picture(1, kind="PNG")}},
-    )
+    pictures = {"02.jpg": small.picture(2), "01.png": small.picture(1, kind="PNG")}
+    small.wechat(tmp_path / "corpus", frames={annotation(0)["id"]: pictures})
     store = import_corpus(tmp_path / "corpus", tmp_path / "store")
     video = store.video(store.row_of([annotation(0)["id"]])[0])
     assert video.images == (small.picture(1, kind="PNG"), small.picture(2))  # in order of their names
@@ -270,24 +237,15 @@ def test_frames_alone(tmp_path: Path):
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
 def test_annotations_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int):
     """Blocks end inside Chinese characters, escapes, numbers and between elements; the records are the same."""
-    try:
-        from lab.corpora import reading as reader
-    except ImportError:
-        from lab.corpora import wechat2022 as reader
-    monkeypatch.setattr(reader, "BLOCK", block)
-    items = [
-        annotation(k, title='标题"\\\n😀[]{},' * k, ocr=[{"time": 1.25, "text": "字，幕"}] * (k % 3)) for k in range(6)
-    ]
-    small.wechat(tmp_path / "corpus", items)
+    monkeypatch.setattr(reading, "BLOCK", block)
+    line = {"time": 1.25, "text": "字，幕"}
+    items = [annotation(k, title='标题"\\\n😀[]{},' * k, ocr=[line] * (k % 3)) for k in range(6)]
+    file = small.wechat(tmp_path / "corpus", items) / "annotations" / "labeled.json"
     for indent in (None, 1):
-        (tmp_path / "corpus" / "annotations" / "labeled.json").write_text(
-            json.dumps(items, ensure_ascii=indent is None, indent=indent), encoding="utf-8"
-        )
+        file.write_text(json.dumps(items, ensure_ascii=indent is None, indent=indent), encoding="utf-8")
         store = import_corpus(tmp_path / "corpus", tmp_path / "store", overwrite=True)
-        videos = [store.video(row) for row in store.rows("labeled")]
-        assert [(v.id, v.title, len(v.ocr)) for v in videos] == [
-            (item["id"], item["title"], len(item["ocr"])) for item in items
-        ]
+        found = [(v.id, v.title, len(v.ocr)) for v in map(store.video, store.rows("labeled"))]
+        assert found == [(item["id"], item["title"], len(item["ocr"])) for item in items]
 
 
 # ---- one's own videos
@@ -300,14 +258,8 @@ def test_custom_with_every_kind_of_pairs_and_features(tmp_path: Path):
     ]
     store = import_corpus(small.custom(tmp_path / "corpus", items, pairs="a\tb\t0.5\n"), tmp_path / "store")
     a, b = store.video(0), store.video(1)
-    assert (a.title, a.asr, a.ocr, a.tags, a.category, a.part) == (
-        "甲",
-        "说",
-        ((0.0, "字"),),
-        (3, 1),
-        "0105",
-        "pairwise",
-    )
+    assert (a.title, a.asr, a.ocr, a.tags) == ("甲", "说", ((0.0, "字"),), (3, 1))
+    assert (a.category, a.part) == ("0105", "pairwise")
     assert (b.ocr, b.tags, b.category, b.part) == (((2.0, "x"),), None, None, "test")
     assert (a.frames == matrix(2, 6)).all() and (b.frames == matrix(3, 6)).all()
     assert store.track == "pairs" and store.pairs()["score"].tolist() == [0.5]
@@ -330,49 +282,19 @@ def test_custom_pictures_and_movies(tmp_path: Path):
     assert places == sorted(places) and len(set(places)) == 32 and max(np.diff(places)) == 2
 
 
-def test_custom_manifest_as_parquet(tmp_path: Path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    items = [
-        {"id": "a", "title": "甲", "category": "0105", "frames": "a.npy"},
-        {"id": "b", "title": None, "category": None, "frames": "b.npy"},
-    ]
-    lines = import_corpus(
-        small.custom(tmp_path / "lines", [{k: v for k, v in item.items() if v is not None} for item in items]),
-        tmp_path / "store1",
-    )
-    small.custom(tmp_path / "table", [])
-    (tmp_path / "table" / "manifest.jsonl").unlink()
-    pq.write_table(pa.Table.from_pylist(items), tmp_path / "table" / "manifest.parquet")
-    assert import_corpus(tmp_path / "table", tmp_path / "store2").fingerprint == lines.fingerprint
-
-
 # ---- the two corpora of real files
 
 
-def shared(name: str) -> Path:
-    folders = [Path(os.environ["VIDLAB_SHARED"])] if "VIDLAB_SHARED" in os.environ else []
-    folders.append(Path(__file__).resolve().parents[3] / "shared")
-    for folder in folders:
-        if (folder / "data" / name).is_dir():
-            return folder / "data" / name
-    pytest.skip(f"no corpus {name}: set VIDLAB_SHARED to the folder that holds data/{name}")
-
-
-def test_emoji(tmp_path: Path):
-    """Sizes as its own README counts them: 1,906 videos, 4,800 pairs."""
-    store = import_corpus(shared("emoji"), tmp_path / "store")
-    assert (len(store), len(store.pairs())) == (1906, 4800)
-    assert list(problems(store)) == []
-
-
-def test_stamps(tmp_path: Path):
-    """950 videos with features and pictures."""
-    store = import_corpus(shared("stamps"), tmp_path / "store")
-    assert len(store) == 950
-    assert (store.categories() >= 0).sum() == len(store.rows("labeled"))
-    assert list(problems(store)) == []
+@pytest.mark.parametrize(("name", "videos", "pairs"), [("emoji", 1906, 4800), ("stamps", 950, 0)])
+def test_corpora_of_real_files(tmp_path: Path, name: str, videos: int, pairs: int):
+    """Sizes as their own files count them."""
+    folder = Path(os.environ.get("VIDLAB_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"no corpus {name}: set VIDLAB_SHARED to the folder that holds data/{name}")
+    store = import_corpus(folder, tmp_path / "store")
+    assert (len(store), len(store.pairs()), list(problems(store))) == (videos, pairs, [])
+    labelled = {"emoji": "pairwise", "stamps": "labeled"}[name]
+    assert (store.categories()[store.rows(labelled)] >= 0).all()
 
 
 def test_bad_record_reads_as_one_line():

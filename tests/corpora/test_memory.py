@@ -1,7 +1,5 @@
 """Importing and iterating needs the same memory for ten times the videos."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -29,14 +27,8 @@ def peak(folder: Path, videos: int) -> float:
         ({"id": [b"%d" % (10**15 + k)], "title": ["标题".encode() * 15], "asr_text": ["说话".encode() * 40], "frame_feature": frames, "tag_id": [k % 50], "category_id": [10101]} for k in range(videos)),
     )  # fmt: skip
     (folder / "tag_list.txt").write_text("".join(f"{tag}\n" for tag in range(50)))
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, str(folder), str(folder / "store")],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", CODE, str(folder), str(folder / "store")]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     count, megabytes = done.stdout.split()
     assert int(count) == videos
     return float(megabytes)

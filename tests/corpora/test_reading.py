@@ -1,7 +1,5 @@
 """What every reader has in common: litter, byte-order marks, blank lines, missing values, damaged archives."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from pathlib import Path
@@ -129,6 +127,8 @@ def test_one_bad_byte_costs_one_annotation(tmp_path: Path):
     folder = small.wechat(tmp_path / "corpus", [annotation(0), annotation(1, title="REPLACED"), annotation(2)])
     file = folder / "annotations" / "labeled.json"
     file.write_bytes(file.read_bytes().replace(b"REPLACED", b"a\xffb"))
+    with pytest.raises(BadRecord, match=r"labeled.json: record 1 .*title is .*ff.*UTF-8"):
+        import_corpus(folder, tmp_path / "store")
     store = import_corpus(folder, tmp_path / "store", quarantine=True)
     assert len(store) == 3 and store.manifest["counts"]["rejected"] == 1
     assert json.loads(file.read_text(errors="replace"))[1]["id"] not in store.column("id")

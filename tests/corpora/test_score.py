@@ -103,21 +103,18 @@ def test_numbers_that_are_not_finite_are_not_written(tmp_path, value, recipe):
         ({"a.json": '{"u": [1.0, 2.0], "v": [1.0]}'}, "video v", "embedding", "(1,)", "2 numbers"),
         ({"a.json": '{"v": [1.0, NaN]}'}, "video v", "embedding", "NaN", "finite"),
         ({"a.json": '{"v": [1.0, "x"]}'}, "video v", "embedding", "x", "numbers"),
+        (None, "archive", "content", "zip", "again"),
     ],
 )
 def test_wrong_embeddings_are_named(tmp_path, members, record, field, value, remedy):
-    path = write_zip(tmp_path / "s.zip", members)
+    path = tmp_path / "s.zip"
+    if members is None:
+        path.write_text("no zip")
+    else:
+        write_zip(path, members)
     with pytest.raises(BadRecord) as caught:
         read_embeddings(path)
     names_all(caught.value, path, record, field, value, remedy)
-
-
-def test_not_a_zip_is_named(tmp_path):
-    path = tmp_path / "s.zip"
-    path.write_text("no zip")
-    with pytest.raises(BadRecord) as caught:
-        read_embeddings(path)
-    names_all(caught.value, path, "archive", "content", "zip", "again")
 
 
 @settings(max_examples=30, deadline=None)
@@ -237,15 +234,10 @@ def test_missing_file_is_named(classes, tmp_path):
 
 def test_command_line(pairs):
     """``vidlab score``: 0 and the score, or 1 and one line that says what is wrong."""
-    good, bad = (
-        subprocess.run(
-            [sys.executable, "-m", "lab", "score", str(pairs[0]), str(labels)],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-        )
-        for labels in (pairs[1], pairs[1].with_name("nothing.tsv"))
+    commands = (
+        [sys.executable, "-m", "lab", "score", pairs[0], pairs[1].with_name(n)] for n in ("label.tsv", "nothing.tsv")
     )
+    good, bad = (subprocess.run(command, cwd=PROJECT, capture_output=True, text=True) for command in commands)
     assert good.returncode == 0 and good.stdout.splitlines() == ["pairs: 4", "spearman: 0.800000"]
     assert bad.returncode == 1 and bad.stderr.startswith("error: ") and "nothing.tsv" in bad.stderr
 

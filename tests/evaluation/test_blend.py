@@ -51,20 +51,12 @@ def test_signs_of_folds_are_aligned():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"folds": 1}, "folds must be between 2"),
-        ({"scores": np.zeros(2)}, "scores need pairs"),
-    ],
+    ("changes", "message"), [({"folds": 1}, "folds must be between 2"), ({"scores": np.zeros(2)}, "scores need pairs")]
 )
 def test_errors(changes, message):
-    given = {
-        "embeddings": np.ones((4, 2, 8)),
-        "pairs": np.array([[0, 1], [1, 2], [2, 3]]),
-        "scores": np.zeros(3),
-    } | changes
+    pairs = np.array([[0, 1], [1, 2], [2, 3]])
     with pytest.raises(ValueError, match=message):
-        fit(**given)
+        fit(np.ones((4, 2, 8)), pairs, **{"scores": np.zeros(3)} | changes)
 
 
 def test_members_of_one_width():

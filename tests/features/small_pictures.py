@@ -1,7 +1,5 @@
 """Tiny pictures, corpora of them and the spec of a small set."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

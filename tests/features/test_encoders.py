@@ -1,7 +1,5 @@
 """From a picture's bytes to one vector: published transforms, damaged files, encoders by name."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Frames and texts of AIAC ranks 6 and 17 as their own loaders give them (golden r6/preprocess, r17/preprocess): exact."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

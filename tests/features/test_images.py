@@ -1,7 +1,5 @@
 """Image sets: values by hand, resume after a kill, damaged pictures, sets in a batch."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
@@ -40,7 +38,7 @@ class Mean:
 
     name, dim, device = "mean", 3, torch.device("cpu")
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.sizes: list[int] = []
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:

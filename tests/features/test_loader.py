@@ -13,7 +13,7 @@ from lib.features.loader import EvalLoader, Items, TrainLoader, alike
 class Echo:
     """Frame and text lengths of ``count`` videos; a "batch" is the rows asked for."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int):
         generator = np.random.default_rng(0)
         self.frame_lengths, self.text_lengths = generator.integers(1, 33, count), generator.integers(3, 37, count)
 
@@ -48,17 +48,14 @@ def test_order_is_a_function_of_seed_and_epoch(bucket):
     for _ in range(30):
         left, right = next(stream), next(other)
         assert np.array_equal(left.rows, right.rows) and left.epoch == right.epoch
-    assert not np.array_equal(
-        epoch_of(TrainLoader(Echo(1000), Items(np.arange(1000)), 32, seed=4, bucket=bucket))[0], epoch_of(walked)[0]
-    )
+    reseeded = TrainLoader(Echo(1000), Items(np.arange(1000)), 32, seed=4, bucket=bucket)
+    assert not np.array_equal(epoch_of(reseeded)[0], epoch_of(walked)[0])
 
 
 def test_processes_share_each_batch():
-    whole = epoch_of(TrainLoader(Echo(200), Items(np.arange(200)), 20, seed=0, bucket=True))
-    parts = [
-        epoch_of(TrainLoader(Echo(200), Items(np.arange(200)), 20, seed=0, bucket=True, rank=rank, world_size=2))
-        for rank in (0, 1)
-    ]
+    given = Echo(200), Items(np.arange(200)), 20
+    whole = epoch_of(TrainLoader(*given, seed=0, bucket=True))
+    parts = [epoch_of(TrainLoader(*given, seed=0, bucket=True, rank=rank, world_size=2)) for rank in (0, 1)]
     for batch, left, right in zip(whole, *parts, strict=True):
         assert sorted(batch) == sorted([*left, *right]) and len(left) == len(right) == 10
 
@@ -104,10 +101,8 @@ def test_pairs_are_grouped_by_their_longer_side():
 
 def test_evaluation_sees_each_video_once_and_the_longest_first():
     echo = Echo(100)
-    batches = [batch.rows for batch in EvalLoader(echo, np.arange(100), 16)]
-    assert (
-        sorted(np.concatenate(batches)) == list(range(100))
-        and len(batches) == len(EvalLoader(echo, np.arange(100), 16)) == 7
-    )
+    loader = EvalLoader(echo, np.arange(100), 16)
+    batches = [batch.rows for batch in loader]
+    assert sorted(np.concatenate(batches)) == list(range(100)) and len(batches) == len(loader) == 7
     cost = [echo.frame_lengths[rows].max() + echo.text_lengths[rows].max() for rows in batches]
     assert cost[0] == max(cost)

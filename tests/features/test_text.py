@@ -43,10 +43,8 @@ def test_three_fields_are_packed():
     """Budget 8 - 4 = 4 of 3 + 3 + 1 pieces: the two long ones give way, the first keeps the odd one."""
     fields = [np.array([10, 11, 12]), np.array([20, 21, 22]), np.array([30])]
     assert one(fields, "packed", 8)[0] == [3, 10, 11, 4, 20, 4, 30, 4]
-    assert fields_of(np.array([[3, 0], [3, 0], [1, 2]]), 8, 9).tolist() == [
-        [-1, 0, 0, -1, 1, -1, 2, -1, -1],
-        [-1, -1, -1, 2, 2, -1, -1, -1, -1],
-    ]
+    expected = [[-1, 0, 0, -1, 1, -1, 2, -1, -1], [-1, -1, -1, 2, 2, -1, -1, -1, -1]]
+    assert fields_of(np.array([[3, 0], [3, 0], [1, 2]]), 8, 9).tolist() == expected
 
 
 def one_token_at_a_time(lengths: list[int], budget: int) -> list[int]:
@@ -78,9 +76,8 @@ def test_a_batch_is_its_videos_padded(titles, layout, length, full):
     flat, lengths = np.arange(100, 100 + sum(titles)), np.array([titles])
     starts = lengths.cumsum(axis=1) - lengths
     ids, mask, types = lay_out(flat, starts, lengths, layout, length, SPECIAL, full=full)
-    alone = [
-        one([flat[start : start + size]], layout, length)[0] for start, size in zip(starts[0], lengths[0], strict=True)
-    ]
+    pieces = np.split(flat, starts[0][1:])
+    alone = [one([piece], layout, length)[0] for piece in pieces]
     width = length if full else max(map(len, alone))
     assert ids.tolist() == [video + [SPECIAL.pad] * (width - len(video)) for video in alone]
     assert mask.sum(axis=1).tolist() == list(map(len, alone)) and types.sum() == 0
@@ -98,6 +95,5 @@ def test_a_vocabulary_without_special_tokens_is_refused():
     from tokenizers import Tokenizer, models
 
     with pytest.raises(ValueError, match=r"\[CLS\]"):
-        tokens.special_ids(
-            Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "[SEP]": 2, "[MASK]": 3}, unk_token="[UNK]"))
-        )
+        words = {"[PAD]": 0, "[UNK]": 1, "[SEP]": 2, "[MASK]": 3}
+        tokens.special_ids(Tokenizer(models.WordPiece(words, unk_token="[UNK]")))

@@ -1,7 +1,5 @@
 """Words: what is kept, how it is numbered, vectors that repeat, and the word-tag profile by hand."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +24,8 @@ def store(tmp_path_factory):
         for number, title in enumerate(TITLES):
             frames = np.ones((1, 8), np.float16)
             tags = (7,) if "红烧肉" in title else (8,)
-            writer.add(
-                Video(
-                    id=str(number + 1), title=title, asr="", tags=tags, category=None, frames=frames, part="pointwise"
-                )
-            )
+            facts = {"asr": "", "category": None, "part": "pointwise"}
+            writer.add(Video(id=str(number + 1), title=title, tags=tags, frames=frames, **facts))
         return writer.finish(tags=[7, 8])
 
 

@@ -14,19 +14,12 @@ from lab.show.plan import Plan
 
 
 def test_a_step_takes_as_long_as_last_time_else_as_its_system_else_as_its_kind_else_as_the_scale_says(tmp_path):
-    known = {
-        "finetune/a-finetune-base-seed0": 10,
-        "finetune/a-finetune-x-seed0": 20,
-        "finetune/b-finetune-base-seed0": 60,
-    }
-    (tmp_path / "durations.json").write_text(json.dumps(known))
     names = [
-        "a-finetune-base-seed0",
-        "a-finetune-x-seed0",
-        "b-finetune-base-seed0",
-        "a-finetune-y-seed0",
-        "c-finetune-base-seed0",
+        f"{system}-finetune-{arm}-seed0"
+        for system, arm in zip("aabac", ("base", "x", "base", "y", "base"), strict=True)
     ]
+    known = {f"finetune/{name}": seconds for name, seconds in zip(names, (10, 20, 60), strict=False)}
+    (tmp_path / "durations.json").write_text(json.dumps(known))
     tasks = [Task("finetune", name, (), (), "") for name in names] + [Task("report", "report", (), (), "")]
     found = expectations(tasks, tmp_path, {"finetune": 1, "report": 5})
     assert list(found.values()) == [10, 20, 60, 15, 30, 5]
@@ -50,9 +43,8 @@ PLAN = Plan.load("laptop", systems=["wechat_baseline"], questions=["label_smooth
 
 def test_a_training_counts_where_it_is_needed_first(asked):
     rows = asked(lambda n: {"wechat_baseline": 0.02 / n}, PLAN)
-    assert (rows["label_smoothing"]["jobs"], rows["label_smoothing"]["minutes"]) == (3, 1.5), (
-        "not those of the reference"
-    )
+    first = rows["label_smoothing"]
+    assert (first["jobs"], first["minutes"]) == (3, 1.5), "not those of the reference"
     more = asked(lambda n: {}, replace(PLAN, seeds=(0, 1, 2, 3), seeds_given=True))
     assert more["r_drop"]["jobs"] == 4 and more["r_drop"]["visible"] is None
 

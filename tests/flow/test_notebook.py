@@ -1,7 +1,5 @@
 """One notebook, run in a process of its own and by the plain papermill command."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -210,13 +208,8 @@ def test_a_long_temporary_folder_is_no_obstacle(notebook, tmp_path):
     folder = tmp_path / ("long" * 40)
     folder.mkdir()
     code = f"{_elsewhere(notebook, tmp_path)}; sys.exit(status)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert printed(tmp_path / "out.ipynb") == "a 0 float\n"
 

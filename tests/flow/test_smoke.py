@@ -1,9 +1,6 @@
-"""The commands of the README as a user types them, on generated corpora of a few hundred videos: every stage, every notebook.
-
-One home for all tests of this file: the first makes everything, the others look at it or ask for a little more.
-"""
-
-from __future__ import annotations
+"""The commands of the README as a user types them, on generated corpora of a few hundred videos: every stage, every
+notebook. One home for all tests of this file: the first makes everything, the others look at it or ask for a little
+more."""
 
 import json
 import os
@@ -29,10 +26,7 @@ def home(tmp_path_factory):
     """A home, and params that ask for little of each kind of step."""
     folder = tmp_path_factory.mktemp("home")
     shutil.copytree(ROOT / "params", folder / "params")
-    joined = [
-        {"recipe": "aiac_rank1", "stage": "distill", "arm": "base"},
-        {"recipe": "aiac_rank1", "stage": "distill", "arm": "distill_soft.without"},
-    ]
+    joined = [{"recipe": "aiac_rank1", "stage": "distill", "arm": arm} for arm in ("base", "distill_soft.without")]
     change(folder, "report", ablations=QUESTIONS, headline=[])
     change(folder, "recipes/aiac_rank1", members={})
     change(folder, "ensembles/aiac_rank1_jobs", members=joined)
@@ -51,10 +45,8 @@ def typed(home: Path, *words: object, folder: Path = ROOT) -> subprocess.Complet
     environment = {**os.environ, "VIDLAB_HOME": str(home), "COLUMNS": "160"}
     for name in ("MAKEFLAGS", "MAKELEVEL"):
         environment.pop(name, None)
-    command = [str(word) for word in words]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
-    )
+    options = {"capture_output": True, "text": True, "timeout": 1200, "check": False}
+    return subprocess.run(list(map(str, words)), cwd=folder, env=environment, **options)
 
 
 def reproduce(home: Path, *words: object) -> subprocess.CompletedProcess:

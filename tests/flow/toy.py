@@ -1,7 +1,5 @@
 """A workflow in miniature: the kinds of steps of the real plan, notebooks of one line, in a folder of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -16,13 +14,8 @@ from lab.flow import processes, reproduce, screen
 from lab.flow.tasks import Task, notebook_task
 from lib.recipes.code_digest import digest
 
-processes.PRELOAD = (
-    "papermill",
-    "IPython.core.magics",
-    "matplotlib_inline.backend_inline",
-    "pandas",
-    "psutil",
-)  # of what notebooks here import
+# what notebooks here import
+processes.PRELOAD = "papermill", "IPython.core.magics", "matplotlib_inline.backend_inline", "pandas", "psutil"
 GUARD = "from lab.flow.guard import check_parameters\n\ncheck_parameters()"
 # Like lib.stages.run: finished work with the right digest is read, not done again; a trace says how often it was done.
 TRAIN = """import pathlib, time
@@ -51,13 +44,10 @@ def write_notebook(path: Path, parameters: str, *cells: str, prose: str = "# A t
 
 
 class Toy:
-    """corpus -> pretrain -> finetune a, b -> ablation -> report.
+    """corpus -> pretrain -> finetune a, b -> ablation -> report. ``home``: an empty folder, also the value of
+    VIDLAB_HOME. name: of the step ``a``. values: what each training step "learns"; negative fails."""
 
-    Args:
-        home: an empty folder, also the value of VIDLAB_HOME. name: of the step ``a``. values: what each training step "learns"; negative fails.
-    """
-
-    def __init__(self, home: Path, name: str = "a", **values: float) -> None:
+    def __init__(self, home: Path, name: str = "a", **values: float):
         self.home, self.name = home, name
         self.values = {"base": 1.0, name: 2.0, "b": 3.0, **values}
         self.seconds = 0.0
@@ -68,25 +58,16 @@ class Toy:
             (home / "source.json").write_text("{}")
 
     def write_notebooks(self, prose: str = "# A title") -> None:
-        write_notebook(
-            self.home / "notebooks/train.ipynb",
-            'out: str = ""\ndigest: str = ""\nvalue: float = 0.0\nseconds: float = 0.0',
-            TRAIN,
-            prose=prose,
-        )
+        asked = 'out: str = ""\ndigest: str = ""\nvalue: float = 0.0\nseconds: float = 0.0'
+        write_notebook(self.home / "notebooks/train.ipynb", asked, TRAIN, prose=prose)
         write_notebook(self.home / "notebooks/collect.ipynb", 'out: str = ""\ninputs: list = []', COLLECT)
 
     def tasks(self) -> list[Task]:
         source = str(self.home / "source.json")
         corpus = Task(
-            "corpus",
-            "twin",
-            (),
-            ("data/manifest.json",),
-            digest("twin"),
-            command=("json.tool", source, "data/manifest.json"),
-            log="data/build.log",
-        )
+            "corpus", "twin", (), ("data/manifest.json",), digest("twin"),
+            command=("json.tool", source, "data/manifest.json"), log="data/build.log",
+        )  # fmt: skip
         base = self._train("pretrain", "base", [corpus], digest(self.values["base"]))
         arms = [
             self._train("finetune", arm, [corpus, base], digest([self.values[arm], base.digest]))

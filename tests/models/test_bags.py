@@ -9,14 +9,11 @@ from lib.models import MeanFrames, NgramBag
 
 def batch(texts: list[list[int]], frames: torch.Tensor | None = None, counts: list[int] | None = None) -> Batch:
     width = max(map(len, texts))
-    ids = torch.tensor(
-        [text + [9] * (width - len(text)) for text in texts]
-    )  # padding is no zero: only the mask says so
+    ids = torch.tensor([text + [9] * (width - len(text)) for text in texts])  # no zeros: only the mask says what pads
     mask = torch.tensor([[place < len(text) for place in range(width)] for text in texts])
     frames = torch.zeros(len(texts), 1, 4) if frames is None else frames
-    seen = torch.tensor(
-        [[place < n for place in range(frames.shape[1])] for n in counts or [frames.shape[1]] * len(texts)]
-    )
+    counts = counts or [frames.shape[1]] * len(texts)
+    seen = torch.tensor([[place < n for place in range(frames.shape[1])] for n in counts])
     return Batch(torch.arange(len(texts)), ids, mask, torch.zeros_like(ids), frames, seen)
 
 
@@ -61,9 +58,8 @@ def test_padding_and_neighbours_change_nothing():
 
     frames = torch.randn(4, 5, 4)
     mean = MeanFrames(4, 8).eval()
-    torch.testing.assert_close(
-        mean(batch([[3]] * 4, frames, [2, 3, 5, 1])).pooled[1], mean(batch([[3]], frames[1:2, :3])).pooled[0]
-    )
+    among, alone = mean(batch([[3]] * 4, frames, [2, 3, 5, 1])), mean(batch([[3]], frames[1:2, :3]))
+    torch.testing.assert_close(among.pooled[1], alone.pooled[0])
 
 
 def test_frames_are_standardised_over_the_batch():

@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib.training.optimizers import param_groups
 from tests.golden_models import aiac_batch, aiac_rank1, similarity_mix, worst
 from tests.golden_rule import check_step, load_case, without_dropout
 
@@ -36,9 +35,8 @@ def test_corrupted_outputs_and_losses(recorded):
         batch = aiac_batch(case, corrupted=True)
         outputs = system.model(batch)
         total, named = system.mix(system.model, batch)
-        after_cls = (
-            slice(1, None) if case.name != "r1/job2" else slice(None)
-        )  # cls-first scores the last T - 1 positions
+        # cls-first scores the last T - 1 positions
+        after_cls = slice(1, None) if case.name != "r1/job2" else slice(None)
         words = system.mix.terms["tokens"].head(outputs.joint.hidden[:, outputs.text_index[after_cls]])
         frames = system.mix.terms["frames"].head(outputs.joint.hidden[:, outputs.frame_index])
     assert worst(words, case["out/mlm_logits"]) < 1e-5
@@ -94,19 +92,3 @@ def test_every_original_parameter_has_a_place(recorded):
     case, system = recorded
     ours = sum(parameter.numel() for parameter in system.parameters())
     assert ours + 200 * 64 == case.json("parameter_count")
-
-
-def test_optimizer_groups(recorded):
-    """The original's own groups of both stages: which parameter has which rate and decay (finetuning has no heads)."""
-    case, system = recorded
-    ours = dict(system.named_parameters())
-    for stage, rates in {"pretrain": (5e-5, 5e-4), "finetune": (1e-5, 5e-5)}.items():
-        groups = param_groups(ours.items(), lr=dict(zip(("backbone", "rest"), rates, strict=True)), weight_decay=0.01)
-        found = {name: (group["lr"], group["weight_decay"]) for group in groups for name in group["names"]}
-        expected = {
-            system.renamed[name]: (group["lr"], group["weight_decay"])
-            for group in case.json("param_groups")[stage]
-            for name in group["parameters"]
-            if name in system.renamed
-        }
-        assert {name: found[name] for name in expected} == expected and len(expected) >= 40

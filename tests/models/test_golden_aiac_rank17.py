@@ -1,7 +1,5 @@
 """AIAC rank 17: both models, their parts and their losses against recordings of the original code (golden/r17).
-
-Tolerance 1e-5 for outputs, losses and updated parameters, 1e-4 relative for gradient norms.
-"""
+Tolerance 1e-5 for outputs, losses and updated parameters, 1e-4 relative for gradient norms."""
 
 import pytest
 import torch
@@ -36,21 +34,16 @@ PRETRAINING = {
 }
 FINETUNING = {
     "simnet_13": (
-        gated_sum,
-        ("text", "frames"),
+        gated_sum, ("text", "frames"),
         {
-            "text_model.text_model": "text",
-            "video_model.video_model": "frames.layers.0",
-            "text_embed": "fusion.project_text",
-            "video_embed": "fusion.project_frames",
+            "text_model.text_model": "text", "video_model.video_model": "frames.layers.0",
+            "text_embed": "fusion.project_text", "video_embed": "fusion.project_frames",
         },
     ),
     "multi_bert_simnet_1": (
-        cross,
-        ("text", "frames"),
-        {"bert.text_model": "text.encoder", "bert.multi_bert": "fusion"},
+        cross, ("text", "frames"), {"bert.text_model": "text.encoder", "bert.multi_bert": "fusion"},
     ),
-}
+}  # fmt: skip
 
 
 def _probes(model, places, batch):
@@ -153,14 +146,9 @@ def test_video_transformer_block():
     case = load_case("r17/block_video_transformer")
     settings = case.settings
     model = VideoTransformer(
-        settings["dim"],
-        depth=settings["depth"],
-        heads=settings["heads"],
-        head_dim=settings["dim_head"],
-        ffn=settings["mlp_dim"],
-        respect_mask=False,
-        positions="none",
-    )
+        settings["dim"], depth=settings["depth"], heads=settings["heads"], head_dim=settings["dim_head"],
+        ffn=settings["mlp_dim"], respect_mask=False, positions="none",
+    )  # fmt: skip
     load_renamed(model, case.weights, VIDEO_TRANSFORMER)
     mask = case["in/mask"][:, 1:].bool()
     given = batch([1] * 3, [1] * 3).replace(frames=case["in/x"], frame_mask=mask)
@@ -188,8 +176,7 @@ def test_gates(kind):
 
 def test_focal_loss():
     """C3.1. The original works on probabilities clamped at 1e-7, ours on logits: equal where 1 - p keeps its digits in
-    float32, 7.8e-5 apart in the sum because of seven logits from 9.75 to 20, where ours agrees with float64.
-    """
+    float32, 7.8e-5 apart in the sum because of seven logits from 9.75 to 20, where ours agrees with float64."""
     case = load_case("r17/focal_loss")
     logits, target, recorded = case["in/logits"].requires_grad_(), case["in/target"], float(case["out/loss_sum"])
     loss = 11 * focal_with_logits(logits, target, gamma=2.0, alpha=10 / 11)

@@ -27,9 +27,8 @@ def test_cross_layer(mask):
     """One layer alone, and as the fusion calls it with its mask."""
     case = load_case("r6/block_cross_layer")
     out = {"none": "", "neg_inf": "_masked", "additive01": "_additive01"}[mask]
-    fusion = filled(
-        case, CrossModal(32, 32, backbone(**case.settings, num_hidden_layers=1), mask=mask), {"": "layers.0."}
-    )
+    layer = backbone(**case.settings, num_hidden_layers=1)
+    fusion = filled(case, CrossModal(32, 32, layer, mask=mask), {"": "layers.0."})
     text = States(case["in/lang"], case["in/lang_mask"].bool())
     frames = States(case["in/visn"], case["in/visn_mask"].bool())
     with torch.no_grad():

@@ -41,9 +41,8 @@ def _cross(slots: int = 64) -> VideoModel:
     torch.manual_seed(0)
     text = BertText("tiny-1x32", VOCABULARY, pool="first", norm=True, token_types=False)
     fusion = CrossTransformer(32, 32, num_text_slots=slots, depth=2, heads=4)
-    return VideoModel(
-        text, FrameLinear(FRAME_DIM, 32, dropout=0.0), fusion, FirstAndFramesPool(32), GatedProjection(64, 16)
-    ).eval()
+    frames = FrameLinear(FRAME_DIM, 32, dropout=0.0)
+    return VideoModel(text, frames, fusion, FirstAndFramesPool(32), GatedProjection(64, 16)).eval()
 
 
 def test_aiac_10_r17_1_focal_loss():
@@ -68,8 +67,7 @@ def test_aiac_10_r17_2_pseudo_label_loss():
 
 def test_aiac_10_r17_3_first_updates():
     """R17-3: with warm-up the first update moves nothing; constant: 3.1623, 4.2496, 4.9502 times the rate; each tensor
-    is clipped by itself.
-    """
+    is clipped by itself."""
     moved = torch.ones(4, requires_grad=True)
     optimizer, schedule = BertAdam([moved], lr=0.1), WarmupLinear(total_steps=100, warmup=0.05, whole=False)
     moved.grad = torch.ones(4)
@@ -118,9 +116,8 @@ def test_c7_2_padding_changes_nothing(model):
         snug = model(batch([7, 2, 0], [6, 1, 3]))
         wide = model(batch([7, 2, 0], [6, 1, 3], slots=(50, 32)))
         given = batch([2, 2], [2, 2])
-        nothing = model(
-            given.replace(text_mask=torch.zeros_like(given.text_mask), frame_mask=torch.zeros_like(given.frame_mask))
-        )
+        masks = {name: torch.zeros_like(getattr(given, name)) for name in ("text_mask", "frame_mask")}
+        nothing = model(given.replace(**masks))
     torch.testing.assert_close(wide.embedding, snug.embedding, atol=2e-6, rtol=1e-5)
     assert nothing.embedding.isfinite().all() and snug.embedding.shape == (3, 16)
 
@@ -157,10 +154,7 @@ def test_c7_11_each_side_has_its_own_statistics():
 def test_encoders_learn_for_themselves():
     """Two tag heads, one an encoder: the loss of one gives no gradient to the other, nor to the fusion."""
     model, given = _gated_sum(), batch([3, 2], [4, 3])
-    heads = {
-        "text": TagFocal(TAGS, 16, text_dim=32, frames_dim=FRAME_DIM, input="text"),
-        "frames": TagFocal(TAGS, 16, text_dim=32, frames_dim=FRAME_DIM, input="frames"),
-    }
+    heads = {x: TagFocal(TAGS, 16, text_dim=32, frames_dim=FRAME_DIM, input=x) for x in ("text", "frames")}
     for name, other in (("text", "frames"), ("frames", "text")):
         model.zero_grad()
         heads[name](model(given), given).backward()

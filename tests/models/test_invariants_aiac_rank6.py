@@ -18,26 +18,15 @@ from tests.golden_models_aiac_rank6 import MODELS, model
 from tests.golden_rule import without_dropout
 from tests.small import FRAME_DIM, VOCABULARY, batch, outputs
 
-WIDTHS = {
-    "erc": {"width": 16, "channels": 8},
-    "esim": {"width": 16},
-    "lstm": {"width": 16},
-    "lstm_nextvlad": {"output_dim": 16},
-}
+WIDTHS = {"erc": {"width": 16, "channels": 8}, "esim": {"width": 16}, "lstm": {"width": 16}}
+WIDTHS["lstm_nextvlad"] = {"output_dim": 16}
 SIZES = {"dim": 12, "embedding": 16, "text_backbone": "tiny-1x32", "layer": "tiny-1x32", "layers": "tiny-2x32"}
 
 
 def small(name, faithful=False, **changes):
     torch.manual_seed(0)
-    built = model(
-        name,
-        faithful=faithful,
-        vocab_size=VOCABULARY,
-        frame_dim=FRAME_DIM,
-        slots=(20, 20),
-        widths=WIDTHS.get(name),
-        **(SIZES | changes),
-    )
+    sizes = {"vocab_size": VOCABULARY, "frame_dim": FRAME_DIM, "slots": (20, 20), "widths": WIDTHS.get(name)}
+    built = model(name, faithful=faithful, **sizes, **(SIZES | changes))
     for part in built.modules():
         if isinstance(part, torch.nn.Embedding):  # padding must not be hidden by zeros
             torch.nn.init.normal_(part.weight)
@@ -107,12 +96,9 @@ def test_10_r6_6_cross_modal_masks():
     """6: neg_inf ignores padded frames; with additive01 a real and a padded slot of equal logits weigh e : 1."""
     given = batch([5, 2], [4, 7])
     other = given.replace(frames=given.frames.masked_fill(~given.frame_mask.unsqueeze(-1), 3.0))
-    built = small("lxmert")
+    built, quirk = small("lxmert"), small("lxmert", faithful=True)
     torch.testing.assert_close(embed(built, other), embed(built, given), atol=1e-6, rtol=0)
-    assert (
-        float((embed(small("lxmert", faithful=True), other) - embed(small("lxmert", faithful=True), given)).abs().max())
-        > 1e-3
-    )
+    assert float((embed(quirk, other) - embed(quirk, given)).abs().max()) > 1e-3
     fusion = CrossModal(32, 32, "tiny-1x32", mask="additive01").eval()
     torch.nn.init.zeros_(fusion.layers[0].visual_attention.att.query.weight)  # every logit becomes the mask itself
     torch.nn.init.zeros_(fusion.layers[0].visual_attention.att.query.bias)
@@ -123,10 +109,10 @@ def test_10_r6_6_cross_modal_masks():
     torch.testing.assert_close(weights[..., 0] / weights[..., 1], torch.full_like(weights[..., 0], math.e))
 
 
-@given(
-    st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3),
-    st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3),
-)
+THREE = st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3)
+
+
+@given(THREE, THREE)
 @settings(max_examples=20, deadline=None)
 def test_10_r6_7_mixed_labels(labels, teacher):
     """7: 0.7 label + 0.3 teacher as two terms pulls exactly like one term on the mixed label, which lies between."""

@@ -28,9 +28,7 @@ def test_random_backbones(name, layers, width, heads):
 
 def test_published_names_need_no_network_for_their_sizes():
     assert backbone_width("hfl/chinese-roberta-wwm-ext-large") == 1024
-    assert {name: resolve_backbone(name).config.num_attention_heads for name in KNOWN} == {
-        name: KNOWN[name][1] // 64 for name in KNOWN
-    }
+    assert all(resolve_backbone(name).config.num_attention_heads == KNOWN[name][1] // 64 for name in KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +86,8 @@ def test_a_part_the_checkpoint_lacks_is_an_error():
 
 
 def test_a_missing_checkpoint_names_the_remedy(tmp_path):
-    (tmp_path / "config.json").write_text(
-        json.dumps({"model_type": "bert", "hidden_size": 32, "num_attention_heads": 2})
-    )
+    config = {"model_type": "bert", "hidden_size": 32, "num_attention_heads": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="no weights found .* Give the path of a folder that holds"):
         Embeddings(str(tmp_path), vocab_size=30522)
 
@@ -113,23 +110,14 @@ def test_load_state_accounts_for_every_key():
 
 def test_aiac_a2_2_initialisation():
     """A2.2: BERT's N(0, 0.02²) for the layers, W_f and the frame tables; torch's default for heads. At a small width
-    the deviation grows with 1/sqrt(width) so that signals keep their size.
-    """
+    the deviation grows with 1/sqrt(width) so that signals keep their size."""
     assert init_std(1024) == init_std(768) == 0.02 and init_std(64) == pytest.approx(0.08)
     torch.manual_seed(0)
     frames, layer = FrameProjection(256, 768), SingleStream("random-1x768", 768, 768).encoder.layer[0]
-    for weight in (
-        frames.project.weight,
-        frames.position_embeddings.weight,
-        layer.attention.self.query.weight,
-        layer.output.dense.weight,
-    ):
-        assert float(weight.std()) == pytest.approx(0.02, rel=0.02) and abs(float(weight.mean())) < 1e-3
-    assert (
-        (frames.project.bias == 0).all()
-        and (frames.LayerNorm.weight == 1).all()
-        and (layer.output.dense.bias == 0).all()
-    )
+    dense = layer.output.dense
+    for part in (frames.project, frames.position_embeddings, layer.attention.self.query, dense):
+        assert float(part.weight.std()) == pytest.approx(0.02, rel=0.02) and abs(float(part.weight.mean())) < 1e-3
+    assert (frames.project.bias == 0).all() and (frames.LayerNorm.weight == 1).all() and (dense.bias == 0).all()
     text = Embeddings("tiny-1x64", vocab_size=300)
     assert (text.word_table[0] == 0).all() and float(text.word_table[1:].std()) == pytest.approx(0.08, rel=0.05)
     bound = 768**-0.5  # nn.Linear: uniform in ±1/sqrt(fan in)

@@ -1,7 +1,5 @@
-"""Published numbers of parameters, of the recipes at their published sizes, on the meta device: no memory, weights or network.
-
-What the originals carry without using it is left out here and added back by its size.
-"""
+"""Published numbers of parameters, of the recipes at their published sizes, on the meta device: no memory, weights or
+network. What the originals carry without using it is left out here and added back by its size."""
 
 import pytest
 import torch

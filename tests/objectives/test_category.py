@@ -59,8 +59,7 @@ def test_wechat_15_system1_10_label_smoothing():
 
 def test_class_balanced_weights():
     """wechat2022 §15, system 3-4: the weights sum to the number of classes. By hand for counts 1 and 2 at beta 0.5:
-    0.5/0.5 = 1 and 0.5/0.75 = 2/3, scaled by 2/(5/3).
-    """
+    0.5/0.5 = 1 and 0.5/0.75 = 2/3, scaled by 2/(5/3)."""
     assert class_balanced_weights([1, 2], 0.5).tolist() == pytest.approx([1.2, 0.8])
     for beta in (0.9, 0.99, 0.999, 0.9999):
         weights = class_balanced_weights([14, 50, 100, 500, 10656], beta)

@@ -12,7 +12,7 @@ from tests.small import FRAME_DIM, SPECIAL, TAGS, VOCABULARY, WIDTH, batch, sing
 class Constant(Objective):
     """Counts its calls; its value is a parameter of its own."""
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float):
         super().__init__()
         self.value = nn.Parameter(torch.tensor(value))
         self.corrupted = self.computed = self.stepped = 0

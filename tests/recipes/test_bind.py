@@ -1,7 +1,5 @@
 """The binder: what it reads from the source is what Python would say, and what it refuses it names."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 

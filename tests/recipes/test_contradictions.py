@@ -1,7 +1,5 @@
 """``params/contradictions.yaml``: what its rows name exists, nothing is said twice, and no quirk is left out."""
 
-from __future__ import annotations
-
 import pytest
 
 from lab.show import claims as module
@@ -54,20 +52,9 @@ def test_what_is_not_there_is_named_with_the_row(wrong, sentence, monkeypatch) -
     assert str(error.value).startswith("params/contradictions.yaml: ") and sentence in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("rows", "sentence"),
-    [
-        (
-            [{"recipe": "r", "id": "x", "said": "a"}],
-            "r x: give measured (two arms of a question) or unmeasured (why none)",
-        ),
-        (
-            [{"recipe": "r", "id": "x", "said": "a", "unmeasured": "b"}] * 2,
-            "rows: r x is there twice; keep one of them",
-        ),
-    ],
-)
-def test_rows_that_say_too_little_or_come_twice(rows, sentence) -> None:
-    with pytest.raises(RecipeError, match="^some.yaml: ") as error:
-        validate(Contradictions, {"rows": rows}, "some.yaml")
-    assert sentence in str(error.value)
+def test_rows_that_say_too_little_or_come_twice():
+    row = {"recipe": "r", "id": "x", "said": "a"}
+    with pytest.raises(RecipeError, match=r"^some.yaml: .*r x: give measured .* or unmeasured \(why none\)"):
+        validate(Contradictions, {"rows": [row]}, "some.yaml")
+    with pytest.raises(RecipeError, match="^some.yaml: .*r x is there twice; keep one of them"):
+        validate(Contradictions, {"rows": [row | {"unmeasured": "b"}] * 2}, "some.yaml")

@@ -1,7 +1,5 @@
 """What a generated corpus depends on: its code and arguments reach the digests of corpus, features and jobs."""
 
-from __future__ import annotations
-
 import pytest
 
 from lib.recipes import corpus as module

@@ -1,7 +1,5 @@
 """What docstrings of components say: which systems use them, as the recipes do, and the shapes that they take and give."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

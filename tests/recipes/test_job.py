@@ -33,12 +33,8 @@ def test_an_arm_of_pretraining_reaches_finetuning_through_its_parent():
 
 
 def test_seed_scale_and_recipe_are_part_of_the_digest():
-    digests = {
-        smoke("finetune").digest,
-        smoke("finetune", seed=1).digest,
-        Job.load("aiac_rank1", "finetune", scale="laptop").digest,
-    }
-    assert len(digests) == 3
+    jobs = smoke("finetune"), smoke("finetune", seed=1), Job.load("aiac_rank1", "finetune", scale="laptop")
+    assert len({job.digest for job in jobs}) == 3
 
 
 def test_weight_zero_is_the_same_as_leaving_the_objective_out():

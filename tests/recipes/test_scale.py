@@ -1,7 +1,5 @@
 """Scales: every override sets a size of some recipe; one that sets nothing is an error that names file, key and remedy."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest

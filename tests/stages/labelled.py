@@ -1,7 +1,5 @@
 """Corpora with a labelled test part, made from generated ones."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +13,7 @@ from lib.data.store import Store
 
 def with_test_part(store: Store, out: Path, share: float = 0.3, *, spoil: bool = False) -> Store:
     """A copy whose part ``test_b`` has labels: whole components of pairs, or videos by the class that is meant.
-
-    Args:
-        spoil: turn scores of the test part upside down, or move its classes on by one.
-    """
+    ``spoil``: turn scores of the test part upside down, or move its classes on by one."""
     ids, names, truth = store.column("id"), store.manifest["categories"], store.truth()
     with StoreWriter(out, track=store.track, source="custom", frame_dim=store.frame_dim or None) as writer:
         known = "test_b" in store.parts

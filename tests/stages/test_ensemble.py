@@ -186,13 +186,8 @@ def test_written_and_read_tables_are_the_same(tmp_path):
     again = pd.read_csv(tmp_path / "kinds.csv", float_precision="round_trip").fillna({"note": ""})
     pd.testing.assert_frame_equal(again, found.kinds, check_dtype=False)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "metrics.json",
-        "members.csv",
-        "kinds.csv",
-        "similarity.csv",
-        "embeddings.npz",
-        "files.json",
-    }
+        "metrics.json", "members.csv", "kinds.csv", "similarity.csv", "embeddings.npz", "files.json",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("scaled", [False, True])

@@ -1,7 +1,5 @@
 """Floors and ceiling: on the items that runs are scored on, and nothing of them is learnt."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import numpy as np
@@ -56,11 +54,11 @@ def test_untrained_floor_of_pairs_by_other_means(corpora):
     problem = make_problem(job, store)
     part, train = problem.parts["test"], problem.train.rows
     texts = [f"{title}\n{asr}" for title, asr in zip(store.column("title"), store.column("asr"), strict=True)]
-    weigh = TfidfVectorizer(
-        analyzer=lambda t: [p for p in (t[i : i + 2] for i in range(len(t) - 1)) if "\n" not in p], sublinear_tf=True
-    )
-    rows = np.unique(train)
-    vectors = {row: None for row in range(len(store))}
+
+    def analyzer(text: str) -> list[str]:
+        return [pair for pair in (text[i : i + 2] for i in range(len(text) - 1)) if "\n" not in pair]
+
+    weigh, rows = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True), np.unique(train)
     weigh.fit([texts[row] for row in [*rows, *np.unique(part.pairs)]])
     weigh.idf_ = _idf(weigh, [texts[row] for row in rows])
     vectors = weigh.transform(texts)

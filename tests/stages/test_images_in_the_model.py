@@ -1,7 +1,5 @@
 """A model that encodes pictures itself: the same numbers as stored features, gradients where wanted, exact resumes."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -37,20 +35,14 @@ def parts(one: Job, store: Store):
     seed_everything(0)
     model = build.build_model(one, sizes)
     features = one.spec.features
-    return (
-        model,
-        build.build_mix(one, model, sizes),
-        Assembler(store, token_set, **features.batches, visual=visual),
-    )
+    return (model, build.build_mix(one, model, sizes), Assembler(store, token_set, **features.batches, visual=visual))
 
 
 def test_the_corpus_follows_the_recipe(home):
     assert job(TRAINED).corpus.name == job(STORED).corpus.name == "twin_pixels"
     assert job("base").corpus.name == "twin_classes"
     laptop = job("base", "wechat_rank72", scale="laptop")
-    assert (laptop.corpus.name, laptop.frames.name) == ("twin_classes", "projected"), (
-        "stored features, as at full scale"
-    )
+    assert (laptop.corpus.name, laptop.frames.name) == ("twin_classes", "projected"), "as at full scale"
     assert [ref.name for ref in job(TRAINED).feature_sets] == ["tokens"], "nothing is extracted for a trained encoder"
     pixels = Job.load("wechat_rank72", "finetune", "base", 0, "laptop", "twin_pixels")
     assert pixels.frames is not None and pixels.frames.corpus.name == "twin_pixels"
@@ -82,9 +74,8 @@ def test_gradients_reach_a_trained_encoder_and_no_frozen_one(home):
     batch = assembler(Items(rows), train=True)
     mix(model, batch)[0].backward()
     grads = [parameter.grad for parameter in model.images.parameters()]
-    assert (
-        all(grad is not None and torch.isfinite(grad).all() for grad in grads) and sum(g.abs().sum() for g in grads) > 0
-    )
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
+    assert sum(grad.abs().sum() for grad in grads) > 0
     model.zero_grad()
     model.freeze(["images", "frames"])
     mix(model, batch)[0].backward()

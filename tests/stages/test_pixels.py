@@ -1,7 +1,5 @@
 """A recipe whose frames come from pictures: plan, missing set, notebook, training, and what its digest depends on."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

@@ -1,7 +1,5 @@
 """From a finished run to the official numbers, as a user types it: result.csv of both WeChat recipes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -24,9 +22,8 @@ def job(recipe: str, stage: str = "finetune") -> Job:
 
 
 def typed(*words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, words)], env=os.environ, cwd=ROOT, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", *map(str, words)]
+    done = subprocess.run(command, env=os.environ, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -44,9 +41,8 @@ def test_a_finished_run_is_scored_with_one_command(home, recipe, stages):
     assert len(lines) == len(rows) and set(answered) == set(home.column("id")[rows]), "every test video exactly once"
     assert set(map(len, answered.values())) == {4}, "leading zeros stay"
 
-    printed = dict(
-        line.split(": ") for line in typed("lab", "score", folder / "result.csv", folder / "truth.csv").splitlines()
-    )
+    scored = typed("lab", "score", folder / "result.csv", folder / "truth.csv")
+    printed = dict(line.split(": ") for line in scored.splitlines())
     names = home.manifest["categories"]
     guess = np.array([names.index(answered[name]) for name in home.column("id")[rows]])
     truth = home.truth()["true_category"].to_numpy()[rows]

@@ -54,22 +54,16 @@ def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
 )
 def test_the_control_trains_and_selects_on_as_many_pairs(pairs, question, control, leaves_out):
     recipe = load(Ablation, question).recipes[0]
-    (rows, *ours, val), (_, *theirs, same) = (
-        parts(f"{question}.{arm}", pairs, recipe=recipe) for arm in (control, leaves_out)
-    )
+    rows, *ours, val = parts(f"{question}.{control}", pairs, recipe=recipe)
+    _, *theirs, same = parts(f"{question}.{leaves_out}", pairs, recipe=recipe)
     assert np.array_equal(val, same) and [mask.sum() for mask in ours] == [mask.sum() for mask in theirs]
-    assert (
-        0
-        < Split(ours[0], val, rows[:, 0], rows[:, 1]).leak()
-        > Split(theirs[0], val, rows[:, 0], rows[:, 1]).leak()
-        == 0
-    )
+    leaks = [Split(train, val, rows[:, 0], rows[:, 1]).leak() for train in (ours[0], theirs[0])]
+    assert leaks[0] > leaks[1] == 0
 
 
 def test_arm_and_variant_are_one_run():
-    arm, variant = (
-        Job.load("aiac_rank6", "finetune", name, 0, "laptop") for name in ("strict_hold.strict", "strict_split")
-    )
+    names = "strict_hold.strict", "strict_split"
+    arm, variant = (Job.load("aiac_rank6", "finetune", name, 0, "laptop") for name in names)
     assert arm.digest == variant.digest and arm.folder.path == variant.folder.path
 
 

@@ -1,7 +1,5 @@
 """A corpus whose test part has labels: nothing there trains or selects, and the run is scored there."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
@@ -82,13 +80,8 @@ def test_pairs_are_scored_on_the_test_part(trained):
     metrics, found = one.folder.read_metrics(), predictions.of_pairs(one.folder)
     split, truth = split_pairs(one, store), store.truth()
     assert found.pairs.tolist() == split.pairs[split.test].tolist() and not found.seen.any()
-    value = spearman(found.cosine, found.score)
-    assert (
-        metrics["scores"]["test"]["spearman"]
-        == value
-        == score_of(metrics)
-        != metrics["scores"]["validation"]["spearman"]
-    )
+    value, scores = spearman(found.cosine, found.score), metrics["scores"]
+    assert scores["test"]["spearman"] == value == score_of(metrics) != scores["validation"]["spearman"]
     draws = spearman_draws(found.cosine, found.score, found.pairs)
     assert metrics["intervals"]["spearman"] == list(interval(draws))
     assert metrics["oracle"]["spearman"] == spearman(truth["oracle"].to_numpy()[split.test], found.score)

@@ -64,7 +64,7 @@ class Loader:
 class Model(nn.Module):
     """Has a table called ``word_embeddings`` for the adversaries, dropout for the random streams."""
 
-    def __init__(self, dropout: float = 0.2) -> None:
+    def __init__(self, dropout: float = 0.2):
         super().__init__()
         self.word_embeddings = nn.Embedding(3, WIDTH)
         self.inner = nn.Linear(WIDTH, 16)
@@ -84,7 +84,7 @@ class Regression(Objective):
 class Noisy(Objective):
     """Disturbs its input at random, owns a head, and counts steps in a buffer."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.head = nn.Linear(1, 1)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -102,7 +102,7 @@ class Noisy(Objective):
 class Rows:
     """A history in a list."""
 
-    def __init__(self, rows: list) -> None:
+    def __init__(self, rows: list):
         self.append = rows.append
 
     def truncate(self, step: int) -> None:
@@ -117,16 +117,9 @@ def accelerator() -> Accelerator:
 
 
 def trainer(
-    folder: Path | None = None,
-    *,
-    steps: int = 40,
-    lr: float = 1e-2,
-    dropout: float = 0.2,
-    noisy: bool = True,
-    unused: bool = False,
-    rows: list | None = None,
-    **settings: Any,
-) -> Trainer:
+    folder: Path | None = None, *, steps: int = 40, lr: float = 1e-2, dropout: float = 0.2, noisy: bool = True,
+    unused: bool = False, rows: list | None = None, **settings: Any,
+) -> Trainer:  # fmt: skip
     """A trainer of the tiny problem; with a folder it checkpoints there and writes ``history.jsonl``."""
     torch.manual_seed(0)
     model = Model(dropout)

@@ -109,29 +109,16 @@ def test_swa_by_hand():
     assert seen == [1, 2, 3, 4, 4, 6, 6, 7]
 
 
-def test_section_15_tricks_swa_of_equal_checkpoints():
-    module, swa = one(0.3), WeightSwa(start=0.0)
-    swa.start(module)
-    for step in range(1, 8):
-        swa.update(step, 7)
-    assert mean_of(swa, module) == float(module.weight.detach())
-
-
 def test_soup():
-    members = [
-        {"w": torch.tensor([1.0, 2.0]), "n": torch.tensor(3)},
-        {"w": torch.tensor([3.0, 6.0]), "n": torch.tensor(3)},
-    ]
-    mixed = soup(members)
+    mixed = soup([{"w": torch.tensor(w), "n": torch.tensor(3)} for w in ([1.0, 2.0], [3.0, 6.0])])
     assert mixed["w"].tolist() == [2.0, 4.0] and mixed["w"].dtype == torch.float32 and mixed["n"] == 3
 
 
 def test_greedy_soup_by_hand():
     """Target 2: members 1.5, 4, 2.9 with errors .5, 2, .9. 1.5 alone .5; with 2.9: 2.2, error .2, kept; with 4: 2.8, .8, not."""
     members = [{"w": torch.tensor([value])} for value in (1.5, 4.0, 2.9)]
-    mixed, kept = greedy_soup(
-        members, [0.5, 2.0, 0.9], lambda state: abs(float(state["w"]) - 2), higher_is_better=False
-    )
+    errors = [0.5, 2.0, 0.9]
+    mixed, kept = greedy_soup(members, errors, lambda state: abs(float(state["w"]) - 2), higher_is_better=False)
     assert kept == [0, 2] and float(mixed["w"]) == pytest.approx(2.2)
 
 

@@ -76,10 +76,8 @@ def test_an_absurd_learning_rate_ends_with_a_clear_error():
         def multiplier(self, update: int) -> float:
             return 1.0 if update < 20 else 1e5
 
-    rows = []
-    ours = trainer(
-        rows=rows, schedule=Spike(), rewind=Rewind(window=5, patience=2, max_rewinds=2, snapshot_every=5), log_every=2
-    )
+    rows, rewind = [], Rewind(window=5, patience=2, max_rewinds=2, snapshot_every=5)
+    ours = trainer(rows=rows, schedule=Spike(), rewind=rewind, log_every=2)
     with pytest.raises(DivergenceError) as caught:
         ours.fit(Loader(), 200)
     assert [row["event"] for row in rows if "event" in row] == ["rewind", "rewind"]

@@ -43,16 +43,11 @@ class _Loader:
 def _trained(tmp_path, freeze, mode, modes):
     """The trainer of a stage as ``run`` makes it, after four updates with two evaluations; the model before and after."""
     spec = StageSpec(
-        data={"items": "pairs", "batch_size": 4, "epochs": 2},
-        objectives={"similarity": {"use": "CosineRegression"}},
+        data={"items": "pairs", "batch_size": 4, "epochs": 2}, objectives={"similarity": {"use": "CosineRegression"}},
         optimizer={"use": "BertAdam", "lr": 0.01, "no_decay": "names"},
-        schedule={"use": "WarmupLinear", "warmup": 0.05, "whole": False},
-        max_grad_norm=None,
-        rewind=None,
-        freeze=freeze,
-        freeze_mode=mode,
-        evaluation={"select": "mse", "keep": "last"},
-    )
+        schedule={"use": "WarmupLinear", "warmup": 0.05, "whole": False}, max_grad_norm=None, rewind=None,
+        freeze=freeze, freeze_mode=mode, evaluation={"select": "mse", "keep": "last"},
+    )  # fmt: skip
     model = _model()
     model.freeze(spec.freeze, spec.freeze_mode)
     mix = ObjectiveMix({"similarity": (CosineRegression(), 1.0), "unlabelled": (NearestLevel(), 1.0)})

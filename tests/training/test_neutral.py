@@ -1,8 +1,6 @@
-"""Every trick at the setting where it does nothing gives the run without it, bit for bit.
-
-Neutral losses and corrections of logits are tested beside them (objectives/test_category.py, objectives/test_agreement.py,
-evaluation/test_postprocess.py).
-"""
+"""Every trick at the setting where it does nothing gives the run without it, bit for bit. Neutral losses and
+corrections of logits are tested beside them (objectives/test_category.py, objectives/test_agreement.py,
+evaluation/test_postprocess.py)."""
 
 import numpy as np
 import pytest
@@ -46,7 +44,7 @@ def test_averages_of_one_model_are_the_model(averaging, keep_best):
 class Idle(Adversary):
     """What an adversary does around the second pass, without that pass."""
 
-    def __init__(self, adversary: Adversary) -> None:
+    def __init__(self, adversary: Adversary):
         self.adversary = adversary
 
     def __call__(self, module, again) -> None:

@@ -21,7 +21,7 @@ def by_settings(groups: list[dict], key: str) -> dict[tuple[float, float], set[s
 @pytest.mark.parametrize(
     "stage, rates", [("pretrain", {"backbone": 5e-5, "rest": 5e-4}), ("finetune", {"backbone": 1e-5, "rest": 5e-5})]
 )
-@pytest.mark.parametrize("job", ["job1", "job4"])
+@pytest.mark.parametrize("job", ["job1", "job2", "job4"])
 def test_golden_aiac_rank1(job, stage, rates):
     """The original's rules (roberta -> small rate; bias, LayerNorm.weight -> no decay) and ours make the same groups."""
     case = load_case(f"r1/{job}")
@@ -55,7 +55,7 @@ def test_golden_wechat_baseline():
 class Stack(nn.Module):
     """Embeddings, two layers, a head; named as in a video model."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.model = nn.Module()
         self.model.text = nn.Module()
@@ -86,11 +86,8 @@ def test_a7_12_no_layer_decay_by_default():
 def test_frozen_parameters_are_left_out_and_all_others_occur_once():
     stack = Stack()
     stack.model.text.requires_grad_(False)
-    listed = [
-        parameter
-        for group in param_groups(stack.named_parameters(), lr=0.1, layer_decay=0.9)
-        for parameter in group["params"]
-    ]
+    groups = param_groups(stack.named_parameters(), lr=0.1, layer_decay=0.9)
+    listed = [parameter for group in groups for parameter in group["params"]]
     wanted = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     assert sorted(map(id, listed)) == sorted(map(id, wanted))
 

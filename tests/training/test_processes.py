@@ -17,13 +17,10 @@ from tests.training.standin import Loader, error, trainer
 STEPS = 16
 CASES = {
     "everything": lambda: {
-        "averaging": WeightEma(decay=0.5),
-        "adversarial": Fgm(),
-        "rewind": Rewind(window=3, snapshot_every=5),
-        "score": error,
+        "averaging": WeightEma(decay=0.5), "adversarial": Fgm(), "rewind": Rewind(window=3, snapshot_every=5), "score": error,
     },
     "pgd": lambda: {"adversarial": Pgd(steps=2), "max_grad_norm": None},
-}
+}  # fmt: skip
 
 
 def train(name: str, folder: Path, rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
@@ -52,15 +49,9 @@ def pair(tmp_path_factory) -> Path:
     for name in CASES:
         (folder / name).mkdir()
     command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "tests.training.test_processes",
-        str(folder),
-    ]
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m",
+        "tests.training.test_processes", str(folder),
+    ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, check=False, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -74,17 +65,14 @@ def test_two_processes_equal_one(pair, tmp_path, name):
     for parameter, value in alone.items():
         assert torch.equal(both[0][parameter], both[1][parameter])
         torch.testing.assert_close(both[0][parameter], value, rtol=0, atol=1e-6)
-    rows = [
-        [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-        for folder in (pair / name, tmp_path)
-    ]
+    texts = [(folder / "history.jsonl").read_text() for folder in (pair / name, tmp_path)]
+    rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
     assert [sorted(row) for row in rows[0]] == [sorted(row) for row in rows[1]], "one history, written once"
     assert [row.get("event") for row in rows[0]].count("rewind") == (1 if name == "everything" else 0)
     for ours, theirs in zip(*rows, strict=True):
         if ours.get("loss") is not None:
-            assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-6) and ours["grad_norm"] == pytest.approx(
-                theirs["grad_norm"], abs=1e-5
-            )
+            assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-6)
+            assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], abs=1e-5)
 
 
 if __name__ == "__main__":

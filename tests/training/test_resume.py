@@ -26,7 +26,7 @@ class Killed(BaseException):
 class Dying(Loader):
     """Breaks off while fetching batch number ``at``."""
 
-    def __init__(self, at: int, **settings) -> None:
+    def __init__(self, at: int, **settings):
         super().__init__(**settings)
         self.at = at
 
@@ -40,27 +40,18 @@ class Dying(Loader):
 def everything() -> dict:
     """All that has a state, on: dropout, corruption, averages, best so far, rewinds, an adversary, a schedule that listens."""
     return {
-        "score": error,
-        "averaging": WeightEma(decay=0.8),
-        "adversarial": Fgm(epsilon=0.1),
-        "rewind": Rewind(window=4, patience=2, max_rewinds=5, snapshot_every=5),
-        "schedule": Plateau(factor=0.5),
-        "log_every": 4,
-        "eval_every": 7,
-        "save_every": 5,
-        "ahead": 2,
-    }
+        "score": error, "averaging": WeightEma(decay=0.8), "adversarial": Fgm(epsilon=0.1),
+        "rewind": Rewind(window=4, patience=2, max_rewinds=5, snapshot_every=5), "schedule": Plateau(factor=0.5),
+        "log_every": 4, "eval_every": 7, "save_every": 5, "ahead": 2,
+    }  # fmt: skip
 
 
 def run(folder: Path, loader: Loader, **settings):
     ours = trainer(folder, steps=STEPS, **settings)
     result = ours.fit(loader, STEPS)
     state = {name: tensor.clone() for name, tensor in ours.task.state_dict().items()}
-    return (
-        state,
-        (folder / "history.jsonl").read_text(),
-        (result.best_step, result.best_score, result.steps, result.samples),
-    )
+    outcome = result.best_step, result.best_score, result.steps, result.samples
+    return state, (folder / "history.jsonl").read_text(), outcome
 
 
 def check(first, second) -> None:
@@ -124,25 +115,23 @@ def test_killed_while_saving(tmp_path, uninterrupted, monkeypatch, moment):
     check(run(tmp_path, Loader(poison=(12,)), **everything()), uninterrupted)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"averaging": WeightSwa},
-        {"reload_best_each_epoch": True, "score": error},
-        {"keep_best": False, "averaging": WeightEma},
-        {
-            "averaging": partial(WeightSwa, start=0.3, every=2, buffers=True),
-            "adversarial": Awp(epsilon=0.05),
-            "schedule": partial(ConstantTail, Plateau(), total_steps=STEPS, start=0.3, factor=0.2),
-            "score": error,
-        },
-    ],
-)
+TAIL = {
+    "averaging": partial(WeightSwa, start=0.3, every=2, buffers=True), "adversarial": Awp(epsilon=0.05), "score": error,
+    "schedule": partial(ConstantTail, Plateau(), total_steps=STEPS, start=0.3, factor=0.2),
+}  # fmt: skip
+OTHERS = [
+    {"averaging": WeightSwa},
+    {"reload_best_each_epoch": True, "score": error},
+    {"keep_best": False, "averaging": WeightEma},
+    TAIL,
+]
+
+
+@pytest.mark.parametrize("settings", OTHERS)
 def test_other_combinations(tmp_path, settings):
     def fresh() -> dict:
-        return {name: value() if isinstance(value, type | partial) else value for name, value in settings.items()} | {
-            "save_every": 3
-        }
+        made = {name: value() if isinstance(value, type | partial) else value for name, value in settings.items()}
+        return made | {"save_every": 3}
 
     whole = run(tmp_path / "whole", Loader(), **fresh())
     for step in (8, 19, 27):

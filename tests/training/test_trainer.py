@@ -8,13 +8,10 @@ from torch import nn
 
 from lib.training.adversarial import Fgm
 from lib.training.averaging import WeightEma
-from lib.training.schedule import Schedule, WarmupLinear
+from lib.training.schedule import Constant, WarmupLinear
 from tests.training.standin import Batch, Loader, Model, error, trainer
 
-
-class Constant(Schedule):
-    def multiplier(self, update: int) -> float:
-        return 1.0
+NAN = float("nan")
 
 
 def weights(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -28,14 +25,8 @@ def equal(left: dict, right: dict) -> bool:
 def test_two_steps_by_hand():
     """Plain torch in the order of the design: loss, backward, clip, AdamW, schedule."""
     rows = []
-    ours = trainer(
-        dropout=0.0,
-        noisy=False,
-        rows=rows,
-        schedule=WarmupLinear(total_steps=2, warmup=0),
-        max_grad_norm=0.5,
-        log_every=1,
-    )
+    schedule = WarmupLinear(total_steps=2, warmup=0)
+    ours = trainer(dropout=0.0, noisy=False, rows=rows, schedule=schedule, max_grad_norm=0.5, log_every=1)
     model = copy.deepcopy(ours.task.model)
     ours.fit(Loader(), 2)
 
@@ -48,9 +39,8 @@ def test_two_steps_by_hand():
         norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
-        assert rows[step]["loss"] == pytest.approx(loss.item(), rel=1e-6) and rows[step]["grad_norm"] == pytest.approx(
-            float(norm), rel=1e-6
-        )
+        assert rows[step]["loss"] == pytest.approx(loss.item(), rel=1e-6)
+        assert rows[step]["grad_norm"] == pytest.approx(float(norm), rel=1e-6)
         assert rows[step]["lr"] == rate and rows[step]["step"] == step + 1 and rows[step]["epoch"] == (step + 1) / 8
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(ours.task.model.state_dict()[name], tensor, rtol=0, atol=1e-7)
@@ -69,20 +59,11 @@ def test_history_rows_are_means_since_the_last_row():
     single, tens = [], []
     trainer(rows=single, log_every=1).fit(Loader(), 20)
     trainer(rows=tens, log_every=10).fit(Loader(), 20)
-    assert [row["step"] for row in tens if "loss" in row] == [
-        8,
-        10,
-        16,
-        20,
-    ]  # an epoch has 8 steps, evaluations close a row
-    first = [row for row in single if row["step"] <= 8]
-    for read in (
-        lambda row: row["loss"],
-        lambda row: row["terms"]["fit"],
-        lambda row: row["terms"]["noisy"],
-        lambda row: row["grad_norm"],
-    ):
-        assert read(tens[0]) == pytest.approx(sum(map(read, first)) / 8, rel=1e-6)
+    # an epoch has 8 steps, evaluations close a row
+    assert [row["step"] for row in tens if "loss" in row] == [8, 10, 16, 20]
+    flat = [row | row["terms"] for row in (tens[0], *single) if row["step"] <= 8]
+    for name in ("loss", "fit", "noisy", "grad_norm"):
+        assert flat[0][name] == pytest.approx(sum(row[name] for row in flat[1:]) / 8, rel=1e-6)
     row = tens[0]
     assert row["loss"] == pytest.approx(row["terms"]["fit"] + 0.1 * row["terms"]["noisy"], rel=1e-6)
 
@@ -105,14 +86,10 @@ def test_an_adversary_takes_part():
     assert not equal(weights(attacked.task), weights(plain.task))
 
 
-@pytest.mark.parametrize(
-    "higher_is_better, scores, kept",
-    [
-        (True, [0.1, 0.5, 0.5, 0.2], 6),
-        (False, [0.4, 0.1, 0.3, 0.1], 8),
-        (True, [float("nan"), 0.2, 0.1, float("nan")], 4),
-    ],
-)
+BEST = [(True, [0.1, 0.5, 0.5, 0.2], 6), (False, [0.4, 0.1, 0.3, 0.1], 8), (True, [NAN, 0.2, 0.1, NAN], 4)]
+
+
+@pytest.mark.parametrize("higher_is_better, scores, kept", BEST)
 def test_keeps_the_best_and_ties_update(higher_is_better, scores, kept):
     """Specification A4: lowest validation MSE, ties update. A score that is not a number never wins."""
     seen, given = [], iter(scores)
@@ -162,9 +139,8 @@ def test_evaluation_does_not_change_what_is_learned():
 
 def test_averaged_weights_are_evaluated_and_kept():
     seen = []
-    ours = trainer(
-        score=lambda model: seen.append(weights(model)) or error(model), averaging=WeightEma(decay=0.9), steps=24
-    )
+    settings = {"averaging": WeightEma(decay=0.9), "steps": 24}
+    ours = trainer(score=lambda model: seen.append(weights(model)) or error(model), **settings)
     ours.fit(Loader(), 24)
     raw = trainer(score=None, steps=24)
     raw.fit(Loader(), 24)
@@ -174,25 +150,15 @@ def test_averaged_weights_are_evaluated_and_kept():
 
 def test_a7_5_reload_best_each_epoch():
     """Quirk A7-5: at each epoch's end the best weights come back, while the optimizer goes on."""
-    given, at_end = iter([0.1, 0.9, 0.9]), []
-    rows = []
-    ours = trainer(
-        score=lambda model: at_end.append(weights(model)) or {"error": next(given)},
-        reload_best_each_epoch=True,
-        rows=rows,
-        log_every=1,
-    )
-    steps_in_state = []
+    given, at_end, rows, at_step = iter([0.1, 0.9, 0.9]), [], [], {}
+    settings = {"reload_best_each_epoch": True, "rows": rows, "log_every": 1}
+    ours = trainer(score=lambda model: at_end.append(weights(model)) or {"error": next(given)}, **settings)
     original = ours.schedule.multiplier
-    ours.schedule.multiplier = lambda update: (
-        steps_in_state.append((update, weights(ours.task.model))) or original(update)
-    )
+    ours.schedule.multiplier = lambda update: at_step.update({update: weights(ours.task.model)}) or original(update)
     ours.fit(Loader(), 24)
-    assert [row for row in rows if "event" in row] == [
-        {"step": 8, "event": "reload_best", "from": 8},
-        {"step": 16, "event": "reload_best", "from": 8},
-    ]
-    begin_of_third_epoch = dict(steps_in_state)[16]
+    events = [{"step": step, "event": "reload_best", "from": 8} for step in (8, 16)]
+    assert [row for row in rows if "event" in row] == events
+    begin_of_third_epoch = at_step[16]
     assert equal(begin_of_third_epoch, at_end[0]) and not equal(begin_of_third_epoch, at_end[1])
     assert all(float(state["step"]) == 24 for state in ours.optimizer.state.values())  # moments were never reset
 

@@ -7,7 +7,7 @@ from tests.golden_rule import Case
 
 
 class Toy(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.word_embeddings = nn.Embedding(10, 4)
         self.linear = nn.Linear(4, 3)

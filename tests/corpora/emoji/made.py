@@ -1,7 +1,5 @@
 """A dozen emoji that do not exist, in archives as npm packs them."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile
@@ -39,14 +37,8 @@ def _table(language: str) -> list[dict]:
         for number, (code, subgroup, words) in enumerate(zip(CODES, SUBGROUPS, WORDS, strict=True))
     ]  # fmt: skip
     tone = {
-        "hexcode": "1F3FB",
-        "emoji": "x",
-        "label": "tone",
-        "tags": ["tone"],
-        "group": 2,
-        "subgroup": 32,
-        "order": 99,
-    }
+        "hexcode": "1F3FB", "emoji": "x", "label": "tone", "tags": ["tone"], "group": 2, "subgroup": 32, "order": 99,
+    }  # fmt: skip
     return [*rows, tone, {"hexcode": "1F1E6", "emoji": "y", "label": "letter"}]
 
 

@@ -1,7 +1,5 @@
 """From archives to two corpora that the ordinary importers read, twice with the same bytes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Variants stay together, everything else is spread evenly."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

@@ -1,7 +1,5 @@
 """Overlaps by hand; which pairs are drawn; how overlaps become scores."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Archives are the pinned ones, under the licence that was read, or there is one line that says what to do."""
 
-from __future__ import annotations
-
 import base64
 import shutil
 from dataclasses import replace

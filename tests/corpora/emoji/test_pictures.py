@@ -1,7 +1,5 @@
 """Drawings are not stretched; frames follow each other as they should; features are as wide as the competitions'."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,7 +1,5 @@
 """Small twins on disk and medium ones in memory, made once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A medium twin against the published statistics; targets, tolerances and sources are in ``lab/corpora/twin/facts.json``."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import combinations
 
@@ -41,10 +39,8 @@ def test_titles_have_the_lengths_that_were_drawn_for_them(pair_twin):
 
 
 def test_both_modalities_carry_part_of_the_score(pair_twin):
-    """Raw baselines of the calibration at this size: mean-frame cosine .34, bag-of-words cosine of titles .44, oracle .945.
-
-    Character bigrams stand in for words here, so the text is given more room.
-    """
+    """Raw baselines of the calibration at this size: mean-frame cosine .34, bag-of-words cosine of titles .44, oracle
+    .945. Character bigrams stand in for words here, so the text is given more room."""
     chosen = np.random.default_rng(0).permutation(len(pair_twin.i))[:1200]
     i, j = pair_twin.i[chosen], pair_twin.j[chosen]
     rows, flat = np.unique(np.concatenate([i, j]), return_inverse=True)

@@ -1,11 +1,10 @@
 """The files, read by readers that are not ours."""
 
-from __future__ import annotations
-
 import io
 import json
 import re
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,13 @@ from lab.corpora.tfrecords import read_records
 from lab.corpora.twin import generate
 
 KEYS = {
-    "id": "byte",
-    "title": "byte",
-    "asr_text": "byte",
-    "frame_feature": "byte",
-    "tag_id": "int",
-    "category_id": "int",
-}
+    "id": "byte", "title": "byte", "asr_text": "byte", "frame_feature": "byte", "tag_id": "int", "category_id": "int",
+}  # fmt: skip
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 def arrow(file: Path) -> pd.DataFrame:
@@ -72,13 +65,11 @@ def test_tfrecord_package_reads_what_we_wrote(pair_files):
             assert re.fullmatch(r"\d{16,19}", ours["id"][0].decode()) and ours["title"][0].decode()
             frames = np.frombuffer(b"".join(ours["frame_feature"]), "<f2").reshape(-1, 1536)
             assert 5 <= len(frames) <= 32 and np.isfinite(frames).all()
-            assert [bytes(frame).rstrip(b"\0") for frame in theirs["frame_feature"]] == [
-                frame.rstrip(b"\0") for frame in ours["frame_feature"]
-            ]
+            cut = [[bytes(f).rstrip(b"\0") for f in read["frame_feature"]] for read in (theirs, ours)]
+            assert cut[0] == cut[1]
             if part != "test_a":
-                assert np.atleast_1d(theirs["tag_id"]).tolist() == ours["tag_id"] and len(set(ours["tag_id"])) == len(
-                    ours["tag_id"]
-                )
+                assert np.atleast_1d(theirs["tag_id"]).tolist() == ours["tag_id"]
+                assert len(set(ours["tag_id"])) == len(ours["tag_id"])
                 assert re.fullmatch(r"1\d{4}", str(ours["category_id"][0]))
             seen += 1
     assert seen == 300
@@ -128,11 +119,12 @@ def test_copied_titles_share_words_with_their_source(pair_files):
         for _, example in read_records(file)
     }
     groups = [group["id"].tolist() for _, group in videos.groupby("footage") if len(group) > 1]
-    shared = [len({*titles[a]} & {*titles[b]}) / len({*titles[a]} | {*titles[b]}) for a, b, *_ in groups]
-    apart = [
-        len({*titles[a[0]]} & {*titles[b[0]]}) / len({*titles[a[0]]} | {*titles[b[0]]})
-        for a, b in zip(groups, groups[1:], strict=False)
-    ]
+
+    def alike(a: str, b: str) -> float:
+        return len({*titles[a]} & {*titles[b]}) / len({*titles[a]} | {*titles[b]})
+
+    shared = [alike(a, b) for a, b, *_ in groups]
+    apart = [alike(a[0], b[0]) for a, b in pairwise(groups)]
     assert len(groups) > 5 and np.mean(shared) > 2 * np.mean(apart)
 
 
@@ -156,17 +148,15 @@ def test_zip_and_numpy_read_features(class_files):
 def test_pillow_opens_frames_in_the_official_layout(class_files):
     for part, folder in (("labeled", "labeled"), ("unlabeled", "unlabeled"), ("test_a", "test")):
         for record in json.loads((class_files / "annotations" / f"{part}.json").read_text(encoding="utf-8")):
-            with zipfile.ZipFile(
-                class_files / "zip_frames" / folder / record["id"][-3:] / f"{record['id']}.zip"
-            ) as archive:
+            file = class_files / "zip_frames" / folder / record["id"][-3:] / f"{record['id']}.zip"
+            with zipfile.ZipFile(file) as archive:
                 names = archive.namelist()
                 assert names == sorted(names) and 5 <= len(names) <= 8
                 with Image.open(io.BytesIO(archive.read(names[0]))) as image:
                     assert image.format == "JPEG" and image.size == (224, 224)
                     image.load()
-    assert (class_files / "annotations" / "test.json").read_bytes() == (
-        class_files / "annotations" / "test_a.json"
-    ).read_bytes()
+    same = [(class_files / "annotations" / f"{name}.json").read_bytes() for name in ("test", "test_a")]
+    assert same[0] == same[1]
 
 
 def test_truth_of_classes(class_files):
@@ -176,17 +166,13 @@ def test_truth_of_classes(class_files):
         for part in ("labeled", "unlabeled", "test_a")
         for record in json.loads((class_files / "annotations" / f"{part}.json").read_text(encoding="utf-8"))
     }
-    assert set(truth.index) == set(records) and truth["part"].value_counts().to_dict() == {
-        "labeled": 24,
-        "unlabeled": 24,
-        "test_a": 12,
-    }
+    assert set(truth.index) == set(records)
+    assert truth["part"].value_counts().to_dict() == {"labeled": 24, "unlabeled": 24, "test_a": 12}
     for name, row in truth.iterrows():
         record = records[name]
         assert (record["title"] == "") == row["title_missing"] and (record["asr"] == "") == row["speech_missing"]
-        assert (set(record["asr"]) == {"嗯"}) == row["filler_speech"] and (record["ocr"] == []) == row[
-            "screen_text_missing"
-        ]
+        assert (set(record["asr"]) == {"嗯"}) == row["filler_speech"]
+        assert (record["ocr"] == []) == row["screen_text_missing"]
         if "category_id" in record:
             assert (record["category_id"] != row["true_category"]) == row["wrong_category"]
 
@@ -205,6 +191,10 @@ def test_truth_of_classes(class_files):
         ({"track": "classes", "videos": 50, "parts": {"train": 1.0}}, "positive shares of labeled"),
         ({"track": "pairs", "videos": 39}, "at least 40"),
         ({"track": "pairs", "videos": 50, "pairs": 100}, "100 pairs need at least"),
+        ({"track": "pairs", "videos": 100, "pairs": 40, "test_pairs": 400}, "pairs need at least"),
+        ({"track": "pairs", "videos": 100, "test_pairs": -1}, "test_pairs: at least 0, not -1"),
+        ({"track": "classes", "videos": 100, "test_pairs": 5}, "test_pairs: the class corpus has none"),
+        ({"track": "pairs", "videos": 60, "world": "real"}, "world: calibrated or clear, not 'real'"),
     ],
 )
 def test_arguments_that_do_not_fit(tmp_path, arguments, message):

@@ -1,7 +1,5 @@
 """Memory does not grow with the corpus, and what is generated can be imported."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -28,37 +26,27 @@ print(peak() - before)
 @pytest.mark.parametrize("track", ["pairs", "classes"])
 def test_peak_memory_does_not_follow_the_number_of_videos(tmp_path, track):
     """2,400 more videos have 60 (768 wide) or 120 MB more of frames; 40 MB are allowed."""
-    run = subprocess.run(
-        [sys.executable, "-c", GROWTH, str(tmp_path), track], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", GROWTH, str(tmp_path), track]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(run.stdout) < 40
 
 
-def test_pairs_come_back_from_the_importer(pair_files, tmp_path):
+def test_pairs_come_back_from_the_importer_with_their_truth(pair_files, tmp_path):
     store = import_corpus(pair_files, tmp_path / "store")
     about = json.loads((pair_files / "twin.json").read_text())
-    assert (
-        len(store) == 300
-        and store.manifest["twin"]["oracle"] == about["oracle"]
-        and store.manifest["counts"]["parts"] == about["parts"]
-    )
+    assert len(store) == 300 and store.manifest["twin"]["oracle"] == about["oracle"]
+    assert store.manifest["counts"]["parts"] == about["parts"]
     _, example = next(iter(read_records(pair_files / "pairwise" / "pairwise.tfrecords")))
-    row = int(store.row_of([example["id"][0].decode()])[0])
-    video = store.video(row)
+    video = store.video(int(store.row_of([example["id"][0].decode()])[0]))
     assert video.title.encode() == example["title"][0] and list(video.tags) == example["tag_id"]
     assert video.frames.tobytes() == b"".join(example["frame_feature"])
-
-
-def test_pairs_import_with_their_truth(pair_files, tmp_path):
-    store = import_corpus(pair_files, tmp_path / "store")
     pairs, truth, ids = store.pairs(), store.truth(), store.column("id")
     with pa.OSFile(str(pair_files / "truth.arrow")) as source:
         table = pa.ipc.open_file(source).read_pandas()
     known = {(a, b): value for a, b, value in zip(table["id1"], table["id2"], table["affinity"], strict=True)}
     assert len(truth) == len(pairs) == len(known)
-    assert truth["oracle"].tolist() == [
-        known[ids[a], ids[b]] for a, b in zip(pairs["row1"], pairs["row2"], strict=True)
-    ]
+    rows = zip(pairs["row1"], pairs["row2"], strict=True)
+    assert truth["oracle"].tolist() == [known[ids[a], ids[b]] for a, b in rows]
     oracle = store.manifest["twin"]["oracle"]["spearman"]
     assert spearmanr(truth["oracle"], pairs["score"]).statistic == pytest.approx(oracle, abs=1e-6)
     assert oracle > 0.8  # 40 pairs; the tolerance of a large corpus is held elsewhere

@@ -1,7 +1,5 @@
 """Numbers that are functions of (seed, name, row)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,9 +33,8 @@ def test_a_row_has_the_same_numbers_in_any_company(rows, seed):
 def test_ragged_is_the_start_of_the_regular(counts):
     rows, widths = np.arange(len(counts)), np.array(counts)
     regular = bits(0, "x", rows, 6)
-    assert bits(0, "x", rows, widths).tolist() == [
-        value for k, n in enumerate(counts) for value in regular[k, :n].tolist()
-    ]
+    expected = [value for k, n in enumerate(counts) for value in regular[k, :n].tolist()]
+    assert bits(0, "x", rows, widths).tolist() == expected
     assert positions(widths).tolist() == [k for n in counts for k in range(n)]
 
 
@@ -73,10 +70,8 @@ def test_a_video_is_the_same_in_any_company(pair_twin, part):
             return pair_twin.writer.titles(pair_twin.writer.told(rows), texts.title_lengths(0, rows))
         if part == "speech":
             return pair_twin.writer.speech(pair_twin.writer.told(rows), texts.asr_lengths(0, rows))
-        return [
-            np.asarray(value).tolist()
-            for value in (pair_twin.tagger.tags if part == "tags" else pair_twin.annotators.classes)(rows)
-        ]
+        labels = pair_twin.tagger.tags if part == "tags" else pair_twin.annotators.classes
+        return [np.asarray(value).tolist() for value in labels(rows)]
 
     rows = np.random.default_rng(1).permutation(20_000)[:40]
     together, reverse = make(rows), make(rows[::-1].copy())[::-1]

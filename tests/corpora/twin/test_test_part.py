@@ -1,7 +1,5 @@
 """The labelled test part: videos, pairs and labels that training never meets."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -67,17 +65,3 @@ def test_classes_of_the_test_part_are_labelled(classes, folder):
     assert len(rows) == 30 and (labels[rows] >= 0).all() and (labels[classes.rows("unlabeled")] == -1).all()
     assert 0.6 < (labels[rows] == true[rows]).mean() < 1
     assert (folder / "classes" / "zip_feats" / "test_b.zip").exists()
-
-
-@pytest.mark.parametrize(
-    ("wish", "message"),
-    [
-        ({"track": "classes", "test_pairs": 5}, "test_pairs: the class corpus has none"),
-        ({"track": "pairs", "test_pairs": -1}, "test_pairs: at least 0, not -1"),
-        ({"track": "pairs", "pairs": 40, "test_pairs": 400}, "pairs need at least"),
-    ],
-)
-def test_wishes_that_cannot_be_met(tmp_path, wish, message):
-    with pytest.raises(ValueError, match=message):
-        generate(tmp_path / "twin", videos=100, progress=False, **wish)
-    assert list(tmp_path.iterdir()) == []
