@@ -111,3 +111,17 @@ def resample(labels: np.ndarray, counted: np.ndarray, table: Sequence[tuple[int,
         return np.arange(len(labels))
     often = repeats(np.bincount(counted, minlength=int(labels.max(initial=0)) + 1), table)
     return np.repeat(np.arange(len(labels)), often[labels])
+
+
+def fill(labels: np.ndarray, up_to: int, seed: int) -> np.ndarray:
+    """Positions of the videos to train on: each once, and of categories below ``up_to`` videos more, drawn with replacement,
+    until they have so many. int64, the drawn ones last. 5th of the WeChat final ([I] U9: the survey says resampled below 200).
+
+    >>> np.bincount(np.array([0, 0, 0, 1])[fill(np.array([0, 0, 0, 1]), 3, 0)]).tolist()
+    [3, 3]
+    """
+    generator, places = np.random.default_rng(seed), [np.arange(len(labels))]
+    for c, count in enumerate(np.bincount(labels)):
+        if 0 < count < up_to:
+            places.append(generator.choice(np.flatnonzero(labels == c), up_to - count))
+    return np.concatenate(places)

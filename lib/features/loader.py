@@ -4,8 +4,9 @@ of a loader is one number."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,6 +41,25 @@ class Items:
 
     def take(self, index: np.ndarray) -> Items:
         return replace(self, **{name: value[index] for name, value in vars(self).items() if value is not None})
+
+
+class PseudoLabels(NamedTuple):
+    """What models said of videos without category: store rows int64 [M] ascending, category int64 [M], and perhaps the
+    probabilities of all categories, float [M, C]."""
+
+    rows: np.ndarray
+    category: np.ndarray
+    probabilities: np.ndarray | None = None
+
+    def logits(self, rows: np.ndarray) -> np.ndarray | None:
+        """float32 [B, C], logs of the probabilities of some videos, None without probabilities. Half precision does not sum
+        to one, so whoever reads them takes their softmax (G5). Raises ValueError: nothing is said of a video."""
+        if self.probabilities is None:
+            return None
+        place = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
+        if not np.array_equal(self.rows[place], rows):
+            raise ValueError("a video without soft label is asked for; learn from videos of the pseudo labels alone")
+        return np.log(np.maximum(self.probabilities[place].astype(np.float32), 1e-8))
 
 
 class KnownPairs:
@@ -107,6 +127,8 @@ class Assembler:
         visual: Frames | Pictures | None = None,
         known: KnownPairs | None = None,
         without: Collection[str] = (),
+        train_frames: Sequence[int] = (),
+        pseudo: PseudoLabels | None = None,
     ):
         """Make an assembler.
 
@@ -120,6 +142,8 @@ class Assembler:
             known: attach to training batches of pairs what is known of any two of their videos (only where an
                 objective asks for it).
             without: "text", "frames": not read, empty in the batch.
+            train_frames: most frames while training, one of them for each batch at random; else ``frames_length``.
+            pseudo: categories, and soft targets, of videos that have none of their own.
         """
         self.visual: Frames | Pictures = store if visual is None else visual
         self.store, self.tokens, self.seed = store, tokens, seed
@@ -127,17 +151,22 @@ class Assembler:
         self.frames_length, self.pad_frames = frames_length, pad_frames
         self.rules = {True: sample if train_sample == "same" else train_sample, False: sample}  # by: in training
         self.known = known
+        self.train_frames, self.pseudo = tuple(train_frames), pseudo
         self._category = store.categories()
+        if pseudo is not None:
+            self._category = self._category.copy()
+            self._category[pseudo.rows] = pseudo.category
         self._tags = store.tags_csr() if tags else None
         self.num_tags = len(store.manifest["tags"] or ())
         self.without = frozenset(without)
         self.text_lengths = np.minimum(sum(tokens.lengths(f) for f in FIELDS_OF_LAYOUT[layout]) + 3, text_length)
         self.frame_lengths = np.minimum(self.visual.n_frames, frames_length)
 
-    def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> Batch:
+    def __call__(self, items: Items, *, train: bool, epoch: int = 0, most: int | None = None) -> Batch:
+        """``most``: frames of a video, in place of ``frames_length``."""
         rows = items.rows.T.reshape(-1) if items.are_pairs else items.rows  # side 1 first, then side 2
         ids, text_mask, types, field = self._text(rows)
-        frames, frame_mask, pictures = self._frames(rows, train, epoch)
+        frames, frame_mask, pictures = self._frames(rows, train, epoch, most or self.frames_length)
         category = self._category[rows].astype(np.int64)
         batch = Batch(
             rows=torch.from_numpy(rows.astype(np.int64)),
@@ -156,7 +185,8 @@ class Assembler:
             batch.pair = torch.stack([torch.arange(count), torch.arange(count) + count], dim=1)
             batch.known = self.known.among(rows) if train and self.known is not None else None
         batch.score = None if items.score is None else torch.from_numpy(items.score.astype(np.float32))
-        batch.soft = None if items.soft is None else torch.from_numpy(items.soft.astype(np.float32))
+        soft = items.soft if self.pseudo is None else self.pseudo.logits(rows)
+        batch.soft = None if soft is None else torch.from_numpy(soft.astype(np.float32))
         return batch
 
     def _text(self, rows: np.ndarray):
@@ -168,15 +198,15 @@ class Assembler:
         width = laid[0].shape[1]
         return *laid, text_rules.fields_of(spans[2], self.text_length, width) if self.layout == "packed" else None
 
-    def _frames(self, rows: np.ndarray, train: bool, epoch: int) -> tuple[Tensor, np.ndarray, Tensor | None]:
+    def _frames(self, rows: np.ndarray, train: bool, epoch: int, most: int) -> tuple[Tensor, np.ndarray, Tensor | None]:
         """float32 [B, F, D], zero after each video's end, and the mask; read from the file straight to their place.
         Where the model encodes pictures these come third, and features have no width."""
         if "frames" in self.without:
             return torch.zeros(len(rows), 0, self.visual.frame_dim), np.zeros((len(rows), 0), bool), None
-        visual, counts, rule = self.visual, self.frame_lengths[rows], self.rules[train]
-        slots = self.frames_length if self.pad_frames else max(1, int(counts.max()))
+        visual, counts, rule = self.visual, np.minimum(self.visual.n_frames[rows], most), self.rules[train]
+        slots = most if self.pad_frames else max(1, int(counts.max()))
         if isinstance(visual, Pictures):
-            chosen = [self._chosen(row, rule, epoch) for row in rows.tolist()]
+            chosen = [self._chosen(row, rule, epoch, most) for row in rows.tolist()]
             pictures = torch.from_numpy(visual.batch(rows.tolist(), chosen, slots))
             return torch.zeros(len(rows), slots, 0), np.arange(slots) < counts[:, None], pictures
         frames = np.empty((len(rows), slots, visual.frame_dim), dtype="<f2")
@@ -184,18 +214,18 @@ class Assembler:
             if count == visual.n_frames[row]:
                 visual.read_frames(row, place[:count])
             else:
-                place[:] = visual.frames(row)[self._chosen(row, rule, epoch)]
+                place[:] = visual.frames(row)[self._chosen(row, rule, epoch, most)]
             place[count:] = 0
         # torch converts half precision ten times as fast as numpy
         return torch.from_numpy(frames).float(), np.arange(slots) < counts[:, None], None
 
-    def _chosen(self, row: int, rule: str, epoch: int) -> np.ndarray:
+    def _chosen(self, row: int, rule: str, epoch: int, most: int) -> np.ndarray:
         """Which frames of a video: a pure function of video and epoch."""
         count = int(self.visual.n_frames[row])
         if not count:
             return np.arange(0)
         generator = np.random.default_rng([self.seed, epoch, row]) if rule.startswith("random") else None
-        return frame_rules.pick(count, self.frames_length, rule, generator)
+        return frame_rules.pick(count, most, rule, generator)
 
     def _multi_hot(self, rows: np.ndarray) -> Tensor | None:
         if self._tags is None:
@@ -250,8 +280,11 @@ class TrainLoader:
             if self._epoch[0] != epoch:
                 self._epoch = (epoch, self._order(epoch))
             index = self._epoch[1][position][self.rank :: self.world_size]
+            most, lengths = None, self.assembler.train_frames
+            if lengths:  # of the batch, not of a video, and alike in all processes: otherwise the longest would rule
+                most = int(np.random.default_rng([self.seed, zlib.crc32(b"frames"), self.step]).choice(lengths))
             self.step += 1
-            yield self.assembler(self.items.take(index), train=True, epoch=epoch)
+            yield self.assembler(self.items.take(index), train=True, epoch=epoch, most=most)
 
     def state_dict(self) -> dict[str, int]:
         return {"step": self.step}

@@ -98,11 +98,39 @@ class Job:
         elif spec.teacher is not None:
             arm = self.arm.split("@")[0]
             stages |= {f"teacher_{fold}": (spec.teacher, f"{arm}@{fold}") for fold in range(spec.data.split.k)}
+        if spec.pseudo is not None:
+            stages |= {f"labels_{n}": (spec.init_from, arm) for n, arm in enumerate(self._asked(self.stage))}
+        if spec.data.pseudo is not None:
+            stages["pseudo"] = (spec.data.pseudo, self._asked(spec.data.pseudo)[0])
         jobs = {
             role: Job.load(self.recipe, stage, arm, self.seed, self.scale, self.corpus_given)
             for role, (stage, arm) in stages.items()
         }
         return jobs | {f"init_from_{number}": job for number, job in enumerate(self.ingredients)}
+
+    def _asked(self, stage: str) -> list[str]:
+        """The arms whose models a stage of pseudo labels asks, in this job's fold."""
+        pseudo, (_, at, fold) = self.spec.stages[stage].pseudo, self.arm.partition("@")
+        return [f"{arm}{at}{fold}" for arm in pseudo.arms] if pseudo is not None and pseudo.arms else [self.arm]
+
+    @property
+    def labellers(self) -> list[Job]:
+        """The jobs whose models a stage of pseudo labels asks."""
+        return [parent for role, parent in self.parents.items() if role.startswith("labels_")]
+
+    @property
+    def batches(self) -> dict[str, Any]:
+        """Arguments of ``lib.features.loader.Assembler``: the features', with the stage's numbers of frames."""
+        frames, given = self.stage_spec.data.frames, self.spec.features.batches
+        return given | (
+            {"frames_length": frames[0]} if len(frames) == 1 else {"train_frames": frames} if frames else {}
+        )
+
+    @property
+    def most_frames(self) -> int:
+        """Of all stages, whose weights one table of positions serves."""
+        stages = self.spec.stages.values()
+        return max([self.spec.features.frames.length, *(n for stage in stages for n in stage.data.frames)])
 
     @cached_property
     def ingredients(self) -> list[Job]:
@@ -173,6 +201,8 @@ class Job:
         parts += [("training", spec.schedule, f"{stage}.schedule")]
         if spec.adversarial is not None:
             parts += [("training", spec.adversarial, f"{stage}.adversarial")]
+        if spec.pseudo is not None:
+            parts += [("evaluation", spec.pseudo, f"{stage}.pseudo")]
         return parts + [("evaluation", step, f"{stage}.evaluation.postprocess") for step in spec.evaluation.postprocess]
 
     @cached_property
@@ -242,7 +272,7 @@ def _check_objectives(job: Job, where: str) -> None:
         return {t.use: declared("objectives", t, what, f"{where}.objectives.{name}") for name, t in active.items()}
 
     learning = [use for use, needs in says("needs_teacher").items() if needs]
-    if learning and spec.teacher is None:
+    if learning and spec.teacher is None and spec.data.pseudo is None:
         raise RecipeError(f"{where}.objectives: {learning[0]} learns from a teacher; name one with `teacher: <stage>`")
     if spec.evaluation.select not in kind.selects:
         raise RecipeError(

@@ -31,6 +31,7 @@ class RunFolder:
     objective_weights = property(lambda self: self.path / "objectives.safetensors")
     embeddings = property(lambda self: self.path / "embeddings.npz")
     predictions = property(lambda self: self.path / "predictions.npz")
+    labels = property(lambda self: self.path / "labels.npz")
     metrics = property(lambda self: self.path / "metrics.json")
     files = property(lambda self: self.path / "files.json")
     timing = property(lambda self: self.path / "timing.json")

@@ -70,7 +70,7 @@ class Sizes:
 def build_model(job: Job, sizes: Sizes) -> VideoModel:
     """The five slots of a recipe, bound and wired; widths flow from slot to slot by name."""
     spec, features = job.spec.model, job.spec.features
-    context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": features.frames.length}
+    context = {**vars(sizes), "num_text_slots": features.text.length, "num_frame_slots": job.most_frames}
 
     def part(component: Component, where: str) -> Any:
         return bind("models", component, context, where, backbone=backbone_in_place(job, component))
@@ -156,6 +156,7 @@ def build_trainer(
         max_grad_norm=spec.max_grad_norm,
         eval_every=evaluation.every,
         keep_best=evaluation.keep == "best",
+        mean_of=evaluation.mean_of,
         reload_best_each_epoch=spec.reload_best_each_epoch,
     )
     return Trainer(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.data import splits
-from lib.data.items import class_counts, resample, rows_of, rows_of_test, split_rows, transform
+from lib.data.items import class_counts, fill, resample, rows_of, rows_of_test, split_rows, transform
 from lib.data.store import Store
 from lib.evaluation.vectors import pair_cosines, pair_products, unit
 from lib.features.loader import Items, KnownPairs
@@ -13,6 +13,7 @@ from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.specs import SplitSpec
 from lib.runs.folder import RunFolder
+from lib.stages.pseudo import read_labels
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,8 @@ def _videos(job: Job, store: Store) -> Problem:
         return Problem(Items(train[: data.limit], group=group), held[known[held]][:limit])
     if data.unlabeled:  # nothing but what the videos themselves hold is learnt, and judged by
         labels, size = store.categories().astype(np.int64), 1 / data.split.k
+        if (pseudo := read_labels(job, store)) is not None:
+            rows = np.intersect1d(rows, pseudo.rows)
         train, val = splits.random_split(labels[rows], fraction=size, seed=data.split.seed, fold=data.split.fold)
         return Problem(Items(rows[train][: data.limit]), rows[val][:limit])
     return _classes(job, store)
@@ -226,9 +229,13 @@ def _classes(job: Job, store: Store) -> ClassProblem:
     counted = labels[train if data.resample_counts == "train" else np.concatenate([train, held])]
     truth, test = store.truth(), rows_of_test(store)
     true = None if truth is None else truth["true_category"].to_numpy()
+    seen = train[resample(labels[train], counted, data.resample)]
+    seen = seen[fill(labels[seen], data.fill, split.seed)]
+    if (pseudo := read_labels(job, store)) is not None:
+        seen = np.concatenate([seen, pseudo.rows])
     judged = {"validation": held, "test": test[labels[test] >= 0]}
     return ClassProblem(
-        train=Items(train[resample(labels[train], counted, data.resample)][: data.limit]),
+        train=Items(seen[: data.limit]),
         rows=held,
         parts={
             name: ClassPart(rows, labels[rows], None if true is None else true[rows])

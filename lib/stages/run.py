@@ -34,6 +34,7 @@ from lib.stages import build, result_files
 from lib.stages.inputs import Inputs, require_inputs
 from lib.stages.parents import load_parent, load_soup
 from lib.stages.problem import ClassProblem, PairProblem, Problem, make_problem
+from lib.stages.pseudo import make_labels, read_labels
 from lib.stages.scoring import EVAL_BATCH, ClassJudge, Judge, LossJudge, PairJudge, TagJudge
 from lib.training.seed import seed_everything
 from lib.training.trainer import Task, TrainResult
@@ -117,16 +118,16 @@ def make_assembler(
     job: Job, inputs: Inputs, problem: Problem, mix: ObjectiveMix, without: tuple[str, ...] = ()
 ) -> Assembler:
     """Batches of a job's videos; ``without`` are slots whose inputs are left out, as their encoders have run already."""
-    features = job.spec.features
     return Assembler(
         inputs.store,
         inputs.tokens,
-        **features.batches,
+        **job.batches,
         tags=inputs.store.track == "pairs" and job.stage_spec.data.items == "videos",
         seed=job.seed,
         visual=inputs.visual,
         known=problem.known_pairs() if isinstance(problem, PairProblem) and mix.needs_known else None,
         without=without,
+        pseudo=read_labels(job, inputs.store),
     )
 
 
@@ -140,7 +141,11 @@ def precompute(
     slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
     own = [getattr(type(term), name) for _, term in mix.active() for name in ("corrupt", "views")]
     same_input = all(method in (Objective.corrupt, Objective.views) for method in own)
-    same_frames = frames.train_sample in ("same", frames.sample) and not frames.sample.startswith("random")
+    same_frames = (
+        len(spec.data.frames) < 2
+        and frames.train_sample in ("same", frames.sample)
+        and not frames.sample.startswith("random")
+    )
     pooled_only = getattr(model.fusion, "pooled_only", False)
     if not slots or spec.freeze_mode != "eval" or not (same_input and same_frames and pooled_only):
         return {}
@@ -178,7 +183,7 @@ def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
     """Leaves the chosen weights in the parts' model and objectives."""
     data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
     seen = parts.problem.train.rows
-    steps = updates(data, per_epoch, len(seen) / len(np.unique(seen)) if data.resample else 1.0)
+    steps = updates(data, per_epoch, len(seen) / len(np.unique(seen)) if data.resample or data.fill else 1.0)
     trainer = build.build_trainer(
         job.stage_spec,
         Task(parts.model, parts.mix),
@@ -218,8 +223,13 @@ def judge_and_save(
     if parts.soup_seeds:
         metrics["soup_of_seeds"] = parts.soup_seeds
     metrics |= judge.report(model, rows, values)
+    labels = None
+    if job.stage_spec.pseudo is not None and isinstance(problem, ClassProblem):
+        labels, metrics["pseudo"] = make_labels(job, problem.train.rows, problem.class_counts, accelerator, EVAL_BATCH)
     if not accelerator.is_main_process:
         return
+    if labels is not None:
+        folder.write_arrays(folder.labels, **labels)
     result_files.save_weights(folder, model, parts.mix)
     result_files.save_predictions(folder, problem, store, rows, values)
     if isinstance(problem, PairProblem):

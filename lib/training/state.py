@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.training.averaging import Averaging
+from lib.training.averaging import Averaging, soup
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
 from lib.training.schedule import Schedule
@@ -19,21 +19,39 @@ from lib.training.schedule import Schedule
 
 @dataclass
 class Best:
-    """The best score so far and the weights that earned it. Ties go to the later step, as published (AIAC rank 1, A4)."""
+    """The best scores so far, ``most`` of them, and the weights that earned them. Ties go to the later step, as published
+    (AIAC rank 1, A4)."""
 
     higher_is_better: bool
     keep_weights: bool
-    step: int = 0
-    score: float | None = None
-    weights: dict[str, Tensor] | None = None  # in main memory
+    most: int = 1
+    kept: dict[int, float] = field(default_factory=dict)  # step -> score, the best first
+    weights_at: dict[int, dict[str, Tensor]] = field(default_factory=dict)  # by step, in main memory
+
+    @property
+    def step(self) -> int:
+        return next(iter(self.kept), 0)
+
+    @property
+    def score(self) -> float | None:
+        return self.kept.get(self.step)
+
+    @property
+    def weights(self) -> dict[str, Tensor] | None:
+        """The best weights, or the mean of the best few."""
+        members = list(self.weights_at.values())
+        return (members[0] if len(members) == 1 else soup(members)) if members else None
 
     def offer(self, step: int, score: float, weights: Callable[[], dict[str, Tensor]]) -> None:
         """Take the weights if the score is at least as good as any before; a score that is not finite never is."""
         if not math.isfinite(score):
             return
-        if self.score is None or (score >= self.score if self.higher_is_better else score <= self.score):
-            self.step, self.score = step, score
-            self.weights = weights() if self.keep_weights else None
+        sign = 1 if self.higher_is_better else -1
+        ranked = sorted({**self.kept, step: score}.items(), key=lambda kept: (sign * kept[1], kept[0]), reverse=True)
+        self.kept = dict(ranked[: self.most])
+        if self.keep_weights:
+            held = {**self.weights_at, step: weights()} if step in self.kept else self.weights_at
+            self.weights_at = {kept: held[kept] for kept in self.kept}
 
 
 @dataclass
@@ -84,11 +102,17 @@ class TrainState:
             "schedule": self.schedule.state_dict(),
             "rewind": None if rewind is None else rewind.state_dict(),
             "unlogged": self.unlogged,
-            "best": {"step": self.best.step, "score": self.best.score},
+            "best": list(self.best.kept.items()),
         }
-        return {"live": live, "best": self.best.weights, "snapshot": None if rewind is None else rewind.snapshot}
+        return {
+            "live": live,
+            "best": self.best.weights_at or None,
+            "snapshot": None if rewind is None else rewind.snapshot,
+        }
 
-    def load_parts(self, live: Mapping[str, Any], best: dict[str, Tensor] | None, snapshot: dict | None) -> None:
+    def load_parts(
+        self, live: Mapping[str, Any], best: dict[int, dict[str, Tensor]] | None, snapshot: dict | None
+    ) -> None:
         self.step, self.samples, self.seconds = live["step"], live["samples"], live["seconds"]
         self.unlogged = live["unlogged"]
         self.load_learned(live["learned"])
@@ -96,12 +120,12 @@ class TrainState:
         if self.rewind is not None:
             self.rewind.load_state_dict(live["rewind"])
             self.rewind.snapshot = snapshot
-        self.best.step, self.best.score, self.best.weights = live["best"]["step"], live["best"]["score"], best
+        self.best.kept, self.best.weights_at = dict(live["best"]), best or {}
 
     def made_at(self) -> dict[str, int | None]:
         """Steps at which the heavy parts were made: equal steps, equal parts."""
         snapshot = None if self.rewind is None else self.rewind.snapshot
-        return {"best": self.best.step, "snapshot": None if snapshot is None else snapshot["step"]}
+        return {"best": max(self.best.kept, default=0), "snapshot": None if snapshot is None else snapshot["step"]}
 
 
 class Resume:

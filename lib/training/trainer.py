@@ -48,7 +48,7 @@ class Settings:
     ``primary`` is the score that selects, ``higher_is_better`` its direction; ties go to the later step, as published.
     ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``eval_every`` steps between
     evaluations; 0: once an epoch; the last step is always evaluated. ``save_every`` steps between checkpoints, besides those
-    at evaluations; 0: by time, so that saving costs about 5 %. ``keep_best``: end with the best weights, else with the last.
+    at evaluations; 0: by time, so that saving costs about 5 %. ``keep_best``: end with the best weights, the mean of the best ``mean_of``, else with the last.
     ``reload_best_each_epoch``: put the best weights back at every epoch's end, and train on (quirk A7-5). ``ahead``: batches
     that a thread prepares in advance; None: two for a GPU, none on a CPU.
     """
@@ -61,6 +61,7 @@ class Settings:
     save_every: int = 0
     log_every: int = 10
     keep_best: bool = True
+    mean_of: int = 1
     reload_best_each_epoch: bool = False
     ahead: int | None = None
     progress: Style = "auto"
@@ -116,7 +117,8 @@ class Trainer:
         schedule.start(settings.higher_is_better)
         if averaging is not None:
             averaging.start(task)
-        best = Best(settings.higher_is_better, keep_weights=settings.keep_best or settings.reload_best_each_epoch)
+        keeps = settings.keep_best or settings.reload_best_each_epoch
+        best = Best(settings.higher_is_better, keeps, settings.mean_of)
         self.state = TrainState(task, self.optimizer, schedule, best, averaging, rewind)
         self.resume = Resume(checkpoint, settings.save_every)
 

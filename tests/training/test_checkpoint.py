@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from lib.training.checkpoint import Checkpointer
+from lib.training.state import Best
 
 
 def test_newest_replaces_older_and_unchanged_parts_are_kept(tmp_path):
@@ -51,3 +52,18 @@ def test_other_processes_only_read(tmp_path):
     reader = Checkpointer(tmp_path, writes=False)
     reader.save(10, {"live": 10})
     assert reader.step() == 5 and reader.load("live") == 5
+
+
+def test_the_best_few_and_their_mean():
+    """Ties go to the later step; a worse one never enters; without a limit above one it is the best alone."""
+    few, one = Best(True, True, 3), Best(True, True)
+    for step, score in enumerate([0.1, 0.5, 0.3, 0.5, 0.2, 0.4, float("nan")], 1):
+        for best in (few, one):
+            best.offer(step, score, lambda step=step: {"w": torch.tensor(float(step)), "n": torch.tensor(step)})
+    assert list(few.kept) == [4, 2, 6] and (few.step, few.score) == (4, 0.5)
+    assert few.weights["w"] == 4.0 and few.weights["n"] == 4 and one.weights["w"] == 4.0 and list(one.kept) == [4]
+    low = Best(False, True, 2)
+    for step, score in enumerate([3.0, 1.0, 2.0], 1):
+        low.offer(step, score, lambda step=step: {"w": torch.tensor(float(step))})
+    assert list(low.kept) == [2, 3] and low.weights["w"] == 2.5
+    assert Best(True, False).weights is None and Best(True, True).score is None

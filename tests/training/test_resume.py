@@ -42,7 +42,7 @@ def everything() -> dict:
     return {
         "score": error, "averaging": WeightEma(decay=0.8), "adversarial": Fgm(epsilon=0.1),
         "rewind": Rewind(window=4, patience=2, max_rewinds=5, snapshot_every=5), "schedule": Plateau(factor=0.5),
-        "log_every": 4, "eval_every": 7, "save_every": 5, "ahead": 2,
+        "log_every": 4, "eval_every": 7, "mean_of": 2, "save_every": 5, "ahead": 2,
     }  # fmt: skip
 
 

@@ -148,6 +148,20 @@ def test_averaged_weights_are_evaluated_and_kept():
     assert equal(seen[-1], weights(ours.task.model))
 
 
+def test_the_mean_of_the_two_best_is_kept():
+    seen, given = [], iter([0.5, 0.1, 0.9, 0.2])
+    ours = trainer(
+        score=lambda model: seen.append(weights(model)) or {"error": next(given)},
+        eval_every=2,
+        mean_of=2,
+        keep_best=True,
+    )
+    result = ours.fit(Loader(), 8)
+    assert (result.best_step, result.best_score) == (4, 0.1) and len(seen) == 4
+    for name, tensor in weights(ours.task.model).items():
+        torch.testing.assert_close(tensor, (seen[1][name] + seen[3][name]) / 2)
+
+
 def test_a7_5_reload_best_each_epoch():
     """Quirk A7-5: at each epoch's end the best weights come back, while the optimizer goes on."""
     given, at_end, rows, at_step = iter([0.1, 0.9, 0.9]), [], [], {}

@@ -106,6 +106,8 @@ STAGE_NOTEBOOKS = {
     "finetune": "notebooks/03_finetune.ipynb",
     "distill": "notebooks/04_distill.ipynb",
 }
+# what a stage of pseudo labels takes from the one whose models it asks
+GIVES_PSEUDO = ("phase", "data", "objectives", "optimizer", "schedule", "evaluation")
 TRACKS: dict[CorpusName, Literal["pairs", "classes"]] = {
     "aiac2021": "pairs",
     "wechat2022": "classes",
@@ -159,6 +161,11 @@ class Recipe(Spec):
             name: {"phase": name, **stage} if name in STAGE_NOTEBOOKS and isinstance(stage, dict) else stage
             for name, stage in stages.items()
         }
+        for name, stage in named.items():
+            asked = named.get(stage.get("init_from")) if isinstance(stage, dict) and stage.get("pseudo") else None
+            if isinstance(asked, dict) and isinstance(asked.get("data"), dict):
+                whole = {**{key: asked[key] for key in GIVES_PSEUDO if key in asked}, "on_demand": True, **stage}
+                named[name] = {**whole, "data": {**whole["data"], "epochs": 0, "min_steps": 0, "pseudo": None}}
         return {**tree, "stages": named}
 
     @model_validator(mode="after")
@@ -174,8 +181,12 @@ class Recipe(Spec):
         for name, stage in self.stages.items():
             if stage.phase is None:
                 raise ValueError(f"stages.{name}.phase: missing; say which it is: {', '.join(STAGE_NOTEBOOKS)}")
-            for role in ("init_from", "teacher"):
-                parent = getattr(stage, role)
+            if stage.data.pseudo in seen and self.stages[stage.data.pseudo or ""].pseudo is None:
+                raise ValueError(
+                    f"stages.{name}.data.pseudo: {stage.data.pseudo} gives no pseudo labels; say `pseudo` there"
+                )
+            for role in ("init_from", "teacher", "data.pseudo"):
+                parent = stage.data.pseudo if role == "data.pseudo" else getattr(stage, role)
                 if parent is not None and parent not in seen:
                     raise ValueError(
                         f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"

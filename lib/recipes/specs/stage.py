@@ -64,6 +64,14 @@ class SplitSpec(Spec):
         return self.use in ("kfold_rows", "kfold_components", "stratified")
 
 
+class PseudoSpec(Component):
+    """A rule of ``lib.evaluation`` that gives videos without category one, from what the models of the stage ``init_from``
+    say of them; the mean of several ``arms`` where these are named. Such a stage trains nothing, and takes what it leaves
+    out from that stage."""
+
+    arms: tuple[str, ...] = ()
+
+
 class DataSpec(Spec):
     """What a stage learns from, and what is held out: items, targets, batches and how long. ``batch_size`` counts items
     (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates without the repeats of
@@ -74,6 +82,9 @@ class DataSpec(Spec):
     split: SplitSpec = SplitSpec()
     # pairs kept from training and from selection, to be scored on; ``split`` cuts the rest
     hold: SplitSpec | None = None
+    pseudo: str | None = None  # stage whose pseudo labels are learnt too: added to the labelled videos, or soft targets
+    frames: tuple[int, ...] = ()  # most frames of a video in this stage; of several one for each batch; else features'
+    fill: int = Field(0, ge=0)  # smaller categories are drawn from, with replacement, until they have so many videos
     unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
     # rank_all ranks with the validation labels in sight (quirk A7-8)
     target: Literal["raw", "rank", "rank_all"] = "raw"
@@ -88,6 +99,11 @@ class DataSpec(Spec):
     # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once
     resample_steps: Literal["more", "same"] = "more"
     resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
+
+    @field_validator("frames", mode="before")
+    @classmethod
+    def one_number(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
 
     @field_validator("resample")
     @classmethod
@@ -173,6 +189,7 @@ class EvaluationSpec(Spec):
     select: str  # metric that picks the best checkpoint: spearman, mse, mean_f1, tag_loss, loss (of all objectives)
     every: int = Field(0, ge=0)  # steps; 0 = once an epoch
     keep: Literal["best", "last"] = "best"
+    mean_of: int = Field(1, ge=1)  # the weights kept are the mean of so many of the best checkpoints
     postprocess: tuple[Component, ...] = ()  # what is done to the logits of categories before they are judged and kept
     limit: int | None = Field(None, ge=1)  # validation videos (the original looked at the first 10,112)
 
@@ -188,6 +205,7 @@ class StageSpec(Spec):
     teacher: str | None = None  # stage whose run gives soft targets
     # which folds of it: this one, all, the one that has not seen a pair
     teacher_folds: Literal["same", "mean", "oof"] = "same"
+    pseudo: PseudoSpec | None = None  # the stage gives videos without category one
     on_demand: bool = False  # trained only where another stage needs it
     data: DataSpec
     objectives: dict[str, ObjectiveSpec]
@@ -212,8 +230,13 @@ class StageSpec(Spec):
             raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
         if self.soup is not None and (self.init_from is None or self.freeze):
             raise ValueError("soup: the stage needs init_from, whose runs are averaged, and no freeze")
-        if not self.data.epochs and (self.soup is None or self.data.min_steps):
+        trains = self.soup is None and self.pseudo is None
+        if not self.data.epochs and (trains or self.data.min_steps):
             raise ValueError("data.epochs: 0 is for a stage that is a soup and has no min_steps; give it at least one")
+        if self.pseudo is not None and (self.init_from is None or self.data.unlabeled):
+            raise ValueError("pseudo: the stage needs init_from, a stage that learnt categories, whose models it asks")
+        if self.evaluation.mean_of > 1 and self.evaluation.keep == "last":
+            raise ValueError("evaluation.mean_of: is of the best checkpoints, but keep is 'last'")
         if self.ema is not None and self.swa is not None:
             raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
         if self.evaluation.postprocess and self.evaluation.select != "mean_f1":

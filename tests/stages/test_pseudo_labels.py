@@ -1,0 +1,188 @@
+"""Pseudo labels from end to end at smoke scale: teachers, soft and hard labels, an iterated loop, and what is refused."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from lab.corpora import importing as corpus
+from lib.data.items import rows_of_test, split_rows
+from lib.data.store import Store
+from lib.recipes.errors import RecipeError
+from lib.recipes.job import Job
+from lib.runs import paths
+from lib.stages.inputs import Inputs, build_features
+from lib.stages.problem import make_problem
+from lib.stages.pseudo import refuse_held_out, unlabelled
+from lib.stages.run import build_parts, run
+from tests.forget import forget
+
+LEARN = {
+    "data": {"items": "videos", "parts": ["labeled"], "split": {"use": "stratified", "k": 10}, "batch_size": 16, "epochs": 1, "frames": 6},
+    "objectives": {"category": {"use": "CategoryCE"}},
+    "optimizer": {"lr": 1.0e-3},
+    "schedule": {"use": "Constant"},
+    "evaluation": {"select": "mean_f1", "every": 4, "mean_of": 2},
+}  # fmt: skip
+SOFT = {
+    "items": "videos",
+    "parts": ["unlabeled"],
+    "unlabeled": True,
+    "split": {"use": "random", "k": 20},
+    "batch_size": 16,
+    "epochs": 1,
+}
+RECIPE = {
+    "title": "A teacher loop",
+    "summary": "A baseline that learns from itself.",
+    "origin": {"contest": "none"},
+    "corpus": "wechat2022",
+    "features": {"text": {"set": "tokens", "layout": "packed", "length": 24}, "frames": {"length": 6}},
+    "model": {
+        "text": {"use": "BertText", "backbone": "tiny-1x32", "pooler": False},
+        "frames": {"use": "FrameLinear", "dropout": 0.0},
+        "fusion": {"use": "CrossTransformer", "depth": 1, "heads": 1, "positions": 0},
+        "pooling": {"use": "MeanPool"},
+        "head": {"use": "Classifier"},
+    },
+    "stages": {
+        "teach": {"phase": "finetune", **LEARN},
+        "says": {"init_from": "teach", "pseudo": {"use": "EverySoft", "arms": ["base", "both"]}},
+        "pretrain": {
+            **LEARN,
+            "data": {**SOFT, "pseudo": "says", "frames": [2, 6]},
+            "objectives": {"soft": {"use": "SoftLabels"}},
+            "evaluation": {"select": "loss"},
+        },
+        "vote": {"init_from": "teach", "pseudo": {"use": "NeighbourVote", "neighbours": 5, "confidence": 0.4}},
+        "finetune": {"init_from": "pretrain", **LEARN, "data": {**LEARN["data"], "pseudo": "vote", "fill": 12}},
+    },
+    "variants": {
+        "both": {"model.pooling": {"use": "BothMeans"}},
+        "other_split": {"stages.finetune.data.split.seed": 1},
+    },
+    "members": {"both": "means of both sides"},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDLAB_HOME", str(folder))
+        params = Path(shutil.copytree(paths.PROJECT / "params", folder / "params"))
+        (params / "recipes" / "loop.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
+        patch.setenv("VIDLAB_PARAMS", str(params))
+        forget()
+        first = job("teach")
+        corpus.build(first.corpus.name, "smoke")
+        store = Store.open(first.corpus.store)
+        build_features(store, first.tokens)
+        for stage, arm in (
+            ("teach", "base"),
+            ("teach", "both"),
+            ("says", "base"),
+            ("pretrain", "base"),
+            ("vote", "base"),
+        ):
+            run(job(stage, arm))
+        yield store
+    forget()
+
+
+def job(stage, arm="base"):
+    return Job.load("loop", stage, arm, 0, "smoke")
+
+
+def test_soft_labels_are_the_mean_of_both_models(home):
+    says = job("says")
+    assert [labeller.arm for labeller in says.labellers] == ["base", "both"] and says.stage_spec.data.epochs == 0
+    arrays = says.folder.read_arrays(says.folder.labels)
+    assert np.array_equal(arrays["rows"], unlabelled(home)) and len(arrays["rows"]) > 50
+    parts = [build_parts(labeller, Inputs.open(labeller), _accelerator()) for labeller in says.labellers]
+    rows, mean = arrays["rows"][:20], 0
+    for labeller, part in zip(says.labellers, parts, strict=True):
+        part.model.load_state_dict(load_file(labeller.folder.weights))
+        _, logits = part.judge.predict(part.model, rows)
+        mean = mean + torch.from_numpy(logits).softmax(dim=1).numpy() / 2
+    np.testing.assert_allclose(arrays["probabilities"][:20], mean, atol=1e-3)
+    metrics = says.folder.read_metrics(says.digest)
+    assert (
+        metrics["steps"] == 0 and metrics["pseudo"]["given"] == len(arrays["rows"]) and metrics["pseudo"]["models"] == 2
+    )
+    truth = home.truth()["true_category"].to_numpy()[arrays["rows"]]
+    assert metrics["pseudo"]["right"] == pytest.approx(np.mean(truth == arrays["category"]))
+
+
+def _accelerator():
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True)
+
+
+def test_students_learn_the_soft_labels_with_few_or_many_frames(home):
+    student = job("pretrain")
+    assert [p.stage for p in student.parents.values()] == ["says"] and student.most_frames == 6
+    parts = build_parts(student, Inputs.open(student), _accelerator())
+    seen = [next(iter(parts.loader)).frames.shape[1] for _ in range(12)]
+    assert seen.count(2) > 2 and max(seen) == 6, "one of both lengths for each batch"
+    batch = next(iter(parts.loader))
+    says = job("says").folder
+    arrays = says.read_arrays(says.labels)
+    place = np.searchsorted(arrays["rows"], batch.rows.numpy())
+    assert (batch.category.numpy() == arrays["category"][place]).all() and batch.soft.shape[1] == len(
+        home.manifest["categories"]
+    )
+    parts.loader.load_state_dict({"step": 3})
+    again = [next(iter(parts.loader)).frames.shape[1] for _ in range(6)]
+    parts.loader.load_state_dict({"step": 3})
+    assert again == [next(iter(parts.loader)).frames.shape[1] for _ in range(6)], "a resumed run draws the same"
+
+
+def test_votes_join_the_labelled_videos_and_nothing_that_is_held_out(home):
+    finetune, vote = job("finetune"), job("vote").folder
+    arrays = vote.read_arrays(vote.labels)
+    assert 0 < len(arrays["rows"]) < len(unlabelled(home)) and (arrays["confidence"] >= 0.4 - 1e-6).all()
+    problem = make_problem(finetune, home)
+    train, held = split_rows(home, ["labeled"], k=3)
+    counts = np.bincount(home.categories()[problem.train.rows[: -len(arrays["rows"])]])
+    assert np.array_equal(problem.train.rows[-len(arrays["rows"]) :], arrays["rows"])
+    assert counts[np.unique(home.categories()[train])].min() >= 12 and len(np.unique(problem.rows)) == len(held)
+    assert not np.isin(problem.train.rows, np.concatenate([held, rows_of_test(home)])).any()
+    assert np.array_equal(
+        problem.class_counts, np.bincount(home.categories()[train], minlength=len(problem.class_counts))
+    )
+    run(finetune)
+
+
+@pytest.mark.parametrize("kind", ["validation", "test"])
+def test_a_planted_video_is_refused(home, monkeypatch, kind):
+    held = job("finetune"), split_rows(home, ["labeled"], k=3)[1]
+    planted = held[1][:1] if kind == "validation" else rows_of_test(home)[:1]
+    rows = np.sort(np.concatenate([unlabelled(home)[:5], planted]))
+    with pytest.raises(RecipeError, match=f"1 labelled or test videos, the first {home.column('id')[planted[0]]}"):
+        refuse_held_out(home, rows, "pseudo labels")
+    real = type(held[0].folder).read_arrays
+    monkeypatch.setattr(
+        type(held[0].folder), "read_arrays",
+        lambda self, path: {**real(self, path), "rows": rows, "category": np.zeros(len(rows), int)},
+    )  # fmt: skip
+    with pytest.raises(RecipeError, match="are among the pseudo labels of loop vote"):
+        make_problem(held[0], home)
+
+
+def test_a_round_on_another_split_is_refused(home):
+    with pytest.raises(RecipeError, match="one split goes through all rounds"):
+        make_problem(job("finetune", "other_split"), home)
+
+
+def test_labels_are_the_same_when_made_again(home):
+    says = job("says")
+    before = says.folder.read_arrays(says.folder.labels)
+    run(says, again=True)
+    after = says.folder.read_arrays(says.folder.labels)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
