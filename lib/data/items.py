@@ -113,6 +113,13 @@ def resample(labels: np.ndarray, counted: np.ndarray, table: Sequence[tuple[int,
     return np.repeat(np.arange(len(labels)), often[labels])
 
 
+def tail(labels: np.ndarray, counts: np.ndarray, below: int, seed: int) -> np.ndarray:
+    """Positions of the videos of categories with fewer than ``below`` videos, and of as many others, drawn once; ascending."""
+    rare = counts[labels] < below
+    others = np.random.default_rng(seed).permutation(np.flatnonzero(~rare))[: rare.sum()]
+    return np.sort(np.concatenate([np.flatnonzero(rare), others]))
+
+
 def fill(labels: np.ndarray, up_to: int, seed: int) -> np.ndarray:
     """Positions of the videos to train on: each once, and of categories below ``up_to`` videos more, drawn with replacement,
     until they have so many. int64, the drawn ones last. 5th of the WeChat final ([I] U9: the survey says resampled below 200).

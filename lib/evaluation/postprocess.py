@@ -36,3 +36,24 @@ class LogitAdjustment:
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """float [N, C] logits in and out, of the same type."""
         return logits - self.loss.astype(logits.dtype)
+
+
+class TailExpert:
+    """Mixes in a second model that was trained on rare categories and a few others (3rd of the WeChat final; U8, all numbers
+    are guesses). With e its probabilities, T the categories below ``below`` training videos and e_other their complement's sum:
+    (1 - share) p_c + share e_c in T, and (1 - share) p_c + share e_other p_c / sum of p outside T elsewhere. ``share``: 0
+    changes nothing."""
+
+    def __init__(self, class_counts: Sequence[int], *, below: int = 100, share: float = 0.5):
+        if not 0 <= share <= 1:
+            raise ValueError(f"TailExpert: share must be in [0, 1], got {share}")
+        self.tail, self.share = np.asarray(class_counts) < below, share
+
+    def __call__(self, logits: np.ndarray, expert: np.ndarray) -> np.ndarray:
+        """float [N, C] logits of both models in, of the mixture out, of the same type."""
+        from scipy.special import softmax
+
+        p, e = (softmax(x.astype(np.float64), axis=1) for x in (logits, expert))
+        others = [x[:, ~self.tail].sum(axis=1, keepdims=True) for x in (p, e)]
+        mixed = np.where(self.tail, e, others[1] * p / np.maximum(others[0], 1e-30))
+        return np.log(np.maximum((1 - self.share) * p + self.share * mixed, 1e-30)).astype(logits.dtype)

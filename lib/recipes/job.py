@@ -100,6 +100,8 @@ class Job:
             stages |= {f"teacher_{fold}": (spec.teacher, f"{arm}@{fold}") for fold in range(spec.data.split.k)}
         if spec.pseudo is not None:
             stages |= {f"labels_{n}": (spec.init_from, arm) for n, arm in enumerate(self._asked(self.stage))}
+        if spec.expert is not None:
+            stages["expert"] = (spec.expert.stage, self.arm)
         if spec.data.pseudo is not None:
             stages["pseudo"] = (spec.data.pseudo, self._asked(spec.data.pseudo)[0])
         jobs = {
@@ -201,6 +203,8 @@ class Job:
         parts += [("training", spec.schedule, f"{stage}.schedule")]
         if spec.adversarial is not None:
             parts += [("training", spec.adversarial, f"{stage}.adversarial")]
+        if spec.expert is not None:
+            parts += [("evaluation", spec.expert, f"{stage}.expert")]
         if spec.pseudo is not None:
             parts += [("evaluation", spec.pseudo, f"{stage}.pseudo")]
         return parts + [("evaluation", step, f"{stage}.evaluation.postprocess") for step in spec.evaluation.postprocess]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.data import splits
-from lib.data.items import class_counts, fill, resample, rows_of, rows_of_test, split_rows, transform
+from lib.data.items import class_counts, fill, resample, rows_of, rows_of_test, split_rows, tail, transform
 from lib.data.store import Store
 from lib.evaluation.vectors import pair_cosines, pair_products, unit
 from lib.features.loader import Items, KnownPairs
@@ -230,6 +230,8 @@ def _classes(job: Job, store: Store) -> ClassProblem:
     truth, test = store.truth(), rows_of_test(store)
     true = None if truth is None else truth["true_category"].to_numpy()
     seen = train[resample(labels[train], counted, data.resample)]
+    if data.tail:
+        seen = seen[tail(labels[seen], class_counts(store, train), data.tail, split.seed)]
     seen = seen[fill(labels[seen], data.fill, split.seed)]
     if (pseudo := read_labels(job, store)) is not None:
         seen = np.concatenate([seen, pseudo.rows])

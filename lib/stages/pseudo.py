@@ -5,7 +5,7 @@ The stage's run folder has ``labels.npz``: ``rows``, ``ids``, ``category``, ``co
 it refuses files in which one is; whoever learns from models that were chosen on another held-out split is refused too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -100,11 +100,15 @@ def refuse_held_out(store: Store, rows: np.ndarray, where: str) -> None:
 def _same_split(job: Job) -> None:
     """Raises RecipeError: the job descends from labels of models that did not hold out what it holds out."""
     own = job.stage_spec.data
+    expert = job.parents.get("expert")
     for parent in _before(job):
         data = parent.stage_spec.data
-        if parent.stage_spec.pseudo is not None and (data.split, data.parts) != (own.split, own.parts):
+        if (parent.stage_spec.pseudo is not None or parent is expert) and (data.split, data.parts) != (
+            own.split,
+            own.parts,
+        ):
             raise RecipeError(
-                f"{job.recipe} {job.stage}: data.split and data.parts must be those of {parent.stage}, on whose labels it builds: "
+                f"{job.recipe} {job.stage}: data.split and data.parts must be those of {parent.stage}, on whose answers it builds: "
                 "what it holds out would have been seen; one split goes through all rounds"
             )
 
@@ -113,6 +117,23 @@ def _before(job: Job) -> Iterator[Job]:
     for parent in job.parents.values():
         yield parent
         yield from _before(parent)
+
+
+def expert_of(job: Job, class_counts: np.ndarray, accelerator: Accelerator, batch_size: int) -> Callable | None:
+    """From store rows [N] and a model's logits [N, C] to those with the stage's expert joined in; None without an expert."""
+    spec = job.stage_spec.expert
+    if spec is None:
+        return None
+    step = bind("evaluation", spec, {"class_counts": class_counts}, f"stages.{job.stage}.expert")
+    model, assembler = _model_of(job.parents["expert"], accelerator)
+    said: dict[bytes, np.ndarray] = {}  # the same videos are asked about at every evaluation
+
+    def joined(rows: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        if (key := rows.tobytes()) not in said:
+            said[key] = predict(model, EvalLoader(assembler, rows, batch_size), accelerator, "logits")[1]
+        return step(logits, said[key])
+
+    return joined
 
 
 def _model_of(job: Job, accelerator: Accelerator) -> tuple[Any, Assembler]:

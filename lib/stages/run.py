@@ -34,7 +34,7 @@ from lib.stages import build, result_files
 from lib.stages.inputs import Inputs, require_inputs
 from lib.stages.parents import load_parent, load_soup
 from lib.stages.problem import ClassProblem, PairProblem, Problem, make_problem
-from lib.stages.pseudo import make_labels, read_labels
+from lib.stages.pseudo import expert_of, make_labels, read_labels
 from lib.stages.scoring import EVAL_BATCH, ClassJudge, Judge, LossJudge, PairJudge, TagJudge
 from lib.training.seed import seed_everything
 from lib.training.trainer import Task, TrainResult
@@ -166,7 +166,8 @@ def make_judge(
     if isinstance(problem, ClassProblem):
         tree = CategoryTree(store.manifest["categories"])
         postprocess = build.build_postprocess(job, problem.class_counts)
-        return ClassJudge(problem, assembler, accelerator, tree.level1_of_level2, postprocess)
+        expert = expert_of(job, problem.class_counts, accelerator, EVAL_BATCH)
+        return ClassJudge(problem, assembler, accelerator, tree.level1_of_level2, postprocess, expert)
     if job.kind.name == "loss":
         return LossJudge(problem, assembler, accelerator, mix)
     tags = [term for _, term in mix.active() if term.judged == "tags"]

@@ -93,9 +93,11 @@ class ClassJudge(Judge):
     problem: ClassProblem
     level1_of_level2: np.ndarray  # int [C]
     postprocess: Sequence[Callable[[np.ndarray], np.ndarray]]
+    expert: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None  # joins in before that
 
     def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         found, values = super().predict(model, rows)
+        values = values if self.expert is None else self.expert(found, values)
         for step in self.postprocess:
             values = step(values)
         return found, values

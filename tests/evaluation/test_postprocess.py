@@ -5,7 +5,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from lab.corpora.twin.random import facts
-from lib.evaluation import CountRescaling, LogitAdjustment
+from lib.evaluation import CountRescaling, LogitAdjustment, TailExpert
 
 COUNTS = np.array(list(facts("wechat2022")["class_counts"].values()))
 LOGITS = np.random.default_rng(0).normal(0, 2, (300, 200)).astype(np.float32)
@@ -67,3 +67,22 @@ def test_a_category_that_was_never_seen_counts_once(step):
 def test_negative_strength():
     with pytest.raises(ValueError, match="strength must be 0"):
         CountRescaling(COUNTS, strength=-1.0)
+
+
+def test_tail_expert():
+    """System 5-4: probabilities sum to one; share 0 changes nothing; an expert that is sure of others leaves their order; by
+    hand."""
+    generator = np.random.default_rng(0)
+    counts = np.array([500, 90, 100, 3])
+    own, expert = generator.standard_normal((2, 30, 4)).astype(np.float32)
+    mixed = np.exp(TailExpert(counts)(own, expert))
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+    p, e = (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in (own, expert))
+    np.testing.assert_allclose(mixed[:, [1, 3]], (p[:, [1, 3]] + e[:, [1, 3]]) / 2, rtol=1e-5)
+    other, head = (x[:, [0, 2]].sum(axis=1, keepdims=True) for x in (e, p))
+    np.testing.assert_allclose(mixed[:, [0, 2]], (1 + other / head) * p[:, [0, 2]] / 2, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(TailExpert(counts, share=0.0)(own, expert)), p, rtol=1e-5)
+    sure = np.where(counts >= 100, expert, -50.0)
+    assert (TailExpert(counts)(own, sure)[:, [0, 2]].argmax(axis=1) == own[:, [0, 2]].argmax(axis=1)).all()
+    with pytest.raises(ValueError, match="share must be in"):
+        TailExpert(counts, share=1.5)

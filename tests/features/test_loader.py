@@ -13,12 +13,13 @@ from lib.features.loader import EvalLoader, Items, TrainLoader, alike
 class Echo:
     """Frame and text lengths of ``count`` videos; a "batch" is the rows asked for."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, train_frames: tuple[int, ...] = ()) -> None:
+        self.train_frames = train_frames
         generator = np.random.default_rng(0)
         self.frame_lengths, self.text_lengths = generator.integers(1, 33, count), generator.integers(3, 37, count)
 
-    def __call__(self, items: Items, *, train: bool, epoch: int = 0) -> SimpleNamespace:
-        return SimpleNamespace(rows=items.rows, epoch=epoch)
+    def __call__(self, items: Items, *, train: bool, epoch: int = 0, most: int | None = None) -> SimpleNamespace:
+        return SimpleNamespace(rows=items.rows, epoch=epoch, most=most)
 
 
 def epoch_of(loader: TrainLoader, skip: int = 0) -> list[np.ndarray]:
@@ -50,6 +51,21 @@ def test_order_is_a_function_of_seed_and_epoch(bucket):
         assert np.array_equal(left.rows, right.rows) and left.epoch == right.epoch
     reseeded = TrainLoader(Echo(1000), Items(np.arange(1000)), 32, seed=4, bucket=bucket)
     assert not np.array_equal(epoch_of(reseeded)[0], epoch_of(walked)[0])
+
+
+def test_numbers_of_frames_are_drawn_for_a_batch_by_seed_and_step_alike_in_all_processes():
+    def drawn(seed, start=0, **options):
+        loader = TrainLoader(Echo(200, (5, 32)), Items(np.arange(200)), 20, seed=seed, bucket=True, **options)
+        loader.load_state_dict({"step": start})
+        stream = iter(loader)
+        return [next(stream).most for _ in range(200 - start)]
+
+    whole = drawn(0)
+    assert set(whole) == {5, 32} and 70 < whole.count(5) < 130
+    assert drawn(0, rank=1, world_size=2) == whole and drawn(0, start=13) == whole[13:] and drawn(1) != whole
+    assert {
+        batch.most for batch, _ in zip(TrainLoader(Echo(40), Items(np.arange(40)), 8, seed=0, bucket=False), range(9))
+    } == {None}
 
 
 def test_processes_share_each_batch():

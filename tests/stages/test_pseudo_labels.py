@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from lab.corpora import importing as corpus
 from lib.data.items import rows_of_test, split_rows
 from lib.data.store import Store
+from lib.evaluation import TailExpert
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.runs import paths
@@ -59,7 +60,13 @@ RECIPE = {
             "evaluation": {"select": "loss"},
         },
         "vote": {"init_from": "teach", "pseudo": {"use": "NeighbourVote", "neighbours": 5, "confidence": 0.4}},
-        "finetune": {"init_from": "pretrain", **LEARN, "data": {**LEARN["data"], "pseudo": "vote", "fill": 12}},
+        "rare": {"phase": "finetune", "init_from": "pretrain", **LEARN, "data": {**LEARN["data"], "tail": 12}},
+        "finetune": {
+            **LEARN,
+            "init_from": "pretrain",
+            "data": {**LEARN["data"], "pseudo": "vote", "fill": 12},
+            "expert": {"stage": "rare", "use": "TailExpert", "below": 12, "share": 0.25},
+        },
     },
     "variants": {
         "both": {"model.pooling": {"use": "BothMeans"}},
@@ -186,3 +193,18 @@ def test_labels_are_the_same_when_made_again(home):
     run(says, again=True)
     after = says.folder.read_arrays(says.folder.labels)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_an_expert_for_rare_categories_joins_in(home):
+    """It learns all videos of rare categories and as many others; the mixture is what is judged and kept."""
+    rare, finetune = job("rare"), job("finetune")
+    problem, counts = make_problem(rare, home), make_problem(finetune, home).class_counts
+    labels = home.categories()[problem.train.rows]
+    assert (counts[labels] < 12).sum() * 2 == len(labels) and (counts[labels] < 12).sum() == counts[counts < 12].sum()
+    parts = build_parts(finetune, Inputs.open(finetune), _accelerator())
+    rows, mixed = parts.judge.predict(parts.model)
+    expert = build_parts(rare, Inputs.open(rare), _accelerator())
+    expert.model.load_state_dict(load_file(rare.folder.weights))
+    (_, said), parts.judge.expert = expert.judge.predict(expert.model, rows), None
+    _, own = parts.judge.predict(parts.model, rows)
+    np.testing.assert_allclose(mixed, TailExpert(counts, below=12, share=0.25)(own, said), atol=1e-4)

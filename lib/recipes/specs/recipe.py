@@ -185,8 +185,8 @@ class Recipe(Spec):
                 raise ValueError(
                     f"stages.{name}.data.pseudo: {stage.data.pseudo} gives no pseudo labels; say `pseudo` there"
                 )
-            for role in ("init_from", "teacher", "data.pseudo"):
-                parent = stage.data.pseudo if role == "data.pseudo" else getattr(stage, role)
+            named = {"init_from": stage.init_from, "teacher": stage.teacher, "data.pseudo": stage.data.pseudo}
+            for role, parent in {**named, "expert.stage": stage.expert and stage.expert.stage}.items():
                 if parent is not None and parent not in seen:
                     raise ValueError(
                         f"stages.{name}.{role}: {parent!r} is not an earlier stage; earlier: {sorted(seen) or 'none'}"

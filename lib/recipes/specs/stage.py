@@ -72,6 +72,12 @@ class PseudoSpec(Component):
     arms: tuple[str, ...] = ()
 
 
+class ExpertSpec(Component):
+    """How a second model's opinion is mixed in (a class of ``lib.evaluation``), and the stage whose model it is."""
+
+    stage: str
+
+
 class DataSpec(Spec):
     """What a stage learns from, and what is held out: items, targets, batches and how long. ``batch_size`` counts items
     (videos or pairs), ``epochs`` passes over the training items, ``min_steps`` updates without the repeats of
@@ -84,6 +90,7 @@ class DataSpec(Spec):
     hold: SplitSpec | None = None
     pseudo: str | None = None  # stage whose pseudo labels are learnt too: added to the labelled videos, or soft targets
     frames: tuple[int, ...] = ()  # most frames of a video in this stage; of several one for each batch; else features'
+    tail: int = Field(0, ge=0)  # only categories with fewer videos, and as many other videos at random
     fill: int = Field(0, ge=0)  # smaller categories are drawn from, with replacement, until they have so many videos
     unlabeled: bool = False  # pretraining: also videos whose tags or category are unknown
     # rank_all ranks with the validation labels in sight (quirk A7-8)
@@ -205,6 +212,7 @@ class StageSpec(Spec):
     teacher: str | None = None  # stage whose run gives soft targets
     # which folds of it: this one, all, the one that has not seen a pair
     teacher_folds: Literal["same", "mean", "oof"] = "same"
+    expert: ExpertSpec | None = None  # joins in whenever the stage's model is judged or predicts
     pseudo: PseudoSpec | None = None  # the stage gives videos without category one
     on_demand: bool = False  # trained only where another stage needs it
     data: DataSpec
