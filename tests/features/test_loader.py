@@ -63,9 +63,8 @@ def test_numbers_of_frames_are_drawn_for_a_batch_by_seed_and_step_alike_in_all_p
     whole = drawn(0)
     assert set(whole) == {5, 32} and 70 < whole.count(5) < 130
     assert drawn(0, rank=1, world_size=2) == whole and drawn(0, start=13) == whole[13:] and drawn(1) != whole
-    assert {
-        batch.most for batch, _ in zip(TrainLoader(Echo(40), Items(np.arange(40)), 8, seed=0, bucket=False), range(9))
-    } == {None}
+    plain = TrainLoader(Echo(40), Items(np.arange(40)), 8, seed=0, bucket=False)
+    assert next(iter(plain)).most is None
 
 
 def test_processes_share_each_batch():
