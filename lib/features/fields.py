@@ -11,8 +11,9 @@ STOP_WORDS = frozenset("是的嗯呀")
 WORD = re.compile(r"\b\w+\b")
 
 
-def segment(text: str) -> list[str]:
-    """Words of a text, punctuation and blanks included: jieba's default dictionary, unknown words by its hidden Markov model.
+def segment(text: str, unknown: bool = True) -> list[str]:
+    """Words of a text, punctuation and blanks included: jieba's default dictionary, ``unknown`` words by its hidden Markov
+    model.
 
     >>> segment("家常红烧肉")
     ['家常', '红烧肉']
@@ -20,7 +21,7 @@ def segment(text: str) -> list[str]:
     import jieba
 
     jieba.setLogLevel(logging.WARNING)
-    return jieba.lcut(text)
+    return jieba.lcut(text, HMM=unknown)
 
 
 def key_words(text: str) -> str:

@@ -18,9 +18,10 @@ from tqdm.auto import tqdm
 from lib.data.batch import SpecialIds
 from lib.data.schema import Video
 from lib.data.store import Store
-from lib.features.fields import prepare
-from lib.features.sets import TokenSet, building, is_made
+from lib.features.fields import prepare, segment
+from lib.features.sets import TokenSet, WordPieces, building, is_made
 from lib.runs import backbones
+from lib.runs.files import write_text
 
 CHUNK = 4096  # videos tokenized at a time: bounds memory
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -38,11 +39,13 @@ def build(
     min_count: int = 1,
     max_characters: int = 512,
     rules: Mapping[str, Any] | None = None,
+    word_min_count: int | None = None,
 ) -> TokenSet:
     """Tokenize every field of every video; atomic, in constant memory.
 
     Args:
         min_count: of a corpus vocabulary; rarer characters become [UNK].
+        word_min_count: jieba's words that occur so often stay whole (``WordPieces``); None: none does.
         rules: arguments of ``fields.prepare``; None takes the fields as they are.
     """
     if is_made(folder, digest):
@@ -52,22 +55,39 @@ def build(
         read = _Texts(store, max_characters, rules)
         made = from_corpus(read.everything(fields), min_count) if tokenizer == "corpus" else pretrained(tokenizer)
         made.save(str(partial / "tokenizer.json"))
-        special = special_ids(made)
+        special, whole = special_ids(made), WordPieces(made, [])
+        if word_min_count is not None:
+            whole = WordPieces(made, frequent_words(read.everything(fields), made, word_min_count))
+            write_text(partial / "words.txt", "\n".join(whole.words))
         with (partial / "tokens.i32").open("wb") as file:
             for number, field in enumerate(fields):
                 row, total = 0, -(-len(store) // CHUNK)
                 for chunk in tqdm(read.chunks([field]), total=total, desc=f"tokenize {field}", unit="chunk"):
-                    for encoding in made.encode_batch_fast(chunk[field], add_special_tokens=False):
-                        ids = np.array(encoding.ids, dtype="<i4")
+                    for found in whole.encode(chunk[field]):
+                        ids = np.array(found, dtype="<i4")
                         unknown += int((ids == special.unk).sum())
                         lengths[number, row] = len(ids)
                         file.write(ids.tobytes())
                         row += 1
         ends = lengths.reshape(-1).cumsum().reshape(lengths.shape)
         np.save(partial / "offsets.npy", np.concatenate([np.r_[0, ends[:-1, -1]][:, None], ends], axis=1))
-        facts |= {"fields": list(fields), "tokenizer": tokenizer, "vocab_size": made.get_vocab_size()}
-        facts |= {"special": special.__dict__, "tokens": int(lengths.sum()), "unknown_tokens": unknown}
+        facts |= {
+            "fields": list(fields),
+            "tokenizer": tokenizer,
+            "tokens": int(lengths.sum()),
+            "unknown_tokens": unknown,
+        }
+        facts |= {"special": special.__dict__, "vocab_size": made.get_vocab_size() + len(whole.words)}
     return TokenSet(folder)
+
+
+def frequent_words(texts: Iterable[str], tokenizer: Tokenizer, min_count: int) -> list[str]:
+    """jieba's words of several known tokens that occur so often, most frequent first; their count is the corpus' alone."""
+    counted = Counter(word for text in texts for word in segment(text.lower(), unknown=False) if len(word) > 1)
+    often = [word for word, count in _ordered(counted) if count >= min_count]
+    unknown = tokenizer.token_to_id("[UNK]")
+    cut = tokenizer.encode_batch_fast(often, add_special_tokens=False)
+    return [word for word, each in zip(often, cut, strict=True) if len(each.ids) > 1 and unknown not in each.ids]
 
 
 class _Texts:

@@ -222,6 +222,17 @@ def run_layers(
     return hidden
 
 
+def with_words(embeddings: Any, word_pieces: Sequence[Sequence[int]] | None) -> Any:
+    """The embeddings with a row more for each word, which begins as the mean of the rows of its tokens."""
+    if word_pieces:
+        table = embeddings.word_embeddings
+        with torch.no_grad():
+            words = torch.stack([table.weight[list(pieces)].mean(dim=0) for pieces in word_pieces])
+            rows = torch.cat([table.weight, words])
+        embeddings.word_embeddings = nn.Embedding.from_pretrained(rows, freeze=False, padding_idx=table.padding_idx)
+    return embeddings
+
+
 def key_mask(mask: Tensor) -> Tensor:
     """Which keys may be attended to, as fused attention wants it: bool [B, L] -> bool [B, 1, 1, L]. A row without a
     single valid key would divide zero by zero; it attends everywhere instead, and the pooling, which has the true mask,

@@ -20,10 +20,16 @@ class Embeddings(nn.Module):
     """BERT's embedding block alone: the text half of a single-stream model, whose layers are the fusion's. States are
     [B, T, D]. Positions count within the text, wherever the fusion puts it. Used by: AIAC rank 1."""
 
-    def __init__(self, backbone: str, vocab_size: int, dropout: float | None = None):
+    def __init__(
+        self,
+        backbone: str,
+        vocab_size: int,
+        dropout: float | None = None,
+        word_pieces: Sequence[Sequence[int]] | None = None,
+    ):
         super().__init__()
-        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
-        self.embeddings = resolved.part("embeddings")
+        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size - len(word_pieces or ()), dropout=dropout)
+        self.embeddings = bert.with_words(resolved.part("embeddings"), word_pieces)
         self.output_dim: int = resolved.config.hidden_size
 
     @property
@@ -64,15 +70,17 @@ class BertText(nn.Module):
         second_mask_value: int = 1,
         still_first_rows: bool = False,
         layers: float = 1.0,
+        word_pieces: Sequence[Sequence[int]] | None = None,
     ):
         super().__init__()
         if second_mask_value < 1:
             raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
-        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size, dropout=dropout)
+        resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size - len(word_pieces or ()), dropout=dropout)
         if second_mask_value != 1:  # fused attention rounds differently, which shows at 10000
             resolved.config._attn_implementation = "eager"
         self.second_mask_value = second_mask_value
-        self.embeddings, self.encoder = resolved.part("embeddings"), resolved.part("encoder")
+        self.embeddings = bert.with_words(resolved.part("embeddings"), word_pieces)
+        self.encoder = resolved.part("encoder")
         self.encoder.layer = self.encoder.layer[: round(layers * len(self.encoder.layer))]
         self.pooler = resolved.part("pooler") if pooler and pool == "tanh" else None
         if still_first_rows:  # set after the weights, so that the rows keep their numbers

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Values that a constructor may ask for by name and that come from the corpus or from its neighbours, never from YAML.
 # The last two are of ensembles: scored pairs to learn from, never those that are judged.
 CONTEXT = frozenset((
-    "frame_dim", "vocab_size", "word_vectors", "num_tags", "num_classes", "hidden", "text_dim", "frames_dim", "input_dim",
+    "frame_dim", "vocab_size", "word_vectors", "word_pieces", "num_tags", "num_classes", "hidden", "text_dim", "frames_dim", "input_dim",
     "num_text_slots", "num_frame_slots", "images", "embedding_dim", "pooled_dim", "class_counts", "special_ids", "total_steps",
     "model", "pairs", "scores",
 ))  # fmt: skip

@@ -44,6 +44,7 @@ class Sizes:
     num_classes: int
     special_ids: SpecialIds
     word_vectors: torch.Tensor | None = None  # [vocab_size, D], where the tokens have vectors of their own
+    word_pieces: list[list[int]] | None = None  # tokens of each whole word, the last of the vocabulary
 
     @classmethod
     def of(cls, store: Store, tokens: TokenSet, visual: Frames | Pictures | None = None) -> Sizes:
@@ -56,6 +57,7 @@ class Sizes:
             len(manifest["categories"] or ()),
             tokens.special,
             None if (vectors := tokens.vectors) is None else torch.from_numpy(vectors),
+            tokens.word_pieces,
         )
 
     @classmethod

@@ -152,6 +152,7 @@ class FeatureSet(Spec):
     min_count: int = Field(1, ge=1)  # corpus vocabulary: rarer characters become [UNK]
     max_characters: int = Field(512, ge=1)  # per field; longer text is cut before it is tokenized
     rules: FieldRules | None = None  # tokens only
+    word_min_count: int | None = Field(None, ge=1)  # tokens only: words that occur so often stay whole; null: none
 
     def arguments(self, model: str) -> dict[str, Any]:
         """Arguments of ``build`` in the module of ``lib.features`` that the set names, made with that tokenizer or encoder."""
@@ -163,7 +164,8 @@ class FeatureSet(Spec):
         text = self.model_dump(include={"min_count", "max_characters"})
         if self.vectors is not None:
             return text | {"vectors": self.vectors.model_dump()}
-        return text | self.model_dump(include={"fields", "rules"}) | {"tokenizer": model}
+        words = {} if self.word_min_count is None else {"word_min_count": self.word_min_count}
+        return text | self.model_dump(include={"fields", "rules"}) | {"tokenizer": model} | words
 
     @model_validator(mode="after")
     def has_what_it_needs(self) -> FeatureSet:
