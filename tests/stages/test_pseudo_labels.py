@@ -60,12 +60,12 @@ RECIPE = {
             "evaluation": {"select": "loss"},
         },
         "vote": {"init_from": "teach", "pseudo": {"use": "NeighbourVote", "neighbours": 5, "confidence": 0.4}},
-        "rare": {"phase": "finetune", "init_from": "pretrain", **LEARN, "data": {**LEARN["data"], "tail": 3}},
+        "rare": {"phase": "finetune", "init_from": "pretrain", **LEARN, "data": {**LEARN["data"], "tail": 2}},
         "finetune": {
             **LEARN,
             "init_from": "pretrain",
             "data": {**LEARN["data"], "pseudo": "vote", "fill": 12},
-            "expert": {"stage": "rare", "use": "TailExpert", "below": 3, "share": 0.25},
+            "expert": {"stage": "rare", "use": "TailExpert", "below": 2, "share": 0.25},
         },
     },
     "variants": {
@@ -95,6 +95,7 @@ def home(tmp_path_factory):
             ("says", "base"),
             ("pretrain", "base"),
             ("vote", "base"),
+            ("rare", "base"),
         ):
             run(job(stage, arm))
         yield store
@@ -200,11 +201,11 @@ def test_an_expert_for_rare_categories_joins_in(home):
     rare, finetune = job("rare"), job("finetune")
     problem, counts = make_problem(rare, home), make_problem(finetune, home).class_counts
     labels = home.categories()[problem.train.rows]
-    assert (counts[labels] < 3).sum() * 2 == len(labels) and (counts[labels] < 3).sum() == counts[counts < 3].sum()
+    assert (counts[labels] < 2).sum() * 2 == len(labels) and (counts[labels] < 2).sum() == counts[counts < 2].sum()
     parts = build_parts(finetune, Inputs.open(finetune), _accelerator())
     rows, mixed = parts.judge.predict(parts.model)
     expert = build_parts(rare, Inputs.open(rare), _accelerator())
     expert.model.load_state_dict(load_file(rare.folder.weights))
     (_, said), parts.judge.expert = expert.judge.predict(expert.model, rows), None
     _, own = parts.judge.predict(parts.model, rows)
-    np.testing.assert_allclose(mixed, TailExpert(counts, below=3, share=0.25)(own, said), atol=1e-4)
+    np.testing.assert_allclose(mixed, TailExpert(counts, below=2, share=0.25)(own, said), atol=1e-4)
