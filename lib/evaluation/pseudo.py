@@ -77,14 +77,9 @@ class FillRare:
 @dataclass(kw_only=True)
 class NeighbourVote:
     """The category that most of the nearest labelled videos have, by cosine; of equal votes that with the larger sum of
-    cosines, then the smaller number. Confidence is the share of the votes. 2nd of the WeChat final (U5: tie rule and least
-    confidence are guesses). Exact, by products of matrices in blocks: at a million queries minutes on a GPU's host.
-
-    Args:
-        neighbours: how many vote.
-        confidence: least share of the votes.
-        by_rarity: a vote counts 1 / n_c, against the weight that common categories have among neighbours.
-    """
+    cosines, then the smaller number. Confidence is the share of the votes. ``by_rarity``: a vote counts 1 / n_c, against the
+    weight of common categories among neighbours. 2nd of the WeChat final (U5: tie rule and least confidence are guesses).
+    Exact, by products of matrices in blocks."""
 
     needs_vectors = True
     neighbours: int = 10

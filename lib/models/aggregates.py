@@ -26,16 +26,9 @@ class Vlad(nn.Module):
 
     ``netvlad``: sums of the residuals to trained centres, of length one per cluster and again in all; ``netrvlad``: without
     centres; ``softdbow``: only how much falls to each cluster; ``netfv``: first and second moments, as Fisher vectors, the
-    second of length one in all only. Miech et al. 2017, arXiv:1706.06905 (LOUPE); 6th of the WeChat final.
-
-    Args:
-        input_dim, output_dim: widths of a frame and of the result.
-        kind: see above.
-        clusters: K.
-        gating: context gating of the result, y · sigmoid(norm(y W)).
-        momentum: of the batch norms; LOUPE's is 0.001, for hundreds of thousands of updates.
-        respect_mask: padded frames belong to no cluster and no statistic; the original has no mask (M1q).
-    """
+    second of length one in all only. Miech et al. 2017, arXiv:1706.06905 (LOUPE); 6th of the WeChat final. ``gating``: context
+    gating of the result; ``momentum`` of the batch norms: LOUPE's is 0.001, for hundreds of thousands of updates;
+    ``respect_mask``: padded frames belong to no cluster and no statistic, the original has no mask (M1q)."""
 
     def __init__(
         self,
@@ -102,14 +95,8 @@ def _unit(gathered: Tensor) -> Tensor:
 
 class Bottleneck(nn.Module):
     """Fusion through a few tokens: frames see frames and tokens, text sees text and tokens, tokens see all; [B, D].
-
-    Nagrani et al. 2021, arXiv:2107.00135, in one pass with a mask, as a neighbour of the contest has it.
-
-    Args:
-        dim: width of both sides.
-        tokens, depth, heads, ffn: sizes, [I] U10 (see ``bert.stack_config``).
-        respect_mask: nobody sees padding; that code lets all see it.
-    """
+    Nagrani et al. 2021, arXiv:2107.00135, in one pass with a mask, as a neighbour of the contest has it, where all see padding
+    (``respect_mask``: false); sizes are [I] U10."""
 
     def __init__(
         self,
@@ -154,16 +141,8 @@ class Aggregates(nn.Module):
     """[mean of the text; mean of the frames; aggregates of the frames before fusion], behind the fusion: [B, output_dim].
 
     Aggregates read the frames' projections (``States.source`` of ``VideoLayers``, else their states), the similarities the
-    features as stored (M5q: zeros for videos too short). 6th of the WeChat final: which and in which order the
-    survey says, all sizes are guesses (U10).
-
-    Args:
-        input_dim, text_dim, frames_dim, num_frame_slots: from the model.
-        of: which aggregates, in order.
-        clusters, width, momentum: of ``Vlad``.
-        nextvlad_width, nextvlad_clusters: of ``NextVlad``, the baseline's.
-        tokens: of ``Bottleneck``.
-    """
+    features as stored (M5q: zeros for videos too short). ``clusters``, ``width`` and ``momentum`` are of ``Vlad``, ``tokens`` of
+    ``Bottleneck``. 6th of the WeChat final: which and in which order the survey says, all sizes are guesses (U10)."""
 
     def __init__(
         self,

@@ -78,18 +78,11 @@ class Backbone:
         self.load_into(module, f"bert.{kind}.")
         return module
 
-    def layers(
-        self, start: float, stop: float = 1.0, *, cross: bool = False, key_width: int | None = None
-    ) -> nn.ModuleList:
-        """Some of the layers with their weights, on fused attention; see ``layers``.
-
-        Args:
-            start, stop: shares of the stack, so that stand-ins of another depth are cut alike; rounded to whole layers.
-            cross, key_width: each with cross-attention besides, whose weights are random.
-        """
-        depth = self.config.num_hidden_layers
-        first, last = round(start * depth), round(stop * depth)
-        built = layers(self.config, last - first, cross=cross, key_width=key_width)
+    def layers(self, start: float, *, cross: bool = False) -> nn.ModuleList:
+        """The layers from this share of the stack up, with their weights, so that stand-ins of another depth are cut alike;
+        ``cross``: with cross-attention besides, whose weights are random (see ``layers``)."""
+        first = round(start * self.config.num_hidden_layers)
+        built = layers(self.config, self.config.num_hidden_layers - first, cross=cross)
         for number, layer in enumerate(built, first):
             for name in ("attention", "intermediate", "output"):
                 self.load_into(getattr(layer, name), f"bert.encoder.layer.{number}.{name}.")

@@ -28,21 +28,10 @@ class SplitStream(nn.Module):
 
     Without ``cross`` they read [text; frames] as one sequence, states [B, T + F, D] (Li et al. 2022, ALPRO,
     arXiv:2112.09583). With it they read the text, and look at the frames between self-attention and feed-forward, states
-    [B, T, D] (Li et al. 2021, ALBEF, arXiv:2107.07651); cross-attention starts from random numbers.
-    3rd of the WeChat final: one team's first model (A1; the survey guesses the split, A-1), the other's ALBEF (L3).
-
-    Args:
-        text_dim, frames_dim: widths of what comes in; both must be the backbone's.
-        backbone: whose layers (see ``bert``).
-        split: share of the layers that is below; 0.5 of twelve are six.
-        cross: see above.
-        frame_layers: layers in which the frames look at the text in turn, random at start; their states come after the text's,
-            for objectives on frames ([I], section 8.3: two).
-        dropout: replaces the backbone's.
-
-    Raises:
-        ValueError: other widths than the backbone's.
-    """
+    [B, T, D] (Li et al. 2021, ALBEF, arXiv:2107.07651); cross-attention starts from random numbers. ``split`` is a share of
+    the layers: 0.5 of twelve are six. ``frame_layers``: layers in which the frames look at the text in turn, random at start,
+    their states after the text's, for objectives on frames ([I], section 8.3: two). 3rd of the WeChat final: one team's first
+    model (A1; the survey guesses the split, A-1), the other's ALBEF (L3). Raises ValueError: other widths than the backbone's."""
 
     def __init__(
         self,
@@ -76,22 +65,12 @@ class SplitStream(nn.Module):
 class CrossStacks(nn.Module):
     """Two stacks of self-attention, cross-attention and feed-forward, one for each stream; neither sees the other's output.
 
-    The text looks at the pictures' own vectors, whatever their width; the pictures, projected, look at the text. States
-    are [text; pictures], [B, T + L, D]. Xie et al. 2022, R2D2, arXiv:2205.03860.
-    3rd of the WeChat final (A4, A5; U7: what the survey's names of the two mean is a guess).
-
-    Args:
-        text_dim: must be the backbone's width. frames_dim: of a picture's vectors.
-        backbone: size of the layers, which start from random numbers.
-        depth: layers of either stack.
-        over: ``frames`` has one vector a frame. ``patches`` averages each place of the grid over the frames, L = P; it needs
-            ``PatchFrames``, loses the order of time (A-2) and leaves no state of a single frame.
-        dropout: replaces the backbone's.
-        project: map the pictures to the layers' width; false where they come so.
-
-    Raises:
-        ValueError: text of another width than the backbone's.
-    """
+    The text looks at the pictures' own vectors, whatever their width; the pictures, mapped to the backbone's width if
+    ``project``, look at the text. States are [text; pictures], [B, T + L, D]; layers start from random numbers. Xie et al.
+    2022, R2D2, arXiv:2205.03860. ``over``: ``frames`` has one vector a frame; ``patches`` averages each place of the grid over
+    the frames, L = P, needs ``PatchFrames``, loses the order of time (A-2) and leaves no state of a single frame. 3rd of the
+    WeChat final (A4, A5; U7: what the survey's names of the two mean is a guess). Raises ValueError: text of another width
+    than the backbone's."""
 
     def __init__(
         self,
@@ -132,13 +111,8 @@ class SharedFusions(nn.Module):
     """Several fusions of one encoding, each with its own pooled vector: ``pooled`` is [B, sum of their widths].
 
     ``joint``: ``CrossTransformer`` without tables, its mean; ``frames``, ``patches``: ``CrossStacks``, the mean of either
-    stream. One map of the pictures serves all. The states are those of the first part.
-    3rd of the WeChat final: A3-A5 behind one pass of the encoders (head ``SideBySide`` with ``widths: [1, 2, 2]``).
-
-    Args:
-        text_dim, frames_dim, backbone, depth, dropout: see ``CrossStacks``.
-        parts: which fusions.
-    """
+    stream. One map of the pictures serves all; the states are those of the first part. 3rd of the WeChat final: A3-A5 behind
+    one pass of the encoders (head ``SideBySide`` with ``widths: [1, 2, 2]``)."""
 
     def __init__(
         self,

@@ -70,11 +70,8 @@ def unlabelled(store: Store) -> np.ndarray:
 
 
 def read_labels(job: Job, store: Store) -> PseudoLabels | None:
-    """What the job's ``data.pseudo`` gives, None where it names none.
-
-    Raises:
-        RecipeError: a labelled or test video is among the labels, or models behind them were chosen on another split.
-    """
+    """What the job's ``data.pseudo`` gives, None where it names none. Raises RecipeError: a labelled or test video is among
+    the labels, or models behind them were chosen on another split."""
     if not job.stage_spec.data.unlabeled:
         _same_split(job)
     if (parent := job.parents.get("pseudo")) is None:
