@@ -13,7 +13,7 @@ from lib.features.loader import EvalLoader, Items, TrainLoader, alike
 class Echo:
     """Frame and text lengths of ``count`` videos; a "batch" is the rows asked for."""
 
-    def __init__(self, count: int, train_frames: tuple[int, ...] = ()) -> None:
+    def __init__(self, count: int, train_frames: tuple[int, ...] = ()):
         self.train_frames = train_frames
         generator = np.random.default_rng(0)
         self.frame_lengths, self.text_lengths = generator.integers(1, 33, count), generator.integers(3, 37, count)
