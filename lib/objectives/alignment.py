@@ -207,7 +207,9 @@ class ModalAlignment(Contrast):
         if self.kinds == "tcl":
             losses = [2 * losses[0], *(self.ask(own[side], keys[side]) for side in self.parts)]
             for side, asking in own.items():
-                local = local_losses(asking.vectors, self.states(side, copied[side]), self.scale())
+                local = asking.vectors.sum(dim=1)  # where the step has left the side out: none is real
+                if side in copied:
+                    local = local_losses(asking.vectors, self.states(side, copied[side]), self.scale())
                 losses.append(self.mean(local, asking.real))
             return torch.stack(losses).sum() / 6
         weight = torch.stack(weights)

@@ -189,6 +189,18 @@ def test_every_reading_of_the_alignment_learns(kinds, views, queue):
         assert torch.equal(twin, model.text.word_table)
 
 
+@pytest.mark.parametrize("kinds", ["pairs", "combinatorial", "tcl"])
+def test_every_reading_does_without_the_frames(kinds):
+    model, given = single_stream(), fielded(frames=(3, 2, 1, 4))
+    term = ModalAlignment(WIDTH, kinds, dim=8, queue=6, model=model)
+    left = given.replace(frame_mask=torch.zeros_like(given.frame_mask))
+    views = term.views(given, left, generator())
+    assert views and not any("frames" in name for name in views)
+    loss = term({name: model(view.batch, view.sees) for name, view in views.items()}, left)
+    loss.backward()
+    assert float(loss.detach()) > 0
+
+
 def test_evaluation_leaves_queue_and_copy_alone():
     model, given = single_stream(), batch([6, 5, 4], [2, 3, 2])
     term = VideoTextAlignment(WIDTH, WIDTH, WIDTH, dim=8, queue=4, soft=0.4, model=model)
