@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lib.data.batch import IGNORE, Batch, View
 from lib.models.sequences import masked_mean
 from lib.models.video_model import Outputs, States, VideoModel
-from lib.objectives.contrast import Contrast, Keys, unit
+from lib.objectives.contrast import Contrast, Keys, hidden, unit
 from lib.objectives.mix import needed
 
 
@@ -129,16 +129,17 @@ class ModalAlignment(Contrast):
     ) -> None:
         if kinds == "tcl" and not queue:
             raise ValueError("ModalAlignment: kinds: tcl compares with a momentum copy; set a queue")
-        self_parts = PARTS[kinds]
-        tasks = [((a,), (b,)) for a, b in combinations(self_parts, 2)]
+        parts = PARTS[kinds]
+        tasks = list(combinations(parts, 2))
         if kinds == "combinatorial":
-            tasks += [((a,), tuple(b for b in self_parts if b != a)) for a in self_parts]
-        names = dict.fromkeys(name for task in tasks for name in task)
+            tasks += [(a, "+".join(b for b in parts if b != a)) for a in parts]
+        names = list(dict.fromkeys(name for task in tasks for name in task))
         super().__init__(
-            ["+".join(name) for name in names], nn.Linear(input_dim, dim), dim, temperature=temperature, learned=learned,
-            queue=queue, momentum=momentum, soft=soft, model=model,
+            names, nn.Linear(input_dim, dim), dim, temperature=temperature, learned=learned, queue=queue, momentum=momentum,
+            soft=soft, model=model,
         )  # fmt: skip
-        self.kinds, self.parts, self.tasks, self.names, self.drop, self.dim = kinds, self_parts, tasks, names, drop, dim
+        self.kinds, self.tasks, self.drop = kinds, tasks, drop
+        self.names = {name: [parts[part] for part in name.split("+")] for name in names}
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         chance, which = float(torch.rand((), generator=generator)), int(torch.randint(4, (), generator=generator))
@@ -169,43 +170,38 @@ class ModalAlignment(Contrast):
         there = {number: self._has(batch, (number,)) for number in range(3)}
         shown = clean.replace(frame_mask=clean.frame_mask & batch.frame_mask.any(dim=1, keepdim=True))
         found = {}
-        for name in self.names:
-            fields = [number for part in name for number in self.parts[part]]
+        for name, parts in self.names.items():
+            fields, with_frames = [number for part in parts for number in part], () in parts
             keep = field < 0
             for number in fields:
                 keep = keep | ((field == number) & there[number][:, None])
-            with_frames = "frames" in name
             if with_frames and not shown.frame_mask.any() or fields and not (keep & (field >= 0)).any():
                 continue
             view = shown.keep_tokens(keep) if fields else shown
-            found["+".join(name)] = View(
-                view, "both" if with_frames and fields else "frames" if with_frames else "text"
-            )
+            found[name] = View(view, "both" if with_frames and fields else "frames" if with_frames else "text")
         return found
 
     def vectors(self, seen: Mapping[str, Outputs], project: nn.Module) -> dict[str, Keys]:
-        found, like = {}, next(iter(seen.values()))
-        for name in self.names:
-            outputs = seen.get("+".join(name))
-            if outputs is None:  # still there for other processes, which may have it
-                nothing = like.joint.hidden.new_zeros(len(like.pooled), like.joint.hidden.shape[-1])
-                found["+".join(name)] = unit(project(nothing), nothing.any(dim=1))
-                continue
-            real = torch.stack([self._has(outputs.batch, self.parts[part]) for part in name]).all(dim=0)  # pyright: ignore
-            found["+".join(name)] = unit(project(masked_mean(outputs.joint.hidden, outputs.joint.mask)), real)
+        found, like = {}, next(iter(seen.values())).joint.hidden
+        for name, parts in self.names.items():
+            mean, real = like.new_zeros(len(like), like.shape[-1]), like.new_zeros(len(like), dtype=torch.bool)
+            if (outputs := seen.get(name)) is not None:  # else other processes may have seen it
+                mean = masked_mean(outputs.joint.hidden, outputs.joint.mask)
+                real = torch.stack([self._has(outputs.batch, part) for part in parts]).all(dim=0)  # pyright: ignore
+            found[name] = unit(project(mean), real)
         return found
 
     def forward(self, outputs: Mapping[str, Outputs], batch: Batch, /) -> Tensor:
         own, keys, twins, copied = self.keyed(outputs)
         losses, weights = [], []
-        for a, b in (("+".join(a), "+".join(b)) for a, b in self.tasks):
+        for a, b in self.tasks:
             count = len(own[a].real) * self.processes()
             both = keys[a].real[:count] & keys[b].real[:count]  # a video that lacks one is no negative either
             left, right = (Keys(k.vectors, torch.cat([both, k.real[count:]])) for k in (keys[a], keys[b]))
             losses.append((self.ask(own[a], right, twins[a]) + self.ask(own[b], left, twins[b])) / 2)
             weights.append(both.any())
         if self.kinds == "tcl":
-            losses = [2 * losses[0], *(self.ask(own[side], keys[side]) for side in self.parts)]
+            losses = [2 * losses[0], *(self.ask(own[side], keys[side]) for side in own)]
             for side, asking in own.items():
                 local = asking.vectors.sum(dim=1)  # where the step has left the side out: none is real
                 if side in copied:
@@ -223,16 +219,11 @@ class ModalAlignment(Contrast):
 
 def local_losses(vectors: Tensor, states: Keys, scale: Tensor) -> Tensor:
     """[B]: cross entropy of each of a video's own states [B, L, E] against all states of other videos, mean over its own."""
-    flat = hidden_own(torch.einsum("ae,ble->abl", vectors, states.vectors) * scale, states.real)
-    own = torch.einsum("be,ble->bl", vectors, states.vectors) * scale
-    others = flat.flatten(1).logsumexp(dim=1, keepdim=True)
+    scores = torch.einsum("ae,ble->abl", vectors, states.vectors) * scale
+    itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    own = scores[itself]
+    others = hidden(scores, states.real & ~itself[..., None]).flatten(1).logsumexp(dim=1, keepdim=True)
     return ((torch.logaddexp(own, others) - own) * states.real).sum(dim=1) / states.real.sum(dim=1).clamp(min=1)
-
-
-def hidden_own(scores: Tensor, real: Tensor) -> Tensor:
-    """Scores [B, B, L] without a video's own states and those that are not real."""
-    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)[:, :, None]
-    return scores.masked_fill(own | ~real[None], torch.finfo(scores.dtype).min)
 
 
 def part_of(outputs: Outputs, side: str) -> States:

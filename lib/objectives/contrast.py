@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
 
 from lib.models.video_model import Outputs, VideoModel
 from lib.objectives.mix import Objective
@@ -138,14 +139,9 @@ class Contrast(Objective):
 
     def gathered(self, keys: Keys) -> Keys:
         """Those of all processes in the order of the whole batch, each with its gradient."""
-        if (world := self.processes()) == 1:
+        if self.processes() == 1:
             return keys
-        real = [torch.empty_like(keys.real) for _ in range(world)]
-        dist.all_gather(real, keys.real)
-        from torch.distributed.nn.functional import all_gather
-
-        vectors = all_gather(keys.vectors) if keys.vectors.requires_grad else _plain(keys.vectors, world)
-        return Keys(*(torch.stack(list(parts), dim=1).flatten(0, 1) for parts in (vectors, real)))
+        return Keys(*(torch.stack(all_gather(part.contiguous()), dim=1).flatten(0, 1) for part in keys))
 
     def start(self, model: VideoModel) -> None:
         if self.copy is not None:
@@ -215,9 +211,3 @@ def similarities(asking: Keys, keys: Keys) -> Tensor:
 def hidden(scores: Tensor, real: Tensor) -> Tensor:
     """Scores [B, N] where keys that are not real can't be chosen."""
     return scores.masked_fill(~real, torch.finfo(scores.dtype).min)
-
-
-def _plain(vectors: Tensor, world: int) -> list[Tensor]:
-    found = [torch.empty_like(vectors) for _ in range(world)]
-    dist.all_gather(found, vectors.contiguous())
-    return found
