@@ -139,9 +139,15 @@ class Contrast(Objective):
 
     def gathered(self, keys: Keys) -> Keys:
         """Those of all processes in the order of the whole batch, each with its gradient."""
-        if self.processes() == 1:
+        if (world := self.processes()) == 1:
             return keys
-        return Keys(*(torch.stack(all_gather(part.contiguous()), dim=1).flatten(0, 1) for part in keys))
+        real, vectors = ([torch.empty_like(part) for _ in range(world)] for part in (keys.real, keys.vectors))
+        dist.all_gather(real, keys.real)
+        if keys.vectors.requires_grad:
+            vectors = all_gather(keys.vectors)
+        else:
+            dist.all_gather(vectors, keys.vectors.contiguous())
+        return Keys(*(torch.stack(list(parts), dim=1).flatten(0, 1) for parts in (vectors, real)))
 
     def start(self, model: VideoModel) -> None:
         if self.copy is not None:
