@@ -44,18 +44,6 @@ def test_side_1_comes_first(tiny):
     assert batch.score.tolist() == items.score.tolist()
 
 
-def test_two_processes_make_the_batch_of_one(tiny):
-    def first(rank, world_size):
-        loader = TrainLoader(
-            assembler(tiny), items_of(tiny[0]), 10, seed=0, bucket=True, rank=rank, world_size=world_size
-        )
-        return next(iter(loader))
-
-    whole, parts = first(0, 1), [first(rank, 2) for rank in (0, 1)]
-    assert sorted(whole.score.tolist()) == sorted([*parts[0].score.tolist(), *parts[1].score.tolist()])
-    assert sorted(whole.rows.tolist()) == sorted([*parts[0].rows.tolist(), *parts[1].rows.tolist()])
-
-
 def test_resumed_batches_are_equal_bit_for_bit(tiny):
     def loader():
         given = assembler(tiny, frames=4, train_sample="random_bin")

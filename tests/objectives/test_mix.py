@@ -52,11 +52,7 @@ def test_weight_zero_skips_everything():
     total, named = mix(single_stream(), batch([1], [1]))
     mix.after_step(single_stream())
     assert float(total) == 2.0 and list(named) == ["on"]
-    assert (on.corrupted, on.computed, on.stepped) == (1, 1, 1) and (off.corrupted, off.computed, off.stepped) == (
-        0,
-        0,
-        0,
-    )
+    assert [(one.corrupted, one.computed, one.stepped) for one in (on, off)] == [(1, 1, 1), (0, 0, 0)]
 
 
 def test_one_forward_pass_serves_all_terms():
@@ -75,9 +71,8 @@ def test_common_random_numbers(off):
     for _ in range(3):
         all_on, without = full.corrupt(given, one), arm.corrupt(given, two)
         if off != "tokens":
-            assert torch.equal(all_on.input_ids, without.input_ids) and torch.equal(
-                all_on.token_labels, without.token_labels
-            )
+            assert torch.equal(all_on.input_ids, without.input_ids)
+            assert torch.equal(all_on.token_labels, without.token_labels)
         if off != "frames":
             assert torch.equal(all_on.frame_selected, without.frame_selected)
 
@@ -117,10 +112,8 @@ def test_gradients_reach_model_and_heads():
     total, _ = mix(model, mix.corrupt(batch([9, 6], [7, 5]), torch.Generator().manual_seed(0)))
     total.backward()
     untouched = [name for name, p in model.named_parameters() if p.grad is None]
-    assert untouched == [
-        "head.project.weight",
-        "head.project.bias",
-    ]  # A2.3: no pretraining gradient in job 1's projection
+    # A2.3: no pretraining gradient in job 1's projection
+    assert untouched == ["head.project.weight", "head.project.bias"]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in mix.parameters())
 
 

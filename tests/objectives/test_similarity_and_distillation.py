@@ -56,9 +56,8 @@ def test_label_and_teacher_terms_have_the_gradient_of_the_blended_label():
 def test_aiac_10_r6_7_agreeing_teacher():
     """R6-7: if the teacher's cosines equal the labels, both terms are the same."""
     given = _given(score=SCORE, soft=SCORE)
-    assert torch.equal(
-        CosineRegression()(outputs(embedding=EMBEDDING), given), SoftSimilarity()(outputs(embedding=EMBEDDING), given)
-    )
+    found = [term(outputs(embedding=EMBEDDING), given) for term in (CosineRegression(), SoftSimilarity())]
+    assert torch.equal(*found)
 
 
 def test_no_pair_costs_nothing_and_has_a_graph():
@@ -76,11 +75,8 @@ def test_zero_embedding_is_finite():
 
 def test_bfloat16_embeddings_are_compared_in_float32():
     low = EMBEDDING.bfloat16()
-    value = CosineRegression()(outputs(embedding=low), _given(score=SCORE))
-    assert value.dtype == torch.float32
-    assert float(value) == pytest.approx(
-        float(CosineRegression()(outputs(embedding=low.float()), _given(score=SCORE))), rel=1e-6
-    )
+    value, full = (CosineRegression()(outputs(embedding=x), _given(score=SCORE)) for x in (low, low.float()))
+    assert value.dtype == torch.float32 and float(value) == pytest.approx(float(full), rel=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -101,9 +97,8 @@ def test_wechat_15_system2_1_pseudo_label_distillation():
     given = batch([1] * 3, [1] * 3).replace(soft=teacher)
     assert float(SoftLabels()(outputs(logits=teacher), given)) == pytest.approx(0, abs=1e-6)
     SoftLabels()(outputs(logits=student), given).backward()
-    torch.testing.assert_close(
-        student.grad, (student.softmax(1) - teacher.softmax(1)).detach() / 3, atol=1e-6, rtol=1e-5
-    )
+    expected = (student.softmax(1) - teacher.softmax(1)).detach() / 3
+    torch.testing.assert_close(student.grad, expected, atol=1e-6, rtol=1e-5)
 
 
 def test_hard_and_mixed_labels_of_a_teacher():

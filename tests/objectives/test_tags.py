@@ -81,11 +81,9 @@ def test_focal_is_torchvisions(gamma, alpha):
 def test_aiac_10_r6_1_and_r17_1_values_at_one_half():
     """R6-1: at p = 0.5 a positive element costs 0.1715539 and a negative one 0.0017329; R17-1: 1.732868 and 0.173287
     (rank 17's own form is 11 times larger: alpha 10 and 1 instead of 10/11 and 1/11)."""
-    zero, target = torch.zeros(2), torch.tensor([1.0, 0.0])
-    assert focal_with_logits(zero, target, 2.0, 0.99).tolist() == pytest.approx([0.1715539, 0.0017329], abs=1e-7)
-    assert (11 * focal_with_logits(zero, target, 2.0, 10 / 11)).tolist() == pytest.approx(
-        [1.732868, 0.173287], abs=1e-6
-    )
+    six, seventeen = (focal_with_logits(torch.zeros(2), torch.tensor([1.0, 0.0]), 2.0, a) for a in (0.99, 10 / 11))
+    assert six.tolist() == pytest.approx([0.1715539, 0.0017329], abs=1e-7)
+    assert (11 * seventeen).tolist() == pytest.approx([1.732868, 0.173287], abs=1e-6)
 
 
 def test_aiac_10_r1_2_tag_constant():

@@ -27,11 +27,6 @@ def test_lines_a_bar_and_nothing(capsys):
 def test_choice(monkeypatch, capsys, terminal, notebook, wish, lines):
     monkeypatch.setenv("VIDLAB_PROGRESS", wish)
     monkeypatch.setattr(module.sys.stderr, "isatty", lambda: terminal, raising=False)
-    monkeypatch.setattr(
-        module.sys,
-        "modules",
-        {**module.sys.modules, "ipykernel": object()}
-        if notebook
-        else {name: value for name, value in module.sys.modules.items() if name != "ipykernel"},
-    )
+    modules = {name: value for name, value in module.sys.modules.items() if name != "ipykernel"}
+    monkeypatch.setattr(module.sys, "modules", modules | ({"ipykernel": object()} if notebook else {}))
     assert told(capsys, "auto").lstrip().startswith("step ") == lines

@@ -28,10 +28,8 @@ def reference(make, warmup: int, total: int, updates: int) -> list[float]:
     "ours, theirs", [(WarmupCosine, get_cosine_schedule_with_warmup), (WarmupLinear, get_linear_schedule_with_warmup)]
 )
 def test_equal_to_transformers(ours, theirs, total, warmup):
-    steps = int(warmup * total) if warmup < 1 else warmup
-    assert factors(ours(total_steps=total, warmup=warmup), total) == pytest.approx(
-        reference(theirs, steps, total, total), abs=1e-12
-    )
+    expected = reference(theirs, int(warmup * total) if warmup < 1 else warmup, total, total)
+    assert factors(ours(total_steps=total, warmup=warmup), total) == pytest.approx(expected, abs=1e-12)
 
 
 def test_aiac_10_r1_6_warmup_lengths():
