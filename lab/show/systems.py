@@ -151,7 +151,6 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard", known: pd.DataFr
         number("training", "total_seconds", f.seconds, "all stages, mean over seeds"),
         shared.PARAMETERS,
     )
-    shown = filled(board, columns)
     caption = (
         f"{f.listed(board['scored_on'].dropna().unique()).capitalize()} part of {', '.join(board['corpus'].unique())}; checkpoints are "
         f"selected on validation. Interval: {shared.ITEMS}, averaged over the seeds. Shaded: what needs no network. Published scores "
@@ -162,7 +161,7 @@ def leaderboard(board: pd.DataFrame, name: str = "leaderboard", known: pd.DataFr
     def mark(row: Row) -> str:
         return "reference" if _is_floor(row) else "single" if several and row["seeds"] == 1 else ""
 
-    return Table(board, shown, caption, emphasis=mark, name=name)
+    return Table(board, filled(board, columns), caption, emphasis=mark, name=name)
 
 
 def _is_floor(row: Row) -> bool:
@@ -260,5 +259,4 @@ def cost(plan: Plan, recipe: str) -> Table:
         number("peak memory", "peak_rss_mb", lambda size: f"{f.count(size)} MB"),
     )
     frame = pd.DataFrame(rows)
-    shown = filled(frame, columns)
-    return Table(frame, shown, "Means over seeds.", name=f"cost_{recipe}")
+    return Table(frame, filled(frame, columns), "Means over seeds.", name=f"cost_{recipe}")
