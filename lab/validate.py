@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from lab.show.claims import check_claims, contradictions
+from lab.show.claims import check_claims, check_coverage, contradictions
 from lab.show.specs import ReportSpec
 from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError, require
@@ -79,6 +79,7 @@ def main() -> int:
                 load(kind, name)
         check_names()
         check_claims()
+        check_coverage()
         contradictions()
         checked = {job.digest: check(job) for job in all_jobs()}
     except (RecipeError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.flow.notebook import run_module, run_notebook
 from lab.show.plan import Plan
-from lab.show.specs import Claims, Contradictions, NoiseTable, ReportSpec
+from lab.show.specs import Claims, Contradictions, Coverage, NoiseTable, ReportSpec
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
@@ -186,7 +186,7 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
 
 def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
     """The notebooks about the whole plan and about each system, which only show what there is, and the pages of all."""
-    files = [(ReportSpec, "report"), (Claims, "claims"), (Contradictions, "contradictions")]
+    files = [(ReportSpec, "report"), (Claims, "claims"), (Contradictions, "contradictions"), (Coverage, "coverage")]
     told = [load(kind, name).model_dump(mode="json") for kind, name in files]
     told += [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)]
     told += [load(Recipe, name).model_dump(mode="json") for name in plan.systems]

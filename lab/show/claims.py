@@ -1,4 +1,4 @@
-"""What was claimed, beside what was measured: the ledger, what the code did beside its write-up, quirks and their cost, checks.
+"""What was claimed, beside what was measured: the ledger, what the code did beside its write-up, how much of it is here.
 
 Functions that take ``frame`` read the table of comparisons (:mod:`lab.show.comparisons`). A cost has one sign throughout:
 score of the arm that does what the original's code does, minus score of the arm that does not.
@@ -6,6 +6,7 @@ score of the arm that does what the original's code does, minus score of the arm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from lab.show import formats as f
 from lab.show.comparisons import between
 from lab.show.plan import Plan
 from lab.show.questions import seen
-from lab.show.specs import Claims, Contradiction, Contradictions, OtherClaim
-from lab.show.table import Column, Row, Table, lines, link, signed_interval
+from lab.show.specs import Claims, Contradiction, Contradictions, Coverage, OtherClaim
+from lab.show.table import Column, Row, Table, lines, link, number, signed_interval
 from lab.show.verdicts import compared
 from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
-from lib.recipes.load import file_of, load, names
-from lib.recipes.specs import Ablation, Claim, EnsembleSpec, Quirk, Recipe
-from lib.runs.paths import shown
+from lib.recipes.load import file_of, load, names, read_yaml
+from lib.recipes.specs import Ablation, Claim, EnsembleSpec, FeatureSet, Quirk, Recipe
+from lib.runs.paths import PROJECT, shown
 
 NOT_HERE = "not asked in this report"
 NONE = float("nan")
@@ -247,3 +248,68 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         "what the described arm has instead."
     )
     return Table(rows, columns, caption, name=f"contradictions_{recipe}")
+
+
+# ---- coverage
+
+KINDS = {kind.folder.rstrip("s"): kind for kind in (Ablation, EnsembleSpec, FeatureSet)}
+
+
+def check_coverage() -> None:
+    """Raises RecipeError: a statement of ``params/coverage.yaml`` points at nothing."""
+    file = shown(file_of(Coverage, "coverage"))
+    for team, statements in load(Coverage, "coverage").teams.items():
+        for row in statements:
+            for where in row.where:
+                _point(where, f"{file}: {team}: {row.says}: {where}")
+
+
+def _point(where: str, told: str) -> None:
+    name, _, key = where.partition(": ")
+    if name == "claim":
+        return require(key, [claim.trick for claim in load(Claims, "claims").others], told)
+    if name.startswith("lib/"):
+        source = PROJECT / name
+        require(name, [str(path.relative_to(PROJECT)) for path in source.parent.glob("*.py")], told)
+        return require(key, re.findall(r"^(?:class|def) (\w+)", source.read_text(encoding="utf-8"), re.M), told)
+    kind, _, name = name.rpartition("/")
+    if kind:
+        require(kind, KINDS, told)
+    require(name, names(KINDS.get(kind, Recipe)), told)
+    _walk(read_yaml(file_of(KINDS.get(kind, Recipe), name)), key, told)
+
+
+def _walk(tree: Any, path: str, told: str) -> None:
+    """Follows a dotted path; keys may hold dots themselves, and a row of a list is named by its id, value, arm or component."""
+    if not path:
+        return
+    if isinstance(tree, list):
+        tree = {str(next((row[k] for k in ("id", "value", "arm", "use") if k in row), "")): row for row in tree}
+    inner = tree if isinstance(tree, dict) else {}
+    key = max((key for key in inner if f"{path}.".startswith(f"{key}.")), key=len, default=path)
+    require(key, inner, told)
+    _walk(inner[key], path[len(key) + 1 :], told)
+
+
+def coverage_table() -> Table:
+    """Per team, how much of its write-up is found here, what a question asks after, and what is not found, by reason."""
+    rows = []
+    for team, statements in load(Coverage, "coverage").teams.items():
+        missing: dict[str, list[str]] = {}
+        for row in statements:
+            missing.setdefault(row.not_reproduced, []).append(row.says)
+        found = len(missing.pop("", ()))
+        asked = sum(any(where.startswith("ablation/") for where in row.where) for row in statements)
+        told = "\n".join(f"{'; '.join(said)}: **{reason}**" for reason, said in missing.items())
+        rows.append((team, found, asked, len(statements) - found, told))
+    table = pd.DataFrame(rows, columns=["team", "found", "asked", "missing", "told"])
+    columns = (
+        Column("team", "team"),
+        number("here", "found", f.count, "statements that a recipe, a question, the ledger or the library holds"),
+        number("asked", "asked", f.count, "of these, by a question of params/ablations"),
+        number("not here", "missing", f.count),
+        Column("not reproduced: why", "told"),
+    )
+    found, missing = table["found"].sum(), table["missing"].sum()
+    caption = f"{found} of {found + missing} statements are found here; `params/coverage.yaml` says where each one is."
+    return Table(table, columns, caption, name="coverage")

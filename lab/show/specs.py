@@ -1,4 +1,4 @@
-"""Files that only the report reads: its contents, claims that no question asks after, and contradictions."""
+"""Files that only the report reads: its contents, claims that no question asks after, contradictions, and coverage."""
 
 from __future__ import annotations
 
@@ -78,6 +78,27 @@ class Contradictions(Spec):
             if times > 1:
                 raise ValueError(f"rows: {recipe} {name} is there twice; keep one of them")
         return self
+
+
+class Statement(Spec):
+    """What a write-up says of a model, task, trick or number, and where that is found here: ``aiac_rank1: stages.pretrain``
+    (keys of a recipe), ``ablation/ema`` (or ``ensemble``, ``feature``; keys may follow), ``claim: trick``, ``lib/FILE: Class``."""
+
+    says: str
+    where: tuple[str, ...] = ()
+    not_reproduced: str = ""  # why
+
+    @model_validator(mode="after")
+    def has_a_place_or_a_reason(self) -> Statement:
+        if bool(self.where) == bool(self.not_reproduced):
+            raise ValueError(f"{self.says}: give either where (it is found) or not_reproduced (why)")
+        return self
+
+
+class Coverage(Spec):
+    """``params/coverage.yaml``: team -> statements of its write-up."""
+
+    teams: dict[str, tuple[Statement, ...]]
 
 
 class NoiseTable(Spec):
