@@ -11,7 +11,7 @@ from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.job import Job
 from lib.recipes.load import file_of, load, names
-from lib.recipes.resolve import arm_changes, check_overrides
+from lib.recipes.resolve import arm_changes, check_assumed, check_overrides
 from lib.recipes.specs import Ablation, CorpusSpec, EnsembleSpec, FeatureSet, Member, Recipe, Scale, Spec
 from lib.runs.paths import shown
 from lib.stages.build import check
@@ -74,6 +74,8 @@ def main() -> int:
     try:
         for name in names(Scale):
             check_overrides(name)
+        for name in names(Recipe):
+            check_assumed(name)
         for kind in (CorpusSpec, EnsembleSpec, FeatureSet):
             for name in names(kind):
                 load(kind, name)

@@ -52,6 +52,7 @@ MUTANTS = [
     ("systems", 'number("strict split", "strict"', 'number("strict split", "unseen"', "systems"),
     ("systems", 'row["seeds"] == 1 else ""', 'row["seeds"] > 1 else ""', "systems"),
     ("systems", "FIELDS_OF_LAYOUT[features.text.layout]", 'FIELDS_OF_LAYOUT["packed"]', "systems"),
+    ("systems", '"\\n".join(r["keys"])', 'r["says"]', "systems"),
     ("systems", 'apply(pd.to_numeric, errors="coerce").mean()', 'apply(pd.to_numeric, errors="coerce").max()', "systems"),
     ("corpus", "k=split.k, fold=split.fold", "k=5, fold=split.fold", "corpus"),
     ("corpus", "round(cut.leak(*keys), 4)", "round(1 - cut.leak(*keys), 4)", "corpus"),

@@ -111,6 +111,9 @@ def _settings(spec: StageSpec) -> list[str]:
         averaged and f"EMA {averaged}",
         "starts from " + (spec.init_from or "the backbone's weights"),
         f"teacher {spec.teacher}" if spec.teacher else "",
+        f"pseudo labels of {data.pseudo}" if data.pseudo else "",
+        f"at most {' or '.join(map(str, data.frames))} frames" if data.frames else "",
+        f"joined by {spec.expert.stage}" if spec.expert else "",
     ]
     return [fact for fact in facts if fact]
 
@@ -215,6 +218,24 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
     if not any(row["arm"] in members for row in rows):
         columns = columns[1:]
     return Table(frame, columns, "" if rows else "No score was published.", name=f"published_{name}" if rows else "")
+
+
+def assumed(recipe: str) -> Table:
+    """What no source of a system states: the choices made here, and the keys of the recipe that rest on them."""
+    rows = [one.model_dump() for one in load(Recipe, recipe).assumed]
+    columns = (
+        Column("entry", "id"),
+        Column("chosen here", "says"),
+        Column("keys", lambda r: "\n".join(r["keys"]), "code"),
+    )
+    caption = (
+        "The system's authors published no code, and nobody the values of these keys: this system is a reconstruction."
+        if rows
+        else "Nothing is assumed: what was built is in the original's code or write-up."
+    )
+    return Table(
+        pd.DataFrame(rows, columns=["id", "says", "keys"]), columns, caption, name=f"assumed_{recipe}" if rows else ""
+    )
 
 
 # ---- errors

@@ -149,6 +149,15 @@ def check_overrides(scale: str) -> None:
             raise RecipeError(f"{where}: {wrong}; {_near(path, valid)}")
 
 
+def check_assumed(recipe: str) -> None:
+    """Raises RecipeError: an assumption of the recipe names a key that it has not; names file and the nearest key."""
+    tree, file = load(Recipe, recipe).model_dump(mode="json"), paths.shown(file_of(Recipe, recipe))
+    for one in load(Recipe, recipe).assumed:
+        for key in one.keys:
+            if not _places(tree, key, unwritten=False):
+                raise RecipeError(f"{file}: assumed: {one.id}: no key {key}; {nearest(key, every_path(tree))}")
+
+
 def _is_size(path: str) -> bool:
     return f".{path}".endswith(tuple(f".{size}" for size in SCALE_MAY_SET))
 

@@ -11,6 +11,7 @@ POOLER = 768 * 768 + 768  # of BERT, where nothing reads it
 WORDS = 21128 * 768  # a word table for states that are no words
 FRAMES_TO_WORDS = 1536 * 300 + 300  # a linear map that ``lstm`` and ``inception_lxmert`` define and never call
 SWIN = 27_519_354  # WeChat rank 72's frame encoder, whose features are stored
+VIT_L = 303_179_776  # CLIP ViT-L/14, in the model
 DEAD = 7_087_872  # the frames' block of its last cross layer (R11)
 # AIAC rank 6, ``erc``: maps side by side double what is pooled, per side 512; four match features, to 256 (B7-10)
 WIDER = 4 * 2 * 256 * 256
@@ -100,3 +101,35 @@ def test_wechat_system_1_invariant_5():
     assert {count(layer) for layer in model.fusion.layers[:-1]} == {16_539_648}
     model, terms = built("wechat_rank72", "pretrain")
     assert count(model, terms) - count(model.head) + SWIN + DEAD == 213_689_859
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arm", "published", "more"),
+    [
+        ("wechat_rank1", "base", 102_817_736, 0),
+        ("wechat_rank1", "joint", 145_344_968, 0),
+        ("wechat_rank1", "cross", 152_193_992, 0),
+        ("wechat_rank2", "base", 102_817_736, 0),
+        ("wechat_rank3", "base", 377_321_304, VIT_L),
+        ("wechat_rank3", "alpro", 102_618_056, VIT_L),
+        ("wechat_rank3", "single", 103_014_344, VIT_L),
+        ("wechat_rank3b", "base", 116_629_448, 18_903_552),  # with the layers that guess masked frames
+        ("wechat_rank5", "base", 102_817_736, 0),
+        ("wechat_rank6", "base", 103_869_896, 1),  # the last bias of the attention
+        ("wechat_rank6", "dual", 240_970_740, 0),
+        ("wechat_consensus", "base", 102_817_736, 0),
+        ("wechat_consensus", "cross", 152_193_992, 0),
+    ],
+)
+def test_wechat_final_parameters(recipe, arm, published, more):
+    model, _ = built(recipe, "finetune", arm)
+    assert count(model) == published + more
+
+
+def test_wechat_final_heads_of_pretraining():
+    """The bank of rank 2 holds a whole copy; the decoder of rank 6 is tied to the word table; two maps and a head of rank 3."""
+    model, terms = built("wechat_rank2", "pretrain")
+    assert count(terms["alignment"]) == count(model) + 2 * 196_864 + 1
+    assert count(built("wechat_rank6", "pretrain", "dual")[1]["caption"]) == 28_356_864
+    _, terms = built("wechat_rank3b", "finetune")
+    assert count(terms["picture"]) == 153_800 and count(terms["alignment"]) == 393_728 + 1

@@ -9,8 +9,8 @@ from lab import validate
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load, names
-from lib.recipes.resolve import check_overrides
-from lib.recipes.specs import Scale
+from lib.recipes.resolve import check_assumed, check_overrides
+from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
 from tests.forget import forget
 
@@ -118,3 +118,15 @@ def test_the_validator_misses_no_name(params, capsys, file, changes, sentence):
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes))
     assert validate.main() == 1
     assert capsys.readouterr().err.startswith(f"error: {path}: {sentence}")
+
+
+def test_what_is_assumed_are_keys_of_the_recipe(params):
+    for name in names(Recipe):
+        check_assumed(name)
+    file = params / "recipes" / "wechat_rank2.yaml"
+    file.write_text(file.read_text().replace("alignment.kinds, stages", "alignment.kind, stages"))
+    forget()
+    with pytest.raises(
+        RecipeError, match=r"rank2.yaml: assumed: U1: no key stages.*kind; did you mean '.*alignment.kinds'"
+    ):
+        check_assumed("wechat_rank2")

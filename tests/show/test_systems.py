@@ -110,6 +110,13 @@ def test_rows_of_one_seed_are_grey_among_rows_of_several_and_added_stages_are_ma
     assert 'class="single"' not in alone.html()
 
 
+def test_what_was_assumed_is_shown_with_its_keys():
+    table = systems.assumed("wechat_rank2")
+    row = next(line for line in table.markdown().splitlines() if "three kinds" in line)
+    assert "U1" in row and "stages.pretrain.objectives.alignment.kinds" in row and "reconstruction" in table.caption
+    assert systems.assumed("aiac_rank1").caption.startswith("Nothing is assumed")
+
+
 def test_published_scores_name_their_model_where_there_are_several():
     table = systems.published("aiac_rank1")
     assert "| the recipe itself | finetune | validation | Spearman | 0.886031 |" in table.markdown()

@@ -46,7 +46,8 @@ SCALE_MAY_SET = (
     "model.head.dim", "model.text.dim", "model.frames.dim", "model.text.output_dim", "model.fusion.width",
     "model.fusion.channels", "model.frames.depth", "model.frames.heads", "model.frames.head_dim", "model.frames.ffn",
     "model.fusion.depth", "model.fusion.heads", "model.fusion.ffn", "objectives.tags.prior", "rewind.window",
-    "ema.horizon",
+    "ema.horizon", "data.frames", "data.fill", "data.tail", "expert.below", "pseudo.up_to", "pseudo.cap",
+    "model.pooling.width", "model.pooling.clusters", "model.pooling.nextvlad_width", "objectives.caption.depth",
 )  # fmt: skip
 
 

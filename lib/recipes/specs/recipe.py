@@ -101,6 +101,15 @@ class Quirk(Spec):
     switch: dict[str, Any] = {}
 
 
+class Assumption(Spec):
+    """What no source of the original states, so that the recipe had to choose: its entry in the register of uncertain
+    points, and the keys that rest on it, as dotted paths (``*`` for any part)."""
+
+    id: str
+    says: str
+    keys: tuple[str, ...] = Field(min_length=1)
+
+
 STAGE_NOTEBOOKS = {
     "pretrain": "notebooks/02_pretrain.ipynb",
     "finetune": "notebooks/03_finetune.ipynb",
@@ -138,6 +147,7 @@ class Recipe(Spec):
     members: dict[str, str] = {}  # variants that are models of the system, not switches: name -> title
     submission: SubmissionSpec = SubmissionSpec()
     quirks: tuple[Quirk, ...] = ()
+    assumed: tuple[Assumption, ...] = ()
     sources: tuple[str, ...] = ()
 
     @property
