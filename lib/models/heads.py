@@ -162,7 +162,7 @@ class Poolings(nn.Module):
 
 class FirstPooled(nn.Module):
     """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat
-    systems; AIAC ranks 6 and 17 (first model)."""
+    baseline, ranks 3 and 72; AIAC ranks 6 and 17 (first model)."""
 
     def __init__(self, input_dim: int):
         super().__init__()

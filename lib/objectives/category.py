@@ -158,8 +158,8 @@ class RDrop(Objective):
     batch twice, and all other terms become means over both passes, so with a cross entropy beside it the loss is (CE1 +
     CE2) / 2 + weight * (KL(p1 | p2) + KL(p2 | p1)) / 2 (Liang et al. 2021, arXiv:2106.14448, up to a factor of two;
     section 2.2 of the WeChat 2022 systems). Its weight is the paper's alpha. Without dropout it is 0 and so is its
-    gradient. Used by: the WeChat systems, as a question. ``num_classes``: of the corpus. Raises ValueError: the corpus
-    or the model has no categories: the cosine of two embeddings is no distribution.
+    gradient. Used by: WeChat rank 2; the baseline and rank 72, as a question. ``num_classes``: of the corpus. Raises
+    ValueError: the corpus or the model has no categories: the cosine of two embeddings is no distribution.
     """
 
     passes = 2
