@@ -35,7 +35,10 @@ def predicted(result: PairPredictions, name: str) -> Picture:
     right.set(xlabel="rank of label", ylabel="rank of cosine", title="Ranks", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     score = f"Spearman {f.score(spearman(result.cosine, result.score))} over {f.plural(len(frame), 'pair')}"
     caption = "Left: values; right: ranks, which is all that Spearman sees."
-    return Picture(figure, frame, f"predicted_{name}", f"Cosines of {name} against labels: {score}", caption)
+    values = frame[["label", "cosine"]].round(
+        4
+    )  # ranks follow from them, and files of all digits weigh more than all figures
+    return Picture(figure, values, f"predicted_{name}", f"Cosines of {name} against labels: {score}", caption)
 
 
 def calibration(result: PairPredictions, name: str) -> Picture:
