@@ -92,7 +92,7 @@ def test_the_conda_door_repeats_nothing():
 
 VERBS = (
     ["reproduce", "SYSTEMS=a b", "QUESTIONS=c d", "CORPUS=some/store", "KEEP_GOING=1", "JOBS=3", "SEEDS=2", "SCALE=smoke", "DEPTH=all"], ["test"], ["test-slow"],
-    ["test-gpu"], ["plan"], ["run", "RECIPE=a"], ["ablation", "NAME=ema"], ["ensemble", "NAME=x"], ["report"], ["lab"], ["bench"],
+    ["test-gpu"], ["plan"], ["run", "RECIPE=a"], ["ablation", "NAME=ema"], ["ensemble", "NAME=x"], ["real"], ["report"], ["lab"], ["bench"],
     ["check"], ["format"], ["setup"], ["lock"], ["clean"], ["help"],
 )  # fmt: skip
 

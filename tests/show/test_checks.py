@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.show import checks
+from lab.show import checks, verdicts
 from lab.show.comparisons import of_question, predicted
 from lab.show.plan import Plan
+from lab.show.specs import NoiseTable
 from lab.show.verdicts import noise
 from lib.evaluation.compare import HELPS, HURTS
 from lib.evaluation.intervals import interval_of_share
@@ -84,6 +85,7 @@ def test_what_is_planted_is_as_large_as_it_was_meant(world, recipe):
 def test_planted_effects_are_judged_as_every_comparison(world, monkeypatch):
     """Fake placebos differ by the noise of their fake runs; what is planted comes on top of that."""
     monkeypatch.setitem(world.__dict__, "ablations", {"placebo": world.ablations["placebo"]})
+    monkeypatch.setattr(verdicts, "load", lambda kind, name: NoiseTable(scales={}))
     frame = checks.planted(world).set_index(["recipe", "planted"])
     plain = of_question(world, "placebo").query("arm == 'other_order' and seed.isna()").set_index("recipe")
     for recipe in ("aiac_rank1", "aiac_rank17", "wechat_baseline"):

@@ -50,7 +50,7 @@ def board(**more) -> pd.DataFrame:
         "score": 0.75,
         "oracle": 0.9,
     }
-    both = pd.DataFrame([row, row | {"arm": "job2", "score": 0.41}])
+    both = pd.DataFrame([row, row | {"arm": "job3", "score": 0.41}])
     return both.assign(**{"untrained": NAN, "below_floor": False, **more})
 
 
@@ -79,12 +79,12 @@ def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):
 def test_a_system_below_the_untrained_floor_is_named_with_the_reason(held):
     text = said(held, board_=board(below_floor=[False, True], untrained=0.6))[2]
     assert text.startswith(
-        "**Below what needs no training**: [AIAC 1st](page:system/aiac_rank1), Job 2 (0.41 against 0.60: its tags are learned"
+        "**Below what needs no training**: [AIAC 1st](page:system/aiac_rank1), Job 3 (0.41 against 0.60: it pretrains without masked frames"
     )
     assert text.endswith("Best: [AIAC 1st](page:system/aiac_rank1) with 0.75 Spearman, 83 % of what the corpus allows.")
     many = pd.concat([board(below_floor=True, untrained=0.8)] * 4, ignore_index=True)
     one, other = said(held, board_=many)[2].split("; 1 more (")[1:]  # four models a reason, three of them named
-    assert one.startswith("0.41 against 0.80: its tags are learned") and other.startswith("0.75 against 0.80: ")
+    assert one.startswith("0.41 against 0.80: it pretrains without") and other.startswith("0.75 against 0.80)")
     assert said(held, board_=board(untrained=0.2))[2].startswith("Every trained system beats what needs no training.")
     assert said(held)[2].startswith("Best: ")
 
