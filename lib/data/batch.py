@@ -96,6 +96,11 @@ class Batch:
         """A copy with some fields exchanged; objectives use it so that the loader's tensors are never edited in place."""
         return dataclasses.replace(self, **changes)
 
+    def of_frames(self) -> dict[str, Tensor]:
+        """Every tensor that has a video's frames along its second dimension, those that are there."""
+        names = (*FRAMES, "frame_selected", "clean_frames")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
     def only(self, sees: Sees) -> Batch:
         """The batch with one side left out: a single padded slot is there in its place."""
         if sees == "both":
@@ -103,7 +108,7 @@ class Batch:
         if sees == "frames":
             one = {name: getattr(self, name)[:, :1] for name in TEXT}
             return self.replace(**one | {"text_mask": torch.zeros_like(self.text_mask[:, :1])})
-        left = {name: getattr(self, name) for name in FRAMES if getattr(self, name) is not None}
+        left = {name: value for name, value in self.of_frames().items() if name in FRAMES}
         return self.replace(**{name: torch.zeros_like(value[:, :1]) for name, value in left.items()})
 
     def keep_tokens(self, keep: Tensor) -> Batch:

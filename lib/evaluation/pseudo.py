@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.evaluation.vectors import unit
+
 BLOCK = 4096  # queries compared with all known videos at a time
 
 
@@ -104,10 +106,10 @@ class NeighbourVote:
 
 def nearest(queries: np.ndarray, known: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each query the nearest known vectors by cosine, most alike first: positions int64 [U, k] and cosines [U, k]."""
-    unit = [x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (queries, known)]
+    queries, known = unit(queries), unit(known)
     count, places, cosines = min(count, len(known)), [], []
     for start in range(0, len(queries), BLOCK):
-        alike = unit[0][start : start + BLOCK] @ unit[1].T
+        alike = queries[start : start + BLOCK] @ known.T
         top = np.sort(np.argpartition(-alike, count - 1, axis=1)[:, :count], axis=1)  # equals in their own order
         order = np.argsort(-np.take_along_axis(alike, top, axis=1), axis=1, kind="stable")
         places.append(np.take_along_axis(top, order, axis=1))

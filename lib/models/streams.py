@@ -30,7 +30,7 @@ class SplitStream(nn.Module):
     arXiv:2112.09583). With it they read the text, and look at the frames between self-attention and feed-forward, states
     [B, T, D] (Li et al. 2021, ALBEF, arXiv:2107.07651); cross-attention starts from random numbers. ``split`` is a share of
     the layers: 0.5 of twelve are six. ``frame_layers``: layers in which the frames look at the text in turn, random at start,
-    their states after the text's, for objectives on frames ([I], section 8.3: two). 3rd of the WeChat final: one team's first
+    their states after the text's, for objectives on frames (two is a guess). 3rd of the WeChat final: one team's first
     model (A1; the survey guesses the split, A-1), the other's ALBEF (L3). Raises ValueError: other widths than the backbone's."""
 
     def __init__(

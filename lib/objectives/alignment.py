@@ -21,7 +21,7 @@ class VideoTextAlignment(Contrast):
     """Two-way InfoNCE of a text vector and a frame vector [B, E] of each video, half the sum of both directions.
 
     Also called VTA, VTC, ITC or the clip task. Reconstruction for the WeChat 2022 final: which states are compared before
-    the output layer is inference, as are the numbers (topsix 1.2; U2, U8).
+    the output layer is inference, as are the numbers (U2, U8).
 
     Args:
         at: alone: each side through the whole model without the other; encoders: what the encoders say before fusion;
@@ -152,9 +152,8 @@ class ModalAlignment(Contrast):
             return batch.keep_tokens(~(gone[:, None] & (field == which - 1)))
         left = batch.frame_mask & ~gone[:, None]
         longest = max(1, int(left.sum(dim=1).max()))
-        names = ("frames", "frame_selected", "clean_frames", "pictures")
-        cut = {name: value[:, :longest] for name in names if (value := getattr(batch, name)) is not None}
-        return batch.replace(**cut, frame_mask=left[:, :longest])
+        cut = {name: value[:, :longest] for name, value in batch.of_frames().items()}
+        return batch.replace(**cut | {"frame_mask": left[:, :longest]})
 
     @staticmethod
     def _has(batch: Batch, fields: tuple[int, ...]) -> Tensor:

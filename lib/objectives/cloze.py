@@ -32,7 +32,7 @@ class _Means(Contrast):
 class SimCse(_Means):
     """Unsupervised SimCSE (Gao et al. 2021, arXiv:2104.08821): a text twice, its states [B, L, D] differing by dropout alone.
 
-    Reconstruction for the first place of the WeChat 2022 final, whose fourth task the survey leaves out (topsix 4.8).
+    Reconstruction for the first place of the WeChat 2022 final, whose fourth task the survey leaves out.
 
     Args:
         temperature: divides the cosines; the paper's.

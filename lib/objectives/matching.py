@@ -49,11 +49,7 @@ class VideoTextMatching(Objective):
             "reversed_half": lambda count, _: reversed_half(count),
         }
         source = draw[self.kind](len(batch), generator)
-        moved = {
-            name: None if value is None else value[source]
-            for name in ("frames", "frame_mask", "frame_selected", "clean_frames", "pictures")
-            if (value := getattr(batch, name)) is not None
-        }
+        moved = {name: value[source] for name, value in batch.of_frames().items()}
         if self.frame_mask == "ignore":
             moved["frame_mask"] = torch.ones_like(batch.frame_mask)
         return batch.replace(**moved, matched=(source == torch.arange(len(batch))).float())

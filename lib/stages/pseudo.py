@@ -16,6 +16,7 @@ from lib.data.items import rows_of_test
 from lib.data.store import Store
 from lib.evaluation.predict import predict
 from lib.evaluation.pseudo import Said
+from lib.evaluation.vectors import unit
 from lib.features.loader import Assembler, EvalLoader, PseudoLabels
 from lib.models.bert import load_state
 from lib.recipes.bind import bind
@@ -48,7 +49,7 @@ def make_labels(
     mean = np.mean([softmax(each.astype(np.float64), axis=1) for each in logits], axis=0).astype(np.float32)
     said = Said(mean)
     if len(known):
-        both = np.concatenate([each / np.linalg.norm(each, axis=1, keepdims=True) for each in vectors], axis=1)
+        both = np.concatenate([unit(each) for each in vectors], axis=1)
         own = np.searchsorted(asked, known)
         said = Said(mean, both[place], both[own], store.categories()[known].astype(np.int64))
     given = rule(said)
