@@ -175,16 +175,22 @@ def make_judge(
 
 
 def updates(data: DataSpec, per_epoch: int, repeats: float) -> int:
-    """How many updates a stage makes; ``repeats`` is how often a training video is seen in an epoch, in the mean."""
+    """How many updates a stage makes; ``repeats`` is how often an epoch is as long as one over each video once."""
     longer, shorter = (repeats, 1.0) if data.resample_steps == "more" else (1.0, repeats)
     return max(round(data.min_steps * longer), round(data.epochs * per_epoch / shorter), 1 if data.epochs else 0)
+
+
+def repeats(data: DataSpec, problem: Problem) -> float:
+    """How often an epoch is as long as one over each video once; pseudo-labelled ones count where repeats come on top."""
+    if data.pseudo and data.resample_steps == "same" and isinstance(problem, ClassProblem):
+        return len(problem.train) / problem.class_counts.sum()
+    return len(problem.train) / len(np.unique(problem.train.rows)) if data.resample or data.fill else 1.0
 
 
 def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
     """Leaves the chosen weights in the parts' model and objectives."""
     data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
-    seen = parts.problem.train.rows
-    steps = updates(data, per_epoch, len(seen) / len(np.unique(seen)) if data.resample or data.fill else 1.0)
+    steps = updates(data, per_epoch, repeats(data, parts.problem))
     trainer = build.build_trainer(
         job.stage_spec,
         Task(parts.model, parts.mix),

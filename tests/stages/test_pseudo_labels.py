@@ -19,7 +19,7 @@ from lib.runs import paths
 from lib.stages.inputs import Inputs, build_features
 from lib.stages.problem import make_problem
 from lib.stages.pseudo import refuse_held_out, unlabelled
-from lib.stages.run import build_parts, run
+from lib.stages.run import build_parts, repeats, run
 from tests.forget import forget
 
 LEARN = {
@@ -164,6 +164,9 @@ def test_votes_join_the_labelled_videos_and_nothing_that_is_held_out(home):
     assert np.array_equal(
         problem.class_counts, np.bincount(home.categories()[train], minlength=len(problem.class_counts))
     )
+    data, labelled = finetune.stage_spec.data, problem.class_counts.sum()
+    assert repeats(data, problem) == len(problem.train) / (labelled + len(arrays["rows"]))  # what is drawn again
+    assert repeats(data.model_copy(update={"resample_steps": "same"}), problem) == len(problem.train) / labelled
     run(finetune)
 
 

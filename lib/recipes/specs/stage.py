@@ -103,7 +103,8 @@ class DataSpec(Spec):
     order_seed: int = Field(0, ge=0)  # added to the run's seed for the order: the same items in another one
     limit: int | None = Field(None, ge=1)
     resample: tuple[tuple[int, int], ...] = ()  # categories below this size are seen so often: [[100, 5], [500, 3]]
-    # the repeats come on top, as published, or in place of other updates: epochs and min_steps then count each video once
+    # repeats and pseudo-labelled videos come on top, as published, or in place of other updates: epochs and min_steps then
+    # count each labelled video once
     resample_steps: Literal["more", "same"] = "more"
     resample_counts: Literal["train", "all"] = "train"  # all counts validation videos too (quirk R15)
 
