@@ -10,12 +10,13 @@ from pydantic import BeforeValidator, Field
 from tqdm.auto import tqdm
 
 from lab.corpora.pair_files import read_pairs
-from lab.corpora.reading import listed, text_lines
+from lab.corpora.reading import text_lines
 from lab.corpora.records import TAGS, Record, Tag, checked
 from lab.corpora.tfrecords import read_records
-from lab.corpora.writer import StoreWriter
+from lib.data.pixels import listed
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
+from lib.data.writer import StoreWriter
 
 FRAME_DIM = 1536
 NAMES = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")  # the second part as TensorFlow numbers the shards of a file

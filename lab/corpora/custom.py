@@ -29,13 +29,13 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from tqdm.auto import tqdm
 
-from lab.corpora import pixels
 from lab.corpora.pair_files import Pair, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
-from lab.corpora.writer import StoreWriter
+from lib.data import pixels
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
+from lib.data.writer import StoreWriter
 
 FRAME_DIM = None  # of the first video
 PEEK = 1000  # records looked at to tell whether the manifest itself has pairs

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from lab.corpora import aiac2021, custom, wechat2022
 from lab.corpora.reading import arrow_batches, read_json
-from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES
 from lib.data.store import Store, StoreError
+from lib.data.writer import StoreWriter
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError
 from lib.runs import paths

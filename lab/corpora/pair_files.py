@@ -9,8 +9,8 @@ from tqdm.auto import tqdm
 
 from lab.corpora.reading import objects, text_lines
 from lab.corpora.records import Id, Record, checked
-from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord, Rejects
+from lib.data.writer import StoreWriter
 
 SCORE = "a similarity is a number in [0, 1]; rescale it, correct it or drop the pair"
 

@@ -1,4 +1,4 @@
-"""How files are read, whatever their format: one rule for byte-order marks, blank lines, missing values and litter. A
+"""How files are read, whatever their format: one rule for byte-order marks, blank lines and missing values. A
 JSON array is parsed here rather than by ``ijson``, which gives up the rest of the file at the first byte that is not
 UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end."""
 
@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
@@ -19,23 +19,8 @@ from lib.data.rejects import BadRecord, Rejects
 BLOCK = 1 << 20  # characters of a JSON array read at a time
 LONGEST = 1 << 24  # characters of one element; more means that it never ends
 GAP = re.compile(r"[ \t\r\n,]*")
-LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
 ZIP_ERRORS += (RuntimeError, ValueError, OverflowError, OSError, EOFError)
-
-
-def is_litter(name: str) -> bool:
-    """Whether a file or member is what macOS and Windows leave beside data.
-
-    >>> [is_litter(name) for name in ("._1.jpg", "__MACOSX/a/1.jpg", "Thumbs.db", "a/1.jpg")]
-    [True, True, True, False]
-    """
-    return any(part.startswith(".") or part.lower() in LITTER for part in PurePosixPath(name).parts)
-
-
-def listed(folder: Path) -> list[Path]:
-    """Files and folders in a folder by name, without litter; none where there is no such folder."""
-    return sorted(file for file in folder.iterdir() if not is_litter(file.name)) if folder.is_dir() else []
 
 
 def text_lines(file: Path) -> Iterator[tuple[int, str]]:

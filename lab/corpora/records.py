@@ -1,12 +1,10 @@
-"""What a record of a source must be: fields that several formats share, frames, and the error of one that is wrong. A
+"""What a record of a source must be: fields that several formats share, and the error of one that is wrong. A
 format declares its record as a model; the description of a field is the remedy that a message gives for it."""
 
 import difflib
-import io
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lib.data.rejects import Wrong
@@ -100,46 +98,3 @@ def _wrong(model: type[Record], error: Any) -> Wrong:
         return Wrong(field, "missing", model.missing)
     described = model.model_fields[field].description if field in model.model_fields else None
     return Wrong(field, value, described or BY_KIND.get(kind, str(error["msg"])))
-
-
-def frame_count(count: int, *, most: int, field: str = "frames") -> None:
-    """Raises Wrong: no frame, or too many."""
-    if count == 0:
-        raise Wrong(field, 0, "a video needs at least one frame; drop the record or extract its frames again")
-    if count > most:
-        remedy = f"at most {most} frames are allowed; sample the video or raise the limit with --max-frames"
-        raise Wrong(field, f"{count} frames", remedy)
-
-
-def frame_features(
-    matrix: np.ndarray, *, most: int, width: int | None, official: bool = False, field: str = "frames"
-) -> np.ndarray:
-    """The frames as float16 [n, width], n in 1..most, all finite. ``width``: expected numbers per frame; None before
-    the first video. ``official``: the width is the format's own, not that of the videos before. Raises Wrong: any of it
-    does not hold."""
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-        remedy = "must be a matrix of numbers, one row per frame; extract the features again"
-        raise Wrong(field, f"{matrix.dtype} array of shape {matrix.shape}", remedy)
-    frame_count(len(matrix), most=most, field=field)
-    if matrix.shape[1] != (width or matrix.shape[1]) or matrix.shape[1] == 0:
-        of_format = f"this format has {width} numbers per frame; pass --frame-dim for another extractor"
-        of_others = f"the other videos have {width} numbers per frame; extract the features with one model"
-        raise Wrong(field, f"{matrix.shape[1]} numbers per frame", of_format if official else of_others)
-    with np.errstate(over="ignore"):  # what is too large for half precision becomes Inf and is reported as such
-        half = np.ascontiguousarray(matrix, "<f2")
-    if (half.view(np.uint16) & 0x7C00 == 0x7C00).any():  # all exponent bits set: Inf or NaN, found without converting
-        row, place = np.argwhere(~np.isfinite(half))[0]
-        remedy = "must be finite half-precision numbers, or they would spoil training; extract the features again"
-        raise Wrong(field, f"{matrix[row, place]} in frame {row}", remedy)
-    return half
-
-
-def picture(data: bytes, name: str) -> None:
-    """Raises Wrong: the header is not that of a JPEG or PNG image. Pixels are not decoded."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")):
-            pass
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Wrong(name, data[:12], "not a JPEG or PNG image; extract the frames again") from None

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from lab.corpora.pair_files import pairs_in
-from lab.corpora.reading import is_litter, json_array, member, open_zip, text_lines
+from lab.corpora.reading import json_array, member, open_zip, text_lines
 from lab.corpora.records import Record, checked, named, utf8
 from lab.corpora.wechat2022 import CATEGORY, Category
+from lib.data.pixels import is_litter
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways, spearman

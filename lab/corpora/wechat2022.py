@@ -14,12 +14,13 @@ import numpy as np
 from pydantic import AfterValidator, Field
 from tqdm.auto import tqdm
 
-from lab.corpora.reading import is_litter, json_array, listed, member, open_zip
-from lab.corpora.records import Ocr, Record, Text, checked, named, picture, screen_texts
-from lab.corpora.writer import StoreWriter
+from lab.corpora.reading import json_array, member, open_zip
+from lab.corpora.records import Ocr, Record, Text, checked, named, screen_texts
+from lib.data.pixels import is_litter, listed, picture
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import Video
 from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.data.writer import StoreWriter
 from lib.runs.files import checksum
 
 FRAME_DIM = 768

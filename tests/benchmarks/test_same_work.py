@@ -8,8 +8,8 @@ import torch
 
 from benchmarks import measure
 from benchmarks.naive import EveryPositionMaskedTokens, NaiveVideos
-from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
+from lib.data.writer import StoreWriter
 from lib.features import tokens
 from lib.features.loader import Assembler, Items
 from lib.objectives import MaskedTokens

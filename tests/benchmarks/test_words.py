@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmarks import words as bench
-from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
+from lib.data.writer import StoreWriter
 from lib.features import words
 from lib.features.loader import Assembler, Items
 from lib.models.video_model import VideoModel

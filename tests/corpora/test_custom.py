@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lab.corpora import pixels
 from lab.corpora.importing import import_corpus
+from lib.data import pixels
 from lib.data.rejects import BadRecord
 from lib.data.store import Store, StoreError
 from tests.corpora import small

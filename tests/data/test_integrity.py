@@ -5,10 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from lab.corpora.writer import StoreWriter
 from lib.data import integrity
 from lib.data.schema import Video
 from lib.data.store import Store, StoreError
+from lib.data.writer import StoreWriter
 from lib.features import tokens
 from lib.features.sets import TokenSet
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
 from lib.data.store import Store
+from lib.data.writer import StoreWriter
 from lib.recipes.specs import FeatureSet, ImagesSpec
 
 ENCODER = "random-test_vit"

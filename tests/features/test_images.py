@@ -12,10 +12,10 @@ import torch
 
 from lab.corpora.importing import import_corpus
 from lab.corpora.twin import generate
-from lab.corpora.writer import StoreWriter
 from lib.data.rejects import BadRecord
 from lib.data.schema import Video
 from lib.data.store import Store
+from lib.data.writer import StoreWriter
 from lib.features import images, sets
 from lib.features.loader import Assembler, Items
 from lib.features.pictures import Pictures, ahead

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from lab.corpora.writer import StoreWriter
+from lib.data.writer import StoreWriter
 from lib.features import tokens
 from lib.features.sets import WordPieces
 from lib.models import BertText, Embeddings

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.corpora.writer import StoreWriter
 from lib.data.schema import Video
+from lib.data.writer import StoreWriter
 from lib.features import words
 from lib.features.sets import TokenSet
 from lib.features.text import lay_out

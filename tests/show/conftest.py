@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from lab.corpora import describe
-from lab.corpora.writer import StoreWriter
 from lab.show.plan import Plan
 from lib.data.schema import Video
 from lib.data.store import Store
 from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
+from lib.data.writer import StoreWriter
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes import job as jobs
 from lib.recipes.job import Job

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lab.corpora.writer import StoreWriter
 from lib.data.splits import component_of
 from lib.data.store import Store
+from lib.data.writer import StoreWriter
 
 
 def with_test_part(store: Store, out: Path, share: float = 0.3, *, spoil: bool = False) -> Store:

@@ -20,7 +20,7 @@ from lab.corpora.twin.relations import populate, retrieve
 from lab.corpora.twin.words import Lexicon
 from lab.corpora.twin.world import World
 from lab.corpora.twin.worlds import world_spec
-from lab.corpora.writer import write_arrow
+from lib.data.writer import write_arrow
 
 DIM = 1536
 PER_FILE = 50_000  # records per pointwise file, as in the competition

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lab.corpora.records import frame_count, frame_features
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import MAX_FRAMES, PAIRS, SCHEMA_VERSION, VIDEOS, Video
 from lib.data.store import Store, StoreError
@@ -218,6 +217,38 @@ class StoreWriter:
     def _close(self) -> None:
         for part in (self._ids, self._writer, self._videos, self._features, self._images):
             part.close()
+
+
+def frame_count(count: int, *, most: int, field: str = "frames") -> None:
+    """Raises Wrong: no frame, or too many."""
+    if count == 0:
+        raise Wrong(field, 0, "a video needs at least one frame; drop the record or extract its frames again")
+    if count > most:
+        remedy = f"at most {most} frames are allowed; sample the video or raise the limit with --max-frames"
+        raise Wrong(field, f"{count} frames", remedy)
+
+
+def frame_features(
+    matrix: np.ndarray, *, most: int, width: int | None, official: bool = False, field: str = "frames"
+) -> np.ndarray:
+    """The frames as float16 [n, width], n in 1..most, all finite. ``width``: expected numbers per frame; None before
+    the first video. ``official``: the width is the format's own, not that of the videos before. Raises Wrong: any of it
+    does not hold."""
+    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+        remedy = "must be a matrix of numbers, one row per frame; extract the features again"
+        raise Wrong(field, f"{matrix.dtype} array of shape {matrix.shape}", remedy)
+    frame_count(len(matrix), most=most, field=field)
+    if matrix.shape[1] != (width or matrix.shape[1]) or matrix.shape[1] == 0:
+        of_format = f"this format has {width} numbers per frame; pass --frame-dim for another extractor"
+        of_others = f"the other videos have {width} numbers per frame; extract the features with one model"
+        raise Wrong(field, f"{matrix.shape[1]} numbers per frame", of_format if official else of_others)
+    with np.errstate(over="ignore"):  # what is too large for half precision becomes Inf and is reported as such
+        half = np.ascontiguousarray(matrix, "<f2")
+    if (half.view(np.uint16) & 0x7C00 == 0x7C00).any():  # all exponent bits set: Inf or NaN, found without converting
+        row, place = np.argwhere(~np.isfinite(half))[0]
+        remedy = "must be finite half-precision numbers, or they would spoil training; extract the features again"
+        raise Wrong(field, f"{matrix[row, place]} in frame {row}", remedy)
+    return half
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

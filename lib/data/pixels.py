@@ -3,15 +3,28 @@
 import io
 import math
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from lab.corpora.reading import listed
-from lab.corpora.records import picture
 from lib.data.rejects import Wrong
 
 IMAGES = (".jpg", ".jpeg", ".png")
 MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 QUALITY = 90  # of the JPEG that a decoded frame is kept as
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or member is what macOS and Windows leave beside data.
+
+    >>> [is_litter(name) for name in ("._1.jpg", "__MACOSX/a/1.jpg", "Thumbs.db", "a/1.jpg")]
+    [True, True, True, False]
+    """
+    return any(part.startswith(".") or part.lower() in LITTER for part in PurePosixPath(name).parts)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Files and folders in a folder by name, without litter; none where there is no such folder."""
+    return sorted(file for file in folder.iterdir() if not is_litter(file.name)) if folder.is_dir() else []
 
 
 def evenly(count: int, most: int) -> list[int]:
@@ -93,3 +106,14 @@ def _jpeg(frame) -> bytes:
     buffer = io.BytesIO()
     frame.to_image().save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def picture(data: bytes, name: str) -> None:
+    """Raises Wrong: the header is not that of a JPEG or PNG image. Pixels are not decoded."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")):
+            pass
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise Wrong(name, data[:12], "not a JPEG or PNG image; extract the frames again") from None
