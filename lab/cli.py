@@ -180,12 +180,15 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> None:
+    from lab.corpora import custom
     from lab.corpora.importing import import_corpus
 
     limits = {"max_frames": options.max_frames, "frame_dim": options.frame_dim, "track": options.track}
     store = import_corpus(
         options.src, options.out, options.format, quarantine=options.quarantine, overwrite=options.overwrite, **limits
     )
+    if store.manifest["source"] == "custom" and (says := custom.told(options.src)):
+        print(says)
     counts = store.manifest["counts"]
     what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
     kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)

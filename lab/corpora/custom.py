@@ -15,6 +15,9 @@
 
 Pairs can also stand in ``pairs.tsv`` (id1, id2, score), ``pairs.jsonl`` or ``pairs.parquet`` beside it. A ``vocabulary.json``
 with ``tags`` or ``categories`` (lists) declares which of them are allowed; without it, those that occur are.
+
+A folder without a manifest holds videos and folders of them: a video's id is its path there, its title the name of the file
+(of a folder of pictures: of the folder), its category the folder that it lies in.
 """
 
 import difflib
@@ -86,15 +89,29 @@ class Vocabulary(Record):
 
 
 def recognise(folder: Path) -> bool:
-    """Whether a folder holds a manifest."""
-    return _manifest(folder) is not None
+    """Whether a folder holds a manifest, or videos."""
+    return _manifest(folder) is not None or (folder.is_dir() and pixels.clips(folder)[0] not in ([], [folder]))
+
+
+def told(folder: Path) -> str:
+    """What a folder without manifest is taken for, and which of its files are left aside; empty for one with a manifest."""
+    if _manifest(folder) is not None or not folder.is_dir():
+        return ""
+    videos, others = pixels.clips(folder)
+    categories = {category for video in videos if (category := _category(video, folder))}
+    by_folder = f"{len(categories)} folders as categories" if categories else "no folders, so no categories"
+    names = ", ".join(str(other.relative_to(folder)) for other in others[:3]) + (" ..." if len(others) > 3 else "")
+    aside = f"; {len(others)} files that are no videos left aside ({names})" if others else ""
+    return f"no manifest there: {len(videos)} videos, file names as titles, {by_folder}{aside}"
 
 
 def track(folder: Path) -> str:
     """pairs if there is a pairs file or a record with pairs among the first thousand, else classes."""
     file = _manifest(folder)
-    if file is None or _pair_files(file):
-        return "pairs" if file else "classes"
+    if _pair_files(file or folder):
+        return "pairs"
+    if file is None:
+        return "classes"
     if file.suffix == ".parquet":
         return "pairs" if "pairs" in parquet(file).schema_arrow.names else "classes"
     with file.open("rb") as lines:
@@ -105,13 +122,14 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     """Import the manifest, then its pairs; pixels are stored as images, at most ``writer.max_frames`` evenly spread.
     ``folder``: the folder of the manifest, or the manifest itself. Raises BadRecord: the first bad record, unless
     ``rejects`` quarantines."""
-    file = _manifest(folder)
-    if file is None:
-        raise BadRecord(folder, "folder", "manifest", "missing", "put manifest.jsonl or manifest.parquet there")
-    declared = _vocabulary(file.parent / "vocabulary.json")
+    manifest = _manifest(folder)
+    file = folder if manifest is None else manifest
+    home = folder if manifest is None else manifest.parent
+    records = _in_folders(folder) if manifest is None else objects(manifest, rejects)
+    declared = _vocabulary(home / "vocabulary.json")
     tags: set[int] = set()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as inner:  # pairs wait here until all videos are known
-        for number, record, item in tqdm(objects(file, rejects), desc="import videos", unit="video", mininterval=0.5):
+        for number, record, item in tqdm(records, desc="import videos", unit="video", mininterval=0.5):
             record = named(record, item)
             try:
                 found = checked(
@@ -119,7 +137,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
                 )
                 try:
                     declared.check(found)
-                    video = _video(found, file.parent, writer)
+                    video = _video(found, home, writer)
                 except Wrong as wrong:
                     raise wrong.at(file, record) from None
                 writer.add(video, file, record)
@@ -150,9 +168,22 @@ def _manifest(folder: Path) -> Path | None:
     return next((folder / name for name in ("manifest.jsonl", "manifest.parquet") if (folder / name).exists()), None)
 
 
-def _pair_files(manifest: Path) -> list[Path]:
-    files = [manifest.parent / f"pairs{suffix}" for suffix in (".tsv", ".jsonl", ".parquet")]
-    return [file for file in files if file.exists() and file != manifest]
+def _pair_files(source: Path) -> list[Path]:
+    folder = source if source.is_dir() else source.parent
+    files = [folder / f"pairs{suffix}" for suffix in (".tsv", ".jsonl", ".parquet")]
+    return [file for file in files if file.exists() and file != source]
+
+
+def _in_folders(folder: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """The records that a manifest of the videos would have."""
+    for number, video in enumerate(pixels.clips(folder)[0]):
+        name = video.relative_to(folder).as_posix()
+        item = {"id": name, "title": pixels.title_of(video), "category": _category(video, folder), "frames": name}
+        yield number, f"video {number}", item
+
+
+def _category(video: Path, folder: Path) -> str | None:
+    return None if (name := video.parent.relative_to(folder).as_posix()) == "." else name
 
 
 def _vocabulary(file: Path) -> Vocabulary:

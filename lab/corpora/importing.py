@@ -93,7 +93,7 @@ def _reader(src: Path, format: str | None):
         raise BadRecord(src, "folder", "format", format, f"must be one of {', '.join(FORMATS)}")
     reader = FORMATS[format] if format else next((module for module in FORMATS.values() if module.recognise(src)), None)
     if reader is None or not reader.recognise(src):
-        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022) or manifest.jsonl / .parquet (custom)"
+        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos (custom)"
         raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
     return reader
 

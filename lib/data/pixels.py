@@ -27,6 +27,36 @@ def listed(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if not is_litter(file.name)) if folder.is_dir() else []
 
 
+def clips(path: Path) -> tuple[list[Path], list[Path]]:
+    """Videos of a folder and of those below it, by name, and the files that belong to none. A folder without movies that
+    holds pictures is one video; a file is a video, whatever it is. Raises FileNotFoundError: there is no such path."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path], []
+    inside = listed(path)
+    movies = [file for file in inside if file.suffix.lower() in MOVIES and file.is_file()]
+    if not movies and any(file.suffix.lower() in IMAGES for file in inside):
+        return [path], []
+    below = [clips(folder) for folder in inside if folder.is_dir()]
+    others = [file for file in inside if not file.is_dir() and file not in movies]
+    return [*movies, *(v for found, _ in below for v in found)], [*others, *(o for _, left in below for o in left)]
+
+
+def title_of(path: Path) -> str:
+    """A video's title, where only its file has a name.
+
+    >>> title_of(Path("pets/two_cats.mp4"))
+    'two cats'
+    """
+    return (path.name if path.is_dir() else path.stem).replace("_", " ")
+
+
+def frames_of(path: Path, most: int) -> tuple[bytes, ...]:
+    """Those of a video file or of a folder of pictures, see ``from_movie`` and ``from_folder``."""
+    return from_folder(path, most) if path.is_dir() else from_movie(path, most)
+
+
 def evenly(count: int, most: int) -> list[int]:
     """At most ``most`` of 0 .. count - 1: the middles of equal bins.
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lab.corpora import custom
 from lab.corpora.importing import import_corpus
 from lib.data import pixels
 from lib.data.rejects import BadRecord
@@ -28,6 +29,41 @@ ITEM = st.fixed_dictionaries(
         "category": st.sampled_from(["0105", "animals/cat", "狗"]), "part": st.text(string.ascii_lowercase, min_size=1, max_size=5),
     },
 )  # fmt: skip
+
+
+def test_folders_of_videos_need_no_manifest(tmp_path: Path):
+    """Folders are categories, file names titles; what is no video is named, and pictures beside movies are no videos."""
+    folder = tmp_path / "my videos"
+    for name in ("pets/cats", "pets/a photo story", "cars"):
+        (folder / name).mkdir(parents=True)
+    small.movie(folder / "pets" / "cats" / "two_cats.mp4")
+    small.movie(folder / "cars" / "red car.mp4")
+    (folder / "cars" / "cover.jpg").write_bytes(small.picture())
+    (folder / "pets" / "a photo story" / "1.jpg").write_bytes(small.picture(7))
+    (folder / "notes.txt").write_text("mine")
+    videos = {video.id: video for video in import_corpus(folder, tmp_path / "store")}
+    assert {name: (video.title, video.category) for name, video in videos.items()} == {
+        "cars/red car.mp4": ("red car", "cars"), "pets/a photo story": ("a photo story", "pets"), "pets/cats/two_cats.mp4": ("two cats", "pets/cats"),
+    }  # fmt: skip
+    assert len(videos["cars/red car.mp4"].images) == 3 and videos["pets/a photo story"].images == (small.picture(7),)
+    says = custom.told(folder)
+    assert "3 videos, file names as titles, 3 folders as categories" in says
+    assert "2 files that are no videos left aside (notes.txt, cars/cover.jpg)" in says
+
+
+def test_scored_pairs_of_videos_without_manifest(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    small.movie(tmp_path / "in" / "a.mp4")
+    small.movie(tmp_path / "in" / "b.mp4")
+    (tmp_path / "in" / "pairs.tsv").write_text("a.mp4\tb.mp4\t0.5\n")
+    store = import_corpus(tmp_path / "in", tmp_path / "store")
+    assert store.track == "pairs" and store.pairs()["score"].tolist() == [0.5] and store.manifest["categories"] is None
+
+
+def test_a_folder_of_loose_pictures_is_not_taken_for_a_corpus(tmp_path: Path):
+    (tmp_path / "1.jpg").write_bytes(small.picture())
+    with pytest.raises(BadRecord, match="expected .*or folders of videos"):
+        import_corpus(tmp_path, tmp_path.parent / "store")
 
 
 def load(folder: Path, items: list[dict], **options) -> Store:
