@@ -57,7 +57,7 @@ def check_names() -> None:
         _require_all(scale.corpora.values(), CorpusSpec, f"{where}: corpora")
         require(scale.pictures, names(FeatureSet), f"{where}: pictures")
     report, where = load(ReportSpec, "report"), shown(file_of(ReportSpec, "report"))
-    _require_all(report.recipes, Recipe, f"{where}: recipes")
+    _require_all(report.at("all"), Recipe, f"{where}: recipes")
     _require_all(report.ablations, Ablation, f"{where}: ablations")
     _require_all(report.ensembles, EnsembleSpec, f"{where}: ensembles")
     for name in report.headline:

@@ -128,7 +128,7 @@ def _corpus_task(plan: Plan, ref: CorpusRef) -> Task:
 def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     folder = plan.runs_folder / "corpora" / ref.label
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
-    recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").recipes]
+    recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").at("all")]
     told = [recipes, load(Scale, plan.scale).model_dump(mode="json")]  # how they split the corpus
     content = digest([ref.digest, code_digest(["lab.show.corpus", "lab.show.floors"]), told])
     return notebook_task(

@@ -93,7 +93,7 @@ def splits(store: Store, scale: str, label: str) -> Table:
     title (re-uploads and series; the splits hold no video twice).
     """
     asked: dict[tuple, list[str]] = {}
-    for recipe in load(ReportSpec, "report").recipes:
+    for recipe in load(ReportSpec, "report").at("all"):
         spec = load(Recipe, recipe)
         for stage in spec.main_stages if spec.track == store.track else []:
             data = Job.load(recipe, stage, scale=scale).stage_spec.data

@@ -95,7 +95,7 @@ def lines(axis: Axes, found: pd.DataFrame) -> None:
 def _judged(corpus: str, scale: str, store: Store) -> Job:
     """A job that learns from the labels of a corpus: of the first system that is asked about it, or could be."""
     jobs = []
-    for recipe in load(ReportSpec, "report").recipes:
+    for recipe in load(ReportSpec, "report").at("all"):
         spec = load(Recipe, recipe)
         for stage in spec.main_stages if spec.track == store.track else ():
             job = Job.load(recipe, stage, scale=scale)

@@ -347,7 +347,7 @@ def command(plan: Plan) -> str:
     plan = plan.whole or plan
     narrowed = {
         "CORPUS": plan.corpus,
-        "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").recipes else "",
+        "SYSTEMS": ",".join(plan.systems) if plan.systems != load(ReportSpec, "report").at(plan.depth) else "",
         "QUESTIONS": ",".join(plan.questions),
         "SEEDS": str(len(plan.seeds)) if plan.seeds_given else "",
         "DEPTH": plan.depth if plan.depth != "default" else "",

@@ -38,7 +38,7 @@ class Plan:
         more: questions beside those of the report.
         questions: these in place of those of the report, and of each system only the model asked about.
         seeds_given: by the user: so many for every question.
-        depth: ``first``: every system and every model of it once, and the headline questions; ``default``: also the questions
+        depth: ``first``: all but the later systems, every model once, and the headline questions; ``default``: also the questions
             that a claim was made about; ``all``: every question, with as many seeds as it asks for.
         whole: the plan that this one is a part of (:meth:`so_far`).
     """
@@ -71,7 +71,7 @@ class Plan:
         for given, kind, where in ((systems, Recipe, "SYSTEMS"), (questions, Ablation, "QUESTIONS")):
             for name in given:
                 require(name, names(kind), where)
-        chosen = tuple(systems or load(ReportSpec, "report").recipes)
+        chosen = tuple(systems or load(ReportSpec, "report").at(depth))
         if corpus:
             track = CorpusRef(corpus, scale).track
             fitting = tuple(name for name in chosen if load(Recipe, name).track == track)
@@ -92,7 +92,9 @@ class Plan:
 
     def at(self, depth: str) -> Plan:
         """The same plan, less deep: what is made on the way to it."""
-        return replace(self, depth=depth, seeds=self.seeds[: 1 if depth == "first" else None])
+        usual = load(ReportSpec, "report").at(depth)
+        systems = tuple(name for name in self.systems if name in usual) or self.systems
+        return replace(self, depth=depth, systems=systems, seeds=self.seeds[: 1 if depth == "first" else None])
 
     def so_far(self) -> Plan:
         """The part of this plan whose runs are there: a report of it is true at any moment.
@@ -113,7 +115,9 @@ class Plan:
         if not systems:
             where = paths.shown(whole.runs_folder)
             raise MissingRun(f"{where}: no system has all of its runs yet; `make reproduce` makes them.")
-        seeds = takewhile(lambda seed: all(complete(name, seed) for name in systems), whole.seeds)
+        seeds = takewhile(
+            lambda seed: all(complete(name, seed) for name in systems if seed in whole.seeds_for(name)), whole.seeds
+        )
         return replace(first, systems=systems, seeds=tuple(seeds))
 
     def _are_there(self, jobs: Iterable[Job]) -> bool:
@@ -191,10 +195,15 @@ class Plan:
             for name, spec in chosen.items()
             if {spec.recipe, *(member.recipe for member in spec.members)} <= set(self.systems)
             and not (spec.members and self.questions)
-            and len(jobs := self._members_of(spec, self.seeds)) > 1  # one model is no ensemble
+            and len(jobs := self._members_of(spec)) > 1  # one model is no ensemble
             and self._are_there(jobs)
             and (self.depth != "first" or {job.folder.path for job in jobs} <= own)
         }
+
+    def seeds_for(self, recipe: str) -> tuple[int, ...]:
+        """Those of ``seeds`` that a system is trained with: one where the report says so and neither depth nor user wants all."""
+        one = not self.seeds_given and self.depth != "all" and recipe in load(ReportSpec, "report").later
+        return self.seeds[: 1 if one else None]
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0, corpus: str = "") -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, corpus or self.corpus)
@@ -249,15 +258,16 @@ class Plan:
         """Label -> the jobs behind one member: one, or one a fold. Raises KeyError: the plan has no such ensemble."""
         if name not in self.ensembles:
             raise KeyError(f"no ensemble {name!r} in this plan; it has: {', '.join(self.ensembles) or 'none'}")
-        return dict(self._members(self.ensembles[name], self.seeds))
+        return dict(self._members(self.ensembles[name]))
 
     def ensemble_jobs(self, name: str) -> list[Job]:
-        return self._members_of(self.ensembles[name], self.seeds)
+        return self._members_of(self.ensembles[name])
 
-    def _members_of(self, spec: EnsembleSpec, seeds: Sequence[int]) -> list[Job]:
-        return [job for _, jobs in self._members(spec, seeds) for job in jobs]
+    def _members_of(self, spec: EnsembleSpec) -> list[Job]:
+        return [job for _, jobs in self._members(spec) for job in jobs]
 
-    def _members(self, spec: EnsembleSpec, seeds: Sequence[int]) -> Iterator[tuple[str, list[Job]]]:
+    def _members(self, spec: EnsembleSpec) -> Iterator[tuple[str, list[Job]]]:
+        seeds = self.seeds_for(spec.recipe)
         for member in spec.members:
             job = self.job(member.recipe, member.stage, member.arm, seeds[0])
             yield member.label, job.in_folds() if member.folds else [job]
@@ -273,9 +283,10 @@ class Plan:
         each model needs its own.
         """
         spec, scale = load(Recipe, recipe), load(Scale, self.scale)
-        few = self.seeds if self.depth == "all" else self.seeds[: scale.member_seeds]
+        every = self.seeds_for(recipe)
+        few = every if self.depth == "all" else every[: scale.member_seeds]
         waits = self.depth == "first" and spec.stages[stage].teacher is not None
-        jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in self.seeds]}
+        jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in every]}
         for arm in () if self.questions or waits else spec.members:
             jobs[arm] = [self.job(recipe, stage, arm, seed) for seed in few]
         there = {arm: [job for job in group if self._are_there([job])] for arm, group in jobs.items()}

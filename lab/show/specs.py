@@ -114,5 +114,10 @@ class ReportSpec(Spec):
     recipes: tuple[str, ...]
     ablations: tuple[str, ...]
     headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
+    later: tuple[str, ...] = ()  # further recipes: not in the first report, with one seed in the default one
     most_seeds: dict[Literal["first", "default"], int] = {}  # of a question, by depth; else as many as it asks for
     ensembles: tuple[str, ...]
+
+    def at(self, depth: str) -> tuple[str, ...]:
+        """Recipes of a report of some depth."""
+        return self.recipes if depth == "first" else (*self.recipes, *self.later)

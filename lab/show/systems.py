@@ -250,7 +250,7 @@ def errors(plan: Plan, recipe: str) -> dict[str, list[Picture | Table]]:
         shown = {"Cosines against labels": [pairs.predicted(found, recipe)]}
         return shown | sliced | {"What a cosine is worth": [pairs.calibration(found, recipe)]}
     answers = classes.Answers.of(job, Store.open(job.corpus.store))
-    seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds]
+    seeds = [predictions.of_classes(scored_job(plan, recipe, seed).folder) for seed in plan.seeds_for(recipe)]
     corrected = ", ".join(part.use for part in job.stage_spec.evaluation.postprocess)
     shown = {"What is taken for what": [classes.confusion(answers), classes.confused(answers)]}
     shown |= sliced | {"Rare and frequent classes": [classes.long_tail(answers), classes.thirds(answers, seeds)]}
@@ -265,7 +265,7 @@ def cost(plan: Plan, recipe: str) -> Table:
     numbers = ["score", "steps", "train_items", "seconds", "samples_per_second", "parameters", "peak_rss_mb", "unseen"]
     rows = []
     for stage in load(Recipe, recipe).main_stages:
-        frame = runs.rows(plan.job(recipe, stage, "base", seed) for seed in plan.seeds)
+        frame = runs.rows(plan.job(recipe, stage, "base", seed) for seed in plan.seeds_for(recipe))
         means = frame[numbers].apply(pd.to_numeric, errors="coerce").mean()
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})
     columns = (

@@ -20,7 +20,7 @@ def covered(monkeypatch, *rows: dict) -> None:
 def test_every_pointer_leads_somewhere_and_every_system_is_pointed_at() -> None:
     check_coverage()
     pointers = [where for rows in load(Coverage, "coverage").teams.values() for row in rows for where in row.where]
-    assert {where.partition(": ")[0] for where in pointers} >= set(load(ReportSpec, "report").recipes)
+    assert {where.partition(": ")[0] for where in pointers} >= set(load(ReportSpec, "report").at("all"))
 
 
 @pytest.mark.parametrize(

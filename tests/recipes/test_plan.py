@@ -10,7 +10,7 @@ from lab.show.runs import lineage
 from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation, Recipe, Scale
+from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
 from lib.runs import paths
 from tests.forget import forget
 
@@ -53,6 +53,22 @@ def test_the_first_report_shows_every_model_of_every_system_once():
     assert plan.ensembles and all({j.folder.path for j in plan.ensemble_jobs(name)} <= own for name in plan.ensembles)
     deep = Plan.load("laptop", depth="all")
     assert {len(jobs) for jobs in deep.member_jobs("aiac_rank6", "distill").values()} == {3}
+
+
+def test_later_systems_wait_for_the_default_report_and_have_one_seed_there():
+    later = load(ReportSpec, "report").later
+    plans = {depth: Plan.load("laptop", depth=depth) for depth in DEPTHS}
+    assert later and not set(later) & set(plans["first"].systems) and set(later) < set(plans["default"].systems)
+    assert plans["default"].at("first").systems == plans["first"].systems
+    for name in later:
+        assert Plan.load("laptop", systems=[name], depth="first").at("first").systems == (name,), "asked for by name"
+        for depth, seeds in (("default", (0,)), ("all", (0, 1, 2))):
+            jobs = plans[depth].member_jobs(name, "finetune")
+            assert {tuple(job.seed for job in group) for group in jobs.values()} == {seeds}
+        assert Plan.load("laptop", systems=[name], seeds=2, depth="default").seeds_for(name) == (0, 1)
+    assert plans["default"].seeds_for("wechat_rank72") == (0, 1, 2)
+    for name in ("wechat_rank1", "wechat_rank3"):
+        assert [job.arm for job in plans["default"].ensemble_jobs(name)] == list(load(EnsembleSpec, name).arms)
 
 
 def test_what_tells_most_comes_first():

@@ -47,6 +47,7 @@ SCALE_MAY_SET = (
     "model.fusion.channels", "model.frames.depth", "model.frames.heads", "model.frames.head_dim", "model.frames.ffn",
     "model.fusion.depth", "model.fusion.heads", "model.fusion.ffn", "objectives.tags.prior", "rewind.window",
     "ema.horizon", "data.frames", "data.fill", "data.tail", "expert.below", "pseudo.up_to", "pseudo.cap",
+    "pseudo.confidence", "pseudo.threshold",
     "model.pooling.width", "model.pooling.clusters", "model.pooling.nextvlad_width", "objectives.caption.depth",
 )  # fmt: skip
 
