@@ -20,8 +20,8 @@ MANY = 30  # seeds
 
 
 def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float]) -> dict[str, float]:
-    """Seconds each step should take: as long as last time, else as others of its kind and system did, else as its kind did,
-    else as the scale's file says."""
+    """Seconds each step should take: as long as last time, else as others of its kind and system did, else as the scale's
+    file says of these, else as its kind did, else as the file says of that."""
     every, known = list(every), durations(world)
     like: dict[str, list[float]] = {}
     for task in every:
@@ -30,8 +30,8 @@ def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float
                 like.setdefault(kind, []).append(known[task.step])
 
     def usual(task: Task) -> float:
-        kind = next((kind for kind in _kinds(task) if kind in like), None)
-        return mean(like[kind]) if kind else by_kind.get(task.rule, 10.0)
+        said = (mean(like[kind]) if kind in like else by_kind.get(kind) for kind in _kinds(task))
+        return next((seconds for seconds in said if seconds is not None), 10.0)
 
     return {task.step: known.get(task.step) or usual(task) for task in every}
 

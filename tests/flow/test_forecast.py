@@ -23,6 +23,8 @@ def test_a_step_takes_as_long_as_last_time_else_as_its_system_else_as_its_kind_e
     tasks = [Task("finetune", name, (), (), "") for name in names] + [Task("report", "report", (), (), "")]
     found = expectations(tasks, tmp_path, {"finetune": 1, "report": 5})
     assert list(found.values()) == [10, 20, 60, 15, 30, 5]
+    found = expectations(tasks, tmp_path, {"finetune/a": 1, "finetune/c": 7})
+    assert list(found.values()) == [10, 20, 60, 15, 7, 10], "said of its system, it is better than others' timings"
 
 
 @pytest.fixture

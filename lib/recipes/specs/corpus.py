@@ -31,7 +31,7 @@ class Scale(Spec):
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
-    expected_seconds: dict[str, float] = {}  # per rule, before there are timings
+    expected_seconds: dict[str, float] = {}  # of a step, before there are timings: finetune, or finetune/wechat_rank1
     threads: int = Field(1, ge=1)  # part of the scale: another thread count gives other bits
     banner: str = ""
 
