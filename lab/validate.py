@@ -33,11 +33,13 @@ def check_names() -> None:
     """Raises RecipeError: a question, an ensemble, a scale or the report names something that is not there."""
     for name in names(Ablation):
         asked, where = load(Ablation, name), shown(file_of(Ablation, name))
-        for arm in asked.stages:
-            require(arm, asked.arms, f"{where}: stages")
+        for key, arms in (("stages", asked.stages), ("members", asked.members)):
+            for arm in arms:
+                require(arm, asked.arms, f"{where}: {key}")
         for recipe in asked.recipes:
             require(recipe, names(Recipe), f"{where}: recipes")
-            require(asked.member, ("base", *load(Recipe, recipe).members), f"{where}: member: {recipe}")
+            for key, member in (("member", asked.member), *((f"members.{a}", m) for a, m in asked.members.items())):
+                require(member, ("base", *load(Recipe, recipe).members), f"{where}: {key}: {recipe}")
             for key, stage in {"stage": asked.stage, **{f"stages.{a}": s for a, s in asked.stages.items()}}.items():
                 require(stage, load(Recipe, recipe).stages, f"{where}: {key}: {recipe} has no stage")
     for name in names(EnsembleSpec):

@@ -55,13 +55,14 @@ def about(name: str) -> Markdown:
 def arms(name: str) -> Table:
     """What each arm switches in the recipe, the reference first."""
     spec = load(Ablation, name)
-
+    laid = {arm: {"model of the system": member} for arm, member in spec.members.items()}
+    told = {arm: laid.get(arm, {}) | changes for arm, changes in spec.arms.items()}
     rows = [
         {
             "arm": arm,
             "changes": "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in changes.items()),
         }
-        for arm, changes in sorted(spec.arms.items(), key=lambda arm: arm[0] != spec.reference)
+        for arm, changes in sorted(told.items(), key=lambda arm: arm[0] != spec.reference)
     ]
     columns = (
         Column(

@@ -230,6 +230,6 @@ def arm_changes(recipe: str, arm: str) -> tuple[dict[str, Any], str, str]:
         ablation, where = load(Ablation, question), paths.shown(file_of(Ablation, question))
         if name not in ablation.arms:
             raise RecipeError(f"{where}: no arm {name!r}; {nearest(name, ablation.arms)}")
-        return dict(ablation.arms[name]), f"{where}: arms.{name}", ablation.member
+        return dict(ablation.arms[name]), f"{where}: arms.{name}", ablation.member_of(name)
     choices = ["base", *spec.variants, *(f"{a}.{n}" for a in names(Ablation) for n in load(Ablation, a).arms)]
     raise RecipeError(f"{file}: no arm {arm!r}; {nearest(arm, choices)}")

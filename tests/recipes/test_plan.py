@@ -95,7 +95,7 @@ def test_arms_that_only_finetune_share_the_pretraining():
             for arm in asked.arms
         }
         for (recipe, arm), jobs in plan.ablation_jobs(name).items():
-            for job in (one for one in jobs if later[arm] and asked.member == "base"):
+            for job in (one for one in jobs if later[arm] and asked.member_of(arm) == "base"):
                 known = {one.folder.path for one in lineage(plan.job(recipe, job.stage, "base", job.seed))}
                 first = [one for one in lineage(job) if one.phase == "pretrain" and one.stage == "pretrain"]
                 assert {one.folder.path for one in first} <= known, f"{name}.{arm}"

@@ -105,6 +105,7 @@ def test_wildcards_stand_for_any_part(scale):
         ("ablations/ema", {"stages": {"wiht": "finetune"}}, "stages: 'wiht': did you mean 'with'?"),
         ("ablations/ema", {"stages": {"with": "distil"}}, "stages.with: aiac_rank1 has no stage: 'distil': did you mean 'distill'?"),
         ("ablations/ema", {"member": "job33"}, "member: aiac_rank1: 'job33': did you mean 'job3'?"),
+        ("ablations/word_pieces", {"members": {"words": "word"}}, "members.words: wechat_rank5: 'word': did you mean 'words'?"),
         ("ensembles/aiac_rank1_jobs", {"stage": "fintune", "members": []}, "stage: aiac_rank1 has no stage: 'fintune'"),
         ("scales/laptop", {"checks": ["placbo"]}, "checks: 'placbo': did you mean 'placebo'?"),
         ("report", {"recipes": ["aiac_rank2"]}, "recipes: 'aiac_rank2': did you mean 'aiac_rank6'?"),

@@ -128,6 +128,8 @@ def test_arms_say_what_they_switch():
         rows["`with`<br>EMA of the weights"]["what is switched in the recipe"]
         == '`stages.finetune.ema: {"horizon": 0.075}`'
     )
+    words = cells(questions.arms("word_pieces"))["`words`<br>words instead of characters"]
+    assert words["what is switched in the recipe"] == '`model of the system: "words"`'
 
 
 def test_sizes_of_the_runs_behind_a_question(world):

@@ -43,6 +43,7 @@ class Ablation(Spec):
     arms: dict[str, dict[str, Any]] = Field(min_length=2)
     reference: str
     member: str = "base"  # the model of the system that the arms are laid over
+    members: dict[str, str] = {}  # arm -> the model that it is laid over, where that is another
     strict: str = ""  # the arm that trains on no video it is scored on: the leaderboard shows it beside the score
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
@@ -62,6 +63,10 @@ class Ablation(Spec):
     def claims_about(self, recipe: str, arm: str, metric: str) -> list[Claim]:
         """Claims in the metric that an arm is measured in."""
         return [claim for claim in self.claimed if claim.metric == metric and claim.is_about(recipe, arm)]
+
+    def member_of(self, arm: str) -> str:
+        """The model of the system that an arm is laid over."""
+        return self.members.get(arm, self.member)
 
     def name_of(self, arm: str) -> str:
         """What an arm is called in a sentence: "label smoothing"."""
