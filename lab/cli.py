@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         explain.add_argument(name, metavar=name.upper())
     for name, default in (("--arm", "base"), ("--scale", "laptop"), ("--corpus", "")):
         explain.add_argument(name, default=default)
+    explain.add_argument("--seed", type=int, default=0)
     explain.set_defaults(run=_explain)
     return parser
 
@@ -246,7 +247,8 @@ def _show(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     from lab.explain import explain
 
-    for found in explain(options.recipe, options.stage, options.key, options.arm, options.scale, options.corpus):
+    given = (options.recipe, options.stage, options.key, options.arm, options.scale, options.corpus, options.seed)
+    for found in explain(*given):
         print(found)
 
 

@@ -10,7 +10,7 @@ from lib.recipes.bind import defaults, exports
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.job import Job
-from lib.recipes.load import file_of, load, read_yaml
+from lib.recipes.load import file_of, lineage, load, read_yaml
 from lib.recipes.resolve import Layer, every_path, layers
 from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
@@ -35,7 +35,7 @@ class Explained:
 
 
 def explain(
-    recipe: str, stage: str, key: str, arm: str = "base", scale: str = "laptop", corpus: str = ""
+    recipe: str, stage: str, key: str, arm: str = "base", scale: str = "laptop", corpus: str = "", seed: int = 0
 ) -> list[Explained]:
     """Every value at or below a key of a job.
 
@@ -45,8 +45,11 @@ def explain(
     Raises:
         RecipeError: the job or the key does not exist; names the nearest.
     """
-    job = Job.load(recipe, stage, arm, 0, scale, corpus)
+    job = Job.load(recipe, stage, arm, seed, scale, corpus)
     found = list(layers(recipe, arm, scale, CorpusRef(corpus, scale).frames if corpus else ""))
+    if load(Scale, scale).folds == "per_seed" and "@" not in arm:
+        folds = {f"stages.{name}.data.split.fold": one.data.split.fold for name, one in job.spec.stages.items()}
+        found.append(found[-1].under(folds, f"{_place(scale, 'folds')}: per_seed", f"seed {job.seed}"))
     kept = {name: value for name, value in found[-1].tree.items() if name not in ("variants", "members")}
     every, stage_key = set(every_path(kept)), f"stages.{stage}.{key}"
     full = next((path for path in (key, stage_key) if path in every), None)
@@ -70,11 +73,18 @@ def _chain(leaf: str, found: list[Layer], written: dict[str, Any], job: Job) -> 
             yield value, f"{layer.where}: {leaf}" if _is_written(written, leaf) else "default"
         elif value is not ABSENT and keys:
             yield value, f"{layer.where}: {keys[-1]}"
-    scale, file = load(Scale, job.scale), paths.shown(file_of(Scale, job.scale))
+    scale = load(Scale, job.scale)
     if leaf.endswith(".backbone") and "use" in _at(found[-1].tree, leaf.rpartition(".")[0]) and scale.backbone:
-        yield scale.backbone, f"{file}: backbone"
+        yield scale.backbone, _place(job.scale, "backbone")
     if leaf == "corpus":
-        yield job.corpus.name, "corpus that was given" if job.corpus_given else f"{file}: corpora.{job.spec.corpus}"
+        place = "corpus that was given" if job.corpus_given else _place(job.scale, f"corpora.{job.spec.corpus}")
+        yield job.corpus.name, place
+
+
+def _place(scale: str, key: str) -> str:
+    """File and key of a scale's value, which may be that of another scale it is like."""
+    files = [file_of(Scale, name) for name in lineage(scale)]
+    return f"{paths.shown([file for file in files if _is_written(read_yaml(file), key)][-1])}: {key}"
 
 
 def _unwritten(tree: dict[str, Any], path: str) -> dict[str, tuple[Any, str]]:

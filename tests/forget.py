@@ -4,5 +4,5 @@ from lib.recipes import corpus, job, load, resolve
 
 
 def forget() -> None:
-    for cached in (load.load, resolve.check_overrides, resolve.resolved, job._load, corpus._feature_code):
+    for cached in (load.load, load.lineage, resolve.check_overrides, resolve.resolved, job._load, corpus._feature_code):
         cached.cache_clear()

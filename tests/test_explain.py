@@ -49,6 +49,15 @@ def test_what_a_scale_replaces_when_the_model_is_built_is_the_last_word():
     assert one("finetune", "optimizer.lr.backbone").value == 2e-3  # a rate, not a backbone
 
 
+def test_a_scale_that_is_like_another_names_the_file_of_each():
+    emoji = "params/scales/emoji.yaml"
+    assert one("finetune", "model.head.dim", scale="emoji").origin == f"{LAPTOP}: overrides.*: model.head.dim"
+    size = one("pretrain", "data.batch_size", scale="emoji").chain
+    own = f"{emoji}: overrides.*: stages.*.data.batch_size"
+    assert size[1:] == ((128, f"{LAPTOP}: overrides.aiac_rank1: stages.pretrain.data.batch_size"), (32, own))
+    assert one("finetune", "model.text.backbone", scale="emoji").origin == f"{emoji}: backbone"
+
+
 def test_a_mapping_is_all_leaves_below_it_as_the_job_has_them():
     found = {item.key: item.value for item in explain("aiac_rank1", "finetune", "stages.finetune.data")}
     spec = Job.load("aiac_rank1", "finetune").to_dict()["stage"]["data"]
@@ -59,6 +68,10 @@ def test_a_mapping_is_all_leaves_below_it_as_the_job_has_them():
 def test_a_fold_is_named():
     (fold,) = explain("wechat_rank72", "finetune", "data.split.fold", arm="base@2")
     assert fold.value == 2 and fold.origin.endswith(": fold 2")
+    own = one("finetune", "data.split.fold", scale="emoji", seed=3)
+    assert own.chain[-1] == (3, "params/scales/emoji.yaml: folds: per_seed: seed 3")
+    (fold,) = explain("wechat_rank72", "finetune", "data.split.fold", arm="base@2", scale="emoji", seed=3)
+    assert fold.value == 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.job import Job
-from lib.recipes.load import load, names
+from lib.recipes.load import lineage, load, names
 from lib.recipes.specs import STAGE_NOTEBOOKS, Ablation, Recipe, Scale
 from lib.runs import paths
 from lib.runs.files import read_json, write_json
@@ -129,8 +129,8 @@ def _eda_task(plan: Plan, ref: CorpusRef) -> Task:
     folder = plan.runs_folder / "corpora" / ref.label
     parameters = {"corpus": ref.name, "scale": plan.scale, "out": str(folder)}
     recipes = [load(Recipe, name).model_dump(mode="json") for name in load(ReportSpec, "report").at("all")]
-    told = [recipes, load(Scale, plan.scale).model_dump(mode="json")]  # how they split the corpus
-    content = digest([ref.digest, code_digest(["lab.show.corpus", "lab.show.floors"]), told])
+    sizes = [load(Scale, name).model_dump(mode="json") for name in lineage(plan.scale)]  # how they split the corpus
+    content = digest([ref.digest, code_digest(["lab.show.corpus", "lab.show.floors"]), [recipes, *sizes]])
     return notebook_task(
         folder, "eda", ref.label, "00_data_eda", [ref.manifest], ["eda.json", "floors.csv"], parameters, content
     )

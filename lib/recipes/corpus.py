@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import file_of, load
+from lib.recipes.load import file_of, lineage, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
 from lib.runs import backbones, paths
 from lib.runs.files import read_json
@@ -79,13 +79,14 @@ class CorpusRef:
         """Arguments of the twin generator at this scale. Raises RecipeError: the corpus is not generated at this scale,
         or its seed is not a whole number."""
         (name, at, seed), known = self.name.partition("@"), self.spec.generate
-        if self.scale not in known:
+        of_scale = [known[scale] for scale in lineage(self.scale) if scale in known]
+        if not of_scale:
             raise RecipeError(
                 f"{paths.shown(file_of(CorpusSpec, name))}: generate: nothing for scale {self.scale!r}; {nearest(self.scale, known)}"
             )
         if at and not seed.isdecimal():
             raise RecipeError(f"corpus {self.name}: what follows the @ is a seed, a whole number from 0 on")
-        return known[self.scale] | ({"seed": int(seed)} if at else {})
+        return of_scale[-1] | ({"seed": int(seed)} if at else {})
 
     @property
     def digest(self) -> str:

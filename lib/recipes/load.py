@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from lib.recipes.errors import RecipeError, from_validation, nearest
-from lib.recipes.specs import Spec
+from lib.recipes.errors import RecipeError, from_validation, nearest, require
+from lib.recipes.specs import Scale, Spec
 from lib.runs import paths
 
 Kind = TypeVar("Kind", bound=Spec)
@@ -63,7 +63,26 @@ def load(kind: type[Kind], name: str) -> Kind:
     """A validated spec from its YAML file. Raises RecipeError: no such file, not YAML, unknown key, wrong type or
     impossible combination."""
     path = file_of(kind, name)
-    return validate(kind, read_yaml(path), paths.shown(path))
+    tree: dict[str, Any] = {}
+    for one in lineage(name) if kind is Scale else [name]:
+        tree.pop("overrides", None)  # those of each scale are laid over a recipe in turn
+        own = read_yaml(file_of(kind, one))
+        both = [key for key in own if isinstance(own[key], dict) and isinstance(tree.get(key), dict)]
+        tree = tree | own | {key: tree[key] | own[key] for key in both}
+    return validate(kind, tree, paths.shown(path))
+
+
+@cache
+def lineage(scale: str) -> list[str]:
+    """A scale after those it is ``like``. Raises RecipeError: there is none of such a name, or it is like itself."""
+    found = [scale]
+    while (like := read_yaml(file := file_of(Scale, found[0])).get("like")) is not None:
+        require(like, names(Scale), where := f"{paths.shown(file)}: like")
+        if like in found:
+            circle = " -> ".join([like, *found])
+            raise RecipeError(f"{where}: {circle} goes in a circle; leave `like` out of one of them")
+        found.insert(0, like)
+    return found
 
 
 def validate(kind: type[Kind], tree: dict[str, Any], where: str) -> Kind:

@@ -1,7 +1,8 @@
 """From a recipe's file to what a job runs: the values of member, scale and arm laid over it, each with its place.
 
-The order is fixed: recipe, member of the system, scale (for all recipes, then for this one), corpus, arm, fold.
-Defaults are written out first, so that every path an arm may set exists and a misspelt one is an error.
+The order is fixed: recipe, member of the system, scale (for all recipes, then for this one; after another that it is
+like), arm, corpus, fold. Defaults are written out first, so that every path an arm may set exists and a misspelt one
+is an error.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 from lib.recipes.bind import argument_names, exports
 from lib.recipes.errors import RecipeError, nearest
-from lib.recipes.load import file_of, load, names, validate
+from lib.recipes.load import file_of, lineage, load, names, validate
 from lib.recipes.specs import SCALE_MAY_SET, Ablation, FeatureSet, Recipe, Scale
 from lib.runs import paths
 
@@ -68,16 +70,16 @@ def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Laye
 
 def _sized(recipe: str, scale: str, member: str) -> Iterator[Layer]:
     """The recipe, the member laid over it, and the scale over both."""
-    check_overrides(scale)
     yield from (model := _model(recipe, member))
-    layer, sizes, file = model[-1], load(Scale, scale), paths.shown(file_of(Scale, scale))
-    for key in ("*", recipe):
+    layer = model[-1]
+    for name, key in product(lineage(scale), ("*", recipe)):
+        check_overrides(name)
         changes = {
             full: (path, value)
-            for path, value in sizes.overrides.get(key, {}).items()
+            for path, value in load(Scale, name).overrides.get(key, {}).items()
             for full in _places(layer.tree, path, unwritten=key != "*")
         }
-        where = f"{file}: overrides.{key}"
+        where = f"{paths.shown(file_of(Scale, name))}: overrides.{key}"
         layer = Layer(where, changes, overlay(layer.tree, {full: value for full, (_, value) in changes.items()}, where))
         yield layer
 

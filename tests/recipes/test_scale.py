@@ -97,6 +97,41 @@ def test_wildcards_stand_for_any_part(scale):
     assert {name: stage.data.batch_size for name, stage in spec.stages.items()}["distill"] == 5
 
 
+def test_a_scale_is_like_another_where_it_says_nothing(params):
+    """Own values win, also one for all recipes over the other scale's for one recipe."""
+    laptop, file = load(Scale, "laptop"), params / "scales" / "own.yaml"
+    own = {"about": "a", "like": "laptop", "seeds": [7], "expected_seconds": {"eda": 1}}
+    own["overrides"] = {"*": {"stages.*.data.batch_size": 5}, "aiac_rank6": {"stages.pretrain.data.batch_size": 6}}
+    file.write_text(yaml.safe_dump(own))
+    found = load(Scale, "own")
+    assert (found.seeds, found.backbone, found.corpora) == ((7,), laptop.backbone, laptop.corpora)
+    assert found.expected_seconds == laptop.expected_seconds | {"eda": 1}
+    for recipe, size in (("aiac_rank1", 5), ("aiac_rank6", 6)):
+        spec, theirs = (Job.load(recipe, "pretrain", scale=scale).spec for scale in ("own", "laptop"))
+        assert spec.stages["pretrain"].data.batch_size == size != theirs.stages["pretrain"].data.batch_size
+        assert (spec.stages["finetune"].data.split, spec.model) == (theirs.stages["finetune"].data.split, theirs.model)
+    file.write_text("about: a\nlike: laptop\n")
+    forget()
+    assert Job.load("aiac_rank1", "distill", scale="own").digest == Job.load("aiac_rank1", "distill").digest
+
+
+@pytest.mark.parametrize(
+    ("like", "sentence"),
+    [
+        ("laptpo", "like: 'laptpo': did you mean 'laptop'?"),
+        ("own", "like: own -> own goes in a circle; leave `like` out of one of them"),
+        ("between", "like: own -> between -> own goes in a circle; leave `like` out of one of them"),
+    ],
+)
+def test_a_scale_like_none_or_like_itself(params, like, sentence):
+    own, between = (params / "scales" / f"{name}.yaml" for name in ("own", "between"))
+    own.write_text(f"about: a\nlike: {like}\n")
+    between.write_text("about: a\nlike: own\n")
+    with pytest.raises(RecipeError) as error:
+        Job.load("aiac_rank1", "finetune", scale="own")
+    assert str(error.value) == f"{between if like == 'between' else own}: {sentence}"
+
+
 @pytest.mark.parametrize(
     ("file", "changes", "sentence"),
     [

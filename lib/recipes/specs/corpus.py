@@ -14,6 +14,7 @@ class Scale(Spec):
 
     folder: ClassVar[str] = "scales"
     about: str
+    like: str | None = Field(None, exclude=True)  # another scale: what this one does not say is as there
     corpora: dict[CorpusName, str]  # what a recipe calls its corpus -> corpus
     # replaces every pretrained name, and the size of what starts from random weights; null keeps the recipe's
     backbone: str | None = None
@@ -30,7 +31,8 @@ class Scale(Spec):
     questions: tuple[str, ...] = ()  # those of the report that make sense here; empty: all
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
     member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
-    overrides: dict[str, dict[str, Any]] = {}  # recipe -> dotted paths; only those of SCALE_MAY_SET
+    # recipe -> dotted paths, only those of SCALE_MAY_SET; all of the scale that this one is like are laid first
+    overrides: dict[str, dict[str, Any]] = {}
     expected_seconds: dict[str, float] = {}  # of a step, before there are timings: finetune, or finetune/wechat_rank1
     threads: int = Field(1, ge=1)  # part of the scale: another thread count gives other bits
     banner: str = ""
