@@ -39,6 +39,8 @@ class MaskedTokens(Objective):
 
     Args:
         rate: share of tokens selected; 0.15 in five of the winner's jobs, 0.25 in job 6.
+        spans: n-gram masking: runs of 1 to so many tokens, equally probable, are selected together; ``rate`` stays about
+            the share. A finalist of the WeChat final found it clearly better.
         tied: decode with the text encoder's word table. The winner's decoder starts from the same numbers and then goes
             its own way, so the default is a table of its own.
         backbone: whose prediction head to start from; None or a random backbone: BERT's random initialisation.
@@ -52,12 +54,15 @@ class MaskedTokens(Objective):
         vocab_size: int,
         special_ids: SpecialIds,
         rate: float = 0.15,
+        spans: int = 1,
         tied: bool = False,
         backbone: str | None = None,
         matched_only: bool = True,
     ):
         super().__init__()
-        self.matched_only = matched_only
+        if spans < 1:
+            raise ValueError(f"MaskedTokens: spans must be 1 (single tokens) or more, got {spans}")
+        self.matched_only, self.spans = matched_only, spans
         self.rate, self.vocab_size, self.mask_id = _share(rate, "MaskedTokens"), vocab_size, special_ids.mask
         self.special = (special_ids.pad, special_ids.unk, special_ids.cls, special_ids.sep, special_ids.mask)
         self.head = PredictionHead(hidden, vocab_size, own_table=not tied)
@@ -74,9 +79,13 @@ class MaskedTokens(Objective):
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         ids = batch.input_ids
         candidate = batch.text_mask & ~torch.isin(ids, torch.tensor(self.special))
-        selected = candidate & (torch.rand(ids.shape, generator=generator) < self.rate)
+        selected = candidate & (torch.rand(ids.shape, generator=generator) < 2 * self.rate / (1 + self.spans))
         fate = torch.rand(ids.shape, generator=generator)
         random = torch.randint(self.vocab_size, ids.shape, generator=generator)
+        if self.spans > 1:
+            reach = torch.where(selected, torch.randint(1, self.spans + 1, ids.shape, generator=generator), 0)
+            later = [F.pad(reach > ahead, (ahead, 0))[:, : ids.shape[1]] for ahead in range(self.spans)]
+            selected = candidate & torch.stack(later).any(dim=0)
         corrupted = torch.where(selected & (fate < 0.8), self.mask_id, ids)
         corrupted = torch.where(selected & (fate >= 0.8) & (fate < 0.9), random, corrupted)
         return batch.replace(input_ids=corrupted, token_labels=torch.where(selected, ids, IGNORE))

@@ -316,3 +316,19 @@ def test_a_caption_knows_the_video_and_the_words_before():
     pair = objective(seen, given.replace(matched=torch.tensor([1.0, 1.0, 0.0])))
     longer = objective(seen, given.replace(text_mask=given.text_mask & torch.tensor([[True], [True], [False]])))
     assert float(pair.detach()) == pytest.approx(float(longer.detach()))
+
+
+def test_spans_of_tokens_are_selected_together():
+    given = batch([60, 40], [1, 1])
+    lengths, share = [], []
+    for seed in range(100):
+        masked = _tokens(rate=0.15, spans=3).corrupt(given, torch.Generator().manual_seed(seed))
+        selected = masked.token_labels[0] != -100
+        share.append(float(selected.float().mean()))
+        runs = "".join("x" if on else " " for on in selected.tolist()).split()
+        lengths += [len(run) for run in runs]
+        assert not selected[:2].any() and not selected[62:].any()
+    assert 0.11 < sum(share) / 100 < 0.16
+    assert all(lengths.count(n) > 0.15 * len(lengths) for n in (1, 2, 3)), "as many of each but where two meet"
+    with pytest.raises(ValueError, match="spans must be 1"):
+        _tokens(spans=0)
