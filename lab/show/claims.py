@@ -242,6 +242,8 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
     measured = rows[rows["in_report"]]
     effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no effect seen anywhere"
+    if rows.empty:
+        return Table(rows, columns, "No such case is known.", name="")
     caption = (
         f"{int((rows['question'] != '').sum())} of the {f.plural(len(rows), 'case')} have an experiment, {len(measured)} of them ran"
         f"{f'; doing what the code does: {told}' if len(measured) else ''}. Below the code: the switch that restores it or, after *not*, "

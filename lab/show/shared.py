@@ -33,14 +33,17 @@ def system(recipe: str) -> str:
 
     >>> system("aiac_rank1"), system("aiac_rank17"), system("wechat_rank72"), system("wechat_baseline")
     ('AIAC 1st', 'AIAC 17th', 'WeChat 72nd', 'WeChat baseline')
+    >>> system("wechat_consensus"), system("wechat_rank3"), system("wechat_rank3b")
+    ('WeChat consensus', 'WeChat 3rd', 'WeChat 3rd b')
     """
     spec = load(Recipe, recipe)
     contest, rank = CONTESTS.get(spec.origin.contest), spec.origin.rank
     if contest is None:
         return spec.title
     if rank is None:
-        return f"{contest} baseline"
-    return f"{contest} {rank}" + ("th" if rank % 100 in (11, 12, 13) else ENDINGS.get(rank % 10, "th"))
+        return f"{contest} {recipe.rpartition('_')[2]}"
+    place = f"{contest} {rank}" + ("th" if rank % 100 in (11, 12, 13) else ENDINGS.get(rank % 10, "th"))
+    return f"{place} {recipe.rpartition(f'rank{rank}')[2]}".strip() if f"rank{rank}" in recipe else place
 
 
 def model(recipe: str, arm: str = "base") -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.show import classes, pairs, predictions, runs, shared, slices
 from lab.show import formats as f
-from lab.show.plan import Plan
+from lab.show.plan import Plan, lineage
 from lab.show.table import Column, Picture, Row, Table, filled, link, number
 from lib.data.schema import FIELDS_OF_LAYOUT
 from lib.data.store import Store
@@ -78,9 +78,10 @@ def parts(job: Job) -> Table:
 def stages(plan: Plan, recipe: str) -> Table:
     """What each stage learns from, what it minimises and how, as resolved at this scale."""
     rows = []
-    for stage in load(Recipe, recipe).main_stages:
+    for stage in _used(plan, recipe):
         spec = plan.job(recipe, stage, "base", plan.seeds[0]).stage_spec
         objectives = [f"{f.significant(o.weight, 5)} × {o.use}" for o in spec.objectives.values()]
+        objectives = [f"pseudo labels: {spec.pseudo.use}"] if spec.pseudo else objectives
         rows.append({"stage": stage, "objectives": "\n".join(objectives), "settings": "; ".join(_settings(spec))})
     added = load(Recipe, recipe).added
     columns = (
@@ -94,8 +95,18 @@ def stages(plan: Plan, recipe: str) -> Table:
     return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
 
 
+def _used(plan: Plan, recipe: str) -> list[str]:
+    """Stages that a system as it is comes from: its main ones, and those on demand behind them."""
+    stages = load(Recipe, recipe).main_stages
+    behind = {job.stage for stage in stages for job in lineage(plan.job(recipe, stage, "base", plan.seeds[0]))}
+    return [stage for stage in load(Recipe, recipe).stages if stage in behind]
+
+
 def _settings(spec: StageSpec) -> list[str]:
     data, rates, ema = spec.data, spec.optimizer.lr, spec.ema
+    if spec.pseudo is not None:
+        asked = f"asks {spec.init_from}" + (f" of {', '.join(spec.pseudo.arms)}" if spec.pseudo.arms else "")
+        return [asked, *(f"{key} {f.value(given)}" for key, given in spec.pseudo.arguments.items()), "trains nothing"]
     averaged = (
         f"{ema.decay:g}" if ema and ema.horizon is None else f"over {ema.horizon:.1%} of the updates" if ema else ""
     )
@@ -264,7 +275,7 @@ def cost(plan: Plan, recipe: str) -> Table:
     """What each stage of a system cost, mean over seeds."""
     numbers = ["score", "steps", "train_items", "seconds", "samples_per_second", "parameters", "peak_rss_mb", "unseen"]
     rows = []
-    for stage in load(Recipe, recipe).main_stages:
+    for stage in _used(plan, recipe):
         frame = runs.rows(plan.job(recipe, stage, "base", seed) for seed in plan.seeds_for(recipe))
         means = frame[numbers].apply(pd.to_numeric, errors="coerce").mean()
         rows.append({"stage": stage, "metric": frame["metric"].iloc[0], **means.to_dict()})

@@ -110,6 +110,14 @@ def test_rows_of_one_seed_are_grey_among_rows_of_several_and_added_stages_are_ma
     assert 'class="single"' not in alone.html()
 
 
+def test_stages_on_demand_are_shown_where_the_system_comes_from_them():
+    plan = Plan.load("laptop", systems=["wechat_rank1"])
+    stages = systems.stages(plan, "wechat_rank1").frame.set_index("stage")
+    assert list(stages.index) == ["teach", "labels1", "pretrain1", "finetune1", "labels2", "pretrain", "finetune"]
+    assert stages.loc["labels1", "objectives"] == "pseudo labels: EverySoft"
+    assert stages.loc["labels1", "settings"] == "asks teach of base, joint, cross; trains nothing"
+
+
 def test_what_was_assumed_is_shown_with_its_keys():
     table = systems.assumed("wechat_rank2")
     row = next(line for line in table.markdown().splitlines() if "three kinds" in line)
