@@ -40,12 +40,15 @@ def explain(
     """Every value at or below a key of a job.
 
     Args:
-        key: of the recipe (``model.head.dim``, ``stages.finetune.data``) or, shorter, of the stage (``data.batch_size``).
+        key: of the recipe (``model.head.dim``, ``stages.finetune.data``), shorter of the stage (``data.batch_size``), or of
+            how the scale runs steps (``device``, ``device.accumulate``).
 
     Raises:
         RecipeError: the job or the key does not exist; names the nearest.
     """
     job = Job.load(recipe, stage, arm, seed, scale, corpus)
+    if key.split(".")[0] == "device":
+        return _of_scale(key, job)
     found = list(layers(recipe, arm, scale, CorpusRef(corpus, scale).frames if corpus else ""))
     if load(Scale, scale).folds == "per_seed" and "@" not in arm:
         folds = {f"stages.{name}.data.split.fold": one.data.split.fold for name, one in job.spec.stages.items()}
@@ -63,6 +66,14 @@ def explain(
     leaves = [path for path in below if not (isinstance(value := _at(kept, path), dict) and value)]
     written = read_yaml(file_of(Recipe, recipe))
     return [Explained(leaf, tuple(_chain(leaf, found, written, job))) for leaf in leaves]
+
+
+def _of_scale(key: str, job: Job) -> list[Explained]:
+    every = {"device": job.device.model_dump(mode="json")}
+    below = [path for path in every_path(every) if path != "device" and f"{path}.".startswith(f"{key}.")]
+    if not below:
+        raise RecipeError(f"{job.scale}: no key {key!r}; {nearest(key, every_path(every))}")
+    return [Explained(path, ((_at(every, path), _place(job.scale, path)),)) for path in below]
 
 
 def _chain(leaf: str, found: list[Layer], written: dict[str, Any], job: Job) -> Iterator[tuple[Any, str]]:
@@ -84,7 +95,8 @@ def _chain(leaf: str, found: list[Layer], written: dict[str, Any], job: Job) -> 
 def _place(scale: str, key: str) -> str:
     """File and key of a scale's value, which may be that of another scale it is like."""
     files = [file_of(Scale, name) for name in lineage(scale)]
-    return f"{paths.shown([file for file in files if _is_written(read_yaml(file), key)][-1])}: {key}"
+    written = [file for file in files if _is_written(read_yaml(file), key)]
+    return f"{paths.shown(written[-1])}: {key}" if written else "default"
 
 
 def _unwritten(tree: dict[str, Any], path: str) -> dict[str, tuple[Any, str]]:

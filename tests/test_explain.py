@@ -96,3 +96,13 @@ def test_the_command_prints_value_place_and_chain(capsys):
     ]
     assert cli.main(["explain", "aiac_rank1", "finetune", "nothing.at.all"]) == 1
     assert capsys.readouterr().err.startswith("error: aiac_rank1 finetune: no key 'nothing.at.all'")
+
+
+def test_how_a_scale_runs_its_steps():
+    found = {one.key: one for one in explain("aiac_rank1", "finetune", "device")}
+    assert found["device.accumulate"].value == 1 and found["device.accumulate"].origin == "default"
+    assert len(found) == len(Job.load("aiac_rank1", "finetune").device.model_dump())
+    (minutes,) = explain("aiac_rank1", "finetune", "device.save_minutes", scale="full")
+    assert (minutes.value, minutes.origin) == (10, "params/scales/full.yaml: device.save_minutes")
+    with pytest.raises(RecipeError, match=r"laptop: no key 'device.acumulate'; did you mean 'device.accumulate'"):
+        explain("aiac_rank1", "finetune", "device.acumulate")

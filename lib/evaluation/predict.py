@@ -1,7 +1,8 @@
 """Embeddings or logits of a set of videos, once per video, in the order of the rows asked for."""
 
 from collections.abc import Iterable
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,10 +12,23 @@ from torch import nn
 
 from lib.data.batch import Batch
 
+Precision = Literal["trained", "float32", "bfloat16", "float16"]
+
+
+def autocast(accelerator: Accelerator, precision: Precision = "trained") -> AbstractContextManager[Any]:
+    """As the model is trained, or in a precision of its own."""
+    if precision == "trained":
+        return accelerator.autocast()
+    return torch.autocast(accelerator.device.type, getattr(torch, precision), enabled=precision != "float32")
+
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, batches: Iterable[Batch], accelerator: Accelerator, what: Literal["embedding", "logits", "pooled"]
+    model: nn.Module,
+    batches: Iterable[Batch],
+    accelerator: Accelerator,
+    what: Literal["embedding", "logits", "pooled"],
+    precision: Precision = "trained",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over videos without touching its mode for longer than the call. With several processes each takes
     every n-th batch; all get the whole result. Returns rows int64 [N] ascending, values float32 [N, E] or [N, C] just
@@ -25,7 +39,7 @@ def predict(
     for number, batch in enumerate(batches):
         if number % accelerator.num_processes != accelerator.process_index:
             continue
-        with accelerator.autocast():
+        with autocast(accelerator, precision):
             outputs = model(batch.to(accelerator.device))
         values.append(getattr(outputs, what).float().cpu().numpy())
         rows.append(batch.rows.numpy())

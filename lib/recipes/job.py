@@ -14,7 +14,7 @@ from lib.recipes.corpus import CorpusRef, FeatureRef
 from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, load, names
 from lib.recipes.resolve import arms_of_question, resolved
-from lib.recipes.specs import STAGE_NOTEBOOKS, Component, FeatureSet, Recipe, Scale, StageSpec
+from lib.recipes.specs import STAGE_NOTEBOOKS, Component, DeviceSpec, FeatureSet, Recipe, Scale, StageSpec
 from lib.runs import backbones, paths
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import KINDS, Kind
@@ -64,6 +64,11 @@ class Job:
         if self.spec.track == "classes" and not data.unlabeled:
             return KINDS["classes"]
         return KINDS["loss" if self.stage_spec.evaluation.select == "loss" else "tags"]
+
+    @property
+    def device(self) -> DeviceSpec:
+        """How the scale's steps run on their device."""
+        return load(Scale, self.scale).device
 
     @cached_property
     def corpus(self) -> CorpusRef:
@@ -180,6 +185,7 @@ class Job:
                 "seed": self.seed,
                 "backbone": backbones.identity(self.corpus.backbone),
                 "threads": scale.threads,
+                **({"device": bits} if (bits := self.device.bits) else {}),
                 "corpus": self.corpus.digest,
                 "tokens": self.tokens.digest,
                 **({} if self.frames is None else {"frames": self.frames.digest}),
@@ -308,6 +314,11 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
     for package, component, path in job.component_list:
         arguments(package, component, f"{where}: {path}")
     _check_objectives(job, f"{where}: stages.{stage}")
+    if spec.stages[stage].data.batch_size % job.device.accumulate:
+        raise RecipeError(
+            f"{paths.shown(file_of(Scale, scale))}: device.accumulate: {job.device.accumulate} equal parts cannot be cut "
+            f"from {recipe} stages.{stage}.data.batch_size, {spec.stages[stage].data.batch_size}; choose a divisor"
+        )
     for slot, ref, kinds in (
         ("text", job.tokens, ("Tokens", "Words")),
         ("frames", job.frames, ("Images", "Projected")),

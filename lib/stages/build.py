@@ -20,13 +20,14 @@ from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
 from lib.recipes.job import Job
-from lib.recipes.specs import Component, StageSpec
+from lib.recipes.specs import Component, DeviceSpec, StageSpec
 from lib.runs import backbones
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import HIGHER_IS_BETTER
 from lib.training.averaging import Averaging, WeightEma, WeightSwa
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
+from lib.training.layers import prepare_layers
 from lib.training.optimizers import build_optimizer
 from lib.training.schedule import ConstantTail, Schedule
 from lib.training.trainer import Settings, Task, Trainer
@@ -148,9 +149,11 @@ def build_trainer(
     seed: int,
     folder: RunFolder,
     score: Callable[[torch.nn.Module], dict[str, float]],
+    device: DeviceSpec,
 ) -> Trainer:
-    """The trainer of one stage: optimizer, schedule and tricks as its spec says."""
+    """The trainer of one stage: optimizer, schedule and tricks as its spec says, steps as the scale runs them."""
     evaluation = spec.evaluation
+    prepare_layers(task, checkpointing=device.checkpointing, compiled=device.compile)
     settings = Settings(
         primary=evaluation.select,
         higher_is_better=HIGHER_IS_BETTER[evaluation.select],
@@ -160,6 +163,9 @@ def build_trainer(
         keep_best=evaluation.keep == "best",
         mean_of=evaluation.mean_of,
         reload_best_each_epoch=spec.reload_best_each_epoch,
+        accumulate=device.accumulate,
+        ahead=device.ahead,
+        save_minutes=device.save_minutes,
     )
     return Trainer(
         task,

@@ -63,7 +63,8 @@ def begin(job: Job, *, again: bool) -> Accelerator:
         folder.metrics.unlink(missing_ok=True)
     cuda = torch.cuda.is_available()
     # without ``cpu`` several processes on a machine without a GPU would not know of each other, and each train the whole job
-    accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+    half = {"auto": cuda and torch.cuda.is_bf16_supported(), "float32": False, "bfloat16": True}[job.device.precision]
+    accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no")
     torch.set_num_threads(load(Scale, job.scale).threads)  # after the accelerator, which may set it too
     if accelerator.is_main_process:
         folder.begin(job.digest)
@@ -106,10 +107,11 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
         model = model.with_precomputed(precomputed)
         assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
-        assembler, problem.train, spec.data.batch_size, seed=job.seed + spec.data.order_seed, bucket=spec.data.bucket,
+        assembler, problem.train, spec.data.batch_size // job.device.accumulate, seed=job.seed + spec.data.order_seed, bucket=spec.data.bucket,
         rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     judge = make_judge(job, problem, assembler, mix, accelerator, store)
+    judge.precision = job.device.scoring
     soup_seeds = load_soup(job, model.to(accelerator.device), mix, judge)
     return Parts(problem, model, mix, judge, loader, test, soup_seeds)
 
@@ -189,7 +191,7 @@ def repeats(data: DataSpec, problem: Problem) -> float:
 
 def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
     """Leaves the chosen weights in the parts' model and objectives."""
-    data, per_epoch = job.stage_spec.data, parts.loader.steps_per_epoch
+    data, per_epoch = job.stage_spec.data, max(1, parts.loader.steps_per_epoch // job.device.accumulate)
     steps = updates(data, per_epoch, repeats(data, parts.problem))
     trainer = build.build_trainer(
         job.stage_spec,
@@ -200,6 +202,7 @@ def train(job: Job, parts: Parts, accelerator: Accelerator) -> TrainResult:
         seed=job.seed,
         folder=job.folder,
         score=parts.judge,
+        device=job.device,
     )
     return trainer.fit(parts.loader, steps)
 

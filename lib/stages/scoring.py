@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import nn
 from lib.data.batch import Batch
 from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.predict import predict
+from lib.evaluation.predict import Precision, autocast, predict
 from lib.evaluation.vectors import pair_cosines
 from lib.features.loader import Assembler, EvalLoader
 from lib.objectives.mix import ObjectiveMix
@@ -32,11 +32,12 @@ class Judge(ABC):
     problem: Problem
     assembler: Assembler
     accelerator: Accelerator
+    precision: Precision = field(default="trained", kw_only=True)
 
     def predict(self, model: nn.Module, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Store rows int64 [N], ascending, and what the model says of each, float32 [N, E]; the validation videos by default."""
         loader = EvalLoader(self.assembler, self.problem.rows if rows is None else rows, EVAL_BATCH)
-        return predict(model, loader, self.accelerator, self.predicts)
+        return predict(model, loader, self.accelerator, self.predicts, self.precision)
 
     @abstractmethod
     def __call__(self, model: nn.Module) -> dict[str, float]:
@@ -133,7 +134,7 @@ class TagJudge(Judge):
     def __call__(self, model: nn.Module) -> dict[str, float]:
         def loss(batch: Batch) -> float:
             batch = batch.to(self.accelerator.device)
-            with self.accelerator.autocast():
+            with autocast(self.accelerator, self.precision):
                 outputs = model(batch)
                 return sum(float(objective(outputs, batch)) for objective in self.objectives)
 
@@ -152,7 +153,7 @@ class LossJudge(Judge):
 
         def loss(batch: Batch) -> float:
             batch = mix.corrupt(batch, generator).to(self.accelerator.device)
-            with self.accelerator.autocast():
+            with autocast(self.accelerator, self.precision):
                 _, terms = mix(model, batch)
             return sum(float(value) for value in terms.values())
 

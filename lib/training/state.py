@@ -133,11 +133,12 @@ class Resume:
 
     Args:
         checkpoint: None saves nothing.
-        every: steps between checkpoints, besides those at evaluations; 0: by time, so that saving costs about 5 %.
+        every: steps between checkpoints, besides those at evaluations; 0: every ``minutes``, or, if these are 0, so that
+            saving costs about 5 %.
     """
 
-    def __init__(self, checkpoint: Checkpointer | None, every: int):
-        self.checkpoint, self.every = checkpoint, every
+    def __init__(self, checkpoint: Checkpointer | None, every: int, minutes: float = 0):
+        self.checkpoint, self.every, self.minutes = checkpoint, every, minutes
         self._made_at: dict[str, int | None] = {}  # of the parts in the newest checkpoint
         self._cost = 0.0  # seconds that the newest checkpoint took
         self._saved = time.monotonic()
@@ -147,7 +148,7 @@ class Resume:
             return False
         if self.every:
             return last or evaluated or step % self.every == 0
-        return last or time.monotonic() - self._saved > max(5.0, 20 * self._cost)
+        return last or time.monotonic() - self._saved > (60 * self.minutes or max(5.0, 20 * self._cost))
 
     def save(self, state: TrainState, position: dict[str, Any]) -> None:
         """``position``: the loader's, behind the batches of the newest step."""

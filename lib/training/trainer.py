@@ -1,8 +1,10 @@
 """The one training loop: all systems, all stages, on a CPU, a GPU or several."""
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +25,7 @@ from lib.training.progress import Style, progress
 from lib.training.schedule import Schedule
 from lib.training.seed import generator_for, seed_step
 from lib.training.state import Best, Resume, TrainState
+from lib.training.stop import Stop
 
 
 class Task(nn.Module):
@@ -46,19 +49,22 @@ class Settings:
     """Numbers and switches of a run.
 
     ``primary`` is the score that selects, ``higher_is_better`` its direction; ties go to the later step, as published.
-    ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``eval_every`` steps between
-    evaluations; 0: once an epoch; the last step is always evaluated. ``save_every`` steps between checkpoints, besides those
-    at evaluations; 0: by time, so that saving costs about 5 %. ``keep_best``: end with the best weights, the mean of the best ``mean_of``, else with the last.
-    ``reload_best_each_epoch``: put the best weights back at every epoch's end, and train on (quirk A7-5). ``ahead``: batches
-    that a thread prepares in advance; None: two for a GPU, none on a CPU.
+    ``max_grad_norm`` limits the gradient's global L2 norm; None: no clipping (quirk A7-4). ``accumulate`` batches make one
+    update; gradients are averaged over them. ``eval_every`` steps between evaluations; 0: once an epoch; the last step is
+    always evaluated. ``save_every`` steps between checkpoints, besides those at evaluations; 0: every ``save_minutes``, or,
+    if these are 0, so that saving costs about 5 %. ``keep_best``: end with the best weights, the mean of the best
+    ``mean_of``, else with the last. ``reload_best_each_epoch``: put the best weights back at every epoch's end, and train on
+    (quirk A7-5). ``ahead``: batches that a thread prepares in advance; None: two for a GPU, none on a CPU.
     """
 
     primary: str = ""
     higher_is_better: bool = True
     seed: int = 0
     max_grad_norm: float | None = 1.0
+    accumulate: int = 1
     eval_every: int = 0
     save_every: int = 0
+    save_minutes: float = 0
     log_every: int = 10
     keep_best: bool = True
     mean_of: int = 1
@@ -120,25 +126,26 @@ class Trainer:
         keeps = settings.keep_best or settings.reload_best_each_epoch
         best = Best(settings.higher_is_better, keeps, settings.mean_of)
         self.state = TrainState(task, self.optimizer, schedule, best, averaging, rewind)
-        self.resume = Resume(checkpoint, settings.save_every)
+        self.resume = Resume(checkpoint, settings.save_every, settings.save_minutes)
 
     def fit(self, loader: Iterable[Batch], steps: int) -> TrainResult:
         """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only
         scored.
 
         ``loader``: batches of this process; has ``state_dict`` and ``load_state_dict`` (its position), and
-        ``steps_per_epoch`` if epochs mean something. Raises DivergenceError: the loss ran away more often than
+        ``steps_per_epoch`` if epochs mean something. SIGTERM ends the process, with a checkpoint of the newest step. Raises DivergenceError: the loss ran away more often than
         ``rewind`` allows; KeyError: ``score`` returns no ``primary``.
         """
         state, settings, accelerator = self.state, self.settings, self.accelerator
         self.resume.restore(state, loader, accelerator.device)
         if self.history is not None:
             self.history.truncate(state.step)
-        epoch = max(1, getattr(loader, "steps_per_epoch", steps))
+        epoch = max(1, getattr(loader, "steps_per_epoch", steps) // settings.accumulate)
         ahead = settings.ahead if settings.ahead is not None else (2 if accelerator.device.type == "cuda" else 0)
         style: Style = settings.progress if accelerator.is_main_process else "off"
         self.task.train()
         with (
+            Stop() as stop,
             Feed(loader, partial(self._prepared, done=state.step), ahead) as feed,
             progress(steps, state.step, style) as bar,
         ):
@@ -148,38 +155,48 @@ class Trainer:
             while state.step < steps:
                 state.step = step = state.step + 1
                 seed_step(settings.seed, step, accelerator.process_index)
-                self._update(feed.next().to(accelerator.device), steps)
+                self._update([feed.next().to(accelerator.device) for _ in range(settings.accumulate)], steps)
                 bar.update()
                 evaluate = step == steps or step % (settings.eval_every or epoch) == 0
-                if evaluate or step % settings.log_every == 0:
+                if looks := evaluate or step % settings.log_every == 0:
                     bar.set_postfix_str(f"loss {self._look(step / epoch):.4g}", refresh=False)
                 state.seconds += time.monotonic() - started
                 if evaluate:
                     self._evaluate(step / epoch)
                 if step % epoch == 0 and step < steps and settings.reload_best_each_epoch:
                     self._reload_best()
-                if self.resume.due(step, last=step == steps, evaluated=evaluate):
+                leaves = self._leaves(stop.asked, looks)
+                if leaves or self.resume.due(step, last=step == steps, evaluated=evaluate):
                     self.resume.save(state, feed.position)
+                if leaves:
+                    raise SystemExit(128 + signal.SIGTERM)
                 started = time.monotonic()
         return self._finish()
+
+    def _leaves(self, asked: bool, looks: bool) -> bool:
+        """Whether the run was asked to stop; several processes agree on it where they look at their losses."""
+        if self.accelerator.num_processes == 1:
+            return asked
+        device = self.accelerator.device
+        return looks and bool(self.accelerator.reduce(torch.tensor(float(asked), device=device), "sum"))
 
     # One step
 
     def _prepared(self, batch: Batch, number: int, done: int) -> Batch:
         """Corrupted on the CPU by a generator of the very step it is for; ``number`` batches after ``done`` steps."""
-        # the 0 is part of every run's seeds: without it they would draw other numbers
-        generator = generator_for(self.settings.seed, "corrupt", done + number + 1, 0, self.accelerator.process_index)
+        step, part = divmod(number, self.settings.accumulate)
+        generator = generator_for(self.settings.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
         batch = self.task.mix.corrupt(batch, generator)
         return batch.pin_memory() if self.accelerator.device.type == "cuda" else batch
 
-    def _update(self, batch: Batch, steps: int) -> None:
+    def _update(self, batches: list[Batch], steps: int) -> None:
         """Update number ``state.step`` of ``steps``."""
         state = self.state
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * self.schedule.multiplier(state.step - 1)
-        loss, terms = self._gradients(batch)
+        loss, terms = self._gradients(batches)
         if self.adversarial is not None:
-            self.adversarial(self.task, lambda: self._gradients(batch))
+            self.adversarial(self.task, lambda: self._gradients(batches))
         self._keep_snapshot(loss)  # of the state that gave this loss, so before its update
         grad_norm = self._clip()
         self.optimizer.step()
@@ -189,13 +206,19 @@ class Trainer:
         self.task.mix.after_step(self.task.model)
         rate = self.optimizer.param_groups[0]["lr"]
         state.unlogged.append({"lr": rate, "loss": loss, "terms": terms, "grad_norm": grad_norm})
-        state.samples += batch.samples * self.accelerator.num_processes
+        state.samples += sum(batch.samples for batch in batches) * self.accelerator.num_processes
 
-    def _gradients(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Forward and backward, added to the gradients; the loss and its terms, on the device."""
-        total, terms = self.wrapped(batch)
-        self.accelerator.backward(total)
-        return total.detach().float(), {name: value.detach().float() for name, value in terms.items()}
+    def _gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Forward and backward over the batches of an update, added to the gradients; the loss and its terms as means over
+        them, on the device."""
+        loss, terms = torch.zeros((), device=self.accelerator.device), {}
+        for part, batch in enumerate(batches, start=1):
+            with nullcontext() if part == len(batches) else self.accelerator.no_sync(self.wrapped):
+                total, named = self.wrapped(batch)
+                self.accelerator.backward(total / len(batches))
+            loss = loss + total.detach().float() / len(batches)
+            terms = {name: terms.get(name, 0.0) + v.detach().float() / len(batches) for name, v in named.items()}
+        return loss, terms
 
     def _clip(self) -> Tensor:
         """Global gradient norm before clipping."""

@@ -53,3 +53,16 @@ def test_cosines_know_no_length_and_a_row_of_zeros_is_like_nothing():
     assert np.array_equal(pair_cosines(rows, 8 * LONG, pairs), pair_cosines(rows, LONG, pairs))
     assert unit(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
     assert unit(LONG).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "precision, third", [("trained", 1 / 3), ("float32", 1 / 3), ("bfloat16", 0.333984375), ("float16", 0.333251953125)]
+)
+def test_scored_in_a_precision_of_its_own(precision, third):
+    class Product(Fixed):
+        def forward(self, batch):
+            return SimpleNamespace(embedding=self.vectors[batch.rows] @ torch.eye(2))
+
+    model, batches = Product(np.full((2, 2), 1 / 3, np.float32)), [Rows(rows=torch.arange(2))]
+    _, values = predict(model, batches, Accelerator(cpu=True), "embedding", precision)
+    assert values.dtype == np.float32 and (values == np.float32(third)).all()

@@ -166,3 +166,21 @@ def test_what_is_assumed_are_keys_of_the_recipe(params):
         RecipeError, match=r"rank2.yaml: assumed: U1: no key stages.*kind; did you mean '.*alignment.kinds'"
     ):
         check_assumed("wechat_rank2")
+
+
+def test_how_steps_run_is_part_of_the_digest_where_it_gives_other_bits(params):
+    file = params / "scales" / "laptop.yaml"
+
+    def digest(**device) -> str:
+        file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"device": device}))
+        forget()
+        return Job.load("aiac_rank1", "finetune").digest
+
+    plain = digest()
+    assert digest(ahead=4, save_minutes=10) == digest(accumulate=1, scoring="trained") == plain
+    assert len({plain, digest(accumulate=2), digest(precision="bfloat16"), digest(scoring="float16")}) == 4
+    with pytest.raises(
+        RecipeError,
+        match=r"laptop.yaml: device.accumulate: 7 equal parts .* stages.finetune.data.batch_size, 32; choose",
+    ):
+        digest(accumulate=7)

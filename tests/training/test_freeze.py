@@ -9,7 +9,7 @@ from lib.models import BertText, FirstPooled, GatedSum, Identity, VideoTransform
 from lib.models.video_model import VideoModel
 from lib.objectives import CosineRegression, NearestLevel
 from lib.objectives.mix import ObjectiveMix
-from lib.recipes.specs import StageSpec
+from lib.recipes.specs import DeviceSpec, StageSpec
 from lib.stages.build import build_trainer
 from lib.training.optimizers import build_optimizer
 from lib.training.trainer import Task
@@ -66,7 +66,7 @@ def _trained(tmp_path, freeze, mode, modes):
 
     given = {"steps": 4, "steps_per_epoch": 2, "seed": 0, "score": score}
     given["folder"] = SimpleNamespace(state=tmp_path, history=History())
-    trainer = build_trainer(spec, Task(model, mix), accelerator(), **given)
+    trainer = build_trainer(spec, Task(model, mix), accelerator(), device=DeviceSpec(), **given)
     trainer.fit(_Loader(), 4)
     return trainer, before, model
 

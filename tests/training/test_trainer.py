@@ -197,3 +197,18 @@ def test_random_draws_depend_on_the_step_alone():
 def test_an_empty_loader_says_so():
     with pytest.raises(ValueError, match="no batch"):
         trainer().fit([], 3)
+
+
+def test_accumulation_equals_a_larger_batch():
+    """Without dropout and noise two batches of 4 give the step of one batch of 8, also where an adversary asks again."""
+    adversary = {"dropout": 0.0, "noisy": False, "schedule": Constant(), "adversarial": Fgm(), "score": error}
+    rows, more = [], []
+    whole, parts = trainer(rows=rows, **adversary), trainer(rows=more, accumulate=2, **adversary)
+    whole.fit(Loader(batch_size=8), 10)
+    assert parts.fit(Loader(batch_size=4), 10).samples == 80
+    assert (
+        [row["step"] for row in more if "scores" in row] == [row["step"] for row in rows if "scores" in row] == [8, 10]
+    )
+    assert more[0]["terms"]["fit"] == pytest.approx(rows[0]["terms"]["fit"], rel=1e-6)
+    for name, tensor in weights(whole.task).items():
+        torch.testing.assert_close(weights(parts.task)[name], tensor, rtol=0, atol=1e-6)

@@ -4,7 +4,7 @@ Components (``{use: Class, ...}``) keep their arguments as they are here; their 
 bound (``lib.recipes.bind``), so no argument is declared twice. ``folder`` is where the files of a kind lie in ``params/``.
 """
 
-from lib.recipes.specs.corpus import SCALE_MAY_SET, CorpusSpec, FeatureSet, ImagesSpec, Scale
+from lib.recipes.specs.corpus import SCALE_MAY_SET, CorpusSpec, DeviceSpec, FeatureSet, ImagesSpec, Scale
 from lib.recipes.specs.questions import Ablation, Claim, EnsembleSpec, Member
 from lib.recipes.specs.recipe import STAGE_NOTEBOOKS, Features, Published, Quirk, Recipe, SubmissionSpec
 from lib.recipes.specs.stage import Component, DataSpec, OptimizerSpec, Spec, SplitSpec, StageSpec
