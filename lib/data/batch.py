@@ -77,6 +77,7 @@ class Batch:
     views: dict[str, dict[str, View | None]] | None = (
         None  # objective -> name -> what it sees; None is the batch itself
     )
+    places: dict[int, Tensor] | None = None  # id of an objective -> int64 [1 or 2, M]: videos and positions it guesses
 
     def __len__(self) -> int:
         return self.rows.shape[0]

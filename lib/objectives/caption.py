@@ -39,15 +39,17 @@ class Caption(Objective):
         self.head = PredictionHead(hidden, vocab_size, own_table=False)
         init_like_bert(self, init_std(hidden))
 
+    def guessed(self, batch: Batch) -> Tensor:
+        later = batch.text_mask[:, 1:]
+        return later if batch.matched is None else later & batch.matched.bool().unsqueeze(1)
+
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         labels, ids = batch.token_labels, batch.input_ids
         ids = ids if labels is None else torch.where(labels == IGNORE, ids, labels)
-        wanted = batch.text_mask[:, 1:]
-        if batch.matched is not None:
-            wanted = wanted & batch.matched.bool().unsqueeze(1)
+        video, token = self.places(batch)
         states = self.states(outputs, ids[:, :-1], batch.text_mask[:, :-1])
-        scores = self.head(states[wanted], outputs.word_table).float()
-        return F.cross_entropy(scores, ids[:, 1:][wanted], reduction="sum") / max(1, len(scores))
+        scores = self.head(states[video, token], outputs.word_table).float()
+        return F.cross_entropy(scores, ids[video, token + 1], reduction="sum") / max(1, len(scores))
 
     def states(self, outputs: Outputs, ids: Tensor, mask: Tensor) -> Tensor:
         """[B, T, D] of a text, each of which knows the tokens up to its own and all of the video."""

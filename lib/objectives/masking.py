@@ -90,13 +90,15 @@ class MaskedTokens(Objective):
         corrupted = torch.where(selected & (fate >= 0.8) & (fate < 0.9), random, corrupted)
         return batch.replace(input_ids=corrupted, token_labels=torch.where(selected, ids, IGNORE))
 
+    def guessed(self, batch: Batch) -> Tensor:
+        labels = needed(batch.token_labels, "MaskedTokens", "batch.token_labels (call corrupt first)")
+        own = batch.matched if self.matched_only else None
+        return labels != IGNORE if own is None else (labels != IGNORE) & own.bool().unsqueeze(1)
+
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         labels = needed(batch.token_labels, "MaskedTokens", "batch.token_labels (call corrupt first)")
         needed(outputs.joint.text_index, "MaskedTokens", "a fusion that keeps the text positions")
-        wanted = labels != IGNORE
-        if self.matched_only and batch.matched is not None:
-            wanted = wanted & batch.matched.bool().unsqueeze(1)
-        video, token = wanted.nonzero(as_tuple=True)
+        video, token = self.places(batch)
         logits = self.head(outputs.joint.hidden[video, outputs.text_index[token]], outputs.word_table)
         # a sum, not a mean: with nothing selected it is an empty sum, 0, which still has a graph
         return F.cross_entropy(logits.float(), labels[video, token], reduction="sum") / max(1, len(video))
@@ -139,12 +141,14 @@ class MaskedFrames(Objective):
             clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames,
         )
 
+    def guessed(self, batch: Batch) -> Tensor:
+        return needed(batch.frame_selected, "MaskedFrames", "batch.frame_selected (call corrupt first)")
+
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        selected = needed(batch.frame_selected, "MaskedFrames", "batch.frame_selected (call corrupt first)")
         clean = needed(batch.clean_frames, "MaskedFrames", "batch.clean_frames (call corrupt first)")
         needed(outputs.joint.frame_index, "MaskedFrames", "a fusion that keeps the frame positions")
-        video, frame = selected.nonzero(as_tuple=True)
-        with torch.autocast(selected.device.type, enabled=False):
+        video, frame = self.places(batch)
+        with torch.autocast(video.device.type, enabled=False):
             guess = self.head(outputs.joint.hidden[video, outputs.frame_index[frame]].float())
             answer = video * clean.shape[1] + frame
             return frame_nce(guess, clean, batch.frame_mask, answer, self.similarity, self.temperature)
@@ -171,11 +175,14 @@ class FirstPicture(Objective):
             frames=frames, clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames
         )
 
+    def guessed(self, batch: Batch) -> Tensor:
+        return batch.frame_mask[:, :1].any(dim=1)
+
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         clean = needed(batch.clean_frames, "FirstPicture", "batch.clean_frames (call corrupt first)")[:, :1]
         mask = batch.frame_mask[:, :1]
         with torch.autocast(mask.device.type, enabled=False):
-            video = mask.any(dim=1).nonzero().squeeze(1)
+            (video,) = self.places(batch)
             return frame_nce(self.head(outputs.pooled[video].float()), clean, mask, video, "dot", 1.0)
 
 

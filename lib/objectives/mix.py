@@ -35,6 +35,15 @@ class Objective(nn.Module, ABC):
         """What else the model shall see for this term, made of the batch as it was or as all terms have corrupted it."""
         return {}
 
+    def guessed(self, batch: Batch) -> Tensor | None:
+        """Which positions of the corrupted batch are guessed, bool [B] or [B, T]; None: the term guesses no positions."""
+        return None
+
+    def places(self, batch: Batch) -> Tensor:
+        """The positions that are wanted, int64 [1 or 2, M]; found by the mix on the CPU, as a GPU would have to be waited for."""
+        found = (batch.places or {}).get(id(self))
+        return needed(self.guessed(batch), type(self).__name__, "positions").nonzero().T if found is None else found
+
     @abstractmethod
     def forward(self, outputs: Any, batch: Batch, /) -> Tensor:
         """Scalar loss in float32; zero with a graph when the batch holds nothing to learn from.
@@ -92,6 +101,8 @@ class ObjectiveMix(nn.Module):
         for name, term in self.active():
             batch = term.corrupt(batch, streams[name])
         views = {name: own for name, term in self.active() if (own := term.views(clean, batch, streams[name]))}
+        if places := {id(term): term.places(batch) for _, term in self.active() if term.guessed(batch) is not None}:
+            batch = batch.replace(places=places)
         if not views:
             return batch
         first: dict[Any, View | None] = {View(batch).key(): None}

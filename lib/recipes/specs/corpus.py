@@ -13,16 +13,12 @@ class DeviceSpec(Spec):
     """How the steps of a scale run on their device: memory, speed and safety. What is learned changes in rounding alone;
     but losses that compare the items of a batch see fewer of them where ``accumulate`` cuts it."""
 
-    accumulate: int = Field(
-        default=1, ge=1
-    )  # parts that a batch goes through the model in, one after the other; one update
+    accumulate: int = Field(default=1, ge=1)  # parts of a batch that go through the model in turn, for one update
     checkpointing: bool = False  # layers of transformers run again in the backward pass: memory for a third more time
     compile: bool = False  # layers of transformers by torch.compile, once for all lengths
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training; auto: bfloat16 on a GPU that has it
     scoring: Literal["trained", "float32", "bfloat16", "float16"] = "trained"  # of judging and predicting
-    ahead: int | None = Field(
-        default=None, ge=0
-    )  # batches prepared in advance, pinned; null: two for a GPU, none on a CPU
+    ahead: int | None = Field(default=None, ge=0)  # batches prepared in advance; null: two for a GPU, none on a CPU
     save_minutes: float = Field(default=0, ge=0)  # between checkpoints; 0: so that saving costs about 5 %
 
     @property
