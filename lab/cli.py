@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
+from lib.runs import paths
+from lib.runs.files import write_text
 from lib.runs.paths import shown
 
 
@@ -18,24 +21,44 @@ class CommandError(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; errors a user can mend are printed as one line. Returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; whatever goes wrong is printed as one line. Returns the exit code."""
+    from lib.data.store import StoreError
+
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal need not know every character
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:  # the reader, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        mendable = isinstance(error, (ValueError, OSError, EOFError, StoreError, BadZipFile, zlib.error))
+        what = (
+            str(error) if mendable and str(error) else f"{type(error).__name__}: {error}{'' if mendable else _kept()}"
+        )
+        print(f"error: {' '.join(what.split())}", file=sys.stderr)
+        return 1
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == ["reproduce"]:  # its options need what other commands can do without
         from lab.flow import reproduce
 
         return reproduce.main(words[1:])
     parsed = _parser().parse_args(words)
-    from lib.data.store import StoreError
+    return parsed.run(parsed) or 0
 
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal need not know every character
+
+def _kept() -> str:
+    """Where the traceback of an error that nobody foresaw was written to."""
+    file = paths.home() / "runs" / "error.txt"
     try:
-        return parsed.run(parsed) or 0
-    except BrokenPipeError:  # the reader, say `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except (ValueError, OSError, EOFError, StoreError, BadZipFile, zlib.error) as error:
-        print(f"error: {error or type(error).__name__}", file=sys.stderr)
-        return 1
+        write_text(file, traceback.format_exc())
+    except OSError:
+        return ""
+    return f" (a fault of vidlab; the traceback is in {shown(file)})"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -182,7 +205,7 @@ def _generate(options: argparse.Namespace) -> None:
 
 def _import(options: argparse.Namespace) -> None:
     from lab.corpora import custom
-    from lab.corpora.importing import import_corpus
+    from lab.corpora.importing import import_corpus, left_out
 
     limits = {"max_frames": options.max_frames, "frame_dim": options.frame_dim, "track": options.track}
     store = import_corpus(
@@ -194,13 +217,23 @@ def _import(options: argparse.Namespace) -> None:
     what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
     kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)
     print(f"store: {shown(store.path)}: {kept}")
+    for what, note in (
+        ("repeated", "repeat one that came before"),
+        ("contradicting", "contradict one that came before: the same two videos, another score"),
+        ("of one video", "are of a video with itself"),
+    ):
+        if counts.get(what):
+            print(f"{counts[what]:,} pairs {note}; they are kept as they are")
+    if others := left_out(options.src, store.manifest["source"]):
+        print(
+            f"{len(others):,} files left out, which this format does not know: {', '.join(others[:5])}{', ...' * (len(others) > 5)}"
+        )
     if counts["rejected"]:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
 
 
 def _fetch(options: argparse.Namespace) -> None:
     from lab.corpora import emoji
-    from lib.runs import paths
 
     out = options.out or paths.home() / "data" / "raw" / options.what
     made = emoji.fetch(out, language=options.language, archives=options.archives)

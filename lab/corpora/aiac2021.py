@@ -19,7 +19,8 @@ from lib.data.schema import Video
 from lib.data.writer import StoreWriter
 
 FRAME_DIM = 1536
-NAMES = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$")  # the second part as TensorFlow numbers the shards of a file
+NAMES = re.compile(r"\.tfrecords?(-\d+-of-\d+)?$", re.I)  # the second part as TensorFlow numbers the shards of a file
+FILES = re.compile(r"[^/]+/([^/]+\.tfrecords?(-\d+-of-\d+)?|label\.tsv)|tag_list\.txt", re.I)  # that are read
 CATEGORY = "unknown category: a record has one, of five digits 1LLSS"
 
 

@@ -22,6 +22,7 @@ A folder without a manifest holds videos and folders of them: a video's id is it
 
 import difflib
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
@@ -36,11 +37,13 @@ from lab.corpora.pair_files import Pair, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
 from lib.data import pixels
-from lib.data.rejects import BadRecord, Rejects, Wrong
+from lib.data.rejects import BadRecord, Rejects, Wrong, instead
 from lib.data.schema import Video
 from lib.data.writer import StoreWriter
 
 FRAME_DIM = None  # of the first video
+KINDS = "|".join(re.escape(suffix) for suffix in (*pixels.IMAGES, *pixels.MOVIES, ".npy"))
+FILES = re.compile(rf"(manifest|pairs)\.(jsonl|parquet)|pairs\.tsv|vocabulary\.json|.*({KINDS})", re.I)  # that are read
 PEEK = 1000  # records looked at to tell whether the manifest itself has pairs
 CATEGORY = 'unknown category: it is text, such as "0105" or "animals/cat"'
 FRAMES = "give the path of an .npy, an image folder or a video file, relative to the manifest"
@@ -212,8 +215,9 @@ def _frames(name: str, folder: Path, most: int) -> tuple[np.ndarray | None, tupl
     if path.suffix == ".npy":
         try:
             return np.load(path, allow_pickle=False), ()
-        except (ValueError, EOFError, OSError) as error:
-            raise Wrong("frames", f"{name} ({error})", "not a numpy array; write it again with numpy.save") from None
+        except (ValueError, EOFError, OSError, MemoryError) as error:
+            remedy = instead(path, "not a numpy array; write it again with numpy.save")
+            raise Wrong("frames", f"{name} ({error})", remedy) from None
     if path.is_dir():
         return None, pixels.from_folder(path, most)
     if path.suffix.lower() in pixels.MOVIES:

@@ -1,14 +1,15 @@
 """import_corpus: any supported folder into a store; the format is told from the layout. build: a corpus of ``params`` by name."""
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lab.corpora import aiac2021, custom, wechat2022
 from lab.corpora.reading import arrow_batches, read_json
+from lib.data.pixels import is_litter
 from lib.data.rejects import BadRecord, Rejects
 from lib.data.schema import MAX_FRAMES
 from lib.data.store import Store, StoreError
@@ -19,7 +20,7 @@ from lib.runs import paths
 from lib.runs.paths import shown
 
 PAIR_TRUTH, CLASS_TRUTH = ("id1", "id2", "affinity"), ("id", "true_category")  # columns of truth.arrow
-FORMATS = {"aiac2021": aiac2021, "wechat2022": wechat2022, "custom": custom}
+FORMATS = ("aiac2021", "wechat2022", "custom")  # imported by name: a generated corpus depends on its own format alone
 
 
 def import_corpus(
@@ -91,11 +92,20 @@ def _reader(src: Path, format: str | None):
         raise BadRecord(src, "folder", "path", "missing", "give the folder that holds the corpus")
     if format is not None and format not in FORMATS:
         raise BadRecord(src, "folder", "format", format, f"must be one of {', '.join(FORMATS)}")
-    reader = FORMATS[format] if format else next((module for module in FORMATS.values() if module.recognise(src)), None)
-    if reader is None or not reader.recognise(src):
+    readers = (import_module(f"lab.corpora.{name}") for name in ([format] if format else FORMATS))
+    reader = next((module for module in readers if module.recognise(src)), None)
+    if reader is None:
         layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos (custom)"
         raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
     return reader
+
+
+def left_out(src: Path, format: str) -> list[str]:
+    """Files of a corpus that its format does not know, by their path in it; litter of other systems is none."""
+    known = import_module(f"lab.corpora.{format}").FILES
+    inner = (file.relative_to(src).as_posix() for file in sorted(src.rglob("*")) if file.is_file())
+    own = {"truth.arrow", "twin.json"}
+    return [name for name in inner if not known.fullmatch(name) and not is_litter(name) and name not in own]
 
 
 def _truth(file: Path, writer: StoreWriter, categories: list[str] | None) -> pd.DataFrame | None:

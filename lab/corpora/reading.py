@@ -3,6 +3,7 @@ JSON array is parsed here rather than by ``ijson``, which gives up the rest of t
 UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end."""
 
 import json
+import os
 import re
 import struct
 import zipfile
@@ -14,11 +15,12 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data.rejects import BadRecord, Rejects
+from lib.data.rejects import BadRecord, Rejects, instead
 
 BLOCK = 1 << 20  # characters of a JSON array read at a time
 LONGEST = 1 << 24  # characters of one element; more means that it never ends
 GAP = re.compile(r"[ \t\r\n,]*")
+RATIO, SMALL = 100, 1 << 26  # a member of more bytes that unpacks to more than this many times its size is a bomb
 ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
 ZIP_ERRORS += (RuntimeError, ValueError, OverflowError, OSError, EOFError)
 
@@ -32,10 +34,19 @@ def text_lines(file: Path) -> Iterator[tuple[int, str]]:
                 yield number, line.rstrip("\n")
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object (``object_pairs_hook``). Raises ValueError: a key comes twice, and either value could be meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
+    return found
+
+
 def read_json(file: Path) -> Any:
-    """Content of a small JSON file. Raises BadRecord: it is not UTF-8 or not JSON."""
+    """Content of a small JSON file. Raises BadRecord: it is not UTF-8 or not JSON, or says a thing twice."""
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise BadRecord(file, "file", "content", str(error), "not a JSON file in UTF-8; write it again") from None
 
@@ -50,13 +61,16 @@ def objects(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, 
     for count, (number, line) in enumerate(text_lines(file)):
         record, remedy = f"line {number}", "every line is one JSON object"
         try:
-            item = json.loads(line)
+            item = json.loads(line, object_pairs_hook=unique)
             if isinstance(item, dict):
                 yield count, record, item
             else:
                 rejects.add(BadRecord(file, record, "record", item, remedy))
-        except (json.JSONDecodeError, RecursionError) as error:
-            rejects.add(BadRecord(file, record, "JSON", line[:40], f"{error}; {remedy}"))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, BadRecord):
+                raise
+            remedy = instead(os.fsencode(line) if count == 0 else b"{", f"{error}; {remedy}")
+            rejects.add(BadRecord(file, record, "JSON", line[:40], remedy))
 
 
 def parquet(file: Path) -> pq.ParquetFile:
@@ -70,7 +84,7 @@ def parquet(file: Path) -> pq.ParquetFile:
 def json_array(file: Path) -> Iterator[tuple[int, Any]]:
     """(number from 0, element) of a JSON array of any length, in constant memory; text as in ``text_lines``. Raises
     BadRecord: the array itself is damaged or cut short, so that nothing after that place can be found."""
-    parse = json.JSONDecoder().raw_decode
+    parse = json.JSONDecoder(object_pairs_hook=unique).raw_decode
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         while (text := stream.read(1)).isspace():
             pass
@@ -87,6 +101,10 @@ def json_array(file: Path) -> Iterator[tuple[int, Any]]:
                 found, reason = end < len(text), "the array is not closed"  # a number may go on in the next block
             except (json.JSONDecodeError, RecursionError) as error:
                 found, reason = False, getattr(error, "msg", "nested too deeply")
+            except ValueError as error:
+                raise BadRecord(
+                    file, f"record {number}", "JSON", text[place : place + 40], f"{error}; remove one"
+                ) from None
             if found:
                 yield number, value
                 number, place = number + 1, end
@@ -108,7 +126,10 @@ def open_zip(file: Path) -> zipfile.ZipFile:
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Content of a member, its checksum verified. Raises KeyError: no such member; zipfile.BadZipFile: damaged,
-    encrypted, or packed in an unknown way."""
+    encrypted, packed in an unknown way, or a bomb by the sizes that the archive declares."""
+    about = archive.getinfo(name)
+    if about.file_size > max(SMALL, RATIO * about.compress_size):
+        raise zipfile.BadZipFile(f"{name}: {about.compress_size:,} bytes would unpack to {about.file_size:,}")
     try:
         return archive.read(name)
     except ZIP_ERRORS as error:

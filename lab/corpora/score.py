@@ -81,15 +81,23 @@ def _vector(path: Path, name: str, values: object, dim: int | None) -> np.ndarra
 
 def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
     """(record, id, category) of each line of a result.csv."""
-    for number, line in text_lines(path):
-        row = next(csv.reader([line]))
-        try:
-            utf8(line, "line")
-        except Wrong as wrong:
-            raise wrong.at(path, f"line {number}") from None
-        if len(row) != 2:
-            raise BadRecord(path, f"line {number}", "line", line, "a line is id,category_id")
-        yield f"line {number} (video {row[0]})", row[0], row[1]
+    number = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal number
+        for number, line in text_lines(path):
+            try:
+                yield utf8(line, "line") + "\n"
+            except Wrong as wrong:
+                raise wrong.at(path, f"line {number}") from None
+
+    try:
+        for row in csv.reader(texts(), strict=True):
+            if len(row) != 2:
+                raise BadRecord(path, f"line {number}", "line", ",".join(row), "a line is id,category_id")
+            yield f"line {number} (video {row[0]})", row[0], row[1]
+    except csv.Error as error:
+        raise BadRecord(path, f"line {number}", "line", str(error), "a line is id,category_id") from None
 
 
 def read_classes(path: Path, *, official: bool = True) -> dict[str, str]:

@@ -12,7 +12,7 @@ import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError
 
-from lib.data.rejects import BadRecord
+from lib.data.rejects import BadRecord, instead
 
 Value = Sequence[bytes] | Sequence[int] | Sequence[float]
 REMEDY = "the file is damaged; copy it again from its source"
@@ -107,7 +107,8 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]
                 raise BadRecord(path, record, "length", f"{len(head)} of 12 bytes", f"truncated: {REMEDY}")
             length, crc = struct.unpack("<QI", head)
             if masked_crc(head[:8]) != crc:
-                raise BadRecord(path, record, "checksum of the length", hex(crc), REMEDY)
+                remedy = instead(head, REMEDY) if number == 0 else REMEDY
+                raise BadRecord(path, record, "checksum of the length", hex(crc), remedy)
             payload = file.read(length)
             tail = file.read(4)
             if len(payload) < length or len(tail) < 4:

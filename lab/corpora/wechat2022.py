@@ -6,6 +6,7 @@ order of their names, as in the official extraction, so that feature k and image
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -24,6 +25,7 @@ from lib.data.writer import StoreWriter
 from lib.runs.files import checksum
 
 FRAME_DIM = 768
+FILES = re.compile(r"annotations/[^/]+\.json|zip_feats/[^/]+\.zip|zip_frames/[^/]+/.{1,3}/[^/]+\.zip")  # that are read
 LABELLED = "labeled"
 KNOWN = frozenset(WECHAT_CATEGORIES)
 CATEGORY = "unknown category: not one of the 200 official ones; keep it as text with its leading zeros"

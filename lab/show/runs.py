@@ -65,7 +65,7 @@ def _row(job: Job, part: str = "") -> dict[str, Any]:
     about |= {"train_items": items.get("train"), "scored_items": items.get(part), "seen_share": items.get("seen_share")}
     about |= {name: metrics[name] for name in ("steps", "best_step", "parameters")}
     about |= {name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")}
-    about |= {"digest": metrics["digest"], "commit": facts.get("commit", "unknown"), "dirty": bool(facts.get("dirty"))}
+    about |= {"digest": metrics["digest"], "commit": facts.get("commit", "unknown"), "dirty": facts.get("dirty")}
     about |= {"device": facts.get("device", "unknown"), **{name: facts.get(name) for name in ("python", "platform")}}
     about |= {"torch": facts.get("packages", {}).get("torch"), "corpus": metrics["job"]["corpus"]}
     return about | {"folder": shown(job.folder.path)}
@@ -145,7 +145,8 @@ def provenance(plan: Plan, frame: pd.DataFrame) -> Table:
     """What the runs of a report were made with. Args: frame: of :func:`rows`."""
     facts = {"runs": f.count(len(frame)), "training time in all": f.seconds(frame["seconds"].sum())}
     facts |= {"largest peak memory": f"{f.count(frame['peak_rss_mb'].max())} MB", "commits": _each(frame["commit"])}
-    facts |= {"uncommitted changes": "yes" if frame["dirty"].any() else "no", "devices": _each(frame["device"])}
+    changed = "yes" if frame["dirty"].any() else "unknown" if frame["dirty"].isna().any() else "no"
+    facts |= {"uncommitted changes": changed, "devices": _each(frame["device"])}
     facts |= {"processor": processor(), "platforms": _each(frame["platform"])}
     facts |= {name: _each(frame[name]) for name in ("python", "torch")}
     facts |= {f"fingerprint of {ref.label}": Store.open(ref.store).fingerprint for ref in plan.corpora}

@@ -1,13 +1,17 @@
 """Frames as encoded images: from a folder of pictures, or from a video file at one frame a second."""
 
 import io
-import math
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from lib.data.rejects import Wrong
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lib.data.rejects import Wrong, instead
 
 IMAGES = (".jpg", ".jpeg", ".png")
+OTHER_IMAGES = (".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")
 MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 QUALITY = 90  # of the JPEG that a decoded frame is kept as
@@ -70,6 +74,9 @@ def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
     """The images of a folder, numbers in their names counted as numbers (2.jpg before 10.jpg), at most ``most`` evenly
     spread. Raises Wrong: no image, or a file that is none."""
     files = [file for file in listed(folder) if file.suffix.lower() in IMAGES]
+    for file in listed(folder):
+        if file.suffix.lower() in OTHER_IMAGES:
+            raise Wrong("frames", f"{folder.name}/{file.name}", f"only {', '.join(IMAGES)} are read; convert it")
     files.sort(key=lambda file: _natural(file.name))
     if not files:
         remedy = f"a video needs at least one frame; put {', '.join(IMAGES)} files there"
@@ -87,63 +94,92 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
-    """One frame a second from the start, at most ``most`` evenly spread, as JPEG; memory does not grow with the length.
-    Raises Wrong: not a readable video, or one without pictures."""
+    """The first frame of every second that has one, at most ``most`` evenly spread, upright, as JPEG; memory does not grow
+    with the length. Raises Wrong: not a readable video, or one without pictures."""
     import av.error
 
     try:
         with av.open(str(path)) as movie:
-            if not movie.streams.video:
-                raise Wrong("frames", path.name, "the file has no picture track; give a video")
-            seconds = _seconds(movie)
-            wanted = None if seconds is None else set(evenly(seconds, most))
-            frames = _sample(movie, wanted, most)
+            seconds = _seconds(movie, _track(movie, path))
+        with av.open(str(path)) as movie:
+            wanted = [seconds[index] for index in evenly(len(seconds), most)]
+            frames = [_jpeg(frame) for frame in _chosen(movie, _track(movie, path), wanted)]
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, Wrong):
             raise
         value = f"{path.name} ({str(error).split(':')[0]})"
-        raise Wrong("frames", value, "not a readable video; encode it again") from None
+        raise Wrong("frames", value, instead(path, "not a readable video; encode it again")) from None
     if not frames:
         raise Wrong("frames", path.name, "no frame could be decoded; encode the video again")
     return tuple(frames)
 
 
-def _seconds(movie) -> int | None:
-    """Whole seconds that have a frame, as the container says; None if it does not say."""
-    stream = movie.streams.video[0]
-    if stream.duration is not None and stream.time_base is not None:
-        return max(1, math.ceil(stream.duration * stream.time_base - 1e-6))
-    return None if movie.duration is None else max(1, math.ceil(movie.duration / 1_000_000 - 1e-6))
+def _track(movie, path: Path):
+    """The first track of moving pictures; a cover is none."""
+    for track in movie.streams.video:
+        if not track.disposition & track.disposition.attached_pic:
+            return track
+    raise Wrong("frames", path.name, "the file has no picture track; give a video")
 
 
-def _sample(movie, wanted: set[int] | None, most: int) -> list[bytes]:
-    frames: list[bytes] = []
-    second, stride, start = 0, 1, None
-    for frame in movie.decode(video=0):
-        time = float(frame.time) if frame.time is not None else float(second)
+def _time(item, number: int, track) -> float:
+    """Second of a packet or frame on the track's own clock, which need not start at 0."""
+    stamp = item.dts if item.pts is None else item.pts
+    return float(number / (track.average_rate or 1) if stamp is None else stamp * track.time_base)
+
+
+def _seconds(movie, track) -> list[int]:
+    """The seconds after the first frame that have one, by the packets alone."""
+    start, found = None, set[int]()
+    for number, packet in enumerate(movie.demux(track)):
+        if packet.size and not packet.is_discard:
+            time = _time(packet, number, track)
+            start = time if start is None else start
+            found.add(int(max(time - start, 0) + 1e-6))
+    return sorted(found)
+
+
+def _chosen(movie, track, wanted: list[int]) -> Iterator:
+    """The first frame of each wanted second or, where it was lost, the next. ``wanted``: ascending."""
+    start, place = None, 0
+    for number, frame in enumerate(movie.decode(track)):
+        if place == len(wanted):
+            return
+        time = _time(frame, number, track)
         start = time if start is None else start
-        if time - start + 1e-6 < second:
-            continue
-        if (second in wanted) if wanted is not None else (second % stride == 0):
-            frames.append(_jpeg(frame))
-            if wanted is None and len(frames) == 2 * most:  # length unknown: keep every other, go on half as dense
-                frames, stride = frames[::2], stride * 2
-        second = max(second + 1, math.ceil(time - start - 1e-6) if time - start > second + 1 else second + 1)
-    return [frames[i] for i in evenly(len(frames), most)]
+        if time - start + 1e-6 >= wanted[place]:
+            yield frame
+            place += sum(second <= time - start + 1e-6 for second in wanted[place:])
+
+
+def upright(picture: Image.Image, matrix: np.ndarray) -> Image.Image:
+    """A frame as it is to be shown. ``matrix`` [3, 3]: x' = m00 x + m10 y, y' = m01 x + m11 y with y down (ISO 14496-12)."""
+    (a, b, _), (c, d, _), _ = matrix
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(Image.Transpose.TRANSPOSE), c, b
+    for negative, turn in ((a < 0, Image.Transpose.FLIP_LEFT_RIGHT), (d < 0, Image.Transpose.FLIP_TOP_BOTTOM)):
+        picture = picture.transpose(turn) if negative else picture
+    return picture
 
 
 def _jpeg(frame) -> bytes:
+    picture, turned = frame.to_image(), frame.side_data.get("DISPLAYMATRIX")
+    if turned is not None:
+        picture = upright(picture, np.frombuffer(turned, "<i4").reshape(3, 3))
     buffer = io.BytesIO()
-    frame.to_image().save(buffer, "JPEG", quality=QUALITY)
+    picture.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
 def picture(data: bytes, name: str) -> None:
-    """Raises Wrong: the header is not that of a JPEG or PNG image. Pixels are not decoded."""
-    from PIL import Image
-
+    """Raises Wrong: not a JPEG or PNG image that can be decoded to its end."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")):
-            pass
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise Wrong(name, data[:12], "not a JPEG or PNG image; extract the frames again") from None
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
+            opened.draft("L", (1, 1))  # an eighth of the pixels of a JPEG tell as much
+            opened.load()
+    except UnidentifiedImageError:
+        remedy = instead(data, "not a JPEG or PNG image; extract the frames again")
+        raise Wrong(name, data[:12], remedy) from None
+    except Exception as error:  # Pillow raises many kinds
+        what = f"{len(data)} bytes ({str(error).split(' <_io')[0] or type(error).__name__})"
+        raise Wrong(name, what, "the picture cannot be decoded to its end; extract the frames again") from None

@@ -9,6 +9,12 @@ import pyarrow.parquet as pq
 from lib.runs.paths import shown
 
 LONGEST = 80  # characters of a value in a message
+INSTEAD = {  # what a file turns out to be, by its first bytes
+    b"version https://git-lfs": "this is a pointer of Git LFS and not the file; run git lfs pull",
+    b"\x1f\x8b": "the file is packed with gzip; unpack it first",
+    b"PK\3\4": "the file is a zip archive; unpack it first",
+    b"<": "this is a web page and not the file; download it again",
+}
 
 
 class BadRecord(ValueError):
@@ -35,6 +41,20 @@ class Wrong(ValueError):
 
     def at(self, file: Path | str, record: str) -> BadRecord:
         return BadRecord(file, record, self.field, self.value, self.remedy)
+
+
+def instead(file: bytes | Path, usual: str) -> str:
+    """The remedy for a file, or its first bytes, that cannot be read. ``usual``: where these say nothing.
+
+    >>> instead(b"<!DOCTYPE html>", "encode it again")
+    'this is a web page and not the file; download it again'
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            file = stream.read(64)
+    if not file:
+        return "the file is empty; copy it again from its source"
+    return next((remedy for start, remedy in INSTEAD.items() if file.lstrip().startswith(start)), usual)
 
 
 class Rejects:

@@ -178,8 +178,10 @@ class StoreWriter:
         if not self._image_bytes:
             (self.partial / "images.bin").unlink()
         content = {name: total.hexdigest() for name, total in self._sums.items()}
+        repeats: dict[str, int] = {}
         if len(self._scores):
             scores = np.frombuffer(self._scores, np.float32)
+            repeats = _repeats(self.pairs, scores)
             raw = self.pairs.astype("<i8").tobytes() + scores.astype("<f4").tobytes()
             content["pairs"] = hashlib.sha256(raw).hexdigest()
             table = pa.table([*self.pairs.T.copy(), scores], schema=PAIRS)
@@ -194,7 +196,7 @@ class StoreWriter:
         manifest = {
             "schema": SCHEMA_VERSION, "track": self.track, "source": self.source, "frame_dim": self.frame_dim if self._frames else None,
             "max_frames": self.max_frames, "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin,
-            "counts": {"videos": self.count, "frames": self._frames, "pairs": len(self._scores), "rejected": len(self.rejects), "parts": self.parts},
+            "counts": {"videos": self.count, "frames": self._frames, "pairs": len(self._scores), "rejected": len(self.rejects), "parts": self.parts, **repeats},
             # of the content, not of the files: equal for every path, day and version of Arrow
             "fingerprint": hashlib.sha256(json.dumps([content, self.track, tags, categories], sort_keys=True).encode()).hexdigest()[:16],
         }  # fmt: skip
@@ -249,6 +251,15 @@ def frame_features(
         remedy = "must be finite half-precision numbers, or they would spoil training; extract the features again"
         raise Wrong(field, f"{matrix[row, place]} in frame {row}", remedy)
     return half
+
+
+def _repeats(rows: np.ndarray, scores: np.ndarray) -> dict[str, int]:
+    """How many pairs repeat one that came before, in either order, contradict it by another score, or are of one video;
+    and how many scores there are."""
+    table = pd.DataFrame(np.sort(rows, axis=1), columns=["low", "high"]).assign(score=scores)
+    again, same = table.duplicated(["low", "high"]), table.duplicated()
+    found = {"repeated": again & same, "contradicting": again & ~same, "of one video": table["low"] == table["high"]}
+    return {name: int(mask.sum()) for name, mask in found.items()} | {"scores": len(np.unique(scores))}
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:

@@ -1,5 +1,6 @@
 """Submission files as the teams wrote them."""
 
+import csv
 import json
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -30,5 +31,10 @@ def write_embeddings(
 
 
 def write_classes(path: Path, ids: Iterable[str], categories: Iterable[str]) -> None:
-    """``id,category_id`` a line, no header: result.csv of WeChat 2022."""
-    path.write_text("".join(f"{name},{kind}\n" for name, kind in zip(ids, categories, strict=True)), encoding="utf-8")
+    """``id,category_id`` a line, no header, quoted where that is needed: result.csv of WeChat 2022."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(zip(ids, categories, strict=True))
+
+    write_atomically(path, write)

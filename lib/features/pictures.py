@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lib.data.rejects import BadRecord, Wrong
 from lib.data.store import Store
@@ -123,7 +123,7 @@ def decode(
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
             if draft:
                 opened.draft("RGB", (short, short))
-            picture = opened.convert("RGB")
+            picture = upright(opened).convert("RGB")
     except DAMAGED as error:
         what = str(error).split(" <_io")[0] or type(error).__name__
         raise Wrong(name, f"{len(data)} bytes ({what})", "cannot be decoded") from None
@@ -136,6 +136,13 @@ def decode(
         picture = picture.resize(wanted, FILTERS[interpolation])
     left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
     return np.asarray(picture.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF data say, 16 bits of grey scaled to 8, which ``convert`` would cut off at white."""
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+    return ImageOps.exif_transpose(picture)
 
 
 def ahead(function: Callable[[X], Y], items: Iterable[X], threads: int, waiting: int) -> Generator[Y, None, None]:

@@ -54,6 +54,24 @@ class CorpusRef:
         return self._read_manifest()["track"] if self.is_path else self.spec.track
 
     @property
+    def lacks(self) -> str:
+        """What a given store would need for its labels to be learnt from; "" if nothing. All of its parts counted."""
+        if not self.is_path:
+            return ""
+        manifest = self._read_manifest()
+        if manifest["track"] == "classes":
+            known = manifest["categories"] or []
+            return "" if len(known) > 1 else f"has one category ({known[0]})" if known else "has no categories"
+        counts = manifest["counts"]
+        return (
+            "has no pairs"
+            if not counts["pairs"]
+            else "has one score for all pairs"
+            if counts.get("scores") == 1
+            else ""
+        )
+
+    @property
     def has_pictures(self) -> bool:
         """Whether videos have pictures; files that a user provides are believed to."""
         if self.is_path:

@@ -338,6 +338,10 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}; "
             f"recipes for it: {', '.join(for_track(job.corpus.track))}"
         )
+    if (lacks := job.corpus.lacks) and job.kind.contest:
+        raise RecipeError(
+            f"recipe {recipe}: corpus {job.corpus.name} {lacks}, so nothing can be learnt from its labels"
+        )
     return job
 
 

@@ -34,12 +34,27 @@ def file_of(kind: type[Spec], name: str) -> Path:
     return path
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Refuses a key that comes twice: YAML forbids it, and either value could be meant."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} comes twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of keys and values. Raises RecipeError: not valid YAML, no mapping at the top, or ``on``/``off`` as a
-    key; names the file."""
+    """A YAML file of keys and values. Raises RecipeError: not valid YAML in UTF-8, a key twice, no mapping at the top, or
+    ``on``/``off`` as a key; names the file."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{paths.shown(path)}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{paths.shown(path)}: expected keys and values at the top level, got {type(tree).__name__}")

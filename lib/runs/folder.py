@@ -1,7 +1,11 @@
 """RunFolder: the name of every file a job leaves behind, the one test for "finished", and whether files are as written."""
 
+import fcntl
 import hashlib
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +104,21 @@ class RunFolder:
     def read_arrays(self, path: Path) -> dict[str, np.ndarray]:
         with np.load(self.checked(path), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One process at a time trains into this folder; a second waits for it. The system drops the lock with its process."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{shown(self.path)}: another process trains this job; waiting for its end", flush=True)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def begin(self, digest: str) -> None:
         """Prepare the folder for a job: keep a resumable state of the same digest, drop everything older."""

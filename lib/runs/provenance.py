@@ -9,14 +9,16 @@ from typing import Any
 
 from lib.runs.paths import PROJECT
 
+UNKNOWN = "unknown"  # without git, or without a repository of our own (one further up knows nothing of us)
 PACKAGES = ("torch", "transformers", "timm", "accelerate", "numpy", "scipy", "scikit-learn", "pandas")
 
 
 def collect(**extra: Any) -> dict[str, Any]:
     """Facts about code and machine, without paths or names of the machine; ``extra`` adds parents, corpus and the like."""
+    changes = _git("status", "--porcelain", "--", ".", ":!reports", ":!docs", ":!*.md")
     return {
         "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!reports", ":!docs", ":!*.md")),
+        "dirty": None if changes == UNKNOWN else bool(changes),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version(name) for name in PACKAGES},
@@ -37,6 +39,8 @@ def peak_rss_mb() -> float:
 
 def _git(*words: str) -> str:
     try:
-        return subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "--git-dir=.git", *words], cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN

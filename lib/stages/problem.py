@@ -146,6 +146,12 @@ def _pairs(job: Job, store: Store) -> PairProblem:
             raise RecipeError(
                 f"{job.recipe} {job.stage}: the split {rule.use} (k={rule.k}) leaves no {what} pair of {len(rows)} in {job.corpus.label}"
             )
+    for what, mask in (("training", train), ("selection", split.select), ("validation", val), ("test", split.test)):
+        if mask.any() and np.ptp(score[mask]) == 0:
+            raise RecipeError(
+                f"{job.recipe} {job.stage}: all {what} pairs of {job.corpus.label} ({mask.sum()}) have the score {score[mask][0]:g}, "
+                "so they cannot be ranked; at least two scores are needed"
+            )
     target = np.empty(len(rows))
     masks = (train, other, split.test)
     for mask, values in zip(masks, transform(data.target, *(score[mask] for mask in masks)), strict=True):
@@ -224,7 +230,10 @@ def _videos(job: Job, store: Store) -> Problem:
 
 def _classes(job: Job, store: Store) -> ClassProblem:
     data, labels = job.stage_spec.data, store.categories().astype(np.int64)
-    split = data.split
+    split, known = data.split, np.unique(labels[labels >= 0])
+    if len(known) < 2:
+        has = f"one category ({store.manifest['categories'][known[0]]})" if len(known) else "no video with a category"
+        raise RecipeError(f"{job.recipe} {job.stage}: corpus {job.corpus.label} has {has}; at least two are needed")
     train, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
     counted = labels[train if data.resample_counts == "train" else np.concatenate([train, held])]
     truth, test = store.truth(), rows_of_test(store)

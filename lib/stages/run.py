@@ -6,13 +6,16 @@ only write the run folder, and the cells of a notebook only read it, so no cell 
 """
 
 import argparse
+import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 import yaml
 from accelerate import Accelerator
@@ -275,19 +278,27 @@ def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
 
 
 def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
-    """Run a job unless it is finished. ``processes``: 1 trains here; more start ``torch.distributed.run`` on this
-    machine, each with its share of every batch. Raises RuntimeError: a child failed; the message is the command that
-    repeats it."""
-    if processes == 1 or (job.folder.is_done(job.digest) and not again):
-        return run(job, again=again)
-    require_inputs(job)
+    """Run a job unless it is finished; wait where another process runs it. ``processes``: 1 trains here; more start
+    ``torch.distributed.run`` on this machine, each with its share of every batch. Raises RuntimeError: a child failed;
+    the message is the command that repeats it."""
+    with job.folder.alone():
+        if processes == 1 or (job.folder.is_done(job.digest) and not again):
+            return run(job, again=again)
+        require_inputs(job)
+        _launch(job, processes, again)
+    return job.folder
+
+
+def _launch(job: Job, processes: int, again: bool) -> None:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
         "-m", "lib.stages.run", job.recipe, job.stage, "--arm", job.arm, "--seed", str(job.seed), "--scale", job.scale,
     ]  # fmt: skip
     command += ["--corpus", job.corpus_given] if job.corpus_given else []
     command += ["--again"] if again else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+    with subprocess.Popen(
+        [*command, "--launcher", str(os.getpid())], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
         try:
             for line in child.stdout or ():
                 print(line, end="", flush=True)
@@ -296,7 +307,13 @@ def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
             raise
     if child.returncode:
         raise RuntimeError(f"training failed (exit {child.returncode}); by hand: {' '.join(command)}")
-    return job.folder
+
+
+def _leave_with(launcher: psutil.Process) -> None:
+    """End this process, and so all that train the job, when the one that launched them is gone, however it ended."""
+    while launcher.is_running() and launcher.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.5)
+    os._exit(130)
 
 
 def main() -> None:
@@ -308,9 +325,13 @@ def main() -> None:
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--corpus", default="")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--launcher", type=int, help=argparse.SUPPRESS)
     arguments = vars(parser.parse_args())
-    again = arguments.pop("again")
-    folder = run(Job.load(**arguments), again=again)
+    again, launcher = arguments.pop("again"), arguments.pop("launcher")
+    if launcher:
+        threading.Thread(target=_leave_with, args=(psutil.Process(launcher),), daemon=True).start()
+    one = run if "RANK" in os.environ else launch  # of several, those who launched them look after the folder
+    folder = one(Job.load(**arguments), again=again)
     print(shown(folder.path))
 
 

@@ -76,7 +76,8 @@ class PairJudge(Judge):
         draws = spearman_draws(cosines[scored_on(scores)], judged.score, judged.pairs)
         return {
             "scores": scores,
-            "intervals": {"spearman": list(interval(draws))},
+            # none where the model says the same of every video
+            "intervals": {} if np.isnan(draws).all() else {"spearman": list(interval(draws))},
             "oracle": {} if judged.oracle is None else {"spearman": spearman(judged.oracle, judged.score)},
             "items": {
                 "train": len(self.problem.train),

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,17 @@ def custom(folder: Path, items: Sequence[Mapping | bytes], pairs: str | None = N
     return folder
 
 
-def movie(file: Path, shades: Sequence[int] = (0, 40, 80, 120, 160), rate: int = 2) -> None:
-    """A real video, mpeg4, ``rate`` frames a second, each of another shade."""
+def movie(file: Path, shades: Sequence[Any] = (0, 40, 80, 120, 160), rate: int | Fraction = 2, start: int = 0) -> None:
+    """A real video, mpeg4, ``rate`` frames a second from second ``start`` on, each of another shade or picture."""
     import av
 
     with av.open(str(file), "w") as target:
         stream = target.add_stream("mpeg4", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
-        for shade in shades:
-            pixels = np.full((32, 32, 3), shade, np.uint8)
-            target.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        stream.height, stream.width = np.shape(shades[0]) or (32, 32)
+        stream.pix_fmt = "yuv420p"
+        for number, shade in enumerate(shades):
+            pixels = np.broadcast_to(np.asarray(shade, np.uint8), (stream.height, stream.width))
+            frame = av.VideoFrame.from_ndarray(np.stack([pixels] * 3, axis=-1), format="rgb24")
+            frame.pts, frame.time_base = round(start * rate) + number, 1 / Fraction(rate)
+            target.mux(stream.encode(frame))
         target.mux(stream.encode())

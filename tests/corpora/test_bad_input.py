@@ -1,5 +1,6 @@
 """Every kind of bad input: the error says where and what, nothing is left behind, quarantine goes on and lists it."""
 
+import gzip
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ def flip(place: int) -> Callable[[bytes], bytes]:
     return spoil
 
 
+def plain(name: str, data: bytes) -> Callable[[Path], object]:
+    """A file of frames that is not what its name says."""
+    write = lambda folder: ((folder / name).parent.mkdir(exist_ok=True), (folder / name).write_bytes(data))  # noqa: E731
+    return custom({"id": "b", "frames": name.split("/")[0]}, write)
+
+
 def pairs(line: str) -> Callable[[Path], object]:
     return lambda folder: small.aiac(folder, pairs=f"5\t10\t0.25\n{line}\n10\t15\t1.00\n")
 
@@ -77,6 +84,7 @@ AIAC = {
     "truncated in the length": Case(damaged(lambda data: data + b"\1\2\3"), POINTWISE, "record 2", "length", "3 of 12", "truncated", kept=6),
     "flipped byte in the payload": Case(damaged(flip(-100)), POINTWISE, "record 1", "checksum", "0x", "damaged", kept=5),
     "flipped byte in the length": Case(damaged(flip(0)), POINTWISE, "record 0", "checksum of the length", "0x", "damaged", kept=4),
+    "packed with gzip": Case(damaged(gzip.compress), POINTWISE, "record 0", "checksum of the length", "0x", "gzip", kept=4),
     "wrong width": Case(second(frame_feature=frames(width=8)), POINTWISE, "record 1 (video 2)", "frame_feature", "8", "1536", kept=6),
     "two widths": Case(second(frame_feature=[b"\0" * 8, b"\0" * 10]), POINTWISE, "record 1 (video 2)", "frame_feature", "[8, 10] bytes", "one width", kept=6),
     "NaN": Case(second(frame_feature=frames(value=np.nan)), POINTWISE, "record 1 (video 2)", "frame_feature", "nan in frame 1", "extract the features again", kept=6),
@@ -136,6 +144,16 @@ CUSTOM = {
     "no such file": Case(custom({"id": "b", "frames": "z.npy"}), "manifest.jsonl", "line 2 (video b)", "frames", "z.npy", "no such file", kept=2, pairs=0),
     "unreadable mp4": Case(custom({"id": "b", "frames": "b.mp4"}, lambda folder: (folder / "b.mp4").write_bytes(b"no movie" * 50)), "b.mp4 manifest.jsonl", "line 2 (video b)", "frames", "", "encode", kept=2, pairs=0),
     "image that is none": Case(custom({"id": "b", "frames": "b"}, lambda folder: ((folder / "b").mkdir(), (folder / "b" / "1.jpg").write_bytes(b"text"))), "b manifest.jsonl", "line 2 (video b)", "", "", "image", kept=2, pairs=0),
+    "pointer of Git LFS for a movie": Case(plain("b.mp4", b"version https://git-lfs.github.com/spec/v1"), "manifest.jsonl", "line 2 (video b)", "frames", "b.mp4", "git lfs pull", kept=2, pairs=0),
+    "web page for a movie": Case(plain("b.webm", b"\n<!DOCTYPE html>"), "manifest.jsonl", "line 2 (video b)", "frames", "b.webm", "web page", kept=2, pairs=0),
+    "empty movie": Case(plain("b.mov", b""), "manifest.jsonl", "line 2 (video b)", "frames", "b.mov", "empty", kept=2, pairs=0),
+    "gzip for an array": Case(plain("c.npy", b"\x1f\x8b" * 50), "manifest.jsonl", "line 2 (video b)", "frames", "c.npy", "gzip", kept=2, pairs=0),
+    "web page for a picture": Case(plain("b/1.png", b"<html>"), "manifest.jsonl", "line 2 (video b)", "1.png", "<html>", "web page", kept=2, pairs=0),
+    "JPEG cut short": Case(plain("b/1.jpg", small.picture(size=(64, 48))[:-20]), "manifest.jsonl", "line 2 (video b)", "1.jpg", "bytes", "decoded to its end", kept=2, pairs=0),
+    "PNG cut short": Case(plain("b/1.png", small.picture(kind="PNG")[:-30]), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
+    "PNG with a wrong checksum": Case(plain("b/1.png", flip(45)(small.picture(kind="PNG"))), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
+    "pictures of another format": Case(plain("b/2.WEBP", b"RIFF"), "manifest.jsonl", "line 2 (video b)", "frames", "b/2.WEBP", "convert it", kept=2, pairs=0),
+    "key that comes twice": Case(custom(b'{"id": "b", "frames": "b.npy", "category": "x", "category": "y"}'), "manifest.jsonl", "line 2", "JSON", "x", "'category' comes twice", kept=2, pairs=0),
     "negative tag": Case(custom({"id": "b", "frames": "b.npy", "tags": [1, -1]}), "manifest.jsonl", "line 2 (video b)", "tags", "-1", "non-negative", kept=2, pairs=0),
     "category as a number": Case(custom({"id": "b", "frames": "b.npy", "category": 101}), "manifest.jsonl", "line 2 (video b)", "category", "101", "text", kept=2, pairs=0),
     "title of a lone surrogate": Case(custom(b'{"id": "b", "frames": "b.npy", "title": "\\ud800"}'), "manifest.jsonl", "line 2 (video b)", "title", "ud800", "UTF-8", kept=2, pairs=0),

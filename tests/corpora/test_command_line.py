@@ -51,6 +51,25 @@ def test_an_import_says_what_it_kept(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.strip().endswith("1 videos, 2 pictures")
 
 
+def test_an_import_says_what_is_odd(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Pairs that repeat or contradict others, in either order; files that are not read."""
+    videos = [{"id": name, "frames": "a.npy"} for name in "abc"]
+    lines = "a\tb\t0.5\nb\ta\t0.5\na\tb\t0.9\nb\ta\t0.8\na\tb\t0.5\nc\tc\t1\na\tc\t0.5\n"
+    folder = small.custom(tmp_path / "corpus", videos, lines)
+    (folder / "pairs.csv").write_text("a,b,0.1")
+    assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
+    shown = capsys.readouterr().out
+    for words in (
+        "7 pairs",
+        "2 pairs repeat",
+        "2 pairs contradict",
+        "1 pairs are of a video",
+        "1 files left out",
+        "pairs.csv",
+    ):
+        assert words in shown
+
+
 def test_a_generated_corpus_and_a_flipped_byte_of_it(tmp_path: Path):
     """In processes of their own: one line of error, nothing left, and with quarantine all but the one record."""
     made = lab("corpus", *GENERATE[:-1], tmp_path / "corpus", "--videos", 60, "--pairs", 15)

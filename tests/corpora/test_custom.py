@@ -3,7 +3,10 @@
 import io
 import json
 import string
+import struct
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -213,12 +216,21 @@ def test_wrong_fields(tmp_path: Path, change: dict, field: str, remedy: str):
     assert len(store) == 1
 
 
-def test_movie_without_pictures(tmp_path: Path):
+@pytest.mark.parametrize("cover", ["", "a track of its own", "attached"])
+def test_movie_without_pictures(tmp_path: Path, cover: str):
+    """Sound alone, or with a cover as mp4 and as mkv hold it."""
     import av
 
-    folder = small.custom(tmp_path / "corpus", [{"id": "a", "frames": "a.mp4"}])
-    with av.open(str(folder / "a.mp4"), "w") as target:
+    name = "a.mkv" if cover == "attached" else "a.mp4"
+    folder = small.custom(tmp_path / "corpus", [{"id": "a", "frames": name}])
+    with av.open(str(folder / name), "w") as target:
         stream = target.add_stream("aac", rate=16_000)
+        if cover == "attached":
+            target.add_attachment("cover.jpg", "image/jpeg", small.picture())
+        elif cover:
+            drawn = target.add_stream("mjpeg", width=32, height=32, pix_fmt="yuvj420p")
+            drawn.disposition = av.stream.Disposition.attached_pic
+            target.mux(drawn.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         sound.sample_rate = 16_000
         target.mux(stream.encode(sound))
@@ -238,14 +250,40 @@ def test_long_movie_is_sampled_evenly(tmp_path: Path):
     assert shades == pytest.approx([3 * second for second in range(5, 80, 10)], abs=4)
 
 
-def test_movie_of_unknown_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Without a length every second frame is dropped whenever twice too many are held; the spread stays even."""
-    small.movie(tmp_path / "a.mp4", [40 * second % 256 for second in range(12)], rate=1)
-    monkeypatch.setattr(pixels, "_seconds", lambda movie: None)
-    assert len(pixels.from_movie(tmp_path / "a.mp4", 20)) == 12
-    shades = [shade(data) for data in pixels.from_movie(tmp_path / "a.mp4", 3)]
-    # 0..5 fill twice three and leave 0, 2, 4; then 6, 8, 10 leave 0, 4, 8 (stride 4); of the three all are taken
-    assert shades == pytest.approx([40 * second % 256 for second in (0, 4, 8)], abs=6)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+@pytest.mark.parametrize(
+    ("rate", "start", "kept"), [(Fraction(1, 10), 0, [0, 1, 2, 3]), (2, 3600, [0, 2]), (25, 7, [0])]
+)
+def test_a_movie_is_sampled_at_the_seconds_that_have_a_picture(tmp_path: Path, name: str, rate, start: int, kept):
+    """One every ten seconds; a clock that starts late; shorter than a second."""
+    small.movie(tmp_path / name, [0, 60, 120, 180], rate=rate, start=0 if name == "a.avi" else start)
+    shades = [shade(data) for data in pixels.from_movie(tmp_path / name, 32)]
+    assert shades == pytest.approx([60 * number for number in kept], abs=8)
+
+
+def test_the_next_frame_stands_for_one_that_was_lost():
+    frames = [SimpleNamespace(pts=pts, time_base=1) for pts in (0, 1, 6, 7)]
+    track, movie = SimpleNamespace(time_base=1, average_rate=1), SimpleNamespace(decode=lambda track: iter(frames))
+    assert [frame.pts for frame in pixels._chosen(movie, track, [0, 3, 5, 7])] == [0, 6, 7]
+
+
+# Corners of what is seen, from the top left clockwise, for the matrix of a file whose own are 1 2 3 4 (ISO 14496-12).
+@pytest.mark.parametrize(
+    ("matrix", "corners"),
+    [((0, 1, -1, 0), "4123"), ((-1, 0, 0, -1), "3412"), ((0, -1, 1, 0), "2341"), ((-1, 0, 0, 1), "2143"), ((1, 0, 0, -1), "4321"), ((0, 1, 1, 0), "1432")],
+)  # fmt: skip
+def test_movies_are_upright(tmp_path: Path, matrix, corners: str):
+    quarters = np.repeat(np.repeat([[60, 120], [240, 180]], 32, 0), 16, 1).astype(np.uint8)
+    small.movie(tmp_path / "a.mp4", [quarters])
+    data = (tmp_path / "a.mp4").read_bytes()
+    (a, b, c, d), place = (value * 65536 for value in matrix), data.index(b"tkhd") + 44
+    turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "a.mp4").write_bytes(data[:place] + turned + data[place + 36 :])
+    picture = Image.open(io.BytesIO(pixels.from_movie(tmp_path / "a.mp4", 1)[0])).convert("L")
+    w, h = picture.size
+    assert (w > h) == (matrix[0] == 0)
+    seen = [round(picture.getpixel((x, y)) / 60) for x, y in ((4, 4), (w - 5, 4), (w - 5, h - 5), (4, h - 5))]
+    assert "".join(map(str, seen)) == corners
 
 
 def test_pictures_in_natural_order(tmp_path: Path):

@@ -1,6 +1,7 @@
 """What every reader has in common: litter, byte-order marks, blank lines, missing values, damaged archives."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab.corpora.importing import import_corpus
-from lab.corpora.reading import json_array, member, open_zip, text_lines
+from lab.corpora.importing import import_corpus, left_out
+from lab.corpora.reading import json_array, member, open_zip, read_json, text_lines
 from lib.data.rejects import BadRecord
 from tests.corpora import small
 from tests.corpora.small import annotation
@@ -132,3 +133,39 @@ def test_one_bad_byte_costs_one_annotation(tmp_path: Path):
     store = import_corpus(folder, tmp_path / "store", quarantine=True)
     assert len(store) == 3 and store.manifest["counts"]["rejected"] == 1
     assert json.loads(file.read_text(errors="replace"))[1]["id"] not in store.column("id")
+
+
+@pytest.mark.parametrize(("megabytes", "noise"), [(65, False), (1, False), (70, True)])
+def test_a_bomb_is_refused_by_the_sizes_it_declares(tmp_path: Path, megabytes: int, noise: bool):
+    data = os.urandom(megabytes << 20) if noise else bytes(megabytes << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("a.npy", data)
+    with open_zip(tmp_path / "a.zip") as archive:
+        if megabytes == 65:
+            with pytest.raises(zipfile.BadZipFile, match="would unpack to 68,157,440"):
+                member(archive, "a.npy")
+        else:
+            assert member(archive, "a.npy") == data
+
+
+def test_a_key_that_comes_twice_is_refused_wherever_json_is_read(tmp_path: Path):
+    (tmp_path / "a.json").write_text('{"tags": [1], "tags": [2]}')
+    with pytest.raises(BadRecord, match="'tags' comes twice"):
+        read_json(tmp_path / "a.json")
+    (tmp_path / "b.json").write_text('[{"id": "a"}, {"id": "b", "id": "c"}]')
+    with pytest.raises(BadRecord, match="record 1: .*'id' comes twice"):
+        list(json_array(tmp_path / "b.json"))
+
+
+def test_files_that_a_format_does_not_know_are_named(tmp_path: Path):
+    folder = small.aiac(tmp_path / "aiac")
+    for name in ("pointwise/a.tfrecords.gz", "a.tfrecords", ".DS_Store", "twin.json"):
+        (folder / name).write_bytes(b"")
+    assert left_out(folder, "aiac2021") == ["a.tfrecords", "pointwise/a.tfrecords.gz"]
+    folder = small.wechat(tmp_path / "wechat", frames={})
+    (folder / "annotations" / "test_b.jsonl").write_bytes(b"")
+    assert left_out(folder, "wechat2022") == ["annotations/test_b.jsonl"]
+    folder = small.custom(tmp_path / "custom", [], "a\tb\t1\n")
+    for name in ("pairs.csv", "A.JPG", "b.webp", "Thumbs.db"):
+        (folder / name).write_bytes(b"")
+    assert left_out(folder, "custom") == ["b.webp", "pairs.csv"]

@@ -70,6 +70,31 @@ def test_every_colour_mode_becomes_three_channels(kind):
     assert found.shape == (3, 32, 32) and np.abs(found.astype(int) - 204).max() <= 2
 
 
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<i4"])
+def test_sixteen_bits_of_grey_become_eight(dtype):
+    file = io.BytesIO()
+    Image.fromarray(np.arange(0, 1 << 16, 64).astype(dtype).reshape(32, 32)).save(file, "PNG")
+    found = decode(file.getvalue(), size=32)
+    assert np.array_equal(found, np.broadcast_to(np.arange(1024).reshape(32, 32) // 4, (3, 32, 32)))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_camera_says(kind, orientation):
+    """As EXIF numbers them: where row 0 and column 0 of the file are seen."""
+    rows = dict(enumerate(("top left", "top right", "bottom right", "bottom left", "left top", "right top", "right bottom", "left bottom"), 1))  # fmt: skip
+    row, column = rows[orientation].split()
+    values = np.zeros((32, 32, 3), np.uint8)
+    values[:8, :, 0] = values[:, :8, 2] = 255  # row 0 is red, column 0 blue
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(file, kind, exif=exif, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}))
+    red, _, blue = decode(file.getvalue(), size=32, draft=True)
+    sides = {"top": np.s_[:6, 8:24], "bottom": np.s_[-6:, 8:24], "left": np.s_[8:24, :6], "right": np.s_[8:24, -6:]}
+    for plane, side in ((red, row), (blue, column)):
+        assert {name for name, part in sides.items() if plane[part].mean() > 200} == {side}
+
+
 @pytest.mark.parametrize("data", [noise(64, 64)[:900], b"", b"\xff\xd8nonsense", noise(64, 64, "PNG")[:500]])
 def test_a_damaged_picture_is_named(data):
     with pytest.raises(Wrong) as caught:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -141,3 +142,19 @@ def test_a_write_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("renamed"), replace(a, b)))
     write_json(tmp_path / "a.json", 1)
     assert order == [f".a.{os.getpid()}.json", "renamed", tmp_path.name]
+
+
+def test_a_second_process_waits_for_the_first(tmp_path, capsys):
+    order = []
+
+    def second():
+        with RunFolder(tmp_path / "run").alone():
+            order.append("second")
+
+    with RunFolder(tmp_path / "run").alone():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"] and "another process trains this job" in capsys.readouterr().out
