@@ -217,17 +217,16 @@ def _import(options: argparse.Namespace) -> None:
     what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
     kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)
     print(f"store: {shown(store.path)}: {kept}")
-    for what, note in (
+    for kind, note in (
         ("repeated", "repeat one that came before"),
         ("contradicting", "contradict one that came before: the same two videos, another score"),
         ("of one video", "are of a video with itself"),
     ):
-        if counts.get(what):
-            print(f"{counts[what]:,} pairs {note}; they are kept as they are")
+        if counts.get(kind):
+            print(f"{counts[kind]:,} pairs {note}; they are kept as they are")
     if others := left_out(options.src, store.manifest["source"]):
-        print(
-            f"{len(others):,} files left out, which this format does not know: {', '.join(others[:5])}{', ...' * (len(others) > 5)}"
-        )
+        some = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
+        print(f"{len(others):,} files left out, which this format does not know: {some}")
     if counts["rejected"]:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
 

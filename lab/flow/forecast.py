@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf, isnan, nan
 from pathlib import Path
 from statistics import mean, median
@@ -12,11 +12,13 @@ import pandas as pd
 
 from lab.flow.tasks import Task, job_task
 from lab.show.plan import Plan, lineage
+from lib.recipes.corpus import CorpusRef
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation
+from lib.recipes.specs import Ablation, Recipe
 from lib.runs.files import read_json
 
 MANY = 30  # seeds
+FEWEST = 120  # updates, from which on a stage is worth its time
 
 
 def expectations(every: Iterable[Task], world: Path, by_kind: Mapping[str, float]) -> dict[str, float]:
@@ -44,6 +46,22 @@ def durations(world: Path) -> dict[str, float]:
     """Seconds of every step that ran once in this folder."""
     file = world / "durations.json"
     return read_json(file) if file.exists() else {}
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """What a corpus of one's own is too small for, or has nothing for, as its manifest alone tells."""
+    counts = CorpusRef(plan.corpus, plan.scale).counts if plan.corpus else {}
+    for recipe in plan.systems if counts else ():
+        if left := set(load(Recipe, recipe).main_stages) - set(plan.stages(recipe)):
+            yield f"{recipe}: without {', '.join(sorted(left))}, as no video of {plan.corpus} has tags."
+        for stage in plan.stages(recipe):
+            data = plan.job(recipe, stage).stage_spec.data
+            steps = max(data.min_steps, round(data.epochs * (counts[data.items] // data.batch_size)))
+            if data.epochs and steps < FEWEST:
+                yield (
+                    f"{recipe} {stage}: {steps} updates on {counts[data.items]} {data.items} are too few to learn from; "
+                    f"overrides.{recipe} of params/scales/{plan.scale}.yaml can set stages.{stage}.data.min_steps: {FEWEST} or more."
+                )
 
 
 def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]:

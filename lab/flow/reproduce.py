@@ -101,6 +101,8 @@ def reproduce(options: argparse.Namespace, console) -> int:
 
     if options.existing:
         return report()
+    for note in forecast.notes(plan):
+        console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
     every = _tasks(plan, options)
     wanted = _targets(every, options)
     expected, jobs = forecast.expectations(every, world, seconds), options.jobs or default_jobs()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, require
-from lib.recipes.job import Job, for_track
+from lib.recipes.job import Job, for_track, main_stages
 from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
 from lib.runs import paths
@@ -108,7 +108,7 @@ class Plan:
         first = replace(whole, whole=whole)
 
         def complete(recipe: str, seed: int) -> bool:
-            stages = load(Recipe, recipe).main_stages
+            stages = self.stages(recipe)
             return first._are_there(whole.job(recipe, stage, "base", seed) for stage in stages)
 
         systems = tuple(name for name in whole.systems if complete(name, whole.seeds[0]))
@@ -143,7 +143,7 @@ class Plan:
 
     def _parts(self) -> Iterator[tuple[str, str, int]]:
         for name in self.systems:
-            stages = load(Recipe, name).main_stages
+            stages = self.stages(name)
             yield "system", name, sum(len(j) for stage in stages for j in self.member_jobs(name, stage).values())
         for name in self.ablations:
             yield "question", name, sum(map(len, self.ablation_jobs(name).values()))
@@ -204,6 +204,10 @@ class Plan:
         """Those of ``seeds`` that a system is trained with: one where the report says so and neither depth nor user wants all."""
         one = not self.seeds_given and self.depth != "all" and recipe in load(ReportSpec, "report").later
         return self.seeds[: 1 if one else None]
+
+    def stages(self, recipe: str) -> list[str]:
+        """The main stages of a system that the corpus has something for."""
+        return main_stages(recipe, self.scale, self.corpus)
 
     def job(self, recipe: str, stage: str, arm: str = "base", seed: int = 0, corpus: str = "") -> Job:
         return Job.load(recipe, stage, arm, seed, self.scale, corpus or self.corpus)
@@ -314,7 +318,7 @@ class Plan:
 
     def _of_systems(self, at: int) -> Iterator[Job]:
         """Jobs of the systems themselves, of one seed: the systems as they are, then their further models."""
-        stages = [(recipe, stage) for recipe in self.systems for stage in load(Recipe, recipe).main_stages]
+        stages = [(recipe, stage) for recipe in self.systems for stage in self.stages(recipe)]
         groups = [self.member_jobs(*stage) for stage in stages]
         for jobs in groups:
             yield from jobs.get("base", [])[at : at + 1]

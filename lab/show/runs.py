@@ -81,7 +81,7 @@ def systems(plan: Plan) -> pd.DataFrame:
     found = [
         _system(plan, recipe, stage, arm, jobs)
         for recipe in plan.systems
-        for stage in load(Recipe, recipe).main_stages
+        for stage in plan.stages(recipe)
         for arm, jobs in plan.member_jobs(recipe, stage).items()
     ]
     return pd.DataFrame([row for row in found if row["metric"] in CONTEST_METRICS])

@@ -25,7 +25,7 @@ FIELD_NAMES = {"title": "title", "ocr": "OCR", "asr": "ASR"}
 
 def scored_job(plan: Plan, recipe: str, seed: int | None = None) -> Job:
     """The first stage of a recipe that is judged by the task's own metric; first seed if none is named."""
-    for stage in load(Recipe, recipe).main_stages:
+    for stage in plan.stages(recipe):
         job = plan.job(recipe, stage, "base", plan.seeds[0] if seed is None else seed)
         if runs.metrics_of(job)["primary"] in CONTEST_METRICS:
             return job

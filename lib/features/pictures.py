@@ -140,8 +140,8 @@ def decode(
 
 def upright(picture: Image.Image) -> Image.Image:
     """A picture turned as its EXIF data say, 16 bits of grey scaled to 8, which ``convert`` would cut off at white."""
-    if picture.mode.startswith("I"):
-        picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 256).astype(np.uint8))
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     return ImageOps.exif_transpose(picture)
 
 

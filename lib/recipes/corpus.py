@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.errors import RecipeError, nearest
@@ -54,22 +55,26 @@ class CorpusRef:
         return self._read_manifest()["track"] if self.is_path else self.spec.track
 
     @property
+    def allows(self) -> tuple[str, bool]:
+        """Where frames must come from, and whether there are tags: what the recipes of a given corpus are made to fit."""
+        return self.frames, not self.is_path or self.track != "pairs" or bool(self._read_manifest().get("tags"))
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Videos, pairs and so on of a given store; empty for a corpus by name."""
+        return self._read_manifest()["counts"] if self.is_path else {}
+
+    @property
     def lacks(self) -> str:
         """What a given store would need for its labels to be learnt from; "" if nothing. All of its parts counted."""
         if not self.is_path:
             return ""
-        manifest = self._read_manifest()
-        if manifest["track"] == "classes":
-            known = manifest["categories"] or []
+        if self.track == "classes":
+            known = self._read_manifest()["categories"] or []
             return "" if len(known) > 1 else f"has one category ({known[0]})" if known else "has no categories"
-        counts = manifest["counts"]
-        return (
-            "has no pairs"
-            if not counts["pairs"]
-            else "has one score for all pairs"
-            if counts.get("scores") == 1
-            else ""
-        )
+        if not self.counts["pairs"]:
+            return "has no pairs"
+        return "has one score for all pairs" if self.counts.get("scores") == 1 else ""
 
     @property
     def has_pictures(self) -> bool:

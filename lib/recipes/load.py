@@ -55,7 +55,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{paths.shown(path)}: not valid YAML: {' '.join(str(error).split())}") from None
+        what = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
+        raise RecipeError(f"{paths.shown(path)}: not valid YAML: {what}") from None
     if not isinstance(tree, dict):
         raise RecipeError(f"{paths.shown(path)}: expected keys and values at the top level, got {type(tree).__name__}")
     _refuse_truth_values_as_keys(tree, paths.shown(path))

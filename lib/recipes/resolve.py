@@ -37,7 +37,7 @@ class Layer:
 
 
 @cache
-def resolved(recipe: str, arm: str, scale: str, frames: str = "") -> tuple[Recipe, str]:
+def resolved(recipe: str, arm: str, scale: str, frames: str = "", tags: bool = True) -> tuple[Recipe, str]:
     """The recipe under an arm, and the place to name in errors; resolved once for all stages and seeds of a plan.
     Raises RecipeError: an unknown name or path, or values that do not go together; names file and key.
 
@@ -45,12 +45,13 @@ def resolved(recipe: str, arm: str, scale: str, frames: str = "") -> tuple[Recip
         arm: ``base``, a variant or member of the recipe, or ``<ablation>.<arm>``; ``@2`` behind it is fold 2.
         frames: what a user's corpus allows (``CorpusRef.frames``), as the scale's own corpora say nothing of it: ``given``,
             unless the arm says otherwise, or a set of pictures in place of ``given``.
+        tags: whether it has any; without them the stages that pretrain on tags are left out.
     """
     _, where, _ = arm_changes(recipe, arm.partition("@")[0])
-    return validate(Recipe, list(layers(recipe, arm, scale, frames))[-1].tree, where), where
+    return validate(Recipe, list(layers(recipe, arm, scale, frames, tags))[-1].tree, where), where
 
 
-def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Layer]:
+def layers(recipe: str, arm: str, scale: str, frames: str = "", tags: bool = True) -> Iterator[Layer]:
     """What is laid over a recipe, the recipe itself first; :func:`resolved` says what each argument means."""
     name, _, fold = arm.partition("@")
     changes, where, member = arm_changes(recipe, name)
@@ -64,8 +65,22 @@ def layers(recipe: str, arm: str, scale: str, frames: str = "") -> Iterator[Laye
     if frames and given != (frames == "given") and not (frames == "given" and FRAMES in changes):
         lacks = "no pictures" if frames == "given" else "pictures and no frame features"
         yield (layer := layer.under({FRAMES: frames}, f"the corpus, which has {lacks}"))
+    if not tags:
+        yield (layer := Layer("the corpus, which has no tags", {}, _without_tags(layer.tree)))
     if fold:
         yield layer.under(_fold_changes(validate(Recipe, layer.tree, where), fold, where), where, f"fold {fold}")
+
+
+def _without_tags(tree: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without the stages that are judged by tags; those that follow start from what these started from."""
+    stages = tree["stages"]
+    dropped = {name for name, stage in stages.items() if stage["evaluation"]["select"] == "tag_loss"}
+
+    def start(name: str | None) -> str | None:
+        return start(stages[name]["init_from"]) if name in dropped else name
+
+    kept = {n: s | {"init_from": start(s["init_from"])} for n, s in stages.items() if n not in dropped}
+    return tree | {"stages": kept}
 
 
 def _sized(recipe: str, scale: str, member: str) -> Iterator[Layer]:

@@ -230,11 +230,14 @@ def _videos(job: Job, store: Store) -> Problem:
 
 def _classes(job: Job, store: Store) -> ClassProblem:
     data, labels = job.stage_spec.data, store.categories().astype(np.int64)
-    split, known = data.split, np.unique(labels[labels >= 0])
-    if len(known) < 2:
-        has = f"one category ({store.manifest['categories'][known[0]]})" if len(known) else "no video with a category"
-        raise RecipeError(f"{job.recipe} {job.stage}: corpus {job.corpus.label} has {has}; at least two are needed")
+    split = data.split
     train, held = split_rows(store, data.parts, use=split.use, k=split.k, fold=split.fold, seed=split.seed)
+    if len(known := np.unique(labels[np.concatenate([train, held])])) == 1:
+        name = store.manifest["categories"][known[0]]
+        raise RecipeError(
+            f"{job.recipe} {job.stage}: all labelled videos of {job.corpus.label} that are of no test part are of the category "
+            f"{name!r}; at least two are needed"
+        )
     counted = labels[train if data.resample_counts == "train" else np.concatenate([train, held])]
     truth, test = store.truth(), rows_of_test(store)
     true = None if truth is None else truth["true_category"].to_numpy()

@@ -153,7 +153,7 @@ CUSTOM = {
     "PNG cut short": Case(plain("b/1.png", small.picture(kind="PNG")[:-30]), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
     "PNG with a wrong checksum": Case(plain("b/1.png", flip(45)(small.picture(kind="PNG"))), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
     "pictures of another format": Case(plain("b/2.WEBP", b"RIFF"), "manifest.jsonl", "line 2 (video b)", "frames", "b/2.WEBP", "convert it", kept=2, pairs=0),
-    "key that comes twice": Case(custom(b'{"id": "b", "frames": "b.npy", "category": "x", "category": "y"}'), "manifest.jsonl", "line 2", "JSON", "x", "'category' comes twice", kept=2, pairs=0),
+    "key that comes twice": Case(custom(b'{"id": "b", "frames": "b.npy", "category": "x", "category": "y"}'), "manifest.jsonl", "line 2", "JSON", "category", "'category' comes twice", kept=2, pairs=0),
     "negative tag": Case(custom({"id": "b", "frames": "b.npy", "tags": [1, -1]}), "manifest.jsonl", "line 2 (video b)", "tags", "-1", "non-negative", kept=2, pairs=0),
     "category as a number": Case(custom({"id": "b", "frames": "b.npy", "category": 101}), "manifest.jsonl", "line 2 (video b)", "category", "101", "text", kept=2, pairs=0),
     "title of a lone surrogate": Case(custom(b'{"id": "b", "frames": "b.npy", "title": "\\ud800"}'), "manifest.jsonl", "line 2 (video b)", "title", "ud800", "UTF-8", kept=2, pairs=0),

@@ -70,7 +70,7 @@ def test_every_colour_mode_becomes_three_channels(kind):
     assert found.shape == (3, 32, 32) and np.abs(found.astype(int) - 204).max() <= 2
 
 
-@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<i4"])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2"])
 def test_sixteen_bits_of_grey_become_eight(dtype):
     file = io.BytesIO()
     Image.fromarray(np.arange(0, 1 << 16, 64).astype(dtype).reshape(32, 32)).save(file, "PNG")

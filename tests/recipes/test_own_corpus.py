@@ -4,17 +4,20 @@ import json
 
 import pytest
 
+from lab.flow.forecast import notes
+from lab.show.plan import Plan
 from lib.recipes import resolve
 from lib.recipes.errors import RecipeError
-from lib.recipes.job import Job
+from lib.recipes.job import Job, main_stages
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation
 
 
-def store(folder, track: str, images: bool, frame_dim: int | None) -> str:
+def store(folder, track: str, images: bool, frame_dim: int | None, **more) -> str:
     folder.mkdir()
-    about = {"track": track, "images": images, "frame_dim": frame_dim, "fingerprint": "0"}
-    (folder / "manifest.json").write_text(json.dumps(about))
+    about = {"track": track, "images": images, "frame_dim": frame_dim, "fingerprint": "0", "categories": ["a", "b"]}
+    about["counts"] = {"videos": 60, "pairs": 60, "scores": 9}
+    (folder / "manifest.json").write_text(json.dumps(about | more))
     return str(folder)
 
 
@@ -34,6 +37,34 @@ def test_pictures_take_the_place_of_features_that_are_not_there(tmp_path, arm, i
 def test_another_track_names_the_recipes_that_fit(tmp_path):
     with pytest.raises(RecipeError, match="is a corpus of classes; recipes for it: .*wechat_baseline, .*wechat_rank72"):
         Job.load("aiac_rank1", "finetune", "base", 0, "laptop", store(tmp_path / "s", "classes", True, None))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "about", "words"),
+    [
+        ("wechat_baseline", {"categories": None}, "has no categories"),
+        ("wechat_baseline", {"categories": ["a/b"]}, r"has one category \(a/b\)"),
+        ("aiac_rank1", {"counts": {"pairs": 0}}, "has no pairs"),
+        ("aiac_rank6", {"counts": {"pairs": 9, "scores": 1}}, "has one score for all pairs"),
+    ],
+)
+def test_labels_from_which_nothing_can_be_learnt(tmp_path, recipe, about, words):
+    track = "classes" if "categories" in about else "pairs"
+    with pytest.raises(RecipeError, match=words):
+        Job.load(recipe, "finetune", scale="laptop", corpus=store(tmp_path / "s", track, False, 8, **about))
+
+
+@pytest.mark.parametrize("recipe", ["aiac_rank1", "aiac_rank6"])
+def test_stages_on_tags_are_left_out_where_there_are_none(tmp_path, recipe):
+    """Also that from which another would start; said before anything runs."""
+    with_tags, without = (store(tmp_path / f"s{n}", "pairs", False, 8, tags=tags) for n, tags in enumerate(([7], None)))
+    jobs = [Job.load(recipe, "finetune", scale="laptop", corpus=corpus) for corpus in (with_tags, without)]
+    assert [list(job.parents) for job in jobs] == [["init_from"], []]
+    assert main_stages(recipe, "laptop", with_tags) == ["pretrain", "finetune", "distill"]
+    assert main_stages(recipe, "laptop", without) == ["finetune", "distill"]
+    told = [list(notes(Plan.load("laptop", corpus, [recipe]))) for corpus in (with_tags, without)]
+    assert f"{recipe}: without pretrain, as no video" in told[1][0] and "without" not in " ".join(told[0])
+    assert any("updates on 60 pairs are too few" in note for note in told[1])
 
 
 @pytest.mark.parametrize(("images", "frame_dim"), [(True, None), (False, 8)])

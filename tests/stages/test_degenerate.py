@@ -11,38 +11,43 @@ from lib.stages.scoring import PairJudge
 from tests.corpora import small
 
 
-def problem(folder, recipe: str, scores=(), **fields):
-    """Of 40 videos, and of pairs of neighbours with these scores. ``fields``: key -> value of video n."""
+def problem(folder, recipe: str, score=None, **fields):
+    """Of 40 videos, and of each with the third after it. ``score``, ``fields``: value by the number of the (first) video."""
     items = [{"id": str(n), "frames": "a.npy"} | {k: value(n) for k, value in fields.items()} for n in range(40)]
-    pairs = "".join(f"{5 * n % 40}\t{(5 * n + 5) % 40}\t{score}\n" for n, score in enumerate(scores))
-    store = import_corpus(small.custom(folder / "corpus", items, pairs or None), folder / "store")
+    pairs = score and "".join(f"{n}\t{(n + 3) % 40}\t{score(n)}\n" for n in range(40))
+    store = import_corpus(small.custom(folder / "corpus", items, pairs), folder / "store")
     return make_problem(Job.load(recipe, "finetune", scale="smoke", corpus=str(store.path)), store)
 
 
 @pytest.mark.parametrize(
-    ("scores", "words"),
+    ("score", "words"),
     [
-        ([0.5] * 60, "pairs of .* have the score 0.5"),
-        ([0.25] * 4, "have the score 0.25"),
-        ([1.0], "leaves no|have the score 1"),
+        (lambda n: 0.5, "one score for all pairs"),
+        (lambda n: n / 40 if n % 3 else 0.5, "all selection pairs .* have the score 0.5"),
+        (lambda n: 0.25 if n % 3 or n > 36 else n / 40, "all training pairs .* have the score 0.25"),
     ],
 )
-def test_pairs_that_cannot_be_ranked(tmp_path, scores, words):
+def test_pairs_that_cannot_be_ranked(tmp_path, score, words):
+    """Videos of numbers that three divides are held out."""
     with pytest.raises(RecipeError, match=words):
-        problem(tmp_path, "aiac_rank1", scores, tags=lambda n: [n % 7])
+        problem(tmp_path, "aiac_rank1", score)
 
 
 @pytest.mark.parametrize(
-    ("category", "words"),
-    [(lambda n: None, "no video with a category"), (lambda n: "cats/a", r"one category \(cats/a\)")],
+    ("fields", "words"),
+    [
+        ({}, "has no categories"),
+        ({"category": lambda n: "cats/a"}, r"has one category \(cats/a\)"),
+        ({"category": lambda n: "ab"[n < 9], "part": lambda n: "test" if n < 9 else None}, "of the category 'a'"),
+    ],
 )
-def test_categories_that_cannot_be_told_apart(tmp_path, category, words):
+def test_categories_that_cannot_be_told_apart(tmp_path, fields, words):
     with pytest.raises(RecipeError, match=words):
-        problem(tmp_path, "wechat_baseline", category=category)
+        problem(tmp_path, "wechat_baseline", **fields)
 
 
 def test_a_model_that_says_the_same_of_every_video_is_scored_without_an_interval(tmp_path):
-    found = problem(tmp_path, "aiac_rank1", np.linspace(0, 1, 60), tags=lambda n: [n % 7])
+    found = problem(tmp_path, "aiac_rank1", lambda n: n / 40)
     judge = PairJudge(found, None, None)
     judge.predict = lambda model, rows=None: (np.arange(40), np.ones((40, 2), np.float32))
     metrics = judge.report(None, *judge.predict(None))
