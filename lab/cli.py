@@ -211,8 +211,12 @@ def _import(options: argparse.Namespace) -> None:
     store = import_corpus(
         options.src, options.out, options.format, quarantine=options.quarantine, overwrite=options.overwrite, **limits
     )
-    if store.manifest["source"] == "custom" and (says := custom.told(options.src)):
+    says = custom.told(options.src) if store.manifest["source"] == "custom" else ""
+    if says:
         print(says)
+    elif others := left_out(options.src, store.manifest["source"]):
+        some = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
+        print(f"{len(others):,} files left out, which this format does not know: {some}")
     counts = store.manifest["counts"]
     what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
     kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)
@@ -224,9 +228,6 @@ def _import(options: argparse.Namespace) -> None:
     ):
         if counts.get(kind):
             print(f"{counts[kind]:,} pairs {note}; they are kept as they are")
-    if others := left_out(options.src, store.manifest["source"]):
-        some = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
-        print(f"{len(others):,} files left out, which this format does not know: {some}")
     if counts["rejected"]:
         print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
 

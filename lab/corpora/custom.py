@@ -97,13 +97,15 @@ def recognise(folder: Path) -> bool:
 
 
 def told(folder: Path) -> str:
-    """What a folder without manifest is taken for; empty for one with a manifest."""
+    """What a folder without manifest is taken for, and which of its files are left aside; empty for one with a manifest."""
     if _manifest(folder) is not None or not folder.is_dir():
         return ""
-    videos = pixels.clips(folder)[0]
+    videos, others = pixels.clips(folder)
     categories = {category for video in videos if (category := _category(video, folder))}
     by_folder = f"{len(categories)} folders as categories" if categories else "no folders, so no categories"
-    return f"no manifest there: {len(videos)} videos, file names as titles, {by_folder}"
+    names = ", ".join(str(other.relative_to(folder)) for other in others[:3]) + (" ..." if len(others) > 3 else "")
+    aside = f"; {len(others)} files that are no videos left aside ({names})" if others else ""
+    return f"no manifest there: {len(videos)} videos, file names as titles, {by_folder}{aside}"
 
 
 def track(folder: Path) -> str:
