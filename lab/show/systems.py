@@ -97,7 +97,7 @@ def stages(plan: Plan, recipe: str) -> Table:
 
 def _used(plan: Plan, recipe: str) -> list[str]:
     """Stages that a system as it is comes from: its main ones, and those on demand behind them."""
-    stages = load(Recipe, recipe).main_stages
+    stages = plan.stages(recipe)
     behind = {job.stage for stage in stages for job in lineage(plan.job(recipe, stage, "base", plan.seeds[0]))}
     return [stage for stage in load(Recipe, recipe).stages if stage in behind]
 
