@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -107,8 +108,7 @@ class ModalAlignment(Contrast):
     combinatorial: frames, title and OCR with ASR; each two, and each one against the other two encoded together (Shvetsova
         et al. 2021, arXiv:2112.04446).
     tcl: frames and text; across, within either side against the momentum copy, and each side's vector against the
-        copy's single states (Yang et al. 2022, arXiv:2202.10401). Needs a queue; negatives among single states are those
-        of the process's own videos.
+        copy's single states (Yang et al. 2022, arXiv:2202.10401). Needs a queue.
 
     Args:
         drop: probability that a step leaves one of the four out, tokens and all, unless a video has nothing else.
@@ -202,9 +202,9 @@ class ModalAlignment(Contrast):
         if self.kinds == "tcl":
             losses = [2 * losses[0], *(self.ask(own[side], keys[side]) for side in own)]
             for side, asking in own.items():
-                local = asking.vectors.sum(dim=1)  # where the step has left the side out: none is real
-                if side in copied:
-                    local = local_losses(asking.vectors, self.states(side, copied[side]), self.scale())
+                place = self.place(len(asking.real), asking.real.device)
+                states = self.gathered_states(self.states(side, copied[side]) if side in copied else nothing(asking))
+                local = local_losses(asking.vectors, states, self.scale(), place)
                 losses.append(self.mean(local, asking.real))
             return torch.stack(losses).sum() / 6
         weight = torch.stack(weights)
@@ -215,14 +215,29 @@ class ModalAlignment(Contrast):
         """The momentum copy's states of one side [B, L, E]."""
         return unit(self.copy.copies["project"](copied.joint.hidden), copied.joint.mask)  # pyright: ignore
 
+    def gathered_states(self, states: Keys) -> Keys:
+        """Those of all processes [N, L, E], each of which has padded its videos as far as it must."""
+        if self.processes() == 1:
+            return states
+        longest = torch.tensor(states.real.shape[1], device=states.real.device)
+        dist.all_reduce(longest, dist.ReduceOp.MAX)
+        pad = int(longest) - states.real.shape[1]
+        return self.gathered(Keys(F.pad(states.vectors, (0, 0, 0, pad)), F.pad(states.real, (0, pad))))
 
-def local_losses(vectors: Tensor, states: Keys, scale: Tensor) -> Tensor:
-    """[B]: cross entropy of each of a video's own states [B, L, E] against all states of other videos, mean over its own."""
+
+def nothing(like: Keys) -> Keys:
+    """States of a side that the step has left out: none is real."""
+    return Keys(torch.zeros_like(like.vectors).unsqueeze(1), torch.zeros_like(like.real).unsqueeze(1))
+
+
+def local_losses(vectors: Tensor, states: Keys, scale: Tensor, place: Tensor) -> Tensor:
+    """[B]: cross entropy of each of a video's own states, ``place`` int64 [B] in [N, L, E], against all of other videos, mean
+    over its own."""
     scores = torch.einsum("ae,ble->abl", vectors, states.vectors) * scale
-    itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
-    own = scores[itself]
+    itself = F.one_hot(place, len(states.real)).bool()
+    own, real = scores[itself], states.real[place]
     others = hidden(scores, states.real & ~itself[..., None]).flatten(1).logsumexp(dim=1, keepdim=True)
-    return ((torch.logaddexp(own, others) - own) * states.real).sum(dim=1) / states.real.sum(dim=1).clamp(min=1)
+    return ((torch.logaddexp(own, others) - own) * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
 
 def part_of(outputs: Outputs, side: str) -> States:
