@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
 from matplotlib.axes import Axes
 
 from lab.corpora import describe
@@ -15,9 +19,11 @@ from lab.show.table import Column, Picture, Table, number
 from lib.data.items import rows_of_test, split_rows
 from lib.data.splits import Split
 from lib.data.store import Store
+from lib.recipes.corpus import CorpusRef
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe, SplitSpec
+from lib.runs import paths
 from lib.stages.problem import divide
 
 FIELDS = ("title", "asr", "ocr", "frames")
@@ -28,6 +34,18 @@ def facts(store: Store) -> Table:
     """The manifest, for people."""
     values = {key: f.count(v) if isinstance(v, int) else str(v) for key, v in describe.facts(store).items()}
     return Table.facts(values, "number")
+
+
+def credits(corpus: CorpusRef) -> list[Table]:
+    """Whose work a fetched corpus is made of, and what they ask of a figure: ``LICENCES.txt`` beside its files; else nothing."""
+    source = None if corpus.is_path else corpus.spec.source
+    if source is None or not (file := paths.home().joinpath(source).parent / "LICENCES.txt").exists():
+        return []
+    named, _, asked = file.read_text(encoding="utf-8").partition("\n\n")
+    rows = re.findall(r"^(?P<work>.+) \((?P<licence>[^;(]+); (?P<package>.+)\)$", named, flags=re.M)
+    frame = pd.DataFrame(rows, columns=["work", "licence", "package"])
+    caption = "Whose work this corpus is made of, as written down when it was fetched."
+    return [replace(Table.plain(frame, caption, name="licences"), notes=(asked,))]
 
 
 def parts(store: Store, texts: pd.DataFrame, label: str) -> Table:
@@ -111,8 +129,10 @@ def splits(store: Store, scale: str, label: str) -> Table:
     return _numbers(pd.DataFrame(rows).set_index("") if rows else pd.DataFrame(), caption, f"{label}_splits")
 
 
-def generator(store: Store, label: str) -> Table:
-    """What was published of the real corpus beside what each world has; empty for a corpus that is not generated."""
+def generator(store: Store, label: str) -> list[Table | Markdown]:
+    """What was published of the contest's corpus beside what each world has, and which settings differ between the two."""
+    if not store.manifest["twin"]:
+        return [Markdown("This corpus is not generated.")]
     frame = describe.calibration(store)
     names = ("calibrated", "clear", "here")
     columns = (
@@ -127,13 +147,11 @@ def generator(store: Store, label: str) -> Table:
         f"Of {f.plural(len(frame), 'statistic')} the calibrated world keeps {met['calibrated']} within what is tolerated, "
         f"the clear one {met['clear']}, each in a corpus of the size that this holds for; this corpus has {met['here']}."
     )
-    return Table(frame, columns, caption if len(frame) else "Not a generated corpus.", name=f"{label}_generator")
-
-
-def worlds(store: Store, label: str) -> Table:
-    """Which settings of the generator differ between the worlds; empty for a corpus that is not generated."""
-    frame = describe.worlds(store.track) if store.manifest["twin"] else pd.DataFrame()
-    return Table.plain(frame, "Settings of the generator that differ.", str, f"{label}_worlds")
+    settings = "Settings of the generator that differ between the two worlds."
+    return [
+        Table(frame, columns, caption, name=f"{label}_generator"),
+        Table.plain(describe.worlds(store.track), settings, str, f"{label}_worlds"),
+    ]
 
 
 def _divided(store: Store, split: SplitSpec, parts: tuple[str, ...]) -> dict[str, float]:

@@ -56,13 +56,14 @@ def of_plan(plan: Plan) -> pd.DataFrame:
 
 
 def marked(board: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``runs.systems`` with the untrained floor of their corpus, ``untrained``, and whether they stay ``below_floor``.
+    """Rows of ``runs.systems`` with two floors of their corpus, ``untrained`` and ``linear``, and whether they stay below the
+    first, ``below_floor``.
 
     Args:
         found: of :func:`of_plan`.
     """
-    untrained = board["corpus"].map({corpus: score(found, corpus) for corpus in board["corpus"].unique()})
-    return board.assign(untrained=untrained, below_floor=board["score"] < untrained)
+    known = {name: [score(found, corpus, name) for corpus in board["corpus"]] for name in (UNTRAINED, LINEAR)}
+    return board.assign(**known, below_floor=board["score"] < known[UNTRAINED])
 
 
 def score(found: pd.DataFrame, corpus: str, floor: str = UNTRAINED) -> float:
@@ -81,8 +82,10 @@ def table(found: pd.DataFrame, name: str) -> Table:
     )
     caption = (
         f"Scored on the {found['scored_on'].iloc[0]} part, on the items that systems are scored on; fitted on training items only. "
-        "Nothing is tuned. The oracle is what the generator itself knows: no model can be expected to beat it."
+        "Nothing is tuned."
     )
+    if ORACLE in set(found["floor"]):
+        caption += " The oracle is what the generator itself knows: no model can be expected to beat it."
     return Table(found, columns, caption, name=f"{name}_floors")
 
 

@@ -27,7 +27,7 @@ from lib.recipes.specs import Recipe
 
 CONTESTS = {"aiac2021": "QQ Browser AIAC 2021", "wechat2022": "WeChat Big Data Challenge 2022"}
 CODE = ("quirks", "splits", "leaks")  # families that ask of the originals' code, not of a trick
-NAMED = 3  # tricks, or models that stay behind for one reason, in one sentence
+NAMED = 3  # tricks in one sentence
 Row = dict[str, Any]
 
 
@@ -36,12 +36,15 @@ def about(plan: Plan, board: pd.DataFrame) -> Markdown:
     contests = dict.fromkeys(CONTESTS.get(load(Recipe, name).origin.contest, "others") for name in plan.systems)
     stores = [Store.open(ref.store) for ref in plan.corpora]
     made = "generated " if all(store.manifest["twin"] for store in stores) else ""
-    size = " to ".join(dict.fromkeys(f.millions(edge) for edge in board["parameters"].agg(["min", "max"])))
+    size, videos = (
+        " to ".join(dict.fromkeys(f.millions(edge) for edge in numbers.agg(["min", "max"])))
+        for numbers in (board["parameters"], pd.Series(map(len, stores)))
+    )
     cost = f.seconds(runs.rows(plan.jobs)["seconds"].sum())
     return Markdown(
         f"{f.plural(len(plan.systems), 'system')} of contests for short Chinese videos ({f.listed(contests)}), rebuilt on one code "
         "base so that every trick can be switched off while everything else stays. **All of it is small**: networks of "
-        f"{size} parameters, {f.millions(sum(map(len, stores)))} {made}videos, {cost} of training. So this tests the method and "
+        f"{size} parameters, corpora of {videos} {made}videos, {cost} of training. So this tests the method and "
         "cannot judge the winners, whose networks and corpora were many times as large."
     )
 
@@ -90,12 +93,11 @@ def _floors(board: pd.DataFrame) -> str:
     text, known = "", board[board["untrained"].notna()]
     below = known[known["below_floor"]].sort_values("score", kind="stable").to_dict("records")
     if below:
-        alike: dict[tuple[str, str], list[Row]] = {}  # models of one floor that stay behind for one reason
+        alike: dict[tuple[str, str], list[Row]] = {}  # models of a system that stay behind for one reason
         for row in below:
-            reason = load(Recipe, row["recipe"]).behind.get(row["arm"])
-            alike.setdefault((f.score(row["untrained"], 2), f": {reason}" if reason else ""), []).append(row)
-        told = [_behind(rows, floor, reason) for (floor, reason), rows in alike.items()]
-        text = f"**Below what needs no training**: {'; '.join(told)}. "
+            alike.setdefault((row["recipe"], load(Recipe, row["recipe"]).behind.get(row["arm"], "")), []).append(row)
+        told = [_behind(rows, reason) for (_, reason), rows in alike.items()]
+        text = f"**Below what needs no training, {len(below)} of {len(known)} models**: {'; '.join(told)}. "
     elif len(known):
         text = "Every trained system beats what needs no training. "
     best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
@@ -106,15 +108,17 @@ def _floors(board: pd.DataFrame) -> str:
             if pd.notna(row["oracle"])
             else ""
         )
-        told.append(f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}{of}")
+        linear = f", where a linear model has {f.score(row['linear'], 2)}" if row["linear"] > row["score"] else ""
+        told.append(f"{_model(row)} with {f.score(row['score'], 2)} {f.metric(row['metric'])}{of}{linear}")
     return f"{text}Best: {'; '.join(told)}."
 
 
-def _behind(rows: list[Row], floor: str, reason: str) -> str:
-    """Some models by name, the others by number, with their range of scores."""
-    names = [_model(row) for row in rows[:NAMED]] + ([f"{len(rows) - NAMED} more"] if len(rows) > NAMED else [])
-    low, high = f.score(rows[0]["score"], 2), f.score(rows[-1]["score"], 2)
-    return f"{'; '.join(names)} ({low if low == high else f'{low} to {high}'} against {floor}{reason})"
+def _behind(rows: list[Row], reason: str) -> str:
+    """Models of one system by name, with their range of scores, the floor, and why they stay below it."""
+    names = dict.fromkeys(shared.model(row["recipe"], row["arm"]) for row in rows)
+    scores = " to ".join(dict.fromkeys(f.score(row["score"]) for row in (rows[0], rows[-1])))
+    system, floor = link(shared.system(rows[0]["recipe"]), "system", rows[0]["recipe"]), f.score(rows[0]["untrained"])
+    return f"{system} with {f.listed(names)}, {scores} against {floor}{f' ({reason})' if reason else ''}"
 
 
 def _code(frame: pd.DataFrame) -> str:
@@ -156,7 +160,7 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
         text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
     return Markdown(
         text
-        + "Intervals of tricks hold for other seeds and other videos of this world, those of joined models for other "
+        + "Intervals of tricks hold for other seeds and other videos of the same kind, those of joined models for other "
         "videos alone; neither holds for pretrained models of full size."
     )
 

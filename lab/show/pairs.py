@@ -19,6 +19,7 @@ from lib.evaluation.intervals import resampled_pairs
 from lib.evaluation.metrics import spearman
 
 COSINE_BINS = 10
+DRAWN = 10_000  # pairs of a figure, at most
 LABEL = "label of the corpus"  # of people, or of the generator
 
 
@@ -26,6 +27,7 @@ def predicted(result: PairPredictions, name: str) -> Picture:
     """Cosine against label, and the same as ranks, which is all that Spearman sees."""
     frame = pd.DataFrame({"label": result.score, "cosine": result.cosine})
     frame[["rank_of_label", "rank_of_cosine"]] = frame.rank(pct=True)
+    frame = frame.iloc[:: -(-len(frame) // DRAWN)]
     figure, (left, right) = style.canvas(height=3.2, columns=2)
     dots = {"s": 9, "alpha": 0.35, "color": style.BLUE, "linewidth": 0, "rasterized": len(frame) > style.AS_SHAPES}
     sns.scatterplot(frame, x="label", y="cosine", ax=left, **dots)
@@ -33,11 +35,11 @@ def predicted(result: PairPredictions, name: str) -> Picture:
     sns.scatterplot(frame, x="rank_of_label", y="rank_of_cosine", ax=right, **dots)
     right.axline((0, 0), slope=1, color=style.FAINT, linewidth=1, zorder=0)
     right.set(xlabel="rank of label", ylabel="rank of cosine", title="Ranks", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    score = f"Spearman {f.score(spearman(result.cosine, result.score))} over {f.plural(len(frame), 'pair')}"
+    score = f"Spearman {f.score(spearman(result.cosine, result.score))} over {f.plural(len(result.score), 'pair')}"
     caption = "Left: values; right: ranks, which is all that Spearman sees."
-    values = frame[["label", "cosine"]].round(
-        4
-    )  # ranks follow from them, and files of all digits weigh more than all figures
+    if len(frame) < len(result.score):
+        caption += f" Drawn are {f.count(len(frame))} of {f.plural(len(result.score), 'pair')}, evenly chosen."
+    values = frame[["label", "cosine"]].round(4)  # all digits of them weigh more than all figures
     return Picture(figure, values, f"predicted_{name}", f"Cosines of {name} against labels: {score}", caption)
 
 

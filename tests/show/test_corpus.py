@@ -5,9 +5,13 @@ import pandas as pd
 import pytest
 
 from lab.corpora import describe
+from lab.corpora.emoji.packages import NOTICE, PACKAGES, attributions
 from lab.show import corpus
 from lib.data.splits import both_mod_k
 from lib.data.store import Store
+from lib.recipes.corpus import CorpusRef
+from lib.recipes.load import load
+from lib.recipes.specs import CorpusSpec
 from tests.show import drawn
 
 
@@ -108,13 +112,30 @@ def test_statistics_of_both_worlds_stand_beside_the_published_ones(stores, monke
     monkeypatch.setattr("lab.corpora.twin.calibration.of_worlds", lambda track: rows)
     here = [{"statistic": "title length, mean", "measured": 25.0}, {"statistic": "distinct tags", "measured": None}]
     monkeypatch.setitem(store.manifest, "twin", {"calibration": here})
-    table = corpus.generator(store, "x")
+    table, worlds = corpus.generator(store, "x")
     assert "| title length, mean | 20 | 18 to 22 | 21 | 21.5 | 25 | – |" in table.markdown()
     assert "| distinct tags | 1 | 0.5 to 1.5 | 0.9 | 0.3 | – | fewer tags, so that" in table.markdown()
     assert "the calibrated world keeps 2 within what is tolerated, the clear one 1," in table.caption
-    assert "| titles that say nothing of their video | 0.06 | 0 |" in corpus.worlds(store, "x").markdown()
+    assert "| titles that say nothing of their video | 0.06 | 0 |" in worlds.markdown()
     monkeypatch.setitem(store.manifest, "twin", None)
-    assert corpus.generator(store, "x").frame.empty and corpus.worlds(store, "x").frame.empty
+    (sentence,) = corpus.generator(store, "x")
+    assert sentence.data == "This corpus is not generated."
+
+
+def test_whose_work_a_fetched_corpus_is_stands_on_its_page(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    file = tmp_path / load(CorpusSpec, "emoji_pairs").source / "../LICENCES.txt"
+    file.resolve().parent.mkdir(parents=True)
+    assert corpus.credits(CorpusRef("emoji_pairs", "emoji")) == []
+    file.resolve().write_text(attributions(), encoding="utf-8")
+    for name in ("emoji_pairs", "emoji_classes"):
+        (table,) = corpus.credits(CorpusRef(name, "emoji"))
+        assert table.frame["licence"].tolist() == [package.licence for package in PACKAGES]
+        assert table.frame["work"].tolist() == [package.credit for package in PACKAGES]
+        assert table.frame["package"][1] == "npm @iconify-json/noto 1.2.9" and NOTICE in table.notes[0]
+    assert (
+        corpus.credits(CorpusRef("twin_pairs", "laptop")) == corpus.credits(CorpusRef("./stores/own", "laptop")) == []
+    )
 
 
 def test_parts_and_lengths_are_those_of_describe(stores):

@@ -51,7 +51,7 @@ def board(**more) -> pd.DataFrame:
         "oracle": 0.9,
     }
     both = pd.DataFrame([row, row | {"arm": "job3", "score": 0.41}])
-    return both.assign(**{"untrained": NAN, "below_floor": False, **more})
+    return both.assign(**{"untrained": NAN, "linear": NAN, "below_floor": False, **more})
 
 
 def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
@@ -78,13 +78,15 @@ def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):
 
 def test_a_system_below_the_untrained_floor_is_named_with_the_reason(held):
     text = said(held, board_=board(below_floor=[False, True], untrained=0.6))[2]
+    system = "[AIAC 1st](page:system/aiac_rank1)"
     assert text.startswith(
-        "**Below what needs no training**: [AIAC 1st](page:system/aiac_rank1), Job 3 (0.41 against 0.60: it pretrains without masked frames"
+        f"**Below what needs no training, 1 of 2 models**: {system} with Job 3, 0.410 against 0.600 (it pretrains without masked"
     )
-    assert text.endswith("Best: [AIAC 1st](page:system/aiac_rank1) with 0.75 Spearman, 83 % of what the corpus allows.")
-    many = pd.concat([board(below_floor=True, untrained=0.8)] * 4, ignore_index=True)
-    one, other = said(held, board_=many)[2].split("; 1 more (")[1:]  # four models a reason, three of them named
-    assert one.startswith("0.41 against 0.80: it pretrains without") and other.startswith("0.75 against 0.80)")
+    assert text.endswith(f"Best: {system} with 0.75 Spearman, 83 % of what the corpus allows.")
+    many = board(below_floor=True, untrained=0.8, arm=["job2", "job4"])
+    assert f": {system} with Job 4 and Job 2, 0.410 to 0.750 against 0.800. Best" in said(held, board_=many)[2]
+    assert said(held, board_=board(linear=0.8))[2].endswith("allows, where a linear model has 0.80.")
+    assert "linear" not in said(held, board_=board(linear=0.7))[2]
     assert said(held, board_=board(untrained=0.2))[2].startswith("Every trained system beats what needs no training.")
     assert said(held)[2].startswith("Best: ")
 

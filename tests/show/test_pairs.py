@@ -69,7 +69,15 @@ def test_predicted_draws_every_pair_as_value_and_as_rank():
     assert (right.get_xlabel(), right.get_ylabel()) == ("rank of label", "rank of cosine")
     assert picture.frame["label"].tolist() == given.score.tolist()
     assert picture.frame["cosine"].tolist() == pytest.approx(given.cosine.tolist(), abs=1e-4)
-    assert "Spearman −0.500 over 3 pairs" in picture.alt
+    assert "Spearman −0.500 over 3 pairs" in picture.alt and "Drawn" not in picture.caption
+
+
+def test_of_many_pairs_some_are_drawn_with_the_ranks_they_have_among_all(monkeypatch):
+    monkeypatch.setattr(pairs, "DRAWN", 2)
+    picture = pairs.predicted(result_of([0.9, -0.2, 0.4], [0.25, 0.5, 1.0]), "x")
+    assert drawn.dots(picture.figure.axes[1]).ravel() == pytest.approx([1 / 3, 1, 1, 2 / 3])
+    assert picture.frame["cosine"].tolist() == [0.9, 0.4] and "Spearman −0.500 over 3 pairs" in picture.alt
+    assert picture.caption.endswith("Drawn are 2 of 3 pairs, evenly chosen.")
 
 
 def test_calibration_draws_bins_intervals_and_the_label_of_the_loss_where_it_is_another():
