@@ -10,7 +10,7 @@ from lab.show.runs import lineage
 from lab.show.specs import ReportSpec
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import load
-from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
+from lib.recipes.specs import Ablation, Recipe, Scale
 from lib.runs import paths
 from tests.forget import forget
 
@@ -67,8 +67,11 @@ def test_later_systems_wait_for_the_default_report_and_have_one_seed_there():
             assert {tuple(job.seed for job in group) for group in jobs.values()} == {seeds}
         assert Plan.load("laptop", systems=[name], seeds=2, depth="default").seeds_for(name) == (0, 1)
     assert plans["default"].seeds_for("wechat_rank72") == (0, 1, 2)
-    for name in ("wechat_rank1", "wechat_rank3"):
-        assert [job.arm for job in plans["default"].ensemble_jobs(name)] == list(load(EnsembleSpec, name).arms)
+    for name, arms in (("wechat_rank1", ["base", "joint", "cross"]), ("wechat_rank3", ["base", "alpro", "single"])):
+        for plan in (plans["default"], plans["all"]):
+            assert [(job.arm, job.seed) for job in plan.ensemble_jobs(name)] == [(arm, 0) for arm in arms]
+    assert [job.seed for job in plans["all"].ensemble_jobs("wechat_rank1_single")] == [0, 1, 2]
+    assert "wechat_rank1_single" not in plans["default"].ensembles, "one model is no ensemble"
 
 
 def test_what_tells_most_comes_first():
