@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from lab.corpora.twin.random import facts
 from lib.data.items import fill, tail
@@ -87,6 +88,10 @@ def test_soft_labels_are_looked_up_by_row():
         np.array([3, 5, 9]), np.array([0, 1, 1]), np.array([[1, 0], [0.25, 0.75], [0.5, 0.5]], np.float16)
     )
     np.testing.assert_allclose(np.exp(table.logits(np.array([9, 5]))), [[0.5, 0.5], [0.25, 0.75]], rtol=1e-3)
+    halves = np.random.default_rng(0).dirichlet(np.full(200, 0.1), 50).astype(np.float16)
+    said = softmax(PseudoLabels(np.arange(50), np.zeros(50, int), halves).logits(np.arange(50)), axis=1)
+    assert abs(halves.sum(axis=1, dtype=np.float32) - 1).max() > 1e-5 > 10 * abs(said.sum(axis=1) - 1).max()
+    np.testing.assert_allclose(said, halves, atol=1e-3)
     with pytest.raises(ValueError, match="without soft label"):
         table.logits(np.array([4]))
     assert PseudoLabels(table.rows, table.category).logits(np.array([3])) is None

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lib.features import tokens
 from lib.features.text import SpecialIds, cut_longest_first, fields_of, lay_out
+from tests.golden_rule import load_case
 
 SPECIAL = SpecialIds(pad=0, unk=2, cls=3, sep=4, mask=5)
 
@@ -45,6 +46,23 @@ def test_three_fields_are_packed():
     assert one(fields, "packed", 8)[0] == [3, 10, 11, 4, 20, 4, 30, 4]
     expected = [[-1, 0, 0, -1, 1, -1, 2, -1, -1], [-1, -1, -1, 2, 2, -1, -1, -1, -1]]
     assert fields_of(np.array([[3, 0], [3, 0], [1, 2]]), 8, 9).tolist() == expected
+
+
+def test_a_neighbours_cuts():
+    """golden/topsix/n8: as ours, but of equally long fields OCR gives way first, then ASR; cut alike, ids are the same."""
+    case = load_case("topsix/n8/layout")
+    lengths, kept = (case.array(name).T for name in ("in/lengths", "out/kept"))
+    assert np.array_equal(cut_longest_first(lengths[[0, 2, 1]], 12)[[0, 2, 1]], kept)
+    alike = (cut_longest_first(lengths, 12) == kept).all(axis=0)
+    texts = [
+        [6 + ord(sign) - 0x4E00 for name in ("title", "ocr", "asr") for sign in text[name]]
+        for text in case.json("texts")
+    ]
+    flat = np.array([number for text in texts for number in text])
+    starts = lengths.T.cumsum().reshape(-1, 3).T - lengths
+    ids, mask, _ = lay_out(flat, starts, lengths, "packed", 16, SPECIAL, full=True)
+    assert np.array_equal(mask, case.array("out/text_mask")) and alike.sum() == 9
+    assert np.array_equal(ids[alike], case.array("out/input_ids")[alike])
 
 
 def one_token_at_a_time(lengths: list[int], budget: int) -> list[int]:

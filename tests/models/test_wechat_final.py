@@ -24,11 +24,13 @@ from lib.models import (
     SplitStream,
     TransformerFrames,
     VideoLayers,
+    aggregates,
 )
-from lib.models.aggregates import ALL, Vlad, frame_similarity
+from lib.models.aggregates import ALL, Bottleneck, Vlad, frame_similarity
 from lib.models.video_model import Joint, States, VideoModel
 from lib.objectives import CategoryCE
 from lib.objectives.mix import ObjectiveMix
+from tests.golden_models import worst
 from tests.small import VOCABULARY, batch
 
 NAME = "random-12x768"
@@ -164,7 +166,7 @@ def test_one_frame_says_the_same_at_every_text_position():
 
 @torch.no_grad()
 def test_patches_over_frames_lose_the_order():
-    """System 4-2: with F = 1 the grid is the frame's own patches; A5 does not see the order of frames, A4 keeps each."""
+    """System 4-2: with F = 1 the grid is the frame's own patches; A5 does not see the order of frames, A4 with places does."""
     patches = torch.randn(2, 3, 5, 24)
     states = States(torch.zeros(2, 3, 24), torch.tensor([[1, 1, 1], [1, 1, 0]]).bool(), source=patches)
     stacks = CrossStacks(32, 24, "tiny-1x32", depth=1, over="patches").eval()
@@ -177,6 +179,14 @@ def test_patches_over_frames_lose_the_order():
     assert torch.equal(stacks.pictures(one)[0], patches[:, 0])
     with pytest.raises(ValueError, match="needs patches"):
         stacks.pictures(States(patches[:, :, 0], states.mask))
+    each, (text, _), given = CrossStacks(32, 24, "tiny-1x32", depth=1).eval(), sides(), batch([4, 2], [3, 3])
+    for places in (0, 3):
+        frames = FrameLinear(12, 24, dropout=0.0, positions=places)
+        if places:
+            frames.places.weight.mul_(20)
+        ways = (frames(given.replace(frames=given.frames[:, order])) for order in ([0, 1, 2], [2, 0, 1]))
+        one, two = (BothMeans(32)(each(text, way)) for way in ways)
+        assert (worst(one, two) > 1e-3) == bool(places)
 
 
 def images(**options):
@@ -295,7 +305,20 @@ def test_frame_similarity():
     assert frame_similarity(frames[:, :1], mask[:, :1], 3, 16).tolist() == [[0.0] * 13]
 
 
-def test_vlad_family():
+@torch.no_grad()
+def test_sides_meet_in_the_bottleneck_alone():
+    """Section 15, tricks: frames and text see themselves and the tokens, which see both."""
+    torch.manual_seed(0)
+    text, frames = sides(tokens=(3, 3), frames=(4, 4))
+    for depth, meets in ((1, False), (2, True)):
+        part = Bottleneck(32, tokens=2, depth=depth, heads=2, ffn=32).eval()
+        one, two = (part.states(frames.hidden, frames.mask, t, text.mask) for t in (text.hidden, text.hidden.flip(2)))
+        assert torch.equal(one[:, :4], two[:, :4]) != meets and worst(one[:, 4:6], two[:, 4:6]) > 1e-3
+        moved = part.states(frames.hidden.flip(2), frames.mask, text.hidden, text.mask)
+        assert torch.equal(one[:, 6:], moved[:, 6:]) != meets and worst(one[:, 4:6], moved[:, 4:6]) > 1e-3
+
+
+def test_vlad_family(monkeypatch):
     """System 7-3; and padding changes nothing, in training either."""
     torch.manual_seed(0)
     frames, mask = torch.randn(3, 6, 8), torch.tensor([[1] * 6, [1] * 4 + [0] * 2, [1] + [0] * 5]).bool()
@@ -314,6 +337,8 @@ def test_vlad_family():
     parts["netvlad"].assign.data.copy_(parts["netrvlad"].assign.data)
     parts["netvlad"].norm.load_state_dict(parts["netrvlad"].norm.state_dict())
     torch.testing.assert_close(parts["netvlad"].describe(frames, mask), parts["netrvlad"].describe(frames, mask))
+    monkeypatch.setattr(aggregates.F, "normalize", lambda x, dim: x)
+    torch.testing.assert_close(parts["softdbow"].describe(frames, mask).sum(dim=1), mask.sum(dim=1).float())
 
 
 def dual(of=ALL, **options):

@@ -161,6 +161,21 @@ def test_a_modality_is_left_out_and_the_sequence_shortened(which):
     assert float(term(seen, left).detach()) > 0
 
 
+@pytest.mark.parametrize(("tokens", "pairs"), [((3, 2, 2), 6), ((3, 0, 2), 3), ((3, 0, 0), 1)])
+def test_as_many_pairs_as_what_is_there_allows(tokens, pairs):
+    """System 3, invariant 1, in the loss: of equal vectors every pair costs ln 2, and the mean is over those that are there."""
+    given, term = fielded((tokens, tokens), frames=(2, 3)), ModalAlignment(WIDTH, queue=0, dim=8, drop=0.0)
+    views, asked = term.views(given, given, generator()), []
+    seen = {name: single_stream()(view.batch, view.sees) for name, view in views.items()}
+    own = term.ask
+    term.ask = lambda asking, keys, twin: asked.append(bool((asking.real & keys.real).any())) or own(asking, keys, twin)
+    with torch.no_grad():
+        for weight in term.project.parameters():
+            weight.fill_(1.0)
+        assert float(term(seen, given)) == pytest.approx(math.log(2), rel=1e-5)
+    assert sum(asked) == 2 * pairs and len(asked) == 12
+
+
 @pytest.mark.parametrize(
     ("kinds", "views", "queue"), [("pairs", 4, 0), ("pairs", 4, 6), ("combinatorial", 6, 0), ("tcl", 2, 6)]
 )
@@ -183,6 +198,7 @@ def test_every_reading_of_the_alignment_learns(kinds, views, queue):
     if queue:
         some = next(iter(term.queues.values()))
         assert int(some.at) == 14 * 4 % 6 and some.real.any()
+        torch.testing.assert_close(some.vectors[some.real].norm(dim=1), torch.ones(int(some.real.sum())))
         twin = term.copy.copies["model"].text.word_table
         assert not torch.equal(twin, model.text.word_table) and twin.grad is None
         mix.start(model)

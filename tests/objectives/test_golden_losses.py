@@ -51,7 +51,7 @@ def test_agreement_as_two_originals_count_it():
         assert worst(logits[0].grad, recorded["out/grad_first"]) < 1e-5
 
 
-def test_class_balanced_weights():
+def test_class_balanced_weights_of_the_paper():
     case = load_case("topsix/cb/class_balanced")
     for beta in case.settings["betas"]:
         ours = class_balanced_weights(case.settings["samples_per_class"], beta)

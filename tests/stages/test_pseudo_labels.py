@@ -1,6 +1,8 @@
 """Pseudo labels from end to end at smoke scale: teachers, soft and hard labels, an iterated loop, and what is refused."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,13 @@ from lib.evaluation import TailExpert
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.runs import paths
+from lib.stages import pseudo
 from lib.stages.inputs import Inputs, build_features
 from lib.stages.problem import make_problem
 from lib.stages.pseudo import refuse_held_out, unlabelled
 from lib.stages.run import build_parts, repeats, run
+from lib.training.checkpoint import Checkpointer
+from lib.training.state import Resume
 from tests.forget import forget
 
 LEARN = {
@@ -56,7 +61,10 @@ RECIPE = {
         "pretrain": {
             **LEARN,
             "data": {**SOFT, "pseudo": "says", "frames": [2, 6]},
-            "objectives": {"soft": {"use": "SoftLabels"}},
+            "objectives": {
+                "soft": {"use": "SoftLabels"},
+                "bank": {"use": "ModalAlignment", "dim": 8, "queue": 32, "soft": 0.4},
+            },
             "evaluation": {"select": "loss"},
         },
         "vote": {"init_from": "teach", "pseudo": {"use": "NeighbourVote", "neighbours": 5, "confidence": 0.4}},
@@ -197,6 +205,46 @@ def test_labels_are_the_same_when_made_again(home):
     run(says, again=True)
     after = says.folder.read_arrays(says.folder.labels)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def make(home: str, params: str, stage: str, killed: bool) -> None:
+    """What a process of the test below does; to be killed, it saves after every step."""
+    os.environ |= {"VIDLAB_HOME": home, "VIDLAB_PARAMS": params}
+
+    def counted(ask, limit):
+        times = []
+
+        def call(*given):
+            if len(times) == limit:
+                os.kill(os.getpid(), signal.SIGKILL)
+            times.append(1)
+            return ask(*given)
+
+        return call
+
+    if killed:
+        Resume.due = lambda *_, **__: True
+        Resume.save, pseudo.predict = counted(Resume.save, 3), counted(pseudo.predict, 1)
+    run(job(stage))
+
+
+@pytest.mark.parametrize(("stage", "file"), [("says", "labels"), ("pretrain", "objective_weights")])
+def test_a_killed_round_goes_on_to_the_same_bytes(home, processes, stage, file):
+    """kill -9 between two teachers' answers, and in a stage that learns them with a queue and a momentum copy."""
+    folder = job(stage).folder
+    kept = [folder.metrics, getattr(folder, file), folder.weights]
+    expected = [path.read_bytes() for path in kept]
+    shutil.rmtree(folder.path)
+    for killed in (True, False):
+        child = processes.Process(
+            target=make, args=(*(os.environ[f"VIDLAB_{x}"] for x in ("HOME", "PARAMS")), stage, killed)
+        )
+        child.start()
+        child.join()
+        assert child.exitcode == (-signal.SIGKILL if killed else 0) and folder.metrics.exists() != killed
+        if killed and stage == "pretrain":
+            assert Checkpointer(folder.state).step() == 3
+    assert [path.read_bytes() for path in kept] == expected
 
 
 def test_an_expert_for_rare_categories_joins_in(home):

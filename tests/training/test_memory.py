@@ -53,6 +53,8 @@ CASES = {
     ),
     "no_queue": lambda _: VideoTextAlignment(WIDTH, WIDTH, WIDTH, dim=8),
     "pairs": lambda model: ModalAlignment(WIDTH, dim=8, drop=0.0, queue=16, momentum=0.9, model=model),
+    "six": lambda model: ModalAlignment(WIDTH, "combinatorial", dim=8, drop=0.0, queue=16, momentum=0.9, model=model),
+    "tcl": lambda model: ModalAlignment(WIDTH, "tcl", dim=8, drop=0.0, queue=16, momentum=0.9, soft=0.4, model=model),
     "same_text": lambda _: SimCse(),
 }
 
@@ -103,7 +105,7 @@ def test_two_processes_equal_one_and_a_resumed_run_is_the_same(name, pair, tmp_p
     resumed = train(name, tmp_path / "cut")
     assert all(torch.equal(resumed[key], value) for key, value in alone.items())
     filled = [value for key, value in alone.items() if key.endswith(".real")]
-    assert [bool(value.any()) for value in filled] == [True] * {"queue": 2, "pairs": 4}.get(name, 0)
+    assert [bool(value.any()) for value in filled] == [True] * {"queue": 2, "pairs": 4, "six": 6, "tcl": 2}.get(name, 0)
 
 
 if __name__ == "__main__":
