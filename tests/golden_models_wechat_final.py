@@ -45,6 +45,19 @@ def single_stream(case, prefix, video, frame_dim=8) -> VideoModel:
     return without_dropout(model)
 
 
+def small_bert(width=768, heads=12, ffn=128, layers=1) -> str:
+    """A backbone of the sizes that most cases have."""
+    return backbone(
+        hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=ffn, vocab_size=200,
+        max_position_embeddings=64, layer_norm_eps=1e-12,
+    )  # fmt: skip
+
+
+def load_text(text, weights, begins):
+    for name in ("embeddings", "encoder"):
+        load_state(getattr(text, name), below(weights, f"{begins}{name}."))
+
+
 class Mapped(nn.Linear):
     """The recorded stand-in for an image transformer."""
 
@@ -57,10 +70,7 @@ class Mapped(nn.Linear):
 def albef(case, objective, **options):
     """ALBEF and an objective on it, with both copies' recorded weights and queues."""
     settings = case.settings
-    bert = backbone(
-        hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=200,
-        max_position_embeddings=64, layer_norm_eps=1e-12,
-    )  # fmt: skip
+    bert = small_bert(48, 4, 96, 3)
     text = BertText(bert, 200, pooler=False, layers=1 / 3)
     fusion = SplitStream(48, 48, bert, split=1 / 3, cross=True)
     model = VideoModel(text, Mapped(24, 48), fusion, ClsPool(48), Identity(48))

@@ -9,14 +9,16 @@ from lib.models.bert import load_state
 from lib.models.video_model import Joint, Outputs, States, VideoModel
 from lib.objectives import HardMatching, InverseCloze, ModalAlignment, SimCse, VideoTextAlignment
 from lib.objectives.contrast import Keys, unit
-from tests.golden_models import backbone, worst
+from tests.golden_models import worst
 from tests.golden_models_wechat_final import (
     albef,
     below,
     check_queues,
     load_matching,
+    load_text,
     recorded_batch,
     single_stream,
+    small_bert,
     texts,
 )
 from tests.golden_rule import load_case, without_dropout
@@ -123,11 +125,7 @@ class First(nn.Module):
 def test_momentum_encoder_and_queue_that_wraps_around():
     case = load_case("topsix/nis/moco")
     settings, weights = case.settings, case.weights
-    bert = backbone(
-        hidden_size=768, num_hidden_layers=1, num_attention_heads=12, intermediate_size=128, vocab_size=200,
-        max_position_embeddings=64,
-    )  # fmt: skip
-    text = BertText(bert, vocab_size=200, pooler=False)
+    text = BertText(small_bert(), vocab_size=200, pooler=False)
     model = without_dropout(VideoModel(text, Video(settings), First(), MeanPool(768), Identity(768)))
     objective = VideoTextAlignment(
         768, 768, 768, "encoders", dim=768, temperature=0.05, queue=10, momentum=settings["momentum"], model=model
@@ -142,8 +140,7 @@ def test_momentum_encoder_and_queue_that_wraps_around():
              (objective.copy.copies["model"], objective.copy.copies["project"], "key_text_encoder.", "key_video_encoder.",
               "out_projection_k."))  # fmt: skip
     for whole, projection, words, video, mapped in sides:
-        for name in ("embeddings", "encoder"):
-            load_state(getattr(whole.text, name), below(weights, f"{words}{name}."))
+        load_text(whole.text, weights, words)
         load_state(whole.frames, below(weights, video))
         load_state(projection["text"], below(weights, mapped))
     for side, name in (("text", "text"), ("frames", "video")):

@@ -1,4 +1,4 @@
-"""A momentum copy and its queues: resumed they are what they were, and two CPU processes learn what one learns."""
+"""A momentum copy, its queues and soft labels: resumed they are what they were, and two CPU processes learn what one does."""
 
 import os
 import subprocess
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.objectives import ModalAlignment, SimCse, VideoTextAlignment
+from lib.models import Classifier
+from lib.objectives import ModalAlignment, SimCse, SoftLabels, VideoTextAlignment
 from lib.objectives.mix import ObjectiveMix
 from lib.training.checkpoint import Checkpointer
 from lib.training.schedule import WarmupCosine
@@ -31,7 +32,8 @@ class Loader:
         place = torch.arange(self.videos.input_ids.shape[1])
         field = torch.where((place > 0) & (place % 4 > 0), place // 4, -1).expand(VIDEOS, -1)
         missing = (torch.arange(VIDEOS) % 5 == 0)[:, None] & (field == 1)  # some have no OCR
-        self.videos = self.videos.replace(field=field.masked_fill(missing, -1).to(torch.int8))
+        soft = torch.randn(VIDEOS, 7, generator=torch.Generator().manual_seed(1))
+        self.videos = self.videos.replace(field=field.masked_fill(missing, -1).to(torch.int8), soft=soft)
 
     def __iter__(self):
         while True:
@@ -47,7 +49,13 @@ class Loader:
         self.step = state["step"]
 
 
+def taught(model):
+    model.head = Classifier(WIDTH, 7)
+    return SoftLabels(hard=0.25)
+
+
 CASES = {
+    "soft": taught,
     "queue": lambda model: VideoTextAlignment(
         WIDTH, WIDTH, WIDTH, dim=8, queue=16, momentum=0.9, soft=0.4, model=model
     ),
