@@ -38,6 +38,7 @@ PRELOAD = (
     "matplotlib.backends.backend_svg", "matplotlib_inline.backend_inline", "seaborn", "IPython.core.magics", "papermill",
     "nbconvert", "jinja2", "yaml", "pydantic.main", "psutil", "rich.console",
 )  # fmt: skip
+SAVING = 20  # seconds between being told to end and being killed
 _one_at_a_time = threading.Lock()
 _stopping = threading.Event()
 _running: set[int] = set()  # leaders of process groups
@@ -103,9 +104,20 @@ def _start(context: Any, process: Any) -> None:
 
 
 def stop() -> None:
-    """End every process of :func:`run` and start no other, for a driver that is about to leave."""
+    """End every process of :func:`run` and start no other, for a driver that is about to leave. Those that train are told
+    first, and save."""
+    import psutil
+
     _stopping.set()
-    kill_descendants()
+    every = psutil.Process().children(recursive=True)  # known before a leader ends and leaves its own behind
+    told = [process for process in every if process.pid in _running]
+    for process in told:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    psutil.wait_procs(told, timeout=SAVING)
+    for process in every:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def interrupt() -> None:

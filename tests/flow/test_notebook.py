@@ -235,6 +235,26 @@ def test_nothing_survives_a_killed_driver(tmp_path, number):
     assert not (tmp_path / "out.ipynb").exists()
 
 
+def test_what_runs_is_told_before_it_is_killed(tmp_path):
+    """A notebook that saves when it is told to end has the time to; it ends even if it then goes on."""
+    notebook, begun, saved = (tmp_path / name for name in ("long.ipynb", "begun", "saved"))
+    cell = (
+        "import os, pathlib, signal, time\nasked = []\nsignal.signal(signal.SIGTERM, lambda *_: asked.append(1))\n"
+        f"pathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\nwhile not asked:\n    time.sleep(0.05)\n"
+        f"time.sleep(0.5)\npathlib.Path({str(saved)!r}).touch()\ntime.sleep(100)"
+    )
+    write_notebook(notebook, "x: int = 0", cell)
+    code = (
+        "import pathlib, threading, time\nfrom lab.flow import notebook, processes\nprocesses.SAVING = 5\n"
+        "processes.PRELOAD = ('papermill', 'IPython.core.magics', 'psutil')\n"
+        f"one = (pathlib.Path({str(notebook)!r}), pathlib.Path({str(tmp_path / 'out.ipynb')!r}), {{}}, pathlib.Path({str(tmp_path / 'log')!r}))\n"
+        f"threading.Thread(target=notebook.run_notebook, args=one, daemon=True).start()\n"
+        f"while not pathlib.Path({str(begun)!r}).exists():\n    time.sleep(0.1)\nprocesses.stop()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
+    assert saved.exists() and not _runs(int(begun.read_text()))
+
+
 def _runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
