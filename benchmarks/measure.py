@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -20,9 +21,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def device_name(device: str = "cpu") -> str:
-    """The card, or the processor as the operating system calls it, with the cores and threads in use."""
+    """The card, or the processor as the operating system calls it, with the cores and threads in use; of a name itself."""
     if device == "cuda":
         return torch.cuda.get_device_name()
+    if device != "cpu":
+        return device
     return f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread"
 
 
@@ -84,13 +87,13 @@ def table() -> str:
         content = json.loads(path.read_text(encoding="utf-8"))
         lines += [f"## {content['benchmark']} on {content['device']}", ""]
         lines += [", ".join(f"{key} {value}" for key, value in (content["versions"] | content["about"]).items()), ""]
-        columns = list(content["rows"][0])
-        lines += [
-            "| " + " | ".join(column.replace("_", " ") for column in columns) + " |",
-            "|" + " --- |" * len(columns),
-        ]
-        lines += ["| " + " | ".join(_shown(row[column]) for column in columns) + " |" for row in content["rows"]]
-        lines.append("")
+        for columns, rows in itertools.groupby(content["rows"], key=tuple):
+            lines += [
+                "| " + " | ".join(column.replace("_", " ") for column in columns) + " |",
+                "|" + " --- |" * len(columns),
+            ]
+            lines += ["| " + " | ".join(_shown(row[column]) for column in columns) + " |" for row in rows]
+            lines.append("")
     return "\n".join(lines)
 
 

@@ -1,68 +1,101 @@
-"""Job 1 of AIAC rank 1 at its published size: ``python -m benchmarks.published [--compile]``.
+"""Steps of published systems at their published size: ``python -m benchmarks.published [--dry-run]``.
 
-24 layers, 1024 wide, vocabulary 21,128, 10,000 tags, 128 full videos of 32 frames and 36 pieces a batch, bf16, random
-weights and inputs. Samples per second of whole trainer steps, share of the card's peak (MFU, from counted matrix
-products), peak memory. The winner's A100 did 258 videos/s; targets on an H200: 3,000 videos/s and an MFU of 50 %.
+The recipes as they stand, from random weights and on random videos: items per second of whole trainer steps and of
+inference, peak memory, and against the card's roofline (Williams et al. 2009): operations are matrix products counted by
+torch, bytes are those that every operation reads and writes. Eager and compiled; videos as long as the recipe allows, or as
+long as the real ones of AIAC 2021 in batches of similar length. The winner's A100 did 258 videos/s of job 1.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import keep, seconds
-from benchmarks.training import VOCABULARY, trainer_of, unibert
-from lib.data.batch import Batch, SpecialIds
-from lib.training.trainer import Trainer
+from lab.corpora.twin.random import facts, from_bins
+from lib.data.batch import Batch
+from lib.features.loader import MEGABATCH, alike
+from lib.models import bert
+from lib.recipes.job import Job
+from lib.recipes.specs import DeviceSpec
+from lib.stages import build
+from lib.training.layers import prepare_layers
+from lib.training.trainer import Task, Trainer
 
-SPECIAL = SpecialIds(pad=0, unk=100, cls=101, sep=102, mask=103)
-TAGS, FRAME_DIM, PIECES, FRAMES = 10_000, 1536, 36, 32
-PUBLISHED = 258.0  # videos per second on the winner's A100, from the training log
-TARGETS = {"videos_per_second": 3000.0, "mfu": 0.5}
+JOBS = [
+    ("aiac_rank1", "pretrain", "base"), ("aiac_rank1", "finetune", "base"), ("wechat_rank72", "finetune", "fgm.without"),
+    ("wechat_rank72", "finetune", "base"), ("wechat_rank72", "finetune", "r_drop.with"),
+    ("wechat_rank1", "finetune", "fgm.without"), ("wechat_rank1", "finetune", "base"),
+]  # fmt: skip
+PUBLISHED = {("aiac_rank1", "pretrain"): 258.0}  # items per second on the winner's A100, from the training log
+TARGETS = {"per_second": 3000.0, "mfu": 0.5, "peak_gb": 24.0}  # of job 1's pretraining on an H200
 
-# Dense bf16 matrix products, floating point operations per second, from the makers' data sheets.
-PEAK = {
-    "H200": 989.4e12,
-    "H100 PCIe": 756e12,
-    "H100": 989.4e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "A10": 125e12,
-    "4090": 165.2e12,
+# Dense bf16 matrix products (operations per second) and memory (bytes per second), from the makers' data sheets.
+CARDS = {
+    "H200": (989.4e12, 4.8e12),
+    "H100 PCIe": (756e12, 2.0e12),
+    "H100": (989.4e12, 3.35e12),
+    "A100": (312e12, 1.555e12),
+    "L40S": (362e12, 0.864e12),
+    "A10": (125e12, 0.6e12),
+    "4090": (165.2e12, 1.008e12),
 }
 
 
-def peak_of(name: str) -> float | None:
-    """Peak of a card by a part of its name; None for a card that is not in the table."""
-    return next((value for part, value in PEAK.items() if part in name), None)
+def card(name: str) -> tuple[float, float] | None:
+    """Peak and bandwidth of a card by a part of its name; None for one that is not in the table."""
+    return next((value for part, value in CARDS.items() if part in name), None)
 
 
-class FullVideos:
-    """Random batches without padding, made beforehand: what is measured is the training step."""
+class Videos:
+    """Random batches of a job, made beforehand: what is measured is the training step. ``real``: lengths as in AIAC 2021."""
 
-    def __init__(self, batch_size: int, batches: int = 4) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.batches = [self._batch(batch_size, generator) for _ in range(batches)]
+    def __init__(self, job: Job, batch_size: int, *, real: bool, batches: int = 4) -> None:
+        self.job, self.sizes = job, build.Sizes.published(job.spec.track)
+        self.random, count = np.random.default_rng(0), batch_size * (2 if job.kind.name == "pairs" else 1)
+        text, frames = (self._lengths(count, real, kind) for kind in ("text", "frames"))
+        order = alike(frames, text, count) if real else np.arange(len(text))
+        places = order.reshape(-1, count)[self.random.permutation(MEGABATCH)[:batches]]
+        self.batches = [self._batch(text[place], frames[place]) for place in places]
         self.steps_per_epoch, self.step = 10**9, 0
 
-    @staticmethod
-    def _batch(size: int, generator: torch.Generator) -> Batch:
-        ids = torch.randint(1000, VOCABULARY, (size, PIECES), generator=generator)
-        ids[:, 0], ids[:, 1], ids[:, -1] = SPECIAL.cls, SPECIAL.sep, SPECIAL.sep
-        return Batch(
-            rows=torch.arange(size),
-            input_ids=ids,
-            text_mask=torch.ones(size, PIECES, dtype=torch.bool),
-            token_types=torch.zeros(size, PIECES, dtype=torch.long),
-            frames=torch.randn(size, FRAMES, FRAME_DIM, generator=generator),
-            frame_mask=torch.ones(size, FRAMES, dtype=torch.bool),
-            tags=(torch.rand(size, TAGS, generator=generator) < 4e-4).float(),
+    def _lengths(self, count: int, real: bool, kind: str) -> np.ndarray:
+        most = self.job.batches["text_length" if kind == "text" else "frames_length"]
+        drawn = from_bins(
+            self.random.random(count * MEGABATCH),
+            facts("aiac2021")["title_length" if kind == "text" else "frame_count"],
         )
+        return np.minimum(drawn + 3 * (kind == "text"), most) if real else np.full(count * MEGABATCH, most)
+
+    def _batch(self, text: np.ndarray, frames: np.ndarray) -> Batch:
+        """Whatever a recipe's objectives may ask for."""
+        sizes, size = self.sizes, len(text)
+        generator = torch.Generator().manual_seed(int(self.random.integers(2**31)))
+        mask = torch.arange(int(text.max())) < torch.from_numpy(text)[:, None]
+        ids = torch.randint(1000, sizes.vocab_size, mask.shape, generator=generator) * mask
+        ids[:, 0] = sizes.special_ids.cls
+        slots = torch.arange(int(frames.max())) < torch.from_numpy(frames)[:, None]
+        batch = Batch(
+            rows=torch.arange(size), input_ids=ids, text_mask=mask, token_types=torch.zeros_like(ids),
+            frames=torch.randn(*slots.shape, sizes.frame_dim, generator=generator), frame_mask=slots,
+            field=torch.where(mask, 0, -1).to(torch.int8),
+        )  # fmt: skip
+        if self.job.kind.name == "pairs":
+            pair = torch.arange(size).reshape(2, -1).T
+            return batch.replace(pair=pair, score=torch.rand(len(pair), generator=generator))
+        if self.job.spec.track == "classes":
+            return batch.replace(category=torch.randint(sizes.num_classes, (size,), generator=generator))
+        return batch.replace(tags=(torch.rand(size, sizes.num_tags, generator=generator) < 4e-4).float())
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
@@ -76,84 +109,142 @@ class FullVideos:
         self.step = state["step"]
 
 
-def build(backbone: str, accelerator: Accelerator, *, compiled: bool) -> Trainer:
-    task = unibert(backbone, frame_dim=FRAME_DIM, num_tags=TAGS, special=SPECIAL)
-    if compiled:
-        task.model.get_submodule("fusion.encoder").compile()  # in place: names of parameters stay
-    return trainer_of(task, accelerator, rewind=False)
+def trainer_of(job: Job, accelerator: Accelerator) -> Trainer:
+    """The trainer that a job would get, around a model of random weights; it saves nothing."""
+    torch.manual_seed(0)
+    sizes, load_into = build.Sizes.published(job.spec.track), bert.Backbone.load_into
+    try:
+        bert.Backbone.load_into = lambda *_, **__: None  # sizes as published, without the checkpoints
+        model = build.build_model(job, sizes)
+        mix = build.build_mix(job, model, sizes, [100] * sizes.num_classes)
+    finally:
+        bert.Backbone.load_into = load_into
+    mix.start(model)
+    nowhere: Any = SimpleNamespace(state=Path("/nonexistent"), history=None)
+    trainer = build.build_trainer(
+        job.stage_spec, Task(model, mix), accelerator, steps=100_000, steps_per_epoch=10**9, seed=0, folder=nowhere,
+        score=lambda _: {job.stage_spec.evaluation.select: 0.0}, device=DeviceSpec(),
+    )  # fmt: skip
+    trainer.score = trainer.resume.checkpoint = None
+    return trainer
 
 
-def flops_per_step(trainer: Trainer, batch: Batch) -> int:
-    """Matrix products of one forward and backward, counted by torch on the uncompiled model."""
-    batch = trainer.task.mix.corrupt(batch, torch.Generator().manual_seed(0)).to(trainer.accelerator.device)
-    with FlopCounterMode(display=False) as counter:
-        total, _ = trainer.wrapped(batch)
-        trainer.accelerator.backward(total)
-    trainer.optimizer.zero_grad()
-    return counter.get_total_flops()
+class Bytes(TorchDispatchMode):
+    """Bytes of the tensors that every operation reads and writes; views cost nothing."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = {id(leaf): leaf for leaf in tree_leaves((args, kwargs, out)) if isinstance(leaf, torch.Tensor)}
+            self.total += sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        return out
 
 
-def run(
-    backbone: str = "random-24x1024",
-    batch_size: int = 128,
-    steps: int = 60,
-    warmup: int = 10,
-    compiled: bool = False,
-    device: str = "cuda",
-) -> dict[str, Any]:
-    """One row of results; ``mfu`` is None where the card's peak is not known."""
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if device == "cuda" else "no")
-    loader = FullVideos(batch_size)
-    flops = flops_per_step(build(backbone, accelerator, compiled=False), loader.batches[0])
-    trainer = build(backbone, accelerator, compiled=compiled)
-    trainer.fit(loader, warmup)
+def work_of(trainer: Trainer, batches: list[Batch]) -> tuple[float, float]:
+    """Operations and bytes of a step, means over updates on some batches; of the uncompiled model."""
+    device, generator = trainer.accelerator.device, torch.Generator().manual_seed(0)
+    given = [trainer.task.mix.corrupt(batch, generator).to(device) for batch in batches]
+    rewind, trainer.rewind = trainer.rewind, None  # whose copy of the state is no part of a usual step
+    with FlopCounterMode(display=False) as flops, Bytes() as moved:
+        for batch in given:
+            trainer.state.step += 1
+            trainer._update([batch], 100_000)
+    trainer.state.unlogged, trainer.rewind = [], rewind
+    return flops.get_total_flops() / len(given), moved.total / len(given)
+
+
+def roofline(flops: float, moved: float, per_step: float, name: str) -> dict[str, Any]:
+    """What bounds a step on a card, and how near it comes; None where the card is not known."""
+    limits, intensity = card(name), flops / moved
+    row = {"tflops_per_step": float(f"{flops / 1e12:.4g}"), "intensity": round(intensity, 1)}
+    if limits is None:
+        return row | {"mfu": None, "bound": None, "of_roof": None}
+    peak, bandwidth = limits
+    roof = min(peak, intensity * bandwidth)
+    bound = "compute" if roof == peak else "memory"
+    return row | {
+        "mfu": round(flops / per_step / peak, 4),
+        "bound": bound,
+        "of_roof": round(flops / per_step / roof, 3),
+    }
+
+
+def speed(trainer: Trainer, videos: Videos, steps: int, warmup: int, device: str) -> tuple[float, float | None]:
+    """Seconds of a step, and peak memory in GB."""
+    trainer.fit(videos, trainer.state.step + warmup)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
 
     def work() -> int:
-        trainer.fit(loader, trainer.state.step + steps)
+        trainer.fit(videos, trainer.state.step + steps)
         return steps
 
     per_step = seconds(work, device)
-    peak = peak_of(torch.cuda.get_device_name()) if device == "cuda" else None
-    return {
-        "backbone": backbone,
-        "compiled": compiled,
-        "batch": batch_size,
-        "parameters": sum(parameter.numel() for parameter in trainer.task.parameters()),
-        "videos_per_second": round(batch_size / per_step, 1),
-        "target": TARGETS["videos_per_second"],
-        "published_a100": PUBLISHED,
-        "ms_per_step": round(1000 * per_step, 2),
-        "tflops_per_step": round(flops / 1e12, 3),
-        "mfu": None if peak is None else round(flops / per_step / peak, 4),
-        "target_mfu": TARGETS["mfu"],
-        "peak_gb": round(torch.cuda.max_memory_allocated() / 2**30, 2) if device == "cuda" else None,
-    }
+    return per_step, round(torch.cuda.max_memory_allocated() / 2**30, 2) if device == "cuda" else None
+
+
+def run(
+    recipe: str, stage: str, arm: str, *, device: str = "cuda", scale: str = "full", steps: int = 30, warmup: int = 6,
+    lengths: tuple[str, ...] = ("real",),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for eager and compiled steps and each of ``lengths`` (full, real)."""
+    job = Job.load(recipe, stage, arm, 0, scale)
+    size = job.stage_spec.data.batch_size
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if device == "cuda" else "no")
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    trainer = trainer_of(job, accelerator)
+    loaders = {kind: Videos(job, size, real=kind == "real") for kind in lengths}
+    works = {kind: work_of(trainer, videos.batches) for kind, videos in loaders.items()}
+    rows = []
+    for compiled in (False, True):
+        prepare_layers(trainer.task, compiled=compiled)
+        for kind, videos in loaders.items():
+            per_step, peak_gb = speed(trainer, videos, steps, warmup, device)
+            rows.append({
+                "recipe": recipe, "stage": stage, "arm": arm, "compiled": compiled, "lengths": kind, "batch": size,
+                "parameters": sum(parameter.numel() for parameter in trainer.task.parameters()),
+                "per_second": round(size / per_step, 1), "ms_per_step": round(1000 * per_step, 2), "peak_gb": peak_gb,
+                **roofline(*works[kind], per_step, name), "published_a100": PUBLISHED.get((recipe, stage)),
+            })  # fmt: skip
+    return rows
+
+
+@torch.inference_mode()
+def inference(recipe: str, stage: str, *, device: str = "cuda", scale: str = "full", steps: int = 20) -> dict[str, Any]:
+    """Videos per second of a finetuned model that only predicts, 256 at a time."""
+    from lib.stages.scoring import EVAL_BATCH
+
+    job = Job.load(recipe, stage, "base", 0, scale)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if device == "cuda" else "no")
+    model = trainer_of(job, accelerator).task.model.eval()
+    size = EVAL_BATCH if device == "cuda" else 8
+    batches = [batch.to(accelerator.device) for batch in Videos(job, size // 2, real=True).batches]
+
+    def work() -> int:
+        with accelerator.autocast():
+            for step in range(steps):
+                model(batches[step % len(batches)])
+        return steps * len(batches[0])
+
+    seconds(work, device)
+    return {"recipe": recipe, "stage": stage, "per_second": round(1 / seconds(work, device), 1)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backbone", default="random-24x1024")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--warmup", type=int, default=10)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
-    arguments = parser.parse_args()
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        print(
-            "published: skipped, no CUDA device here (a small trial: --device cpu --backbone tiny-2x64 --batch-size 4 --steps 2)"
-        )
+    parser.add_argument("--dry-run", action="store_true", help="tiny, on a CPU; keeps nothing")
+    dry = parser.parse_args().dry_run
+    if not dry and not torch.cuda.is_available():
+        print("published: skipped, no CUDA device here (a small trial: --dry-run)")
         return
     torch.set_float32_matmul_precision("high")
-    given = (arguments.backbone, arguments.batch_size, arguments.steps, arguments.warmup)
-    rows = [run(*given, compiled=compiled, device=arguments.device) for compiled in (False, True)]
-    for row in rows:
-        print(
-            f"compiled {row['compiled']}: {row['videos_per_second']:,.0f} videos/s, MFU {row['mfu']}, {row['peak_gb']} GB"
-        )
-    if arguments.device == "cuda":  # a trial on a CPU says nothing worth keeping
-        print(keep("published", "cuda", rows, {"vocabulary": VOCABULARY, "tags": TAGS}).name)
+    small: dict[str, Any] = {"device": "cpu", "scale": "smoke", "steps": 1, "warmup": 1} if dry else {}
+    rows = [row for job in JOBS for row in run(*job, **small)]
+    print(*rows, sep="\n")
+    if not dry:
+        print(keep("published", "cuda", rows, {}).name)
 
 
 if __name__ == "__main__":
