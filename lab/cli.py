@@ -7,13 +7,18 @@ import os
 import sys
 import traceback
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from lib.runs import paths
 from lib.runs.files import write_text
 from lib.runs.paths import shown
+
+if TYPE_CHECKING:
+    from lib.data.store import Store
 
 
 class CommandError(ValueError):
@@ -24,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; whatever goes wrong is printed as one line. Returns the exit code."""
     from lib.data.store import StoreError
 
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":  # libraries take names of files for UTF-8
+        os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
+        os.execv(sys.executable, [sys.executable, "-m", "lab", *sys.argv[1:]])
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal need not know every character
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -61,6 +69,12 @@ def _kept() -> str:
     return f" (a fault of vidlab; the traceback is in {shown(file)})"
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vidlab", description="vidlab's command line; training runs through make and papermill."
@@ -74,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--track", choices=("pairs", "classes"), required=True, help="pairs: AIAC 2021; classes: WeChat 2022"
     )
-    generate.add_argument("--videos", type=int, required=True)
+    generate.add_argument("--videos", type=_count, required=True)
     generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--pairs", type=int, help="labelled pairs (default: in proportion)")
+    generate.add_argument("--pairs", type=_count, help="labelled pairs (default: in proportion)")
     generate.add_argument(
         "--test-pairs", type=int, default=0, help="labelled pairs of a test part (default: no such part)"
     )
@@ -114,10 +128,12 @@ def _parser() -> argparse.ArgumentParser:
         "--quarantine", action="store_true", help="go on past bad records and list them in rejects.parquet"
     )
     bring.add_argument("--overwrite", action="store_true", help="replace a store that is there")
-    bring.add_argument("--max-frames", type=int, default=32, metavar="N", help="most frames of a video (default: 32)")
+    bring.add_argument(
+        "--max-frames", type=_count, default=32, metavar="N", help="most frames of a video (default: 32)"
+    )
     bring.add_argument(
         "--frame-dim",
-        type=int,
+        type=_count,
         metavar="D",
         help="numbers per frame (default: 1536 or 768, as the format says; custom: those of the first video)",
     )
@@ -255,11 +271,23 @@ def _backbone(options: argparse.Namespace) -> None:
     print(f"written: {shown(options.out)}; {facts['vocabulary']:,} tokens, loss {facts['loss']}")
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Store]:
+    """A store to look at. Raises StoreError: none, or what its manifest says makes no sense."""
+    from lib.data.store import Store, StoreError
+
+    try:
+        yield Store.open(path)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        what = f"manifest.json is not as it was written ({type(error).__name__}: {error})"
+        raise StoreError(f"{shown(path)}: {what}; import the corpus again") from None
+
+
 def _check(options: argparse.Namespace) -> int:
     from lab.corpora.checking import problems
-    from lib.data.store import Store
 
-    found = list(problems(Store.open(options.store)))
+    with _opened(options.store) as store:
+        found = list(problems(store))
     for problem in found:
         print(f"wrong: {problem}")
     print("ok" if not found else f"{len(found)} problems; import the corpus again")
@@ -270,11 +298,11 @@ def _show(options: argparse.Namespace) -> None:
     import pandas as pd
 
     from lab.corpora.describe import overview
-    from lib.data.store import Store
 
     pd.set_option("display.unicode.east_asian_width", True, "display.width", 160)
-    for title, table in overview(Store.open(options.store)).items():
-        print(f"\n{title}\n{table.to_string()}")
+    with _opened(options.store) as store:
+        for title, table in overview(store).items():
+            print(f"\n{title}\n{table.to_string()}")
 
 
 def _explain(options: argparse.Namespace) -> None:

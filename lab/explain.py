@@ -49,7 +49,7 @@ def explain(
     job = Job.load(recipe, stage, arm, seed, scale, corpus)
     if key.split(".")[0] == "device":
         return _of_scale(key, job)
-    found = list(layers(recipe, arm, scale, *(CorpusRef(corpus, scale).allows if corpus else ())))
+    found = list(layers(recipe, arm, scale, **(CorpusRef(corpus, scale).allows if corpus else {})))
     if load(Scale, scale).folds == "per_seed" and "@" not in arm:
         folds = {f"stages.{name}.data.split.fold": one.data.split.fold for name, one in job.spec.stages.items()}
         found.append(found[-1].under(folds, f"{_place(scale, 'folds')}: per_seed", f"seed {job.seed}"))

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lib.data.pixels import picture
+from lib.data.rejects import Wrong
 from lib.data.store import Store
 from lib.runs.files import checksum
 
@@ -88,6 +90,13 @@ def _images(store: Store) -> Iterator[str]:
     size = (store.path / "images.bin").stat().st_size
     if size != expected:
         yield f"images.bin has {size} bytes, the videos need {expected}"
+        return
+    for row, count in enumerate(store.n_images):
+        for number, data in enumerate(store.images(row)):
+            try:
+                picture(data, f"picture {number + 1} of {count}")
+            except Wrong as wrong:
+                yield str(wrong.at(store.path / "images.bin", f"video {store.video(row, frames=False).id}"))
 
 
 def _pairs(store: Store) -> Iterator[str]:

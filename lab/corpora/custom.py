@@ -1,6 +1,7 @@
-"""Your own videos into a store: a manifest (JSONL or Parquet) plus .npy features, image folders or video files.
+"""Your own videos into a store: a manifest (JSONL, CSV or Parquet) plus .npy features, image folders or video files.
 
-``manifest.jsonl`` (one object a line) or ``manifest.parquet``, with any of these, where null is as good as left out
+``manifest.jsonl`` (one object a line), ``manifest.parquet`` or ``manifest.csv`` (names in the first line, tags as in 3 14,
+without pairs), with any of these, where null or empty is as good as left out
 
     id         text or number; default: the number of the record, from 0
     title      text
@@ -13,7 +14,7 @@
     frames     path beside the manifest: .npy [n, D], a folder of images, or a video (.mp4 and others, one frame a second)
     pairs      list of [id of the other video, score in [0, 1]]
 
-Pairs can also stand in ``pairs.tsv`` (id1, id2, score), ``pairs.jsonl`` or ``pairs.parquet`` beside it. A ``vocabulary.json``
+Pairs can also stand in ``pairs.tsv`` (id1, id2, score), or ``pairs.csv``, ``.jsonl`` or ``.parquet`` beside it. A ``vocabulary.json``
 with ``tags`` or ``categories`` (lists) declares which of them are allowed; without it, those that occur are.
 
 A folder without a manifest holds videos and folders of them: a video's id is its path there, its title the name of the file
@@ -25,6 +26,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +35,7 @@ import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 from tqdm.auto import tqdm
 
+from lab.corpora.csv_files import csv_records
 from lab.corpora.pair_files import Pair, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
@@ -43,8 +46,19 @@ from lib.data.writer import StoreWriter
 
 FRAME_DIM = None  # of the first video
 KINDS = "|".join(re.escape(suffix) for suffix in (*pixels.IMAGES, *pixels.MOVIES, ".npy"))
-FILES = re.compile(rf"(manifest|pairs)\.(jsonl|parquet)|pairs\.tsv|vocabulary\.json|.*({KINDS})", re.I)  # that are read
+FILES = re.compile(
+    rf"(manifest|pairs)\.(jsonl|parquet|csv)|pairs\.tsv|vocabulary\.json|.*({KINDS})", re.I
+)  # that are read
+SUFFIXES = (".jsonl", ".parquet", ".csv")  # of a manifest
 PEEK = 1000  # records looked at to tell whether the manifest itself has pairs
+MEANT = {  # what others call a key
+    other: key
+    for key, others in {
+        "frames": "video file filename path clip image images mp4", "category": "label class category_id topic", "part": "split set fold",
+        "title": "name text caption description", "tags": "hashtags keywords", "asr": "speech transcript", "id": "video_id vid",
+    }.items()
+    for other in others.split()
+}  # fmt: skip
 CATEGORY = 'unknown category: it is text, such as "0105" or "animals/cat"'
 FRAMES = "give the path of an .npy, an image folder or a video file, relative to the manifest"
 VOCABULARY = "must be an object with the lists tags (integers) and categories (text)"
@@ -128,13 +142,17 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
     manifest = _manifest(folder)
     file = folder if manifest is None else manifest
     home = folder if manifest is None else manifest.parent
-    records = _in_folders(folder) if manifest is None else objects(manifest, rejects)
+    given = _in_csv if file.suffix == ".csv" else objects
+    records = _in_folders(folder) if manifest is None else given(manifest, rejects)
     declared = _vocabulary(home / "vocabulary.json")
     tags: set[int] = set()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as inner:  # pairs wait here until all videos are known
         for number, record, item in tqdm(records, desc="import videos", unit="video", mininterval=0.5):
             record = named(record, item)
             try:
+                for key in item:
+                    if key not in ManifestRecord.model_fields and (meant := MEANT.get(key.lower())):
+                        raise BadRecord(file, record, key, item[key], f"unknown key; did you mean {meant!r}?")
                 found = checked(
                     ManifestRecord, item if item.get("id") is not None else item | {"id": number}, file, record
                 )
@@ -143,6 +161,9 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
                     video = _video(found, home, writer)
                 except Wrong as wrong:
                     raise wrong.at(file, record) from None
+                except OSError as error:
+                    remedy = "make the file readable, or drop the record"
+                    raise BadRecord(file, record, "frames", f"{found.frames} ({error.strerror})", remedy) from None
                 writer.add(video, file, record)
                 tags.update(video.tags or ())
                 for pair in _inner_pairs(found, file, f"{record}, pairs", rejects):
@@ -157,7 +178,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
             except BadRecord as error:
                 rejects.add(error)
     for pairs in _pair_files(file):
-        read_pairs(pairs, writer, rejects)
+        (_csv_pairs if pairs.suffix == ".csv" else read_pairs)(pairs, writer, rejects)
     categories = writer.categories if declared.categories is None else declared.categories
     return {
         "tags": sorted(set(tags if declared.tags is None else declared.tags)) or None,
@@ -166,15 +187,36 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
 
 
 def _manifest(folder: Path) -> Path | None:
-    if folder.is_file() and folder.suffix in (".jsonl", ".parquet"):
+    if folder.is_file() and folder.suffix in SUFFIXES:
         return folder
-    return next((folder / name for name in ("manifest.jsonl", "manifest.parquet") if (folder / name).exists()), None)
+    found = [file for suffix in SUFFIXES if (file := folder / f"manifest{suffix}").exists()]
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found)
+        raise BadRecord(folder, "folder", "manifest", names, "keep one of them, or give its path")
+    return found[0] if found else None
 
 
 def _pair_files(source: Path) -> list[Path]:
     folder = source if source.is_dir() else source.parent
-    files = [folder / f"pairs{suffix}" for suffix in (".tsv", ".jsonl", ".parquet")]
+    files = [folder / f"pairs{suffix}" for suffix in (".tsv", *SUFFIXES)]
     return [file for file in files if file.exists() and file != source]
+
+
+def _in_csv(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for number, record, item in csv_records(file, rejects):
+        tags = re.split(r"[\s;,|]+", item["tags"].strip()) if item.get("tags") else None
+        yield number, record, item | {"tags": tags and [int(tag) if tag.isdecimal() else tag for tag in tags]}
+
+
+def _csv_pairs(file: Path, writer: StoreWriter, rejects: Rejects) -> None:
+    for _, record, item in csv_records(file, rejects):
+        with suppress(KeyError, AttributeError, ValueError):  # what is no number is for the check to name
+            item["score"] = float(item["score"].replace(",", "."))
+        try:
+            pair = checked(Pair, item, file, record)
+            writer.add_pair(pair.id1, pair.id2, pair.score, file, record)
+        except BadRecord as error:
+            rejects.add(error)
 
 
 def _in_folders(folder: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -1,16 +1,18 @@
 """Score any submission file against a label file, both as the competitions' organisers wrote and read them."""
 
-import csv
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
+from lab.corpora.csv_files import csv_lines
 from lab.corpora.pair_files import pairs_in
-from lab.corpora.reading import json_array, member, open_zip, text_lines
+from lab.corpora.reading import json_array, member, open_zip, unique
 from lab.corpora.records import Record, checked, named, utf8
 from lab.corpora.wechat2022 import CATEGORY, Category
 from lib.data.pixels import is_litter
@@ -26,7 +28,7 @@ class Label(Record):
     category_id: Category = Field(description=CATEGORY)
 
 
-def score_file(submission: Path, labels: Path) -> dict[str, float]:
+def score_file(submission: Path, labels: Path) -> dict[str, Any]:
     """Score a submission: a zip of embeddings against pairs, or result.csv against another such file or annotations.
     Classes are scored twice: as it is official, and (``..._all_classes``) with classes that no video has counted as 0.
     Labels none of which is an official category are those of an own corpus; its classes are the ones on either side.
@@ -50,7 +52,7 @@ def read_embeddings(path: Path) -> dict[str, np.ndarray]:
             members = [name for name in archive.namelist() if name.endswith(".json") and not is_litter(name)]
             if len(members) != 1:
                 raise BadRecord(path, "archive", "members", archive.namelist(), "exactly one .json file is expected")
-            content = json.loads(member(archive, members[0]).decode("utf-8-sig"))
+            content = json.loads(member(archive, members[0]).decode("utf-8-sig"), object_pairs_hook=unique)
     except BadRecord:  # is a ValueError itself
         raise
     except (zipfile.BadZipFile, ValueError, RecursionError) as error:
@@ -81,23 +83,19 @@ def _vector(path: Path, name: str, values: object, dim: int | None) -> np.ndarra
 
 def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
     """(record, id, category) of each line of a result.csv."""
-    number = 0
-
-    def texts() -> Iterator[str]:
-        nonlocal number
-        for number, line in text_lines(path):
-            try:
-                yield utf8(line, "line") + "\n"
-            except Wrong as wrong:
-                raise wrong.at(path, f"line {number}") from None
-
-    try:
-        for row in csv.reader(texts(), strict=True):
-            if len(row) != 2:
-                raise BadRecord(path, f"line {number}", "line", ",".join(row), "a line is id,category_id")
-            yield f"line {number} (video {row[0]})", row[0], row[1]
-    except csv.Error as error:
-        raise BadRecord(path, f"line {number}", "line", str(error), "a line is id,category_id") from None
+    usual = "a line is id,category_id"
+    for number, row in csv_lines(path, usual):
+        record, line = f"line {number}", ",".join(row)
+        try:
+            utf8(line, "line")
+        except Wrong as wrong:
+            raise wrong.at(path, record) from None
+        if len(row) != 2 or row == ["id", "category_id"]:
+            raise BadRecord(path, record, "line", line, f"{usual}{', without a header' if len(row) == 2 else ''}")
+        if re.fullmatch(r"[0-9.]+E\+[0-9]+", row[0]):
+            remedy = "a spreadsheet has rounded the id; write the file again with ids as text"
+            raise BadRecord(path, record, "id", row[0], remedy)
+        yield f"{record} (video {row[0]})", row[0], row[1]
 
 
 def read_classes(path: Path, *, official: bool = True) -> dict[str, str]:
@@ -115,12 +113,17 @@ def read_classes(path: Path, *, official: bool = True) -> dict[str, str]:
 
 def _annotated(labels: Path) -> dict[str, str]:
     items = ((f"record {number}", item) for number, item in json_array(labels))
-    found = [checked(Label, item, labels, named(record, item)) for record, item in items]
-    return {label.id: label.category_id for label in found}
+    result: dict[str, str] = {}
+    for record, item in items:
+        label = checked(Label, item, labels, named(record, item))
+        if label.id in result:
+            raise BadRecord(labels, record, "id", label.id, "the same id came before; keep one of the two")
+        result[label.id] = label.category_id
+    return result
 
 
-def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Path) -> dict[str, float]:
-    cosine, score = [], []
+def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Path) -> dict[str, Any]:
+    cosine, score, seen, other = [], [], dict[frozenset[str], float](), 0
     for record, pair in pairs_in(labels, Rejects()):
         for name in (pair.id1, pair.id2):
             if name not in vectors:
@@ -128,8 +131,15 @@ def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Pa
                 raise BadRecord(submission, f"video {name}", "embedding", "missing", remedy)
         a, b = vectors[pair.id1], vectors[pair.id2]
         score.append(pair.score)
+        other += seen.setdefault(frozenset((pair.id1, pair.id2)), pair.score) != pair.score
         cosine.append(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
-    return {"pairs": len(score), "spearman": spearman(np.array(cosine), np.array(score))}
+    found: dict[str, Any] = {"pairs": len(score), "spearman": spearman(np.array(cosine), np.array(score))}
+    if other:
+        found["contradicting"] = f"{other} pairs have another score than the same two videos before"
+    for what, values in (("cosines", cosine), ("scores", score)):
+        if np.ptp(values) == 0:
+            found["constant"] = f"all {what} are {values[0]:g}, so there is nothing to rank"
+    return found
 
 
 def _score_classes(
@@ -142,6 +152,8 @@ def _score_classes(
     for name in predicted:
         if name not in truth:
             raise BadRecord(submission, f"video {name}", "id", name, "the labels know no such video; remove the line")
+    if not truth:
+        raise BadRecord(submission, "file", "labels", "none", "the label file holds no video")
     names = WECHAT_CATEGORIES if official else sorted({*truth.values(), *predicted.values()})
     index = {name: number for number, name in enumerate(names)}
     t, p = (np.array([index[table[name]] for name in truth]) for table in (truth, predicted))

@@ -128,7 +128,7 @@ def reproduce(options: argparse.Namespace, console) -> int:
     if status and options.keep_going:
         report()
     if not status:
-        screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console)
+        screen.scores(plan.report_folder / "tables" / "leaderboard.csv", console, own=bool(plan.corpus))
         summary = (plan.report_folder / "summary.txt").read_text(encoding="utf-8")
         console.print(summary, end="", highlight=False, markup=False)
         where()
@@ -242,6 +242,8 @@ def default_jobs() -> int:
 
 def _job(options: argparse.Namespace) -> Job:
     recipe, stage, arm, seed = options.job
+    if not seed.isdecimal():
+        raise UsageError(f"the seed of a job is a whole number, not {seed!r}")
     return Plan(options.scale, options.corpus).job(recipe, stage, arm, int(seed))
 
 

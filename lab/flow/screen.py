@@ -211,11 +211,12 @@ COLUMNS = ("title", "stage", "metric", "score", "low", "high", "oracle", "publis
            "samples_per_second", "parameters")  # fmt: skip
 
 
-def scores(file: Path, console: Console) -> None:
-    """The leaderboard that the report wrote, as a table; of its columns those that fit a terminal."""
+def scores(file: Path, console: Console, *, own: bool = False) -> None:
+    """The leaderboard that the report wrote, as a table; of its columns those that fit a terminal. ``own``: of a corpus that
+    no published score can be compared with."""
     with file.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    columns = [name for name in COLUMNS if rows and name in rows[0]]
+    columns = [name for name in COLUMNS if rows and name in rows[0] and not (own and name == "published")]
     table = Table(*(name.replace("_", " ") for name in columns), title="Scores", title_justify="left")
     for row in rows:
         table.add_row(*(_short(row[name]) for name in columns))

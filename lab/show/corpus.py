@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -82,6 +83,10 @@ def long_tail(store: Store, label: str) -> Picture:
     """Videos per tag (pairs) or class (classes) against its rank."""
     what = "tag" if store.track == "pairs" else "class"
     counts = describe.tag_counts(store) if what == "tag" else describe.class_counts(store)
+    if not counts.any():
+        return _against_rank(
+            counts[:0], f"rank of the {what}", "videos", f"{label}_long_tail", f"No video has a {what}."
+        )
     caption = f"Videos per {what}: a few are everywhere, most are rare. On both axes logarithmic."
     return _against_rank(counts[counts > 0], f"rank of the {what}", "videos", f"{label}_long_tail", caption)
 
@@ -118,10 +123,11 @@ def splits(store: Store, scale: str, label: str) -> Table:
             for split in filter(None, (data.split, data.hold)):
                 if split.use != "none" and not data.unlabeled:
                     asked.setdefault((split, data.parts), []).append(recipe)
-    rows = [
-        {"": split.use, "k": split.k, "recipes": ", ".join(dict.fromkeys(recipes)), **_divided(store, split, names)}
-        for (split, names), recipes in asked.items()
-    ]
+    rows = []
+    for (split, names), recipes in asked.items():
+        about = {"": split.use, "k": split.k, "recipes": ", ".join(dict.fromkeys(recipes))}
+        with suppress(ValueError):  # fewer labelled videos than folds
+            rows.append(about | _divided(store, split, names))
     caption = (
         "As the recipes of the report split at this scale. `touch training`: share of validation pairs with a video of a "
         "training pair; of videos, those whose title a training video has, too."
@@ -189,7 +195,8 @@ def _against_rank(sizes: pd.Series, xlabel: str, ylabel: str, name: str, caption
     frame = pd.DataFrame({"rank": ranks, ylabel: sizes.to_numpy()[ranks - 1]})
     figure, axis = style.canvas(height=2.8)
     sns.lineplot(frame, x="rank", y=ylabel, ax=axis, marker=".", linewidth=0.8, estimator=None)
-    axis.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    scale = "log" if len(frame) else "linear"  # of nothing there is no logarithm
+    axis.set(xscale=scale, yscale=scale, xlabel=xlabel, ylabel=ylabel)
     for direction in (axis.xaxis, axis.yaxis):
         direction.set_major_formatter("{x:g}")
         direction.set_minor_formatter("")

@@ -15,6 +15,7 @@ from lab.show.table import Column, Table, number
 from lib.data.store import Store
 from lib.recipes.code_digest import code_digest, digest
 from lib.recipes.corpus import CorpusRef
+from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
@@ -25,7 +26,8 @@ LINES = {UNTRAINED: ":", LINEAR: "-.", ORACLE: "--"}  # floor -> style of its li
 
 
 def of_corpus(corpus: str, scale: str, folder: Path | None = None) -> pd.DataFrame:
-    """Rows of ``lib.stages.floors.floors`` with a digest; where several systems split a corpus, as its first one does.
+    """Rows of ``lib.stages.floors.floors`` with a digest; where several systems split a corpus, as its first one does. None
+    where nothing can be learnt from the labels; ``attrs["why"]`` says why.
 
     Args:
         corpus: a name of ``params/corpora``, or the path of a store.
@@ -39,7 +41,14 @@ def of_corpus(corpus: str, scale: str, folder: Path | None = None) -> pd.DataFra
         known = pd.read_csv(file, float_precision="round_trip")
         if known["digest"].eq(content).all():
             return known
-    found = floors(job, store).assign(digest=content)
+    try:
+        if lacks := CorpusRef(corpus, scale).lacks:
+            raise RecipeError(f"the corpus {lacks}")
+        found = floors(job, store).assign(digest=content)
+    except ValueError as error:  # too few labels, or all the same; next to no text
+        found = pd.DataFrame(columns=["floor", "label", "metric", "score", "low", "high", "n", "scored_on", "digest"])
+        found.attrs["why"] = str(error).replace(job.corpus.label, CorpusRef(corpus, scale).label)
+        return found
     if file:
         write_text(file, found.to_csv(index=False, lineterminator="\n"))
     return found
@@ -74,6 +83,8 @@ def score(found: pd.DataFrame, corpus: str, floor: str = UNTRAINED) -> float:
 
 def table(found: pd.DataFrame, name: str) -> Table:
     """Args: found: of :func:`of_corpus`."""
+    if found.empty:
+        return Table(found, (), f"No floor: {found.attrs.get('why')}.")
     columns = (
         Column("floor", lambda r: f"{r['floor']}\n{r['label']}"),
         number(f.metric(found["metric"].iloc[0]), "score"),

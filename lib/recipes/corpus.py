@@ -55,9 +55,10 @@ class CorpusRef:
         return self._read_manifest()["track"] if self.is_path else self.spec.track
 
     @property
-    def allows(self) -> tuple[str, bool]:
+    def allows(self) -> dict[str, Any]:
         """Where frames must come from, and whether there are tags: what the recipes of a given corpus are made to fit."""
-        return self.frames, not self.is_path or self.track != "pairs" or bool(self._read_manifest().get("tags"))
+        tags = not self.is_path or self.track != "pairs" or bool(self._read_manifest().get("tags"))
+        return {"frames": self.frames, "tags": tags}
 
     @property
     def counts(self) -> dict[str, Any]:

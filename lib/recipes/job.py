@@ -298,7 +298,7 @@ def _check_objectives(job: Job, where: str) -> None:
 
 def main_stages(recipe: str, scale: str, corpus: str = "") -> list[str]:
     """Stages that a system is made of at a scale; of a given corpus those that it has something for."""
-    return resolved(recipe, "base", scale, *(CorpusRef(corpus, scale).allows if corpus else ()))[0].main_stages
+    return resolved(recipe, "base", scale, **(CorpusRef(corpus, scale).allows if corpus else {}))[0].main_stages
 
 
 def for_track(track: str) -> list[str]:
@@ -308,7 +308,7 @@ def for_track(track: str) -> list[str]:
 
 @cache
 def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str) -> Job:
-    spec, where = resolved(recipe, arm, scale, *(CorpusRef(corpus, scale).allows if corpus else ()))
+    spec, where = resolved(recipe, arm, scale, **(CorpusRef(corpus, scale).allows if corpus else {}))
     if stage not in spec.stages:
         raise RecipeError(f"{paths.shown(file_of(Recipe, recipe))}: no stage {stage!r}; {nearest(stage, spec.stages)}")
     fixed = spec.stages[stage].seed

@@ -30,6 +30,10 @@ def file_of(kind: type[Spec], name: str) -> Path:
     path = paths.params() / kind.folder / f"{name}.yaml"
     if not path.exists():
         what = kind.folder.rstrip("s")
+        if Path(name).is_dir():
+            raise RecipeError(
+                f"no {what} named {name!r} in {paths.shown(path.parent)}/; for the folder here write ./{name}"
+            )
         raise RecipeError(f"no {what} named {name!r} in {paths.shown(path.parent)}/; {nearest(name, names(kind))}")
     return path
 

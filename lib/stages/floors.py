@@ -95,7 +95,7 @@ def character_pairs(texts: Sequence[str]) -> csr_matrix:
     both = ~np.isin(codes[:-1], (ord(" "), ord("\n"))) & ~np.isin(codes[1:], (ord(" "), ord("\n")))
     _, pair = np.unique((codes[:-1] << 21 | codes[1:])[both], return_inverse=True)  # code points have 21 bits
     owner = (np.cumsum(ends) - ends)[:-1][both]
-    shape = len(texts), int(pair.max(initial=-1)) + 1
+    shape = len(texts), max(2, int(pair.max(initial=-1)) + 1)  # of next to no text there are pairs that none has
     return csr_matrix((np.ones(len(pair)), (owner, pair)), shape=shape)  # what is there twice is added
 
 
@@ -168,7 +168,8 @@ def _of_classes(problem: ClassProblem, part: ClassPart, store: Store) -> Iterato
         return floor, label, mean_f1(part.truth, predicted, tree)["mean_f1"], *interval(draws)
 
     yield scored(CONSTANT, "the most frequent class", np.full(len(part), problem.class_counts.argmax()))
-    words = seen.words[:, seen.known > 1]
+    often = seen.known > 1
+    words = cast(Any, seen.words[:, often] if often.sum() > 1 else seen.words)
     bayes = ComplementNB(alpha=0.1).fit(words[learning], truth)  # 1 drowns 200 classes of a few videos each
     yield scored(UNTRAINED, "naive Bayes on title, ASR and OCR (character pairs)", bayes.predict(words[judged]))
     inputs = (

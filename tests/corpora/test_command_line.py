@@ -1,5 +1,7 @@
 """The command line as a user meets it: exit codes, one line of error, a table that can be read."""
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -56,7 +58,7 @@ def test_an_import_says_what_is_odd(tmp_path: Path, capsys: pytest.CaptureFixtur
     videos = [{"id": name, "frames": "a.npy"} for name in "abc"]
     lines = "a\tb\t0.5\nb\ta\t0.5\na\tb\t0.9\nb\ta\t0.8\na\tb\t0.5\nc\tc\t1\na\tc\t0.5\n"
     folder = small.custom(tmp_path / "corpus", videos, lines)
-    (folder / "pairs.csv").write_text("a,b,0.1")
+    (folder / "pairs.txt").write_text("a,b,0.1")
     assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
     shown = capsys.readouterr().out
     for words in (
@@ -65,7 +67,7 @@ def test_an_import_says_what_is_odd(tmp_path: Path, capsys: pytest.CaptureFixtur
         "2 pairs contradict",
         "1 pairs are of a video",
         "1 files left out",
-        "pairs.csv",
+        "pairs.txt",
     ):
         assert words in shown
 
@@ -106,6 +108,57 @@ def test_check_finds_what_changed(store: Path, capsys: pytest.CaptureFixture, sp
     if spoil == "nan":
         opened = Store.open(store)
         assert f"video {opened.video(len(opened) - 1, frames=False).id}:" in out
+
+
+def test_check_looks_at_every_picture(tmp_path: Path, capsys: pytest.CaptureFixture):
+    folder, picture = (
+        small.custom(tmp_path / "corpus", [{"id": "a", "frames": "p"}, {"id": "b", "frames": "p"}]),
+        small.picture(),
+    )
+    (folder / "p").mkdir()
+    (folder / "p" / "1.jpg").write_bytes(picture)
+    assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
+    images = tmp_path / "store" / "images.bin"
+    images.write_bytes(picture + bytes(len(picture)))
+    assert main(["corpus", "check", str(tmp_path / "store")]) == 1
+    assert "video b: picture 1 of 1 is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+@pytest.mark.parametrize("change", [{"counts": None}, {"checksums": 3}, {"frame_dim": "x"}, {"tags": 7}, None])
+def test_a_manifest_that_was_edited(store: Path, capsys: pytest.CaptureFixture, command: str, change: dict | None):
+    file = store / "manifest.json"
+    file.write_text("[]" if change is None else json.dumps(json.loads(file.read_text()) | change))
+    status, said = main(["corpus", command, str(store)]), capsys.readouterr()
+    assert (
+        "fault" not in said.err
+        and "Traceback" not in said.err
+        and (status == 0 or "import the corpus again" in said.err + said.out)
+    )
+
+
+def test_a_fault_of_ours_is_one_line_too(store: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    def broken(store):
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    monkeypatch.setattr("lab.corpora.checking.problems", broken)
+    assert main(["corpus", "check", str(store)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "error: ZeroDivisionError: by nothing (a fault of vidlab; the traceback is in" in said and said.count("\n") == 1
+    )
+    assert "in broken" in (tmp_path / "runs" / "error.txt").read_text()
+
+
+def test_names_of_folders_in_a_terminal_that_knows_no_chinese(corpus: Path, tmp_path: Path):
+    (tmp_path / "视频").mkdir()
+    environment = os.environ | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
+    for words in (("import", corpus, "--out", tmp_path / "视频" / "s"), ("show", tmp_path / "视频" / "s")):
+        command = [sys.executable, "-m", "lab", "corpus", *map(str, words)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=environment)
+        assert done.returncode == 0, done.stderr
+    assert "\\u6807\\u9898" in done.stdout
 
 
 def test_check_of_a_cut_table(store: Path, capsys: pytest.CaptureFixture):

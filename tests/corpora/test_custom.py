@@ -1,9 +1,12 @@
 """One's own corpora: every way to write a manifest, and what is wrong with those that cannot be read."""
 
+import csv
 import io
 import json
 import string
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +134,52 @@ def test_pairs_in_every_form(tmp_path: Path):
         assert store.track == "pairs" and store.pairs().to_numpy().tolist() == [[0, 2, 0.25], [0, 1, 1]]
         prints.add(store.fingerprint)
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize("comma", [",", ";"])
+def test_tables_of_a_spreadsheet(tmp_path: Path, comma: str):
+    """A byte-order mark, quotes, line breaks in cells, empty cells, and commas in numbers where semicolons part cells."""
+    rows = [
+        ("id", "title", "tags", "category", "frames"),
+        ("a", 'a "b", c;\nd', "3 14", "x/y", "a.npy"),
+        ("b", "", "", "", "b.npy"),
+    ]
+    pairs = [("id1", "id2", "score"), ("a", "b", "0,5" if comma == ";" else "0.5")]
+    folder = small.custom(tmp_path / "corpus", [])
+    (folder / "manifest.jsonl").unlink()
+    for name, content in (("manifest.csv", rows), ("pairs.csv", pairs)):
+        with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter=comma).writerows(content)
+    store = import_corpus(folder, tmp_path / "store")
+    assert store.track == "pairs" and store.pairs().to_numpy().tolist() == [[0, 1, 0.5]]
+    first, second = store
+    assert (first.title.replace("\r", ""), first.tags, first.category) == ('a "b", c;\nd', (3, 14), "x/y")
+    assert (second.title, second.tags, second.category) == ("", None, None)
+    (folder / "manifest.jsonl").write_text("")
+    with pytest.raises(BadRecord, match="keep one of them"):
+        import_corpus(folder, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "pairs", "record", "field", "remedy"),
+    [
+        ("id,frames\na,a.npy,x\n", "", "line 2", "line", "as many values"), ('id,frames\n"a,a.npy\n', "", "line 2", "line", "as many values"),
+        ("id,tags,frames\na,3 x,a.npy\n", "", "line 2 (video a)", "tags", "non-negative"), ("id,video\na,a.npy\n", "", "line 2 (video a)", "video", "'frames'"),
+        ("id,Label,frames\na,x,a.npy\n", "", "line 2 (video a)", "Label", "'category'"), ("id,frames\na,b\n", "", "line 2 (video a)", "frames", "readable"),
+        ("id,frames\na,a.npy\n", "id1,id2,score\na,a,high\n", "line 2", "score", "[0, 1]"), ("id,frames\na,a.npy\n", "id1,id2\na,a\n", "line 2", "score", "add it"),
+    ],
+)  # fmt: skip
+def test_wrong_tables(tmp_path: Path, manifest: str, pairs: str, record: str, field: str, remedy: str):
+    folder = small.custom(tmp_path / "corpus", [], None)
+    (folder / "manifest.jsonl").unlink()
+    (folder / "b").mkdir()
+    (folder / "b" / "1.jpg").symlink_to("nowhere")
+    (folder / "manifest.csv").write_text(manifest)
+    if pairs:
+        (folder / "pairs.csv").write_text(pairs)
+    with pytest.raises(BadRecord) as caught:
+        import_corpus(folder, tmp_path / "store")
+    assert (caught.value.record, caught.value.field) == (record, field) and remedy in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -310,3 +359,17 @@ def test_never_overwrites_what_is_no_store(tmp_path: Path):
     with pytest.raises(StoreError, match="not a store"):
         import_corpus(folder, tmp_path / "photos", overwrite=True)
     assert (tmp_path / "photos" / "1.jpg").exists() and (folder / "manifest.jsonl").exists()
+
+
+@pytest.mark.parametrize("megabytes", [0.01, 1])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, megabytes: float):
+    """In a process that may write no longer files: in the first video, and somewhere on the way."""
+    folder = small.custom(tmp_path / "corpus", [{"id": str(n), "frames": "big.npy"} for n in range(40)])
+    np.save(folder / "big.npy", np.ones((32, 2000), "<f2"))  # 128 kB
+    code = "import resource, signal, sys; from lab.cli import main; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    code += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({int(megabytes * 1e6)},) * 2); sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "corpus", "import", str(folder), "--out", str(tmp_path / "store")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "error: " in last and "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

@@ -166,6 +166,6 @@ def test_files_that_a_format_does_not_know_are_named(tmp_path: Path):
     (folder / "annotations" / "test_b.jsonl").write_bytes(b"")
     assert left_out(folder, "wechat2022") == ["annotations/test_b.jsonl"]
     folder = small.custom(tmp_path / "custom", [], "a\tb\t1\n")
-    for name in ("pairs.csv", "A.JPG", "b.webp", "Thumbs.db"):
+    for name in ("pairs.txt", "A.JPG", "b.webp", "Thumbs.db"):
         (folder / name).write_bytes(b"")
-    assert left_out(folder, "custom") == ["b.webp", "pairs.csv"]
+    assert left_out(folder, "custom") == ["b.webp", "pairs.txt"]

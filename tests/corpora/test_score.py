@@ -135,6 +135,8 @@ def test_classes_round_trip(ids, categories):
         ("a,0000\nb\n", "line 2", "line", "b", "id,category_id"),
         ("a,0000,1\n", "line 1", "line", "a,0000,1", "id,category_id"),
         ('a,"0000\n', "line 1", "line", "unexpected end of data", "id,category_id"),
+        ("id,category_id\na,0101\n", "line 1", "line", "id,category_id", "without a header"),
+        ("1.40112E+19,0101\n", "line 1", "id", "1.40112E+19", "spreadsheet"),
         ("a,101\n", "line 1 (video a)", "category_id", "101", "leading zeros"),
         ("a,9999\n", "line 1 (video a)", "category_id", "9999", "200 official"),
         ("a,0000\na,0001\n", "line 2 (video a)", "id", "a", "once"),
@@ -247,6 +249,25 @@ def test_command_line_scores_classes_both_ways(classes, capsys):
     assert main(["score", *map(str, classes)]) == 0
     lines = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
     assert lines["mean_f1"] == "0.881944" and lines["mean_f1_all_classes"] == "0.462156"
+
+
+def test_what_cannot_be_ranked_or_contradicts_is_said(tmp_path, pairs, capsys):
+    pairs[1].write_text("a\tb\t0.5\nb\ta\t0.5\na\tc\t0.5\n")
+    assert score_file(*pairs)["constant"] == "all scores are 0.5, so there is nothing to rank"
+    pairs[1].write_text("a\tb\t0.5\nb\ta\t0.6\na\tb\t0.5\n")
+    found = score_file(*pairs)
+    assert found["constant"].startswith("all cosines are 1,") and found["contradicting"].startswith("1 pairs")
+    assert main(["score", *map(str, pairs)]) == 0 and "constant: all cosines" in capsys.readouterr().out
+
+
+def test_a_key_twice_is_no_submission(tmp_path, pairs):
+    with pytest.raises(BadRecord, match="'a' comes twice"):
+        read_embeddings(write_zip(tmp_path / "twice.zip", {"result.json": '{"a": [1], "a": [2]}'}))
+    annotations = tmp_path / "labels.json"
+    annotations.write_text('[{"id": "1", "category_id": "0101"}, {"id": "1", "category_id": "0102"}]')
+    (tmp_path / "result.csv").write_text("1,0101\n")
+    with pytest.raises(BadRecord, match="the same id came before"):
+        score_file(tmp_path / "result.csv", annotations)
 
 
 def test_own_categories(tmp_path):

@@ -15,6 +15,15 @@ def shown(steps: int) -> list[str]:
     return [line for line in console.export_text().splitlines() if line.startswith("  ")]
 
 
+def test_published_scores_do_not_stand_beside_a_corpus_of_ones_own(tmp_path):
+    (tmp_path / "board.csv").write_text("title,score,published\nUniBERT,0.5,0.886\n")
+    for own in (False, True):
+        console = Console(record=True, width=200)
+        screen.scores(tmp_path / "board.csv", console, own=own)
+        text = console.export_text()
+        assert "UniBERT" in text and ("0.886" in text) != own and ("published" in text) != own
+
+
 def test_a_dry_run_shows_some_steps_with_their_reasons_and_counts_the_others():
     few, many = shown(3), shown(40)
     assert [line.split()[0] for line in few] == [f"finetune/run{n}" for n in range(3)]

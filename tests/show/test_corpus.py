@@ -6,12 +6,14 @@ import pytest
 
 from lab.corpora import describe
 from lab.corpora.emoji.packages import NOTICE, PACKAGES, attributions
-from lab.show import corpus
+from lab.corpora.importing import import_corpus
+from lab.show import corpus, floors
 from lib.data.splits import both_mod_k
 from lib.data.store import Store
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.load import load
 from lib.recipes.specs import CorpusSpec
+from tests.corpora import small
 from tests.show import drawn
 
 
@@ -30,6 +32,28 @@ def test_histograms_count_videos_that_have_the_field(stores):
         assert [patch.get_x() for patch in axis.patches] == pytest.approx(part["from"].tolist())
     frames = picture.frame[picture.frame["field"] == "frames"].set_index("from")["videos"]
     assert frames[1.5] == (texts["frames"] == 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("items", "pairs", "why"),
+    [
+        ([{}] * 40, None, "the corpus has no categories"),
+        ([{"category": "a"}, {"category": "b"}], None, "corpus store has 1 training items"),
+        ([{"category": "ab"[n % 2]} for n in range(20)], None, ""),  # not one text, all frames the same
+        ([{}] * 40, "".join(f"{n}\t{n + 3}\t0.5\n" for n in range(37)), "the corpus has one score for all pairs"),
+        ([{}] * 40, "0\t3\t0.5\n0\t6\t0.7\n1\t2\t0.1\n4\t5\t1\n", ""),
+    ],
+)
+def test_a_corpus_from_which_nothing_can_be_learnt_is_drawn_as_it_is(tmp_path, items, pairs, why):
+    items = [item | {"id": str(n), "frames": "a.npy"} for n, item in enumerate(items)]
+    store = import_corpus(small.custom(tmp_path / "in", items, pairs), tmp_path / "store")
+    tail = corpus.long_tail(store, "x")
+    assert len(tail.frame) == (0 if store.track == "pairs" else len(store.manifest["categories"] or ()))
+    if not len(tail.frame):
+        assert tail.caption.startswith("No video has a ") and tail.figure.axes[0].get_xscale() == "linear"
+    corpus.splits(store, "smoke", "x")
+    found = floors.of_corpus(str(store.path), "smoke", tmp_path)
+    assert found.empty == bool(why) and why in floors.table(found, "x").caption
 
 
 @pytest.mark.parametrize("track", ["pairs", "classes"])
