@@ -85,13 +85,12 @@ def main() -> int:
         check_claims()
         check_coverage()
         contradictions()
-        checked = {job.digest: check(job) for job in all_jobs()}
+        jobs = {job.digest: job for job in all_jobs()}  # arms of later stages share what comes before
+        checked = [check(job) for job in jobs.values()]
     except (RecipeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(
-        f"params: {len(checked)} different jobs bind ({min(checked.values()):,} to {max(checked.values()):,} parameters)"
-    )
+    print(f"params: {len(checked)} different jobs bind ({min(checked):,} to {max(checked):,} parameters)")
     return 0
 
 
