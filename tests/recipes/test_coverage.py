@@ -33,7 +33,7 @@ def test_every_pointer_leads_somewhere_and_every_system_is_pointed_at() -> None:
         ("ablation/emma", "'emma': did you mean 'ema'?"),
         ("ablations/ema", "'ablations': did you mean 'ablation'?"),
         ("ensemble/aiac_rank1_jobs: also.Concats", "'Concats': did you mean 'Concat'?"),
-        ("claim: momentum distilation", "'momentum distilation': did you mean 'momentum distillation'?"),
+        ("claim: PGD instead of FGMM", "'PGD instead of FGMM': did you mean 'PGD instead of FGM'?"),
         ("lib/models/fusions.py: SingleStream", "'lib/models/fusions.py': did you mean 'lib/models/fusion.py'?"),
         ("lib/models/fusion.py: SingleStreams", "'SingleStreams': did you mean 'SingleStream'?"),
     ],
