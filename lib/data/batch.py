@@ -78,6 +78,7 @@ class Batch:
         None  # objective -> name -> what it sees; None is the batch itself
     )
     places: dict[int, Tensor] | None = None  # id of an objective -> int64 [1 or 2, M]: videos and positions it guesses
+    own: Batch | None = None  # where processes share the batch, what a model reads of this one's videos
 
     def __len__(self) -> int:
         return self.rows.shape[0]
@@ -124,6 +125,39 @@ class Batch:
                 kept[name] = kept[name].masked_fill(~mask, empty)
         return self.replace(**kept)
 
+    def share(self, process: int, processes: int) -> Batch:
+        """The batch with ``own``, every n-th video from this process's number on, and without frames and pictures, which
+        no other process needs. Raises ValueError: the shares would not be equal."""
+        if processes == 1:
+            return self
+        if self.samples % processes:
+            raise ValueError(
+                f"a batch of {self.samples} can't be shared equally by {processes} processes; choose a number of processes, or "
+                f"data.batch_size, that goes into it"
+            )
+        parts: dict[int, Any] = {}
+
+        def mine(value: Tensor) -> Tensor:
+            return parts.setdefault(id(value), value[process::processes])
+
+        def shared(view: View | None) -> View | None:
+            if view is not None and id(view) not in parts:
+                parts[id(view)] = view._replace(batch=view.batch._shared(mine))
+            return view and parts[id(view)]
+
+        views = self.views and {
+            name: {label: shared(view) for label, view in own.items()} for name, own in self.views.items()
+        }
+        return self._shared(mine).replace(views=views)
+
+    def _shared(self, mine: Callable[[Tensor], Tensor]) -> Batch:
+        read = {name: value for name in ("rows", *TEXT, *FRAMES) if (value := getattr(self, name)) is not None}
+        given: dict[str, Any] = {name: mine(value) for name, value in read.items()}
+        own = Batch(**given)
+        if self.pair is not None:
+            own.pair = torch.arange(len(own)).view(2, -1).T
+        return self.replace(own=own, frames=self.frames[:, :, :0], pictures=None)
+
     def _map(self, function: Callable[[Tensor], Tensor], done: dict[int, Any] | None = None) -> Batch:
         """Applied once to what several views share, so that they still share it."""
         known = {} if done is None else done
@@ -132,10 +166,10 @@ class Batch:
             if value is None or isinstance(value, dict):
                 return value and {name: mapped(inner) for name, inner in value.items()}
             if id(value) not in known:
-                is_view = isinstance(value, View)
-                known[id(value)] = (
-                    value._replace(batch=value.batch._map(function, known)) if is_view else function(value)
-                )
+                if isinstance(value, View):
+                    known[id(value)] = value._replace(batch=value.batch._map(function, known))
+                else:
+                    known[id(value)] = value._map(function, known) if isinstance(value, Batch) else function(value)
             return known[id(value)]
 
         return self.replace(**{name: mapped(value) for name, value in vars(self).items()})

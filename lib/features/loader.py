@@ -262,14 +262,9 @@ class TrainLoader:
         *,
         seed: int,
         bucket: bool,
-        rank: int = 0,
-        world_size: int = 1,
     ):
-        """``batch_size`` counts over all processes; each of ``world_size`` takes its share of every batch."""
-        if len(items) < batch_size:
-            batch_size = max(world_size, len(items) - len(items) % world_size)
+        batch_size = min(batch_size, max(1, len(items)))
         self.assembler, self.items, self.batch_size, self.seed, self.bucket = assembler, items, batch_size, seed, bucket
-        self.rank, self.world_size = rank, world_size
         self.steps_per_epoch = max(1, len(self._order(0)))
         self.step = 0
         self._epoch = (-1, [])
@@ -279,9 +274,9 @@ class TrainLoader:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             if self._epoch[0] != epoch:
                 self._epoch = (epoch, self._order(epoch))
-            index = self._epoch[1][position][self.rank :: self.world_size]
+            index = self._epoch[1][position]
             most, lengths = None, self.assembler.train_frames
-            if lengths:  # of the batch, not of a video, and alike in all processes: otherwise the longest would rule
+            if lengths:  # of the batch, not of a video: otherwise the longest would rule
                 most = int(np.random.default_rng([self.seed, zlib.crc32(b"frames"), self.step]).choice(lengths))
             self.step += 1
             yield self.assembler(self.items.take(index), train=True, epoch=epoch, most=most)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lib.models import bert
 from lib.models.frame_encoders import NextVlad
 from lib.models.heads import side_means
+from lib.models.processes import jointly
 from lib.models.sequences import SequenceNorm
 from lib.models.video_model import Joint
 
@@ -75,7 +76,8 @@ class Vlad(nn.Module):
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         y = self.describe(frames, mask) @ self.project
-        return y if self.gate is None or self.gate_norm is None else context_gating(y, self.gate, self.gate_norm)
+        gate, norm = self.gate, self.gate_norm
+        return y if gate is None or norm is None else jointly(norm, lambda all: context_gating(all, gate, norm), y)
 
 
 def context_gating(y: Tensor, weight: Tensor, norm: nn.BatchNorm1d) -> Tensor:

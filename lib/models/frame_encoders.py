@@ -10,6 +10,7 @@ from lib.data.batch import Batch
 from lib.models import bert
 from lib.models.bert import init_like_bert, init_std
 from lib.models.gating import SqueezeExcite
+from lib.models.processes import jointly
 from lib.models.sequences import InceptionStack, SpatialDropout, masked_mean, nonempty
 from lib.models.video_model import States, from_vector
 
@@ -370,5 +371,5 @@ class MeanFrames(nn.Module):
         self.output_dim = output_dim
 
     def forward(self, batch: Batch) -> States:
-        mean = self.standardise(masked_mean(batch.frames, batch.frame_mask))
+        mean = jointly(self.standardise, self.standardise, masked_mean(batch.frames, batch.frame_mask))
         return from_vector(self.dropout(self.norm(self.project(mean))))

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lib.models.processes import jointly
 from lib.models.video_model import Joint, States, from_vector, pooled_of
 
 
@@ -55,9 +56,12 @@ class SideBatchNorm(nn.BatchNorm1d):
         self.sides = sides
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or len(x) % self.sides or len(x) < 2 * self.sides:
-            return super().forward(x)
+        return jointly(self, self._by_side, x)
+
+    def _by_side(self, x: Tensor) -> Tensor:
         normalise = super().forward
+        if not self.training or len(x) % self.sides or len(x) < 2 * self.sides:
+            return normalise(x)
         return torch.cat([normalise(part) for part in x.chunk(self.sides)])
 
 

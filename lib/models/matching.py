@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from lib.models.processes import whole
 from lib.models.sequences import (
     SequenceNorm,
     SpatialDropout,
@@ -88,12 +89,18 @@ class Esim(nn.Module):
         self._initialise()
 
     def forward(self, text: States, frames: States) -> Joint:
-        text_mask, frame_mask = _cropped(nonempty(text.mask)), _cropped(nonempty(frames.mask))
+        text_mask, frame_mask = self._cropped(text.mask), self._cropped(frames.mask)
         a, b = self._encode(text.hidden, text_mask), self._encode(frames.hidden, frame_mask)
         text_seen, frames_seen = (None, None) if self.mask == "ones" else (text_mask, frame_mask)
         b_for_a, a_for_b = cross_align(a, b, text_seen, frames_seen)
         pooled = [*self._compose(a, b_for_a, text_mask, text_seen), *self._compose(b, a_for_b, frame_mask, frames_seen)]
         return from_vector(torch.cat(pooled, dim=-1))
+
+    def _cropped(self, mask: Tensor) -> Tensor:
+        """The mask up to the longest item of the batch."""
+        mask = nonempty(mask)
+        lengths = mask.sum(dim=1)
+        return mask[:, : int((whole(lengths) if self.training else lengths).max())]
 
     def _encode(self, hidden: Tensor, mask: Tensor) -> Tensor:
         return run_recurrent(self.encoder, hidden[:, : mask.shape[1]], mask)
@@ -116,11 +123,6 @@ class Esim(nn.Module):
                     nn.init.zeros_(parameter)
                     if name.startswith("bias_hh"):  # torch orders the gates input, forget, cell, output
                         nn.init.ones_(parameter.data[lstm.hidden_size : 2 * lstm.hidden_size])
-
-
-def _cropped(mask: Tensor) -> Tensor:
-    """The mask up to the longest item of the batch."""
-    return mask[:, : int(mask.sum(dim=1).max())]
 
 
 class ConvBranches(nn.Module):

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib.models.processes import jointly
+
 
 class SpatialDropout(nn.Dropout):
     """Dropout of whole channels: one mask per sequence, the same at every position, on [B, L, D]."""
@@ -20,6 +22,9 @@ class SequenceNorm(nn.BatchNorm1d):
     While training, a batch with fewer than two real positions has no variance and uses the running statistics."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return jointly(self, self._over, x, mask)
+
+    def _over(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if mask is None:
             return super().forward(x)
         real = x.transpose(1, 2)[mask]  # [n, C]

@@ -7,14 +7,12 @@ from itertools import combinations
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch, View
 from lib.models.sequences import masked_mean
 from lib.models.video_model import Outputs, States, VideoModel
-from lib.objectives.contrast import Contrast, Keys, hidden, unit
+from lib.objectives.contrast import Contrast, Keys, hidden, mean, unit
 from lib.objectives.mix import needed
 
 
@@ -83,9 +81,8 @@ class VideoTextAlignment(Contrast):
         same = None
         if self.positives == "category":
             category = needed(batch.category, "VideoTextAlignment", "batch.category").float()
-            other = self.gathered(Keys(category, category != IGNORE)).vectors
-            mine = F.one_hot(self.place(len(category), category.device), len(other)).bool()
-            same = mine | ((category[:, None] == other) & (category[:, None] != IGNORE))
+            itself = torch.eye(len(category), dtype=torch.bool, device=category.device)
+            same = itself | ((category[:, None] == category) & (category[:, None] != IGNORE))
         ways = [self.ask(own[a], keys[b], twins[a], same) for a, b in (("text", "frames"), ("frames", "text"))]
         return torch.stack(ways).mean()
 
@@ -183,18 +180,18 @@ class ModalAlignment(Contrast):
     def vectors(self, seen: Mapping[str, Outputs], project: nn.Module) -> dict[str, Keys]:
         found, like = {}, next(iter(seen.values())).joint.hidden
         for name, parts in self.names.items():
-            mean, real = like.new_zeros(len(like), like.shape[-1]), like.new_zeros(len(like), dtype=torch.bool)
-            if (outputs := seen.get(name)) is not None:  # else other processes may have seen it
-                mean = masked_mean(outputs.joint.hidden, outputs.joint.mask)
+            pooled, real = like.new_zeros(len(like), like.shape[-1]), like.new_zeros(len(like), dtype=torch.bool)
+            if (outputs := seen.get(name)) is not None:
+                pooled = masked_mean(outputs.joint.hidden, outputs.joint.mask)
                 real = torch.stack([self._has(outputs.batch, part) for part in parts]).all(dim=0)  # pyright: ignore
-            found[name] = unit(project(mean), real)
+            found[name] = unit(project(pooled), real)
         return found
 
     def forward(self, outputs: Mapping[str, Outputs], batch: Batch, /) -> Tensor:
         own, keys, twins, copied = self.keyed(outputs)
         losses, weights = [], []
         for a, b in self.tasks:
-            count = len(own[a].real) * self.processes()
+            count = len(own[a].real)
             both = keys[a].real[:count] & keys[b].real[:count]  # a video that lacks one is no negative either
             left, right = (Keys(k.vectors, torch.cat([both, k.real[count:]])) for k in (keys[a], keys[b]))
             losses.append((self.ask(own[a], right, twins[a]) + self.ask(own[b], left, twins[b])) / 2)
@@ -202,10 +199,10 @@ class ModalAlignment(Contrast):
         if self.kinds == "tcl":
             losses = [2 * losses[0], *(self.ask(own[side], keys[side]) for side in own)]
             for side, asking in own.items():
-                place = self.place(len(asking.real), asking.real.device)
-                states = self.gathered_states(self.states(side, copied[side]) if side in copied else nothing(asking))
-                local = local_losses(asking.vectors, states, self.scale(), place)
-                losses.append(self.mean(local, asking.real))
+                local = asking.vectors.sum(dim=1)  # where the step has left the side out: none is real
+                if side in copied:
+                    local = local_losses(asking.vectors, self.states(side, copied[side]), self.scale())
+                losses.append(mean(local, asking.real))
             return torch.stack(losses).sum() / 6
         weight = torch.stack(weights)
         return (torch.stack(losses) * weight).sum() / weight.sum().clamp(min=1)
@@ -215,29 +212,14 @@ class ModalAlignment(Contrast):
         """The momentum copy's states of one side [B, L, E]."""
         return unit(self.copy.copies["project"](copied.joint.hidden), copied.joint.mask)  # pyright: ignore
 
-    def gathered_states(self, states: Keys) -> Keys:
-        """Those of all processes [N, L, E], each of which has padded its videos as far as it must."""
-        if self.processes() == 1:
-            return states
-        longest = torch.tensor(states.real.shape[1], device=states.real.device)
-        dist.all_reduce(longest, dist.ReduceOp.MAX)
-        pad = int(longest) - states.real.shape[1]
-        return self.gathered(Keys(F.pad(states.vectors, (0, 0, 0, pad)), F.pad(states.real, (0, pad))))
 
-
-def nothing(like: Keys) -> Keys:
-    """States of a side that the step has left out: none is real."""
-    return Keys(torch.zeros_like(like.vectors).unsqueeze(1), torch.zeros_like(like.real).unsqueeze(1))
-
-
-def local_losses(vectors: Tensor, states: Keys, scale: Tensor, place: Tensor) -> Tensor:
-    """[B]: cross entropy of each of a video's own states, ``place`` int64 [B] in [N, L, E], against all of other videos, mean
-    over its own."""
+def local_losses(vectors: Tensor, states: Keys, scale: Tensor) -> Tensor:
+    """[B]: cross entropy of each of a video's own states [B, L, E] against all states of other videos, mean over its own."""
     scores = torch.einsum("ae,ble->abl", vectors, states.vectors) * scale
-    itself = F.one_hot(place, len(states.real)).bool()
-    own, real = scores[itself], states.real[place]
+    itself = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    own = scores[itself]
     others = hidden(scores, states.real & ~itself[..., None]).flatten(1).logsumexp(dim=1, keepdim=True)
-    return ((torch.logaddexp(own, others) - own) * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+    return ((torch.logaddexp(own, others) - own) * states.real).sum(dim=1) / states.real.sum(dim=1).clamp(min=1)
 
 
 def part_of(outputs: Outputs, side: str) -> States:

@@ -1,4 +1,4 @@
-"""What contrasts share: similarities at a learned temperature, keys of all processes, a momentum encoder and its queues."""
+"""What contrasts share: similarities at a learned temperature, a momentum encoder and its queues."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
 
+from lib.models.processes import run_again
 from lib.models.video_model import Outputs, VideoModel
 from lib.objectives.mix import Objective
 
@@ -37,7 +36,7 @@ class Answers(NamedTuple):
 class Contrast(Objective):
     """Base of contrasts between named vectors of a video, each [B, E]: a row's own key against all other keys.
 
-    Without a queue the keys are the batch's own vectors, over all processes. With one they are those of a momentum copy of
+    Without a queue the keys are the batch's own vectors. With one they are those of a momentum copy of
     the model (He et al. 2019, arXiv:1911.05722) and, as further negatives, the ``queue`` keys before them, which no gradient
     reaches; the batch's keys are queued after the step. ``soft`` is the share of the targets that the copy's own
     similarities make up (momentum distillation, Li et al. 2021, arXiv:2107.07651).
@@ -87,31 +86,30 @@ class Contrast(Objective):
     def keyed(self, seen: Mapping[str, Outputs]) -> Answers:
         own = self.vectors(seen, self.project)
         if self.copy is None or self.queues is None:
-            return Answers(own, {name: self.gathered(keys) for name, keys in own.items()}, own, {})
+            return Answers(own, own, own, {})
         with torch.no_grad():
             parts = self.copy.copies
-            ran = {id(outputs): parts["model"](outputs.batch) for outputs in seen.values()}
+            ran = {id(outputs): run_again(parts["model"], outputs) for outputs in seen.values()}
             twins = {label: ran[id(outputs)] for label, outputs in seen.items()}
-            second = self.vectors(twins, parts["project"])
-            keys = {name: self.gathered(value) for name, value in second.items()}
+            keys = self.vectors(twins, parts["project"])
         if self.training:
             self._fresh = keys
         queued = {name: self.queues[name].joined(value) for name, value in keys.items()}  # pyright: ignore[reportCallIssue]
-        return Answers(own, queued, second, twins)
+        return Answers(own, queued, keys, twins)
 
     def scale(self) -> Tensor:
         """1 / temperature."""
         return (self.log_scale.clamp(math.log(1 / 0.5), math.log(1 / 0.001)) if self.learned else self.log_scale).exp()
 
     def ask(self, asking: Keys, keys: Keys, twin: Keys | None = None, same: Tensor | None = None) -> Tensor:
-        """Mean cross entropy over the real rows (of all processes) that have a real key, 0 if there is none.
+        """Mean cross entropy over the real rows that have a real key, 0 if there is none.
 
         Args:
             twin: the momentum copy's vectors of the rows, for soft targets.
             same: bool [B, N], keys that are as right as a row's own.
         """
-        own = self.place(len(asking.real), asking.real.device)
-        real = asking.real & keys.real[own]
+        own = torch.arange(len(asking.real), device=asking.real.device)
+        real = asking.real & keys.real[: len(own)]
         scores = similarities(asking, keys) * self.scale()
         target = F.one_hot(own, len(keys.real)).float() if same is None else same.float() / same.sum(1, keepdim=True)
         if twin is not None and self.soft:
@@ -119,35 +117,7 @@ class Contrast(Objective):
                 soft = hidden(similarities(twin, keys) * self.scale(), keys.real).softmax(dim=1)
                 target = self.soft * soft + (1 - self.soft) * target
         losses = -(target * hidden(scores, keys.real).log_softmax(dim=1)).sum(dim=1)
-        return self.mean(losses, real)
-
-    def mean(self, losses: Tensor, real: Tensor) -> Tensor:
-        """Over the real ones of all processes, whose gradients are averaged."""
-        count, world = real.sum(), self.processes()
-        if world > 1:
-            dist.all_reduce(count)
-        return torch.where(real, losses, 0.0).sum() * (world / count.clamp(min=1))
-
-    def processes(self) -> int:
-        """That share the batch; in evaluation each has it whole."""
-        return dist.get_world_size() if self.training and dist.is_available() and dist.is_initialized() else 1
-
-    def place(self, count: int, device: torch.device) -> Tensor:
-        """Of this process's rows among the gathered ones."""
-        world = self.processes()
-        return torch.arange(count, device=device) * world + (dist.get_rank() if world > 1 else 0)
-
-    def gathered(self, keys: Keys) -> Keys:
-        """Those of all processes in the order of the whole batch, each with its gradient."""
-        if (world := self.processes()) == 1:
-            return keys
-        real, vectors = ([torch.empty_like(part) for _ in range(world)] for part in (keys.real, keys.vectors))
-        dist.all_gather(real, keys.real)
-        if keys.vectors.requires_grad:
-            vectors = all_gather(keys.vectors)
-        else:
-            dist.all_gather(vectors, keys.vectors.contiguous())
-        return Keys(*(torch.stack(list(parts), dim=1).flatten(0, 1) for parts in (vectors, real)))
+        return mean(losses, real)
 
     def start(self, model: VideoModel) -> None:
         if self.copy is not None:
@@ -201,6 +171,11 @@ class Queue(nn.Module):
         place = (self.at + torch.arange(len(newest.real), device=self.at.device)) % len(self.real)
         self.vectors[place], self.real[place] = newest.vectors.float(), newest.real
         self.at.copy_((self.at + len(newest.real)) % len(self.real))
+
+
+def mean(losses: Tensor, real: Tensor) -> Tensor:
+    """Over the real ones, 0 if there is none."""
+    return torch.where(real, losses, 0.0).sum() * (1 / real.sum().clamp(min=1))
 
 
 def unit(vectors: Tensor, real: Tensor) -> Keys:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lib.data.batch import Batch, View
 from lib.models.bert import init_like_bert, init_std
+from lib.models.processes import rejoin
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
@@ -73,7 +74,7 @@ class HardMatching(Objective):
     other frames that resemble it, and all frames with another text (Li et al. 2021, ALBEF, arXiv:2107.07651).
 
     Negatives are drawn by the softmax of a ``VideoTextAlignment`` (``at: encoders`` or ``fused``), which the stage names
-    before this term; nothing else is computed twice but fusion and pooling. Negatives are of the same process.
+    before this term; nothing else is computed twice but fusion and pooling.
     """
 
     passes = 0
@@ -98,9 +99,8 @@ class HardMatching(Objective):
 
     def pairs(self, own: Outputs, frames: Tensor, texts: Tensor) -> Tensor:
         """The loss with these negatives, int64 [B]: whose frames each text gets, and whose text all frames."""
-        assert own.join is not None and own.text is not None and own.frames is not None
         place = torch.arange(len(frames), device=frames.device)
-        mixed = own.join(own.text.take(torch.cat([place, texts])), own.frames.take(torch.cat([frames, place])))
+        mixed = rejoin(own, torch.cat([place, texts]), torch.cat([frames, place]))
         logits = self.classify(torch.cat([own.pooled, mixed.pooled])).squeeze(-1).float()
         matched = torch.cat([torch.ones_like(place, dtype=torch.bool), frames == place, texts == place])
         return F.binary_cross_entropy_with_logits(logits, matched.float())

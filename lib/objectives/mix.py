@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.data.batch import Batch, View
+from lib.models.processes import run
 
 
 class Objective(nn.Module, ABC):
@@ -120,11 +121,11 @@ class ObjectiveMix(nn.Module):
         """
         views = {name: batch.views.get(name, {}) for name, term in self.active() if not term.passes and batch.views}
         shared = any(view is None for own in views.values() for view in own.values())
-        passes = [model(batch) for _ in range(max(shared, *(term.passes for _, term in self.active())))]
+        passes = [run(model, batch) for _ in range(max(shared, *(term.passes for _, term in self.active())))]
         ran = {id(None): passes[0]} if passes else {}
         for view in (view for own in views.values() for view in own.values()):
             if view is not None and id(view) not in ran:
-                ran[id(view)] = model(view.batch, view.sees)
+                ran[id(view)] = run(model, view.batch, view.sees)
         named = {}
         for name, term in self.active():
             if not term.passes and not views.get(name):

@@ -46,7 +46,7 @@ from lib.training.trainer import Task, TrainResult
 def run(job: Job, *, again: bool = False) -> RunFolder:
     """Train a job unless it is finished and not asked for ``again``; resume it if it was killed. Raises MissingRun: corpus,
     feature set or a parent's run is absent; DivergenceError: the loss ran away more often than the recipe allows."""
-    if job.folder.is_done(job.digest) and not again:
+    if not again and job.folder.is_done(job.digest):
         return job.folder
     require_inputs(job)
     accelerator = begin(job, again=again)
@@ -62,14 +62,14 @@ def run(job: Job, *, again: bool = False) -> RunFolder:
 def begin(job: Job, *, again: bool) -> Accelerator:
     """Set up threads and devices, and the run folder by one of the processes."""
     folder = job.folder
-    if again:
-        folder.metrics.unlink(missing_ok=True)
     cuda = torch.cuda.is_available()
     # without ``cpu`` several processes on a machine without a GPU would not know of each other, and each train the whole job
     half = {"auto": cuda and torch.cuda.is_bf16_supported(), "float32": False, "bfloat16": True}[job.device.precision]
     accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no")
     torch.set_num_threads(load(Scale, job.scale).threads)  # after the accelerator, which may set it too
     if accelerator.is_main_process:
+        if again:
+            folder.metrics.unlink(missing_ok=True)
         folder.begin(job.digest)
         write_text(folder.job, yaml.safe_dump(job.to_dict(), sort_keys=False, allow_unicode=True))
     accelerator.wait_for_everyone()
@@ -111,7 +111,6 @@ def build_parts(job: Job, inputs: Inputs, accelerator: Accelerator) -> Parts:
         assembler = make_assembler(job, inputs, problem, mix, without=tuple(precomputed))
     loader = TrainLoader(
         assembler, problem.train, spec.data.batch_size // job.device.accumulate, seed=job.seed + spec.data.order_seed, bucket=spec.data.bucket,
-        rank=accelerator.process_index, world_size=accelerator.num_processes,
     )  # fmt: skip
     judge = make_judge(job, problem, assembler, mix, accelerator, store)
     judge.precision = job.device.scoring

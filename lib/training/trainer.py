@@ -132,7 +132,7 @@ class Trainer:
         """Train until update number ``steps``, from the checkpoint if there is one; with 0 steps the weights are only
         scored.
 
-        ``loader``: batches of this process; has ``state_dict`` and ``load_state_dict`` (its position), and
+        ``loader``: whole batches, of which several processes each take a share; has ``state_dict`` and ``load_state_dict`` (its position), and
         ``steps_per_epoch`` if epochs mean something. SIGTERM ends the process, with a checkpoint of the newest step. Raises DivergenceError: the loss ran away more often than
         ``rewind`` allows; KeyError: ``score`` returns no ``primary``.
         """
@@ -183,10 +183,13 @@ class Trainer:
     # One step
 
     def _prepared(self, batch: Batch, number: int, done: int) -> Batch:
-        """Corrupted on the CPU by a generator of the very step it is for; ``number`` batches after ``done`` steps."""
+        """Corrupted on the CPU by a generator of the very step it is for, ``number`` batches after ``done`` steps, alike in
+        all processes, of which each then takes its share."""
         step, part = divmod(number, self.settings.accumulate)
-        generator = generator_for(self.settings.seed, "corrupt", done + step + 1, part, self.accelerator.process_index)
+        # the 0 is part of every run's seeds: without it they would draw other numbers
+        generator = generator_for(self.settings.seed, "corrupt", done + step + 1, part, 0)
         batch = self.task.mix.corrupt(batch, generator)
+        batch = batch.share(self.accelerator.process_index, self.accelerator.num_processes)
         return batch.pin_memory() if self.accelerator.device.type == "cuda" else batch
 
     def _update(self, batches: list[Batch], steps: int) -> None:
@@ -206,7 +209,7 @@ class Trainer:
         self.task.mix.after_step(self.task.model)
         rate = self.optimizer.param_groups[0]["lr"]
         state.unlogged.append({"lr": rate, "loss": loss, "terms": terms, "grad_norm": grad_norm})
-        state.samples += sum(batch.samples for batch in batches) * self.accelerator.num_processes
+        state.samples += sum(batch.samples for batch in batches)
 
     def _gradients(self, batches: list[Batch]) -> tuple[Tensor, dict[str, Tensor]]:
         """Forward and backward over the batches of an update, added to the gradients; the loss and its terms as means over

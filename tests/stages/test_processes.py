@@ -1,16 +1,75 @@
-"""A job of two processes on a machine without a GPU, launched as a notebook launches it: they share one run."""
+"""Jobs of two processes on a machine without a GPU: they share one run, which is that of one process."""
 
 import multiprocessing
+import shutil
 import subprocess
+import sys
 
+import numpy as np
 import psutil
 import pytest
 
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
 from lib.runs.files import read_json
-from lib.stages.run import _leave_with, launch
+from lib.runs.folder import RunFolder
+from lib.runs.paths import PROJECT
+from lib.stages.run import _leave_with, launch, run
+from lib.training.trainer import Trainer
+from tests.golden_rule import without_dropout
 from tests.stages.conftest import prepare
+
+NEEDED = [(recipe, stage, "base") for recipe in ("aiac_rank1", "wechat_rank72") for stage in ("pretrain", "finetune")]
+
+
+def train() -> None:
+    """All jobs, without dropout, whose draws are each process's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        fit = Trainer.fit
+        patch.setattr(Trainer, "fit", lambda self, *given: fit(self, *given) if without_dropout(self.task) else None)
+        for needed in NEEDED:
+            run(Job.load(*needed, 0, "smoke"), again=True)
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    """Where one process trained, and where two did."""
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"VIDLAB_HOME": str(two), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(PROJECT)}.items():
+            patch.setenv(name, value)
+        patch.delenv("ACCELERATE_USE_CPU", raising=False)
+        jobs._load.cache_clear()
+        prepare(*NEEDED)
+        train()
+        shutil.copytree(two / "runs", one / "runs")
+        command = [
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            "-m",
+            "tests.stages.test_processes",
+        ]
+        done = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True, cwd=PROJECT)
+        assert done.returncode == 0, done.stderr[-3000:]
+        yield one, two
+    jobs._load.cache_clear()
+
+
+@pytest.mark.parametrize("needed", NEEDED, ids="-".join)
+def test_two_processes_train_the_run_of_one(homes, needed):
+    folders = [RunFolder(home / Job.load(*needed, 0, "smoke").folder.path.relative_to(homes[1])) for home in homes]
+    assert [read_json(folder.provenance)["processes"] for folder in folders] == [1, 2]
+    rows = [[row for row in folder.history.rows() if "loss" in row] for folder in folders]
+    for ours, theirs in zip(*rows, strict=True):
+        assert ours["step"] == theirs["step"] and ours["loss"] == pytest.approx(theirs["loss"], rel=1e-6)
+    for name in ("embeddings", "predictions"):
+        files = [getattr(folder, name) for folder in folders]
+        if files[0].exists():
+            arrays = [np.load(file) for file in files]
+            for key in (key for key in arrays[0].files if arrays[0][key].dtype.kind == "f"):
+                np.testing.assert_allclose(arrays[1][key], arrays[0][key], rtol=0, atol=1e-5, err_msg=key)
 
 
 @pytest.fixture
@@ -45,3 +104,7 @@ def test_those_that_train_leave_with_the_one_that_launched_them():
         launcher.kill()
         child.join(10)
         assert child.exitcode == 130 and psutil.Process(launcher.pid).status() == psutil.STATUS_ZOMBIE
+
+
+if __name__ == "__main__":
+    train()

@@ -24,9 +24,14 @@ class Batch:
     x: Tensor  # [B, WIDTH]
     y: Tensor  # [B]
 
+    own = None
+
     @property
     def samples(self) -> int:
         return len(self.y)
+
+    def share(self, process: int, processes: int) -> Batch:
+        return self
 
     def to(self, device: Any) -> Batch:
         return Batch(self.x.to(device), self.y.to(device))
@@ -35,13 +40,11 @@ class Batch:
 class Loader:
     """Endless batches in an order that depends on seed and epoch only; remembers its position."""
 
-    def __init__(
-        self, videos: int = 64, batch_size: int = 8, *, rank: int = 0, world: int = 1, poison: tuple[int, ...] = ()
-    ) -> None:
+    def __init__(self, videos: int = 64, batch_size: int = 8, *, poison: tuple[int, ...] = ()) -> None:
         generator = torch.Generator().manual_seed(7)
         self.x = torch.randn(videos, WIDTH, generator=generator)
         self.y = self.x @ torch.linspace(-1, 1, WIDTH) + 0.1 * torch.randn(videos, generator=generator)
-        self.batch_size, self.rank, self.world, self.poison = batch_size, rank, world, poison
+        self.batch_size, self.poison = batch_size, poison
         self.steps_per_epoch = videos // batch_size
         self.step = 0
 
@@ -49,7 +52,7 @@ class Loader:
         while True:
             epoch, position = divmod(self.step, self.steps_per_epoch)
             order = torch.randperm(len(self.y), generator=torch.Generator().manual_seed(epoch))
-            index = order[position * self.batch_size :][: self.batch_size][self.rank :: self.world]
+            index = order[position * self.batch_size :][: self.batch_size]
             self.step += 1
             batch = Batch(self.x[index], self.y[index])
             yield replace(batch, y=batch.y * float("nan")) if self.step in self.poison else batch
@@ -118,13 +121,11 @@ def accelerator() -> Accelerator:
 
 def trainer(
     folder: Path | None = None, *, steps: int = 40, lr: float = 1e-2, dropout: float = 0.2, noisy: bool = True,
-    unused: bool = False, rows: list | None = None, **settings: Any,
+    rows: list | None = None, **settings: Any,
 ) -> Trainer:  # fmt: skip
     """A trainer of the tiny problem; with a folder it checkpoints there and writes ``history.jsonl``."""
     torch.manual_seed(0)
     model = Model(dropout)
-    if unused:
-        model.unused = nn.Linear(2, 2)  # gets no gradient, as the projection does while pretraining
     device = accelerator()
     terms: dict[str, tuple[Objective, float]] = {"fit": (Regression(), 1.0)}
     if noisy:
