@@ -6,7 +6,7 @@ ARM ?= base
 SEED ?= 0
 
 # Values reach the commands through the environment, as they were typed: neither make nor a shell reads a name as code.
-OPTIONS := SCALE CORPUS SYSTEMS QUESTIONS DEPTH SEEDS JOBS KEEP_GOING RECIPE STAGE ARM SEED NAME
+OPTIONS := SCALE CORPUS SYSTEMS QUESTIONS DEPTH SEEDS JOBS PROFILE KEEP_GOING RECIPE STAGE ARM SEED NAME
 $(foreach option,$(OPTIONS),$(eval override $(option) := $$(value $(option))))
 export $(OPTIONS)
 
@@ -28,7 +28,7 @@ endif
 
 need = $(if $($(1)),,$(error $(1) is missing: make $@ $(1)=...))
 REPRODUCE = $(PY) -m lab reproduce --scale="$$SCALE" --corpus="$$CORPUS" --systems="$$SYSTEMS" \
-	--questions="$$QUESTIONS" --depth="$$DEPTH" --seeds="$$SEEDS" --jobs="$$JOBS" $(if $(KEEP_GOING),--keep-going)
+	--questions="$$QUESTIONS" --depth="$$DEPTH" --seeds="$$SEEDS" --jobs="$$JOBS" --profile="$$PROFILE" $(if $(KEEP_GOING),--keep-going)
 # Tests side by side: a process each, so no more than four unless asked for.
 TEST_JOBS = $${JOBS:-$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 4 ? 4 : n)))}
 
@@ -36,7 +36,7 @@ TEST_JOBS = $${JOBS:-$(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-reproduce: $(READY) ## everything, from corpora to the report [SCALE= DEPTH= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= KEEP_GOING=1]
+reproduce: $(READY) ## everything, from corpora to the report [SCALE= DEPTH= CORPUS= SYSTEMS= QUESTIONS= SEEDS= JOBS= PROFILE=slurm KEEP_GOING=1]
 	@$(REPRODUCE)
 test: $(READY) ## the whole suite
 	$(PY) -m pytest -q -n "$(TEST_JOBS)" --dist loadfile --no-loadscope-reorder
@@ -112,5 +112,5 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 conda:
 	@$(PY) -c "import lab.cli" 2>/dev/null || $(PY) -m pip install -q --no-deps --no-build-isolation -e .
 lock: $(READY) ## resolve pyproject.toml again; UPGRADE=1 takes newer versions
-	$(PY) -m uv pip compile pyproject.toml --group dev --extra emoji --universal --python-version 3.11 --generate-hashes \
+	$(PY) -m uv pip compile pyproject.toml --group dev --extra emoji --extra slurm --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock

@@ -30,7 +30,12 @@ for task in TASKS.values():
         log:
             task.log,
         priority: task.priority
+        # A scheduler's; here a step takes one of the jobs at a time, whatever it does with it, and its GPUs.
         threads: 1
+        resources:
+            gpu=task.gpus,
+            cpus_per_task=task.threads,
+            runtime=task.minutes,
         params:
             digest=task.digest,
             page=task.page,

@@ -20,7 +20,7 @@ from lab.flow import processes
 FAILED = "FAILED "  # how the last words of a step that failed begin
 
 
-def run_notebook(notebook: Path, out: Path, parameters: dict[str, Any], log: Path) -> int:
+def run_notebook(notebook: Path, out: Path, parameters: dict[str, Any], log: Path, gpus: int = 0) -> int:
     """Execute ``notebook`` into ``out`` in a process of its own; what it prints, and why it failed, goes to ``log``.
 
     Returns:
@@ -30,7 +30,7 @@ def run_notebook(notebook: Path, out: Path, parameters: dict[str, Any], log: Pat
     out.parent.mkdir(parents=True, exist_ok=True)
     for leftover in (failed, partial):
         leftover.unlink(missing_ok=True)
-    status = processes.run(_execute, (str(notebook), str(partial), parameters), log)
+    status = processes.run(_execute, (str(notebook), str(partial), parameters), log, gpus)
     if status == 0:
         os.replace(partial, out)
         return 0

@@ -20,6 +20,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from lab.flow import devices
+
 # Set before the libraries are loaded. The thread count is part of a result (1 and 2 threads give different weights), and
 # waiting OpenMP threads that spin slow a busy machine down tenfold. The C library must not hand a training step's large
 # blocks back to the system only to ask for them again in the next one: a tenth of a job's time went into clearing pages.
@@ -44,18 +46,9 @@ _stopping = threading.Event()
 _running: set[int] = set()  # leaders of process groups
 
 
-def gpus_visible() -> int:
-    """How many NVIDIA devices a job could use; asks no driver, because that alone would spoil a later fork."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = len([path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()])
-    if chosen is None:
-        return devices
-    return min(devices, len([name for name in chosen.split(",") if name.strip() not in ("", "-1")]))
-
-
 def start_method() -> str:
     """ "forkserver" where it is safe and its socket finds a folder with a short name, else "spawn"."""
-    return "forkserver" if sys.platform == "linux" and not gpus_visible() and _socket_folder() else "spawn"
+    return "forkserver" if sys.platform == "linux" and not devices.visible() and _socket_folder() else "spawn"
 
 
 def _socket_folder() -> str | None:
@@ -66,11 +59,12 @@ def _socket_folder() -> str | None:
     return None
 
 
-def run(work: Callable[..., int | None], arguments: tuple[Any, ...], log: Path) -> int:
+def run(work: Callable[..., int | None], arguments: tuple[Any, ...], log: Path, gpus: int = 0) -> int:
     """Call ``work(*arguments)`` in a process of its own and wait for it. Threads may call this side by side.
 
     Args:
         work: a function of a module; what it returns is the exit status. log: file that everything printed is added to.
+        gpus: how many devices it has for itself; it sees no other.
 
     Returns:
         The exit status, negative for the signal that ended the process.
@@ -78,7 +72,7 @@ def run(work: Callable[..., int | None], arguments: tuple[Any, ...], log: Path) 
     if _stopping.is_set():
         return -signal.SIGTERM
     context: Any = multiprocessing.get_context(start_method())
-    process = context.Process(target=_begin, args=(work, arguments, str(log.absolute()), dict(os.environ)))
+    process = context.Process(target=_begin, args=(work, arguments, str(log.absolute()), dict(os.environ), gpus))
     with _one_at_a_time:  # a start also looks after processes that have ended, and two must not read one exit status
         _start(context, process)
         _running.add(process.pid)
@@ -134,7 +128,9 @@ def go_on() -> None:
     _stopping.clear()
 
 
-def _begin(work: Callable[..., int | None], arguments: tuple[Any, ...], log: str, environment: dict[str, str]) -> None:
+def _begin(
+    work: Callable[..., int | None], arguments: tuple[Any, ...], log: str, environment: dict[str, str], gpus: int
+) -> None:  # fmt: skip
     """In the new process: its own session, the log as its output, and no life without its parent."""
     os.environ.clear()
     os.environ.update(environment)
@@ -150,6 +146,7 @@ def _begin(work: Callable[..., int | None], arguments: tuple[Any, ...], log: str
     assert parent is not None
     _leave_when(lambda: wait([parent.sentinel]))
     try:
+        devices.lease(gpus)
         sys.exit(work(*arguments))
     finally:
         kill_descendants()

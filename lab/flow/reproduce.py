@@ -1,7 +1,7 @@
 """The driver behind make: says what it will run and how long that takes, runs it, shows progress, ends with the scores.
 
     vidlab reproduce [--scale laptop] [--corpus STORE] [--systems a,b] [--questions c,d] [--depth all] [--seeds 3]
-                     [--jobs 2] [--keep-going] [--dry-run] [TARGET ...]
+                     [--jobs 2] [--profile slurm] [--keep-going] [--dry-run] [TARGET ...]
 
 A TARGET is a kind of step (``report``, ``ablation``) or one step (``ablation/ema``); without one everything is made.
 A report of what there is comes first, then, with more questions and seeds, one or two in its place.
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.flow import forecast, processes, screen, tasks
+from lab.flow import cluster, devices, forecast, processes, screen, tasks
 from lab.flow.snake import Workflow
 from lab.flow.tasks import PAGES, Task, feature_task, job_task, tasks_of
 from lab.show.plan import DEPTHS, Plan, lineage
@@ -117,7 +117,7 @@ def reproduce(options: argparse.Namespace, console) -> int:
         return run(every, wanted)
     levels = [tasks_of(plan.at(depth)) for depth in DEPTHS[: DEPTHS.index(plan.depth)]]
     until = started + FIRST
-    for steps in on_the_way(levels, every, expected, jobs):
+    for steps in () if options.profile else on_the_way(levels, every, expected, jobs):
         status = run(every, steps, until)
         if status and not options.keep_going:
             return status
@@ -179,7 +179,8 @@ def make(
         if "{" in file or "}" in file:
             raise UsageError(f"{file}: Snakemake takes braces in a name for a wildcard; rename the folder")
     # Written down once, so that every process that reads the Snakefile sees one graph, even if a recipe is edited meanwhile.
-    tasks.write(needed, world / "plan.json")
+    expected = forecast.expectations(needed, world, seconds)
+    tasks.write(needed if not options.profile else [_timed(task, expected) for task in needed], world / "plan.json")
     workflow = Workflow(
         world / "plan.json",
         # All that is needed is a target: Snakemake asks for no deleted file whose successors are there.
@@ -187,9 +188,12 @@ def make(
         # It knows what it made, and not that a run was trained again by hand with other settings, cut or edited.
         forced=tuple(task.step for task in needed if task.is_foreign()),
         log=world / ("plan.log" if options.dry_run else "workflow.log"),
+        profile=options.profile,
     )
     jobs = options.jobs or default_jobs()
-    progress = screen.Progress(needed, forecast.expectations(needed, world, seconds), jobs, console)
+    if options.profile and not options.dry_run:
+        cluster.cancel()
+    progress = screen.Progress(needed, expected, jobs, console)
     keep_going = options.keep_going and until == math.inf  # or every step that is left would fail when time is up
     with closing(workflow.run(jobs, keep_going=keep_going, dry_run=options.dry_run)) as events:
         progress.watch(events, dry_run=options.dry_run, until=until)
@@ -237,7 +241,12 @@ def only_one(folder: Path):
 
 def default_jobs() -> int:
     """Cores that may be used, but no more than memory allows at 1.5 GB a job; with GPUs, one job for each."""
-    return max(1, min(processes.gpus_visible() or cores(), int(psutil.virtual_memory().available / 1.5e9)))
+    return max(1, min(len(devices.visible()) or cores(), int(psutil.virtual_memory().available / 1.5e9)))
+
+
+def _timed(task: Task, expected: Mapping[str, float]) -> Task:
+    """With room for a slower node and a busy disk."""
+    return replace(task, minutes=30 + math.ceil(3 * expected[task.step] / 60))
 
 
 def _job(options: argparse.Namespace) -> Job:
@@ -301,6 +310,7 @@ def parser() -> argparse.ArgumentParser:
     add("--depth", default="default", help="how much: first, default or all questions")
     add("--seeds", type=count, help="how many; the scale's own if not given")
     add("--jobs", type=count, help="how many steps at a time; one a core if not given")
+    add("--profile", default="", help="hand the steps to a scheduler, by a profile of profiles/")
     add("--job", nargs=4, metavar=("RECIPE", "STAGE", "ARM", "SEED"))
     add("--inputs-only", action="store_true", help="what the targets need, and not the targets")
     add("--keep-going", action="store_true", help="after a failure run what does not depend on it")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from lab.flow import processes
+from lab.flow import cluster, devices, processes
 from lib.runs import paths
 
 
@@ -35,13 +35,15 @@ class Workflow:
 
     Args:
         plan: file written by :func:`lab.flow.tasks.write`. targets: steps to make, with what they need. forced: of them,
-            those to run in any case. log: file for what Snakemake says.
+            those to run in any case. log: file for what Snakemake says. profile: how steps are handed to a scheduler; empty: they
+        run here.
     """
 
     plan: Path
     targets: tuple[str, ...]
     log: Path
     forced: tuple[str, ...] = ()
+    profile: str = ""
 
     def run(
         self, jobs: int = 1, *, keep_going: bool = False, dry_run: bool = False
@@ -64,12 +66,15 @@ class Workflow:
             if thread.is_alive():
                 processes.stop()
                 thread.join(20)
+            if self.profile and not dry_run:
+                cluster.cancel()
 
     def _execute(self, events: SimpleQueue[Event], jobs: int, keep_going: bool, dry_run: bool) -> None:
         from snakemake.api import GreedySchedulerSettings, SnakemakeApi
         from snakemake.settings import types
         from snakemake.settings.enums import RerunTrigger
 
+        there = cluster.Profile.load(self.profile) if self.profile else cluster.Profile()
         # Digests in `params` say when values, data or code changed; an edit of the Snakefile changes no result.
         triggers = frozenset({RerunTrigger.INPUT, RerunTrigger.MTIME, RerunTrigger.PARAMS})
         output = types.OutputSettings(dryrun=dry_run, enable_file_logging=False)
@@ -79,23 +84,31 @@ class Workflow:
             rerun_triggers=triggers,
             force_incomplete=True,
         )
+        gpus = len(devices.visible())
         execution = types.ExecutionSettings(
             keep_going=keep_going,
             lock=False,  # the driver holds a lock that ends with it; Snakemake's would outlive a kill -9
             keep_incomplete=True,  # a notebook may fail in its last figure, after hours of training that are good
             use_threads=True,  # a step has a process of its own already
+            latency_wait=there.latency,
         )
         try:
             with SnakemakeApi(output) as api, self._told(events):
                 workflow = api.workflow(
-                    types.ResourceSettings(cores=jobs),
+                    types.ResourceSettings(
+                        cores=jobs,
+                        nodes=there.nodes,
+                        default_resources=there.resources,
+                        resources={"gpu": gpus} if gpus and not self.profile else {},
+                    ),
                     types.ConfigSettings(config={"plan": str(self.plan)}),
                     snakefile=paths.PROJECT / "Snakefile",
                     workdir=paths.home(),
                 )
                 workflow.dag(graph).execute_workflow(
-                    "dryrun" if dry_run else "local",
+                    "dryrun" if dry_run else there.executor,
                     execution_settings=execution,
+                    executor_settings=None if dry_run else there.settings,
                     scheduling_settings=types.SchedulingSettings(scheduler="greedy"),
                     scheduler_settings=GreedySchedulerSettings(),
                 )

@@ -44,6 +44,9 @@ class Task:
     command: tuple[str, ...] = ()  # module and arguments; only when there is no notebook
     executed: str = ""  # where the executed notebook goes
     log: str = ""  # what it printed
+    gpus: int = 0  # that it needs for itself
+    threads: int = 1  # of all its processes
+    minutes: int = 60  # after which a scheduler may end it
     priority: int = 0  # of the steps that could run next, the highest does
 
     @property
@@ -75,7 +78,7 @@ class Task:
             RuntimeError: it failed; the end of the log says why.
         """
         if self.notebook:
-            status = run_notebook(Path(self.notebook), Path(self.executed), self.parameters, Path(self.log))
+            status = run_notebook(Path(self.notebook), Path(self.executed), self.parameters, Path(self.log), self.gpus)
         else:
             status = run_module(self.command, Path(self.log))
         if status:
@@ -141,7 +144,8 @@ def feature_task(plan: Plan, ref: FeatureRef) -> Task:
     name, inputs = f"{ref.corpus.label}-{ref.name}", [ref.corpus.manifest]
     parameters = {"corpus": ref.world or ref.corpus.name, "features": ref.name, "scale": plan.scale, "world": ref.world}
     outputs = ["features.json"]
-    return notebook_task(ref.folder, "features", name, "01_features", inputs, outputs, parameters, ref.digest)
+    made = notebook_task(ref.folder, "features", name, "01_features", inputs, outputs, parameters, ref.digest)
+    return replace(made, gpus=1)
 
 
 def job_task(job: Job) -> Task:
@@ -150,9 +154,13 @@ def job_task(job: Job) -> Task:
     inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
     inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
     outputs, parameters = [job.folder.metrics, job.folder.weights], {**job.parameters, "missing": "error"}
-    return notebook_task(
+    gpus, threads = job.device.gpus, load(Scale, job.scale).threads
+    if gpus > 1:
+        parameters["processes"] = gpus
+    made = notebook_task(
         job.folder.path, job.phase, name, Path(job.notebook).stem, inputs, outputs, parameters, job.digest
     )
+    return replace(made, gpus=gpus, threads=gpus * threads)
 
 
 def _ablation_task(plan: Plan, name: str) -> Task:

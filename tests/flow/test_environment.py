@@ -91,7 +91,7 @@ def test_the_conda_door_repeats_nothing():
 
 
 VERBS = (
-    ["reproduce", "SYSTEMS=a b", "QUESTIONS=c d", "CORPUS=some/store", "KEEP_GOING=1", "JOBS=3", "SEEDS=2", "SCALE=smoke", "DEPTH=all"], ["test"], ["test-slow"],
+    ["reproduce", "SYSTEMS=a b", "QUESTIONS=c d", "CORPUS=some/store", "KEEP_GOING=1", "JOBS=3", "PROFILE=slurm", "SEEDS=2", "SCALE=smoke", "DEPTH=all"], ["test"], ["test-slow"],
     ["test-gpu"], ["plan"], ["run", "RECIPE=a"], ["ablation", "NAME=ema"], ["ensemble", "NAME=x"], ["real"], ["report"], ["lab"], ["bench"],
     ["check"], ["format"], ["setup"], ["lock"], ["clean"], ["help"],
 )  # fmt: skip
@@ -144,7 +144,7 @@ class TestMake:
     def test_options_reach_the_driver(self, tmp_path):
         seen = driven(tmp_path, *VERBS[0])
         assert seen == [
-            "reproduce", "--scale=smoke", "--corpus=some/store", "--systems=a b", "--questions=c d", "--depth=all", "--seeds=2", "--jobs=3", "--keep-going",
+            "reproduce", "--scale=smoke", "--corpus=some/store", "--systems=a b", "--questions=c d", "--depth=all", "--seeds=2", "--jobs=3", "--profile=slurm", "--keep-going",
         ]  # fmt: skip
         assert driven(tmp_path, "run", "RECIPE=a", "ARM=x y")[-5:] == ["--job", "a", "finetune", "x y", "0"]
         assert driven(tmp_path, "ablation", "NAME=ema")[-1] == "ablation/ema"

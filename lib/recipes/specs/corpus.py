@@ -20,11 +20,13 @@ class DeviceSpec(Spec):
     scoring: Literal["trained", "float32", "bfloat16", "float16"] = "trained"  # of judging and predicting
     ahead: int | None = Field(default=None, ge=0)  # batches prepared in advance; null: two for a GPU, none on a CPU
     save_minutes: float = Field(default=0, ge=0)  # between checkpoints; 0: so that saving costs about 5 %
+    gpus: int = Field(default=1, ge=1)  # of a training job, each with a process and its share of every batch
+    card: str = ""  # the GPU that a plan reckons with; empty: none
 
     @property
     def bits(self) -> dict[str, Any]:
         """What other bits come of, where it is not the default."""
-        return self.model_dump(exclude_defaults=True, exclude={"ahead", "save_minutes"})
+        return self.model_dump(exclude_defaults=True, exclude={"ahead", "save_minutes", "gpus", "card"})
 
 
 class Scale(Spec):
@@ -83,6 +85,9 @@ class CorpusSpec(Spec):
     code: tuple[str, ...] = ()  # modules that generate it: a change in them makes another corpus
     source: str | None = None  # folder of official files that the user provides
     format: str | None = None
+    items: dict[Literal["videos", "pairs", "labelled"], int] = Field(
+        {}, exclude=True
+    )  # published, to plan with before they are here
 
     @model_validator(mode="after")
     def generator_is_named(self) -> CorpusSpec:

@@ -1,0 +1,73 @@
+"""Steps handed to a scheduler, as far as its commands show: what is asked for, and that nothing is left behind."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.flow import cluster
+from tests.flow.toy import Toy
+
+pytest.importorskip("snakemake_executor_plugin_slurm")
+COMMANDS = {  # of a cluster that does a job the moment it is submitted
+    "sbatch": 'echo "$@" >> "$CALLS"; mkdir -p data; cp source.json data/manifest.json; echo 41',
+    "squeue": 'case "$*" in *%T*) echo "41|COMPLETED";; *) cat "$QUEUE";; esac',
+    "scancel": 'echo "cancel $@" >> "$CALLS"; : > "$QUEUE"',
+    "scontrol": "echo MinJobAge = 3600 sec",
+    "sacct": "exit 1",
+    "sinfo": "true",
+}
+
+
+class Wanting(Toy):
+    """Its corpus wants two GPUs and twenty minutes."""
+
+    def tasks(self):
+        first, *others = super().tasks()
+        return [replace(first, gpus=2, threads=8), *others]
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "bin").mkdir()
+    for name, script in COMMANDS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    for name in ("calls", "queue"):
+        (tmp_path / name).touch()
+        monkeypatch.setenv(name.upper(), str(tmp_path / name))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "calls"
+
+
+def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):
+    toy = Wanting(calls.parent / "home")
+    made = toy.drive("corpus/twin", profile="slurm")
+    assert made.status == 0, made.shown
+    (call,) = calls.read_text().splitlines()
+    for words in (
+        f"--job-name {cluster.jobs_of_this_home()}",
+        "--gpus=2",
+        "--cpus-per-task=8",
+        "-t 31",
+        "-p main",
+        "--mem 8000",
+    ):
+        assert words in call, call
+    assert "Nothing to do" in toy.drive("corpus/twin", profile="slurm").shown
+
+
+def test_jobs_that_a_killed_driver_left_are_cancelled_and_those_of_others_are_not(calls):
+    name = cluster.jobs_of_this_home()
+    (calls.parent / "queue").write_text(f"7 {name}_run\n8 vidlab-00000000_run\n9 {name}_run\n")
+    cluster.cancel()
+    cluster.cancel()
+    assert calls.read_text() == "cancel 7 9\n"
+
+
+def test_a_profile_that_is_not_there_is_named():
+    with pytest.raises(Exception, match="PROFILE.*slurm"):
+        cluster.Profile.load("slrm")
