@@ -28,6 +28,7 @@ from lib.features.loader import MEGABATCH, alike
 from lib.models import bert
 from lib.recipes.job import Job
 from lib.recipes.specs import DeviceSpec
+from lib.runs.machine import card
 from lib.stages import build
 from lib.training.layers import prepare_layers
 from lib.training.trainer import Task, Trainer
@@ -39,22 +40,6 @@ JOBS = [
 ]  # fmt: skip
 PUBLISHED = {("aiac_rank1", "pretrain"): 258.0}  # items per second on the winner's A100, from the training log
 TARGETS = {"per_second": 3000.0, "mfu": 0.5, "peak_gb": 24.0}  # of job 1's pretraining on an H200
-
-# Dense bf16 matrix products (operations per second) and memory (bytes per second), from the makers' data sheets.
-CARDS = {
-    "H200": (989.4e12, 4.8e12),
-    "H100 PCIe": (756e12, 2.0e12),
-    "H100": (989.4e12, 3.35e12),
-    "A100": (312e12, 1.555e12),
-    "L40S": (362e12, 0.864e12),
-    "A10": (125e12, 0.6e12),
-    "4090": (165.2e12, 1.008e12),
-}
-
-
-def card(name: str) -> tuple[float, float] | None:
-    """Peak and bandwidth of a card by a part of its name; None for one that is not in the table."""
-    return next((value for part, value in CARDS.items() if part in name), None)
 
 
 class Videos:

@@ -23,7 +23,8 @@ from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
 from lab.flow.tasks import Task, tasks_of
 from lab.show.plan import Plan
-from lib.recipes.specs import STAGE_NOTEBOOKS
+from lib.recipes.load import load
+from lib.recipes.specs import STAGE_NOTEBOOKS, Scale
 from lib.runs import paths
 
 REASONS, WIDTH = 12, 100  # steps of a dry run that are shown with their reason, and its characters
@@ -89,6 +90,33 @@ def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]
     console.print(
         "Visible: smallest effect that so many seeds would show four times out of five, by the newest report. "
         "Would need: so many seeds to show the smallest effect that was claimed."
+    )
+    if card := load(Scale, one.scale).device.card:
+        on_cards(one, card, console)
+
+
+def on_cards(plan: Plan, card: str, console: Console) -> None:
+    """What each system's trainings cost on a card, and how long some cards take for all that a plan asks for."""
+    from lab.show import cost  # loads torch
+
+    found, known = cost.costs(plan.jobs, card)
+    table = Table("recipe", "stage", "arms and seeds", f"hours of an {card}, each", "all", "GB of memory", "GB of disk")
+    groups: dict[tuple[str, str], list[cost.Cost]] = {}
+    for stage_of in (lambda job: job.stage, lambda job: "in all"):
+        for job in plan.jobs:
+            groups.setdefault((job.recipe, stage_of(job)), []).append(found[job.folder.path])
+    for (recipe, stage), group in sorted(groups.items(), key=lambda of: of[0][0]):
+        hours, most = [one.hours for one in group], f"{max(one.memory for one in group):.1f}"
+        each = f"{min(hours):.2f} to {max(hours):.2f}" if len(group) > 1 else f"{hours[0]:.2f}"
+        disk = f"{sum(one.disk for one in group):.1f}"
+        table.add_row(recipe, stage, str(len(group)), each, f"{sum(hours):.1f}", most, disk)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    console.print(table)
+    hours = {path: one.hours for path, one in found.items()}
+    waits = ", ".join(f"{cards}: {cost.wait(plan.jobs, hours, cards):.1f} h" for cards in (1, 4, 8))
+    console.print(
+        f"{sum(hours.values()):.1f} hours of an {card} ({known}), without decoding. Cards and how long they take: {waits}."
     )
 
 

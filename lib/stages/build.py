@@ -200,14 +200,20 @@ def build_averaging(spec: StageSpec, total_steps: int, steps_per_epoch: int) -> 
     return WeightSwa(start=spec.swa.start, every=spec.swa.every or steps_per_epoch, buffers=spec.swa.buffers)
 
 
-def check(job: Job, sizes: Sizes | None = None) -> int:
-    """Bind every slot and objective on the meta device (no memory, no weights); returns the number of parameters.
-    Raises RecipeError, ValueError: whatever would stop the job from being built."""
-    sizes = sizes or Sizes.published(job.spec.track, job.corpus.backbone)
+def on_meta(job: Job, sizes: Sizes) -> tuple[VideoModel, ObjectiveMix]:
+    """Model and objectives on the meta device: no memory, no weights."""
     with torch.device("meta"):
         model = build_model(job, sizes)
         mix = build_mix(job, model, sizes, [1] * sizes.num_classes)
     freeze(job, model)
+    return model, mix
+
+
+def check(job: Job, sizes: Sizes | None = None) -> int:
+    """Bind every slot and objective (:func:`on_meta`); returns the number of parameters. Raises RecipeError, ValueError:
+    whatever would stop the job from being built."""
+    sizes = sizes or Sizes.published(job.spec.track, job.corpus.backbone)
+    model, mix = on_meta(job, sizes)
     bind("training", job.stage_spec.schedule, {"total_steps": 100, "steps_per_epoch": 10}, "schedule")
     if job.stage_spec.adversarial is not None:
         bind("training", job.stage_spec.adversarial, {}, f"stages.{job.stage}.adversarial")
