@@ -10,6 +10,23 @@ Floors, from the ground up; imports only go down, and the two ground floors do n
     training    one loop
     evaluation  scores, intervals, ensembles, submissions
     stages      wires all of the above for one job
+
+A trained model on new videos: ``lib.load(run)``, then ``.embed(paths)``, ``.classify(paths)``, ``.search(query, table)`` and
+``.info`` (``lib.use``).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.use import Model
+
 __version__ = "0.1.0"
+
+
+def load(run: str, *, device: str | None = None) -> Model:
+    """The model of a finished run or of an exported folder, see ``lib.use.load``; here so that ``import lib`` starts nothing."""
+    from lib import use
+
+    return use.load(run, device=device)

@@ -265,6 +265,7 @@ class Job:
         resolved = self.spec.model_dump(mode="json")
         return {
             "job": {**self.parameters, "corpus": self.corpus.label, "digest": self.digest},
+            "corpus_given": self.corpus_given,
             "parents": {r: {"folder": paths.shown(p.folder.path), "digest": p.digest} for r, p in self.parents.items()},
             "features": resolved["features"],
             "model": resolved["model"],

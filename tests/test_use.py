@@ -1,0 +1,220 @@
+"""A trained model on new videos: the same numbers as in training, whatever was left out or killed, and away from its corpus."""
+
+import json
+import shutil
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import lib
+from lab.corpora import demo
+from lab.corpora.importing import import_corpus
+from lib import export, use
+from lib.data import pixels
+from lib.data.store import Store
+from lib.features.loader import Assembler, EvalLoader
+from lib.models.text_encoders import NgramBag
+from lib.recipes import job as jobs
+from lib.recipes.job import Job
+from lib.runs.folder import MissingRun
+from lib.stages.build import build_model
+from lib.stages.inputs import Inputs, build_features
+from lib.stages.run import run
+from tests import small
+
+
+def finished(recipe: str, arm: str, store: Store):
+    job = Job.load(recipe, "finetune", arm, 0, "smoke", str(store.path))
+    for ref in job.feature_sets:
+        build_features(store, ref)
+    return run(job)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Drawn videos, and a run on them: ``videos``, ``pairs`` (the same with scores), each imported to a store of that name."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("VIDLAB_HOME", str(folder))
+        jobs._load.cache_clear()
+        files = demo.write(folder / "videos", 20, seconds=3)
+        shutil.copytree(folder / "videos", folder / "pairs")
+        names = [file.relative_to(folder / "videos").as_posix() for file in files]
+        alike = [
+            (a, b, 1 - 0.1 * (n % 3) if a[:4] == b[:4] else 0.1 * (n % 3))
+            for n, (a, b) in enumerate(combinations(names, 2))
+        ]
+        pairs = [f"{a}\t{b}\t{score:.1f}" for a, b, score in alike]
+        (folder / "pairs" / "pairs.tsv").write_text("\n".join(pairs))
+        for name in ("videos", "pairs"):
+            import_corpus(folder / name, folder / "stores" / name)
+        yield folder
+    jobs._load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def classes(home):
+    return finished("wechat_baseline", "base", Store.open(home / "stores" / "videos"))
+
+
+@pytest.fixture(scope="module")
+def pairs(home):
+    return finished("aiac_rank1", "pretraining.without", Store.open(home / "stores" / "pairs"))
+
+
+def test_a_validation_video_has_the_probabilities_it_had_in_training(home, classes):
+    model = lib.load(classes.path)
+    found = model.classify(home / "videos", top=5)
+    saved = classes.read_arrays(classes.predictions)
+    shares = torch.from_numpy(saved["logits"]).softmax(dim=1).numpy()
+    assert len(found) == 20 and len(shares) >= 5
+    names = Store.open(home / "stores" / "videos").manifest["categories"]
+    for name, expected in zip(saved["ids"], shares, strict=True):
+        row = found.set_index("id").loc[str(home / "videos" / name)]
+        told = {row[f"category{end}"]: row[f"probability{end}"] for end in ("", "_2", "_3", "_4", "_5")}
+        assert [told[category] for category in names] == pytest.approx(expected.tolist(), abs=1e-5)
+        assert row["probability"] == max(told.values())
+    assert model.info["score"] == classes.read_metrics()["scores"]["validation"]["mean_f1"]
+
+
+def test_a_validation_video_has_the_vector_it_had_in_training(home, pairs):
+    saved = pairs.read_arrays(pairs.embeddings)
+    for videos, prefix in ((home / "pairs", f"{home / 'pairs'}/"), (home / "stores" / "pairs", "")):
+        found = lib.load(str(pairs.path)).embed(videos).set_index("id")["vector"]
+        expected = dict(zip(saved["ids"], saved["vectors"], strict=True))
+        assert len(expected) == 20 and found.index.is_unique
+        worst = max(np.abs(found[prefix + name] - vector).max() for name, vector in expected.items())
+        assert worst < 1e-5 < np.std(list(found), axis=0).max()
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(home, classes, tmp_path):
+    model, good = lib.load(classes.path), sorted((home / "videos" / "ring").iterdir())
+    (tmp_path / "cut.mp4").write_bytes(good[0].read_bytes()[:300])
+    (tmp_path / "page.mp4").write_text("<html>")
+    (tmp_path / "notes.txt").write_text("mine")
+    out = tmp_path / "v.parquet"
+    found = model.embed([tmp_path, *good[:2], good[0]], out=out)
+    assert found["id"].tolist() == [str(file) for file in good[:2]] and found["title"][0] == good[0].stem.replace(
+        "_", " "
+    )
+    assert sorted(Path(file).name for file in found.attrs["rejects"]["file"]) == ["cut.mp4", "page.mp4"]
+    assert pd.read_parquet(use.rejected_of(out))["remedy"].str.contains("encode|web page").all()
+    assert np.array_equal(np.stack(list(use.read_table(out)["vector"])), np.stack(list(found["vector"])))
+    with pytest.raises(ValueError, match="none of 2 videos could be read; the first: .*cut.mp4"):
+        model.embed(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        model.embed(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: no video there"):
+        model.embed(tmp_path / "empty")
+
+
+def test_a_killed_call_goes_on_where_it_was(home, classes, tmp_path, monkeypatch):
+    model, videos, out, read = lib.load(classes.path), home / "videos", tmp_path / "v.parquet", []
+    whole = model.embed(videos)
+    monkeypatch.setattr(use, "CHUNK", 6)
+    real, fails = pixels.frames_of, 15
+
+    def frames_of(path: Path, most: int):
+        read.append(path)
+        if len(read) == fails:
+            raise KeyboardInterrupt
+        return real(path, most)
+
+    monkeypatch.setattr(pixels, "frames_of", frames_of)
+    with pytest.raises(KeyboardInterrupt):
+        model.embed(videos, out=out)
+    assert not out.exists() and len(list((tmp_path / "v.parquet.partial").glob("*/rejects.parquet"))) == 2
+    again = len(read)
+    found = model.embed(videos, out=out)
+    assert len(set(read[again:])) == len(read[again:]) == 20 - 12 and [*tmp_path.iterdir()] == [out]
+    assert found["id"].tolist() == sorted(whole["id"])
+    expected = whole.set_index("id").loc[found["id"], "vector"]
+    assert np.stack(list(found["vector"])) == pytest.approx(np.stack(list(expected)), abs=2e-3)  # half precision
+
+
+def test_nearest_videos_without_the_query_itself(home, classes, tmp_path):
+    model = lib.load(classes.path)
+    table = model.embed(home / "videos", out=tmp_path / "v.parquet")
+    query = table["id"][3]
+    found = model.search(table.iloc[[3]], tmp_path / "v.parquet", k=4)
+    vectors = np.stack(list(table["vector"]))
+    cosine = vectors @ vectors[3] / np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[3])
+    expected = [place for place in np.argsort(-cosine) if place != 3][:4]
+    assert found["id"].tolist() == [table["id"][place] for place in expected] and found["rank"].tolist() == [1, 2, 3, 4]
+    assert found["score"].tolist() == pytest.approx(cosine[expected].tolist(), abs=1e-5) and set(found["query"]) == {
+        query
+    }
+    other = table.assign(vector=[vector[:5] for vector in table["vector"]])
+    with pytest.raises(ValueError, match="vectors of 5 numbers"):
+        model.search(query, other)
+    with pytest.raises(ValueError, match="no table of vectors"):
+        model.search(query, home / "videos" / "nothing.parquet")
+
+
+def test_pairs_have_no_categories_and_a_changed_recipe_is_noticed(pairs, tmp_path):
+    with pytest.raises(ValueError, match="learnt no categories"):
+        lib.load(pairs.path).classify(tmp_path)
+    with pytest.raises(MissingRun, match="no finished run"):
+        lib.load(tmp_path)
+    other = tmp_path / "run"
+    shutil.copytree(pairs.path, other)
+    text = (other / "job.yaml").read_text().replace("use: MeanPool", "use: ClsPool")
+    (other / "job.yaml").write_text(text)
+    listed = json.loads((other / "files.json").read_text())
+    listed["job.yaml"] = {"bytes": len(text), "sha256": use.checksum(other / "job.yaml")}
+    (other / "files.json").write_text(json.dumps(listed))
+    with pytest.raises(
+        MissingRun, match="model has changed in its recipe since; make the run again: make run RECIPE=aiac_rank1"
+    ):
+        lib.load(other)
+
+
+def test_an_exported_model_needs_neither_corpus_nor_run(home, classes, tmp_path, monkeypatch):
+    before = lib.load(classes.path)
+    export.save(before, tmp_path / "model")
+    expected = before.classify(home / "videos")
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path / "elsewhere"))
+    shutil.copytree(home / "videos", tmp_path / "videos")
+    found = lib.load(tmp_path / "model").classify(tmp_path / "videos")
+    assert found.drop(columns="id").equals(expected.drop(columns="id"))
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert f"{before.info['score']:.3f} [" in card and "| naive Bayes on title" in card and "**Licence.**" in card
+    assert "text BertText, frames NextVladFrames" in card and "on which its checkpoint was chosen too" in card
+    pictures = json.loads((tmp_path / "model" / "config.json").read_text())["preprocessing"]["frames"]["pictures"]
+    assert pictures["size"] == 96
+    with pytest.raises(FileExistsError):
+        export.save(before, tmp_path / "model")
+
+
+def test_onnxruntime_says_the_same(home, pairs, tmp_path):
+    """Of real videos, one at a time. A bag of n-grams, which is written in other operations there."""
+    import onnxruntime
+
+    store, trained = Store.open(home / "stores" / "pairs"), lib.load(pairs.path, device="cpu")
+    job = Job.load("aiac_rank17", "finetune", "few", 0, "smoke", str(store.path))
+    model = replace(trained, job=job, weights=tmp_path / "random.safetensors")
+    save_file(build_model(job, Inputs.open(job).sizes).state_dict(), model.weights)
+    differences = export.save(model, tmp_path / "onnx", to="onnx")
+    assert set(differences) == {"model.onnx", "encoder.onnx"} and max(differences.values()) <= 1e-4
+    vectors, seen = model.embed(store)["vector"], model.assembler(store, tmp_path / "work")
+    padded = model.job.batches | {"pad_text": True, "pad_frames": True}
+    full = Assembler(store, seen.tokens, **padded, visual=seen.visual)
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
+    for batch in EvalLoader(full, store.rows()[::4], 1):
+        given = {name: getattr(batch, name).numpy() for name in export.NAMES}
+        (said,) = session.run(None, {i.name: given[i.name] for i in session.get_inputs()})
+        assert np.abs(said - np.stack(list(vectors[batch.rows.tolist()]))).max() < 1e-4 < np.abs(said).max()
+
+
+def test_plain_ngrams_are_those_of_the_bag():
+    """Also where products leave 64 bits."""
+    bag, seen = NgramBag(8, orders=(1, 2, 3), buckets=97).eval(), small.batch([3, 1, 9], [1, 2, 1])
+    seen.input_ids *= 10**11
+    assert torch.allclose(export.PlainNgrams(bag)(seen).pooled, bag(seen).pooled, atol=1e-6)
