@@ -3,4 +3,5 @@
 corpora     brings videos in: generated twins, importers, checks
 show        what a notebook shows: comparisons, tables, figures, pages
 flow        runs it all: tasks, workflow, notebook engine, screen
+use         trains on one's own videos and uses what was trained
 """

@@ -1,4 +1,5 @@
-"""The command line: ``vidlab corpus generate|fetch|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``."""
+"""The command line: ``vidlab corpus generate|fetch|import|build|check|show``, ``vidlab backbone|score|explain|reproduce``;
+``lab.use.commands`` has those for one's own videos."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
+from lab.use import commands as use
 from lib.runs import paths
 from lib.runs.files import write_text
 from lib.runs.paths import shown
@@ -184,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         explain.add_argument(name, default=default)
     explain.add_argument("--seed", type=int, default=0)
     explain.set_defaults(run=_explain)
+    use.add(commands)
     return parser
 
 

@@ -37,6 +37,8 @@ MUTANTS = [
     ("classes", "np.arange(len(train)) * 3 //", "np.arange(len(train)) * 2 //", "classes"),
     ("classes", "2 * hits / (videos + given)", "hits / (videos + given)", "classes"),
     ("classes", 'frame["recall"] = frame["right"] / frame["n"]', 'frame["recall"] = frame["right"] / frame["classes"]', "classes"),
+    ("gallery", "frames[len(frames) // 2]", "frames[0]", "gallery"),
+    ("gallery", 'found[found["query"] == row["id"]]', "found", "gallery"),
     ("slices", "half = Z * 1.03 / np.sqrt(n - 3)", "half = Z / np.sqrt(n - 3)", "slices"),
     ("slices", '.min(axis=1), "characters")', '.max(axis=1), "characters")', "slices"),
     ("slices", 'axis.axvline(frame["score"].iloc[0]', 'axis.axvline(parts["score"].mean()', "slices"),

@@ -1,0 +1,56 @@
+"""Queries and the videos nearest to them, with a picture of each, as one page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from lib.data import pixels
+from lib.data.rejects import Wrong
+from lib.runs.files import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+SIDE = 200  # pixels of a picture's longer side
+
+
+def write(out: Path, queries: pd.DataFrame, found: pd.DataFrame, info: dict[str, Any]) -> Path:
+    """Write the page.
+
+    Args:
+        queries: of ``Model.embed``. found: of ``Model.search``. info: of ``Model.info``.
+    """
+    groups = [
+        {"query": _card(row["id"], row["title"]), "near": [_card(n["id"], n["title"], n["score"]) for n in near]}
+        for row in queries[["id", "title"]].to_dict("records")
+        for near in [found[found["query"] == row["id"]].to_dict("records")]
+    ]
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return write_text(out, environment.get_template("gallery.html.j2").render(groups=groups, info=info, style=style))
+
+
+def _card(name: str, title: str, score: float | None = None) -> dict[str, Any]:
+    return {"name": name, "title": title, "score": score, "picture": _picture(name)}
+
+
+@cache
+def _picture(name: str) -> str:
+    """The middle of three frames, as an address that holds it; empty where the video cannot be read any more."""
+    from PIL import Image
+
+    try:
+        frames = pixels.frames_of(Path(name), 3)
+    except (Wrong, OSError, ValueError):
+        return ""
+    with Image.open(io.BytesIO(frames[len(frames) // 2])) as opened:
+        picture = opened.convert("RGB")
+    picture.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
