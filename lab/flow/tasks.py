@@ -185,7 +185,7 @@ def _ensemble_task(plan: Plan, name: str) -> Task:
     jobs, spec = plan.ensemble_jobs(name), plan.ensembles[name]
     code = code_digest(["lab.show.ensembles", *{module_of("evaluation", w, name) for w in (spec.combine, *spec.also)}])
     recipes = {spec.recipe, *(member.recipe for member in spec.members)}
-    parameters = {"ensemble": name, **_of_plan(plan, recipes, len(plan.seeds)), "missing": "error"}
+    parameters = {"ensemble": name, **_of_plan(plan, recipes, len(plan.seeds_for(spec.recipe))), "missing": "error"}
     content = digest([spec.model_dump(mode="json"), [job.digest for job in jobs], code])
     folder, inputs = plan.runs_folder / "ensembles" / name, [job.folder.metrics for job in jobs]
     outputs = ["metrics.json", "members.csv", "kinds.csv"]

@@ -178,3 +178,13 @@ def test_a_scale_may_ask_some_of_the_questions_and_its_checks():
     scale, asked = load(Scale, "emoji"), set(Plan.load("emoji").ablations)
     assert asked == {*scale.questions, *scale.checks} and len(asked) < len(Plan.load("laptop").ablations)
     assert set(Plan.load("emoji", questions=["bags"]).ablations) == {"bags"}, "asked for by name, any is asked"
+
+
+@pytest.mark.parametrize("depth", ["default", "all"])
+def test_the_notebook_of_an_ensemble_reads_the_runs_that_its_step_waits_for(depth):
+    plan = Plan.load("laptop", depth=depth)
+    steps = {task.name: task.parameters for task in tasks_of(plan) if task.rule == "ensemble"}
+    assert steps.keys() == plan.ensembles.keys()
+    for name, given in steps.items():
+        read = Plan.load(given["scale"], given["corpus"] or None, given["systems"].split(","), given["seeds"])
+        assert [j.folder.path for j in read.ensemble_jobs(name)] == [j.folder.path for j in plan.ensemble_jobs(name)]
