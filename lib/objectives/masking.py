@@ -1,5 +1,6 @@
 """Hiding tokens or frames and guessing them from what is left."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -30,6 +31,14 @@ class PredictionHead(nn.Module):
         table = self.table if self.table is not None else needed(shared_table, "tied: true", "an encoder's word table")
         return F.linear(self.LayerNorm(F.gelu(self.dense(x))), table, self.bias)
 
+    @torch.no_grad()
+    def add_words(self, pieces: Sequence[Sequence[int]]) -> None:
+        """A row more for each word, which begins as the mean of the rows of its tokens, as its vector does."""
+        for name, rows in (("bias", self.bias), ("table", self.table)):
+            if rows is not None:
+                words = torch.stack([rows[list(tokens)].mean(dim=0) for tokens in pieces])
+                setattr(self, name, nn.Parameter(torch.cat([rows, words])))
+
 
 class MaskedTokens(Objective):
     """Masked language modelling (Devlin et al. 2018, arXiv:1810.04805).
@@ -58,6 +67,7 @@ class MaskedTokens(Objective):
         tied: bool = False,
         backbone: str | None = None,
         matched_only: bool = True,
+        word_pieces: Sequence[Sequence[int]] | None = None,
     ):
         super().__init__()
         if spans < 1:
@@ -65,7 +75,8 @@ class MaskedTokens(Objective):
         self.matched_only, self.spans = matched_only, spans
         self.rate, self.vocab_size, self.mask_id = _share(rate, "MaskedTokens"), vocab_size, special_ids.mask
         self.special = (special_ids.pad, special_ids.unk, special_ids.cls, special_ids.sep, special_ids.mask)
-        self.head = PredictionHead(hidden, vocab_size, own_table=not tied)
+        words = word_pieces or ()
+        self.head = PredictionHead(hidden, vocab_size - len(words), own_table=not tied)
         _init_word_head(self.head, init_std(hidden))
         if backbone is not None:
             rename = {
@@ -73,8 +84,10 @@ class MaskedTokens(Objective):
             }
             rename["decoder.weight"] = "table"
             skip = ("decoder.bias",) if not tied else ("decoder.*", "table")  # the bias is there twice under two names
-            pretrained = resolve_backbone(backbone, vocab_size=vocab_size)
+            pretrained = resolve_backbone(backbone, vocab_size=vocab_size - len(words))
             pretrained.load_into(self.head, "cls.predictions.", rename=rename, ignore=skip)
+        if words:
+            self.head.add_words(words)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         ids = batch.input_ids

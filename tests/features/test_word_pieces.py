@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from transformers import BertConfig, BertForPreTraining
 
 from lib.data.writer import StoreWriter
 from lib.features import tokens
 from lib.features.sets import WordPieces
 from lib.models import BertText, Embeddings
+from lib.objectives import MaskedTokens
 from tests.golden_rule import load_case
 
 
@@ -90,3 +92,22 @@ def test_new_rows_begin_as_the_mean_of_their_characters(sets, encoder):
     for number, pieces in enumerate(words.word_pieces):
         torch.testing.assert_close(table[first + number], table[pieces].mean(dim=0))
     assert len({len(pieces) for pieces in words.word_pieces}) > 0 and first > 5
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_masked_words_start_from_a_backbone_that_knows_characters_only(sets, tmp_path, tied):
+    characters, words = sets
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    known = BertForPreTraining(BertConfig(vocab_size=characters.vocab_size, **sizes))
+    known.cls.predictions.bias.data.normal_()
+    known.save_pretrained(tmp_path)
+    given = {"tied": tied, "backbone": str(tmp_path), "word_pieces": words.word_pieces}
+    head = MaskedTokens(32, words.vocab_size, words.special, **given).head
+    table, bias = known.cls.predictions.decoder.weight, known.cls.predictions.bias
+    first = len(table)
+    assert head.bias.shape == (words.vocab_size,) and torch.equal(head.bias[:first], bias)
+    for number, pieces in enumerate(words.word_pieces, first):
+        torch.testing.assert_close(head.bias[number], bias[pieces].mean())
+        if not tied:
+            torch.testing.assert_close(head.table[number], table[pieces].mean(dim=0))
+    assert (head.table is None) == tied or torch.equal(head.table[:first], table)
