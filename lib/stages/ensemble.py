@@ -205,12 +205,15 @@ def joiner(component: Component, judged: Judged, where: str) -> Join:
 def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.ndarray], where: str = "") -> Result:
     """``combine`` of members that are at hand. ``names``, ``values``: the members and their vectors [N, E_m] or logits
     [V, C]."""
-    join = joiner(spec.combine, judged, f"{where}combine")
-    order = np.argsort([-judged.chooser.score(judged.chooser.predicted(value)) for value in values], kind="stable")
-    values, names = [values[i] for i in order], [names[i] for i in order]
-    singles = {name: Joined(value, judged.predicted(value)) for name, value in zip(names, values, strict=True)}
-    joined = join(values)
-    kinds = _kinds(judged, singles, joined, spec, where)
+    best_first = np.argsort([-judged.chooser.score(judged.chooser.predicted(value)) for value in values], kind="stable")
+    order: list[int] = best_first.tolist()
+    singles = {names[i]: Joined(values[i], judged.predicted(values[i])) for i in order}
+
+    def join(component: Component, key: str, kept: Sequence[int] = order) -> Joined:
+        return joiner(_weighing(component, kept, len(values)), judged, f"{where}{key}")([values[i] for i in kept])
+
+    joined = join(spec.combine, "combine")
+    kinds = _kinds(judged, singles, joined, spec, join)
     specified = kinds.to_dict("records")[0]
     metrics: dict[str, Any] = {
         "schema": 2,
@@ -231,7 +234,18 @@ def judge(spec: EnsembleSpec, judged: Judged, names: list[str], values: list[np.
             metrics["folds_of"] = pair_folds(judged.pairs).grouped_by
         if UNSEEN in judged.parts:
             metrics["scores"][UNSEEN] = judged.scores(joined.predicted, UNSEEN)
-    return Result(metrics, _members(judged, singles, joined, join), kinds, _similarity(judged, singles), arrays)
+    members = _members(
+        judged, singles, joined, lambda kept: join(spec.combine, "combine", [order[place] for place in kept])
+    )
+    return Result(metrics, members, kinds, _similarity(judged, singles), arrays)
+
+
+def _weighing(component: Component, kept: Sequence[int], many: int) -> Component:
+    """The same way of joining for some of ``many`` members, in their order: a weight that it names is of one member."""
+    weights = component.arguments.get("weights")
+    if weights is None or len(weights) != many:  # which it refuses itself
+        return component
+    return Component(use=component.use, **{**component.arguments, "weights": [weights[i] for i in kept]})
 
 
 def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Joined]) -> pd.DataFrame:
@@ -258,17 +272,20 @@ def _compared(judged: Judged, singles: Mapping[str, Joined], others: Sequence[Jo
 
 
 def _kinds(
-    judged: Judged, singles: Mapping[str, Joined], joined: Joined, spec: EnsembleSpec, where: str
+    judged: Judged,
+    singles: Mapping[str, Joined],
+    joined: Joined,
+    spec: EnsembleSpec,
+    join: Callable[[Component, str], Joined],
 ) -> pd.DataFrame:
     """As specified first, then the other ways, then the best member alone; a way that these members do not allow (widths
     differ) has no score but a ``note``."""
-    values = [single.values for single in singles.values()]
     rows: list[dict[str, Any]] = [{"kind": label(spec.combine), "role": "specified", "note": ""}]
     ways = {0: joined}
     for number, component in enumerate(spec.also, start=1):
-        join, note = joiner(component, judged, f"{where}also[{number - 1}]"), ""
+        note = ""
         try:
-            ways[number] = join(values)
+            ways[number] = join(component, f"also[{number - 1}]")
         except ValueError as error:
             note = str(error)
         rows.append({"kind": label(component), "role": "also", "note": note})
@@ -281,16 +298,18 @@ def _kinds(
     return pd.DataFrame(rows).join(compared.set_axis(list(ways)))
 
 
-def _members(judged: Judged, singles: Mapping[str, Joined], joined: Joined, join: Join) -> pd.DataFrame:
+def _members(
+    judged: Judged, singles: Mapping[str, Joined], joined: Joined, join: Callable[[list[int]], Joined]
+) -> pd.DataFrame:
     """Each member alone, what the ensemble loses without it, and the ensemble of the members up to it."""
-    values, final = [single.values for single in singles.values()], judged.score(joined.predicted)
+    every, final = list(range(len(singles))), judged.score(joined.predicted)
     alone = _compared(judged, singles, list(singles.values()))
     frame = alone[["score", "low", "high", *([UNSEEN] if UNSEEN in alone else [])]].copy()
     frame.insert(0, "member", list(singles))
-    others = [values[:number] + values[number + 1 :] for number in range(len(values))]
+    others = [every[:number] + every[number + 1 :] for number in every]
     frame["without"] = [judged.score(join(rest).predicted) if rest else float("nan") for rest in others]
     frame["gain"] = final - frame["without"]
-    grown = [*(join(values[: number + 1]) for number in range(len(values) - 1)), joined]
+    grown = [*(join(every[: number + 1]) for number in every[:-1]), joined]
     growth = _compared(judged, singles, grown).drop(columns=["best", "unseen_best"], errors="ignore")
     return frame.join(growth.rename(columns=lambda column: "growth" if column == "score" else f"growth_{column}"))
 

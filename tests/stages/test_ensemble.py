@@ -92,6 +92,27 @@ def test_growth_and_members_by_hand():
     assert rows["growth_difference"][0] == 0 and rows["growth_verdict"].iloc[-1] == HELPS
 
 
+def test_a_weight_stays_with_its_member_whatever_the_order_and_who_is_left_out():
+    judged, members = world()
+    weights = {f"m{number}": weight for number, weight in enumerate([0.05, 3.0, 1.0, 0.4, 2.0])}
+    cosine = {f"m{number}": judged.predicted(member) for number, member in enumerate(members)}
+
+    def score(kept) -> float:
+        return spearman(sum(weights[name] * cosine[name] for name in kept), judged.truth)
+
+    way = {"use": "Concat", "weights": list(weights.values())}
+    found = judge(judged, members, also=[way])
+    names = list(found.members["member"])
+    assert names != list(weights), "members are shown best first, weights are given as they are listed"
+    assert found.kinds["score"][1] == pytest.approx(score(weights))
+    rows = judge(judged, members, combine=way).members
+    for number, name in enumerate(rows["member"]):
+        assert rows["growth"][number] == pytest.approx(score(rows["member"][: number + 1]))
+        assert rows["without"][number] == pytest.approx(score(set(weights) - {name}))
+    with pytest.raises(ValueError, match="2 for 5 members"):
+        judge(judged, members, combine={"use": "Concat", "weights": [1.0, 2.0]})
+
+
 def test_too_few_unseen_pairs_and_none_seen():
     judged, members = world(seen=115)
     assert "unseen" not in judge(judged, members).kinds
