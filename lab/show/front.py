@@ -179,15 +179,17 @@ def coming(missing: Sequence[Coming]) -> Markdown | None:
     )
 
 
-def claims_forest(held: pd.DataFrame) -> Picture:
-    """Every claim that was measured, best measured first; several claims of one comparison are one line."""
+def claims_forest(held: pd.DataFrame) -> list[Picture]:
+    """Every claim of a size that was measured, best measured first; several of one comparison are one line. Empty: none was."""
     rows = held[held["measured"].notna() & held["claimed"].notna()].rename(columns={"measured": "difference"})
+    if rows.empty:
+        return []
     rows = rows.assign(label=[f"{row['trick']} · {shared.system(row['recipe'])}" for row in rows.to_dict("records")])
     rows["verdict"] = rows.groupby("label")["verdict"].transform("first")
     numbers = ["difference", "low", "high", "claimed", "detectable"]
     rows[numbers] = 100 * rows[numbers].astype(float)
     rows = rows.sort_values(["metric", "difference", "label"], ascending=[False, False, True], kind="stable")
-    return forest(rows, "claims", "", f"{shared.PAIRED} (of joined models over test items alone)", "points of ")
+    return [forest(rows, "claims", "", f"{shared.PAIRED} (of joined models over test items alone)", "points of ")]
 
 
 def lines(found: Sequence[str]) -> list[str]:

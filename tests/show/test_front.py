@@ -140,7 +140,9 @@ def test_the_terminal_gets_the_same_without_signs(held):
 
 def test_the_figure_has_a_line_a_comparison_in_points_best_first(held):
     twice = pd.concat([held, pd.DataFrame([claim("pretraining", 0.001, 0.013, verdict="too small to see here")])])
-    (axis,) = front.claims_forest(twice).figure.axes
+    (picture,) = front.claims_forest(twice)
+    (axis,) = picture.figure.axes
+    assert front.claims_forest(twice.assign(claimed=float("nan"))) == [], "claims without a size are no lines"
     assert drawn.ticks(axis) == [
         f"{name} · AIAC 1st" for name in ("R-Drop", "mixup", "six models", "FGM", "pretraining", "EMA")
     ]
