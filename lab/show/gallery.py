@@ -11,6 +11,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from lab.show import formats as f
+from lab.show import shared
 from lib.data import pixels
 from lib.data.rejects import Wrong
 from lib.runs.files import write_text
@@ -32,7 +34,15 @@ def write(out: Path, queries: pd.DataFrame, found: pd.DataFrame, info: dict[str,
     ]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return write_text(out, environment.get_template("gallery.html.j2").render(groups=groups, info=info, style=style))
+    page = environment.get_template("gallery.html.j2").render(groups=groups, model=_model(info), style=style)
+    return write_text(out, page)
+
+
+def _model(info: dict[str, Any]) -> str:
+    """Whose vectors these are, and how well it did on videos that it was not trained on."""
+    name, trained, metric = shared.system(info["recipe"]), info["trained on"], f.metric(info["metric"])
+    sure = "" if info["low"] is None else f", 95 % interval {f.score(info['low'], 2)} to {f.score(info['high'], 2)}"
+    return f"{name}, trained on {trained}; {metric} {f.score(info['score'], 2)} on videos that were held back{sure}."
 
 
 def _card(name: str, title: str, score: float | None = None) -> dict[str, Any]:

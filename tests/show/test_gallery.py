@@ -11,7 +11,15 @@ from PIL import Image
 from lab.show import gallery
 from tests.corpora import small
 
-INFO = {"recipe": "wechat_baseline", "arm": "few", "trained on": "mine", "metric": "mean_f1", "score": 0.5}
+INFO = {
+    "recipe": "wechat_baseline",
+    "arm": "few",
+    "trained on": "mine",
+    "metric": "mean_f1",
+    "score": 0.5,
+    "low": 0.321,
+    "high": 0.7,
+}
 
 
 def test_every_query_with_its_nearest_videos(tmp_path):
@@ -25,6 +33,10 @@ def test_every_query_with_its_nearest_videos(tmp_path):
     sections = text.split('<section class="query">')[1:]
     assert [re.findall(r"<b>(0\.\d+)</b>", part) for part in sections] == [["0.750", "0.500"], ["0.250"]]
     assert [part.count("<img") for part in sections] == [2, 2] and sections[0].count("no picture") == 1
+    assert (
+        "WeChat baseline, trained on mine; mean F1 0.50 on videos that were held back, 95 % interval 0.32 to 0.70."
+        in text
+    )
     assert "&lt;b&gt;" in text and "<b>.mp4" not in text
     pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
     assert len(pictures) == text.count("src=") == 4 and "href=" not in text
