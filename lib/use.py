@@ -202,9 +202,7 @@ class Model:
 
     def autocast(self) -> torch.autocast:
         """As the scale trains: by default bfloat16 on a GPU that knows it."""
-        cuda = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        half = {"auto": cuda, "float32": False, "bfloat16": True}[self.job.device.precision]
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=build.in_half(self.job, self.device))
 
     def assembler(self, store: Store, work: Path) -> Assembler:
         """Batches of a store's videos as in training; features that have to be computed are kept in ``work``."""

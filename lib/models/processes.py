@@ -68,6 +68,7 @@ def jointly(norm: nn.Module, normalise: Callable[..., Tensor], *shares: Tensor |
 
 
 def processes() -> int:
+    """How many share a batch; 1 outside of a launcher."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 

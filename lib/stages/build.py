@@ -219,3 +219,9 @@ def check(job: Job, sizes: Sizes | None = None) -> int:
         bind("training", job.stage_spec.adversarial, {}, f"stages.{job.stage}.adversarial")
     build_postprocess(job, [1] * sizes.num_classes)
     return sum(parameter.numel() for module in (model, mix) for parameter in module.parameters())
+
+
+def in_half(job: Job, device: torch.device) -> bool:
+    """Whether a job computes in bfloat16 there: as its scale says, by default on a GPU that has it."""
+    known = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return {"auto": known, "float32": False, "bfloat16": True}[job.device.precision]

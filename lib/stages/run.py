@@ -63,8 +63,8 @@ def begin(job: Job, *, again: bool) -> Accelerator:
     """Set up threads and devices, and the run folder by one of the processes."""
     folder = job.folder
     cuda = torch.cuda.is_available()
+    half = build.in_half(job, torch.device("cuda" if cuda else "cpu"))
     # without ``cpu`` several processes on a machine without a GPU would not know of each other, and each train the whole job
-    half = {"auto": cuda and torch.cuda.is_bf16_supported(), "float32": False, "bfloat16": True}[job.device.precision]
     accelerator = Accelerator(cpu=not cuda, mixed_precision="bf16" if half else "no")
     torch.set_num_threads(load(Scale, job.scale).threads)  # after the accelerator, which may set it too
     if accelerator.is_main_process:

@@ -9,7 +9,7 @@ import pytest
 from lab.flow import cluster
 from tests.flow.toy import Toy
 
-pytest.importorskip("snakemake_executor_plugin_slurm")
+pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
 COMMANDS = {  # of a cluster that does a job the moment it is submitted
     "sbatch": 'echo "$@" >> "$CALLS"; mkdir -p data; cp source.json data/manifest.json; echo 41',
     "squeue": 'case "$*" in *%T*) echo "41|COMPLETED";; *) cat "$QUEUE";; esac',
