@@ -33,11 +33,11 @@ def test_a_question_has_its_first_seeds_or_is_left_out(world):
         here = world.so_far()
         assert here.seeds_of("ema") == (0, 1, 2), "a later seed is no use to a table that counts them"
         assert {len(jobs) for jobs in here.ablation_jobs("ema").values()} == {3}
-        assert here.coming() == [Coming("question", "ema", 3 * 15, 5 * 15)], "five arms of three systems"
+        assert here.coming() == [Coming("question", "ema", 3 * 6, 5 * 6)], "two arms of three systems"
     with without(arms[0]):
         here = world.so_far()
         assert here.recipes_of("ema") == ("aiac_rank1", "wechat_baseline") and len(here.seeds_of("ema")) == 5
-        assert here.coming() == [Coming("question", "ema", 50, 75)]
+        assert here.coming() == [Coming("question", "ema", 20, 30)]
     with without(world.ablation_jobs("focal_tags")["aiac_rank1", "with"][0]):
         here = world.so_far()
         assert "focal_tags" not in here.ablations and "ema" in here.ablations
