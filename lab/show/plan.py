@@ -309,20 +309,22 @@ class Plan:
 
     def _in_order(self) -> Iterator[Job]:
         asked = {name: self.ablation_jobs(name) for name in self.ablations}
+        waits = self.depth == "first"  # further models, for its headline questions
         for at in range(max([len(self.seeds), *(len(self.seeds_of(name)) for name in asked)])):
-            yield from self._of_systems(at)
+            yield from self._of_systems(at, models=not waits)
             for groups in asked.values():
                 yield from (job for group in groups.values() for job in group[at : at + 1])
+        yield from self.system_jobs if waits else ()
         for name in self.ensembles:
             yield from self.ensemble_jobs(name)
 
-    def _of_systems(self, at: int) -> Iterator[Job]:
+    def _of_systems(self, at: int, models: bool = True) -> Iterator[Job]:
         """Jobs of the systems themselves, of one seed: the systems as they are, then their further models."""
         stages = [(recipe, stage) for recipe in self.systems for stage in self.stages(recipe)]
         groups = [self.member_jobs(*stage) for stage in stages]
         for jobs in groups:
             yield from jobs.get("base", [])[at : at + 1]
-        for jobs in groups:
+        for jobs in groups if models else ():
             yield from (job for arm, group in jobs.items() if arm != "base" for job in group[at : at + 1])
 
     @cached_property

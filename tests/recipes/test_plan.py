@@ -89,6 +89,14 @@ def test_what_tells_most_comes_first():
         assert all(after > before for after in last[seed + 1 :])
 
 
+def test_the_first_report_has_its_questions_before_further_models():
+    plan = Plan.load("laptop", depth="first")
+    place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
+    asked = [place[j.folder.path] for name in plan.ablations for g in plan.ablation_jobs(name).values() for j in g]
+    models = [place[plan.job("aiac_rank1", "finetune", f"job{number}").folder.path] for number in range(2, 7)]
+    assert asked and max(asked) < min(models)
+
+
 def test_arms_that_only_finetune_share_the_pretraining():
     plan = Plan.load("laptop")
     shared = 0
