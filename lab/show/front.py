@@ -145,13 +145,13 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
     known = held[held["measured"].notna() & held["detectable"].notna() & (held["claimed"].fillna(0) != 0)]
     visible = known["claimed"].abs() >= known["detectable"]
     sizes = [
-        f"{f.points(part['detectable'].median(), sign=False)} of {f.metric(metric)}"
+        f"{f.points(part['detectable'].median(), sign=False)} points of {f.metric(metric)}"
         for metric, part in known.groupby("metric", sort=False)
     ]
     asked = compared(frame)[lambda rows: (rows["check"] == "") & rows["holm"].notna()]
     text = (
-        f"An effect of the claimed size could have been seen for **{int(visible.sum())} of {f.plural(len(known), 'claim')}**; the "
-        f"smallest that could be seen is {' and '.join(sizes)} in the median, in points. "
+        f"An effect of the claimed size could have been seen for **{int(visible.sum())} of {f.plural(len(known), 'claim')}**; half "
+        f"of them would show effects of {' and '.join(sizes)}. "
         if len(known)
         else "No trick can be judged with one seed. "
     )

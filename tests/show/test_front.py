@@ -113,10 +113,7 @@ def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):
 def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
     frame = made.frame(made.reference(), made.arm(holm=0.01), made.arm("fgm", holm=0.2))
     text = front.sure(held, frame).data
-    assert (
-        "could have been seen for **1 of 5 claims**; the smallest that could be seen is 2 of Spearman in the median"
-        in text
-    )
+    assert "could have been seen for **1 of 5 claims**; half of them would show effects of 2 points of Spearman" in text
     assert "1 of 2 comparisons differ from zero after correction" in text
     assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No trick can be judged with one seed.")
 
