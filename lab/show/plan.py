@@ -271,7 +271,9 @@ class Plan:
         return [job for _, jobs in self._members(spec) for job in jobs]
 
     def _members(self, spec: EnsembleSpec) -> Iterator[tuple[str, list[Job]]]:
-        seeds = self.seeds_for(spec.recipe)
+        # Seeds with a fold of their own share no validation items, and members must.
+        own_folds = load(Scale, self.scale).folds == "per_seed"
+        seeds = self.seeds_for(spec.recipe)[: 1 if own_folds else None]
         for member in spec.members:
             job = self.job(member.recipe, member.stage, member.arm, seeds[0])
             yield member.label, job.in_folds() if member.folds else [job]

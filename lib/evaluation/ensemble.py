@@ -76,9 +76,9 @@ class CosineWeights:
 
 @dataclass(kw_only=True)
 class ConcatSvd:
-    """Concatenation, then an un-centred truncated SVD, exact; the published one, randomised with 50 iterations, comes
-    within 1e-3 of its cosines. Used by: AIAC rank 1 (A5). ``fit``: ``transductive`` fits on the very videos that are transformed, as published
-    (quirk A7-16); ``reference`` on the first half of the rows, for use on videos that were not there."""
+    """Concatenation, then an un-centred truncated SVD. Used by: AIAC rank 1 (A5). It is exact; the published one,
+    randomised with 50 iterations, comes within 1e-3 of its cosines. ``fit``: ``transductive`` fits on the very videos that
+    are transformed, as published (quirk A7-16); ``reference`` on the first half of the rows, for use on other videos."""
 
     dim: int = 256
     fit: Literal["transductive", "reference"] = "transductive"

@@ -89,6 +89,12 @@ def test_what_tells_most_comes_first():
         assert all(after > before for after in last[seed + 1 :])
 
 
+def test_members_of_an_ensemble_have_one_fold():
+    plan = Plan.load("emoji")
+    assert len(plan.seeds) == 5 and {job.seed for job in plan.ensemble_jobs("aiac_rank17_sum")} == {0}
+    assert "wechat_baseline_mean" not in plan.ensembles, "seeds of one model, each scored on its own fold"
+
+
 def test_the_first_report_has_its_questions_before_further_models():
     plan = Plan.load("laptop", depth="first")
     place = {job.folder.path: at for at, job in enumerate(plan.jobs)}

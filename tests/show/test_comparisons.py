@@ -179,7 +179,7 @@ def test_parts_are_put_together_in_the_order_of_the_plan(world, monkeypatch):
     found = comparisons.of_plan(world)
     parts = pd.concat([of_question(world, name) for name in ("ema", "masked_tokens")], ignore_index=True)
     pd.testing.assert_frame_equal(found.drop(columns="holm"), parts.drop(columns="holm"))
-    assert found["holm"].notna().sum() == len(compared(found)) == 3 * 4 + 1  # arms of three systems, and of one
+    assert found["holm"].notna().sum() == len(compared(found)) == 3 + 1  # an arm of three systems, and of one
 
 
 def test_a_part_of_the_same_runs_is_taken_as_it_was_left(world, tmp_path, monkeypatch):
