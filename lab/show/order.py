@@ -66,10 +66,11 @@ def agreement(plan: Plan, found: pd.DataFrame) -> pd.DataFrame:
     for group, part in found.groupby("group", sort=False):
         published, score = part["published"].to_numpy(float), part["score"].to_numpy(float)
         low, high = np.percentile([rank_correlation(published, drawn) for drawn in _drawn(plan, part)], [2.5, 97.5])
-        row = {"group": group, "recipe": part["recipe"].iloc[0], "models": len(part), "seeds": int(part["seeds"].min())}
+        row = {"group": group, "recipe": part["recipe"].iloc[0], "models": len(part)}
+        row |= {"seeds": int(part["seeds"].min()), "most_seeds": int(part["seeds"].max())}
         row |= {"rho": rank_correlation(published, score), "low": low, "high": high, "p": p_value(published, score)}
         rows.append(row)
-    return pd.DataFrame(rows, columns=["group", "recipe", "models", "seeds", "rho", "low", "high", "p"])
+    return pd.DataFrame(rows, columns=["group", "recipe", "models", "seeds", "most_seeds", "rho", "low", "high", "p"])
 
 
 def p_value(published: np.ndarray, score: np.ndarray) -> float:
@@ -162,7 +163,7 @@ def sentence(agreed: pd.DataFrame) -> str:
     """What the order says, in one sentence. Args: agreed: of :func:`agreement`."""
     told = [
         f"{f.plural(r['models'], 'model')} of {r['group']}: {f.score(r['rho'], 2)} ({f.interval(r['low'], r['high'], 2)}, "
-        f"p {f.significant(r['p'], 2)}, {f.plural(r['seeds'], 'seed')} a model)"
+        f"p {f.significant(r['p'], 2)}, {'at least ' * (r['seeds'] < r['most_seeds'])}{f.plural(r['seeds'], 'seed')} a model)"
         for r in agreed.to_dict("records")
     ]
     return f"Rank correlation of published and measured scores: {'; '.join(told)}."

@@ -250,13 +250,14 @@ def _sentence(row: dict[str, Any], spec: Ablation) -> str:
 
 
 def discussion(part: pd.DataFrame) -> Markdown | None:
-    """What the question's file says of the numbers, with a warning if they have changed since."""
+    """What the question's file says of the numbers, or, where it speaks of others, that nothing is said of these yet."""
     spec = load(Ablation, part["ablation"].iloc[0])
     if not spec.discussion:
         return None
     now = digest_of(part)
-    warning = (
-        f"> This was written for other numbers than those above (`{spec.discussion_digest}`, now `{now}`): "
-        "read it with care.\n\n"
-    )
-    return Markdown("## Discussion\n\n" + (warning if spec.discussion_digest != now else "") + spec.discussion.strip())
+    if spec.discussion_digest != now:
+        return Markdown(
+            f"No discussion of these numbers (`{now}`) is written; that of `params/ablations/{part['ablation'].iloc[0]}.yaml` is "
+            f"about others (`{spec.discussion_digest}`)."
+        )
+    return Markdown("## Discussion\n\n" + spec.discussion.strip())

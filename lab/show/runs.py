@@ -91,7 +91,6 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
     spec, frame = load(Recipe, recipe), rows(jobs)
     metric = frame["metric"].iloc[0]
     published = [p for p in spec.published if (p.stage, p.arm, p.metric) == (stage, arm, metric)]
-    chains = [rows(lineage(job))["seconds"].sum() for job in jobs]  # of different lengths where folds differ
     first, test = frame.iloc[0], frame["scored_on"].iloc[0] != "validation"
     row = {"recipe": recipe, "stage": stage, "arm": arm, "title": spec.title if arm == "base" else spec.members[arm]}
     row |= {"contest": spec.corpus, "corpus": first["corpus"], "metric": metric, "seeds": len(frame)}
@@ -101,7 +100,7 @@ def _system(plan: Plan, recipe: str, stage: str, arm: str, jobs: list[Job]) -> d
     row |= {"published": "; ".join(f"{p.value} ({p.split})" for p in published)}
     row |= {"published_source": "; ".join(dict.fromkeys(p.source for p in published))}
     row |= {"parameters": int(first["parameters"]), "seconds": _mean(frame["seconds"])}
-    row |= {"total_seconds": sum(chains) / len(chains)}
+    row |= {"total_seconds": sum(rows(lineage(job))["seconds"].sum() for job in jobs) / len(jobs)}
     row |= {name: _mean(frame[name]) for name in ("samples_per_second", "peak_rss_mb")}
     return row | {"scores": " ".join(map(str, frame["score"]))}
 

@@ -98,7 +98,18 @@ def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):
     leak = made.arm("strict_split", arm="strict", family="splits", difference=0.2, verdict="helps", holm=0.3)
     joined = pd.DataFrame([{"title": "Six jobs", "name": "six", "verdict": "helps", "difference": 0.036}])
     agreed = pd.DataFrame(
-        [{"group": "AIAC 1st, finetune", "models": 6, "seeds": 3, "rho": 0.886, "low": 0.4, "high": 0.94, "p": 0.033}]
+        [
+            {
+                "group": "AIAC 1st, finetune",
+                "models": 6,
+                "seeds": 3,
+                "most_seeds": 3,
+                "rho": 0.886,
+                "low": 0.4,
+                "high": 0.94,
+                "p": 0.033,
+            }
+        ]
     )
     found = said(held, made.frame(quirk, leak), joined=joined, agreed=agreed)[3:]
     assert found == [

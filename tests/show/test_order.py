@@ -32,6 +32,8 @@ def test_correlation_is_that_of_the_two_columns_and_seeds_are_counted(world, fou
     assert agreed["rho"] == pytest.approx(spearman(found["published"].to_numpy(), found["score"].to_numpy()))
     assert -1 <= agreed["low"] <= agreed["rho"] <= agreed["high"] <= 1
     assert (agreed["models"], agreed["seeds"]) == (6, found["seeds"].min())
+    agreed = order.agreement(world, found.assign(seeds=[1, 1, 3, 1, 1, 1]))
+    assert order.sentence(agreed).endswith(", at least 1 seed a model).")
 
 
 def test_the_exact_p_of_a_perfect_order_is_two_of_all_orders():

@@ -192,14 +192,14 @@ def test_runs_that_give_one_answer_to_everything_say_why_nothing_is_seen():
     )
 
 
-def test_a_discussion_says_when_its_numbers_have_changed(monkeypatch):
+def test_a_discussion_of_other_numbers_is_left_out(monkeypatch):
     part = made.frame(made.reference(), made.arm())
     spec = load(Ablation, "ema")
     for digest, old in ((digest_of(part), False), ("0" * 16, True)):
         changed = spec.model_copy(update={"discussion": "It helps.", "discussion_digest": digest})
         monkeypatch.setattr(questions, "load", lambda kind, name, changed=changed: changed)
         text = questions.discussion(part).data
-        assert text.endswith("It helps.") and ("written for other numbers" in text) is old
+        assert text.endswith("It helps.") is not old and ("No discussion of these numbers" in text) is old
     silent = spec.model_copy(update={"discussion": ""})
     monkeypatch.setattr(questions, "load", lambda kind, name: silent)
     assert questions.discussion(part) is None

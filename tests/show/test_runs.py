@@ -71,6 +71,15 @@ def test_cost_of_a_system_is_the_sum_of_its_stages_in_the_mean_of_its_seeds(worl
     assert board.loc[("aiac_rank1", "finetune", "base"), "seconds"] == 12.5
 
 
+def test_cost_of_seeds_whose_chains_differ_in_length(world, monkeypatch):
+    """A seed that validates on another fold has a pretraining of its own in each: 12.5 s for it, 25 s for the others."""
+    whole = runs.lineage
+    monkeypatch.setattr(runs, "lineage", lambda job: [job] if job.seed == 1 else whole(job))
+    board = runs.systems(world).set_index(["recipe", "stage", "arm"])
+    mean = (12.5 + 25.0 * (len(world.seeds) - 1)) / len(world.seeds)
+    assert board.loc[("aiac_rank1", "finetune", "base"), "total_seconds"] == pytest.approx(mean)
+
+
 def test_the_part_that_a_score_is_read_on(world, monkeypatch):
     """With a test part the score is that of the test part; a question on how validation is cut reads validation all the same."""
     before = runs.metrics_of
