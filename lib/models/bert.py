@@ -235,7 +235,7 @@ def load_state(
     try:
         module.load_state_dict({key: value for key, value in state.items() if key not in spare})
     except RuntimeError as error:
-        raise ValueError(f"the {source} does not fit: {error}") from None
+        raise ValueError(f"{source}: cannot be loaded: {error}") from None
 
 
 def _random_shape(name: str) -> tuple[int, int] | None:

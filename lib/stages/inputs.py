@@ -29,7 +29,7 @@ class Inputs:
         """Raises StoreError or ValueError: a file is not as it was written, or a set belongs to another corpus."""
         store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
         visual, manifest = frames_of(job, store), store.manifest
-        counts = {f"num_{of}": len(manifest[name] or ()) for of, name in (("tags", "tags"), ("classes", "categories"))}
+        counts = {"num_tags": len(manifest["tags"] or ()), "num_classes": len(manifest["categories"] or ())}
         return cls(store, tokens, visual, Sizes.of(tokens, frame_dim=visual.frame_dim, **counts))
 
 
