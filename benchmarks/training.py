@@ -22,7 +22,7 @@ from lib.data.store import Store
 from lib.features.loader import Assembler, Items, TrainLoader
 from lib.features.sets import TokenSet
 from lib.models import Embeddings, FrameProjection, MeanPool, Projection, SingleStream
-from lib.models.bert import backbone_width
+from lib.models.bert import resolve_backbone
 from lib.models.video_model import VideoModel
 from lib.objectives import MaskedFrames, MaskedTokens, TagBCE
 from lib.objectives.mix import ObjectiveMix
@@ -48,7 +48,7 @@ def unibert(
 ) -> Task:
     """Job 1 of AIAC rank 1 around a backbone of random weights, with its three pretraining objectives."""
     torch.manual_seed(0)
-    hidden = backbone_width(backbone)
+    hidden = resolve_backbone(backbone).config.hidden_size
     model = VideoModel(
         text=Embeddings(backbone, VOCABULARY),
         frames=FrameProjection(frame_dim, hidden),
@@ -57,7 +57,7 @@ def unibert(
         head=Projection(hidden, 256),
     )
     terms = {
-        "tags": (TagBCE(num_tags, hidden, 256, input="cls"), 1250 / 3),
+        "tags": (TagBCE(num_tags, {"cls": hidden}, input="cls"), 1250 / 3),
         "tokens": (masked_tokens(hidden, VOCABULARY, special), 1 / 3.75),
         "frames": (MaskedFrames(hidden, frame_dim), 1 / 9),
     }

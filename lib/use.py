@@ -192,11 +192,7 @@ class Model:
     @cached_property
     def model(self) -> VideoModel:
         """In eval mode on its device."""
-        sizes = self.facts["sizes"]
-        vectors = None if (found := self.tokens.vectors) is None else torch.from_numpy(found)
-        tokens, pieces = self.tokens, self.tokens.word_pieces
-        made = build.Sizes(**sizes, vocab_size=tokens.vocab_size, special_ids=tokens.special, word_vectors=vectors, word_pieces=pieces)  # fmt: skip
-        model = build.build_model(self.job, made)
+        model = build.build_model(self.job, build.Sizes.of(self.tokens, **self.facts["sizes"]))
         load_state(model, load_file(self.weights), source=shown(self.weights))
         return model.eval().requires_grad_(False).to(self.device)
 

@@ -102,7 +102,8 @@ def aiac_rank1(case: Case) -> System:
         pooling=pooling(hidden, include_padding=True),
         head=Projection(hidden, settings["HIDDEN_SIZE"]),
     )
-    tags = TagBCE(settings["NUM_CLASSES"], hidden, settings["HIDDEN_SIZE"], input="embedding" if video_first else "cls")
+    widths = {"cls": hidden, "embedding": settings["HIDDEN_SIZE"]}
+    tags = TagBCE(settings["NUM_CLASSES"], widths, input="embedding" if video_first else "cls")
     tokens, frames = MaskedTokens(hidden, 200, SPECIAL, backbone=backbone), MaskedFrames(hidden, frame_dim)
     terms = {"tags": tags, "tokens": tokens, "frames": frames}
     system = System(model, ObjectiveMix({name: (term, PUBLISHED[name]) for name, term in terms.items()}))

@@ -7,12 +7,12 @@ from lib.data.batch import Batch
 from lib.models import (
     BertText,
     CrossTransformer,
-    FirstAndFramesPool,
     FirstPooled,
     FrameLinear,
     GatedProjection,
     GatedSum,
     Identity,
+    Poolings,
     VideoTransformer,
 )
 from lib.models.video_model import Outputs, VideoModel
@@ -87,7 +87,7 @@ class OneEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Outputs:
         states, nowhere = getattr(self, self.slot)(batch), torch.zeros(0, dtype=torch.long)
-        return Outputs(states, nowhere, nowhere, states.pooled, **{f"{self.slot}_pooled": states.pooled})
+        return Outputs(states, nowhere, nowhere, states.pooled, **{self.slot: states})
 
 
 def text_encoder(case: Case, **options) -> BertText:
@@ -103,12 +103,12 @@ def video_encoder(case: Case) -> VideoTransformer:
 
 
 def text_pretraining(case: Case) -> System:
-    tags = TagFocal(TAGS, 0, text_dim=768, input="text", activation="relu", **FOCAL)
+    tags = TagFocal(TAGS, {"text": 768}, input="text", activation="relu", **FOCAL)
     return _loaded(case, System(OneEncoder("text", text_encoder(case)), _one(tags)), TEXT_PRETRAIN)
 
 
 def video_pretraining(case: Case) -> System:
-    tags = TagFocal(TAGS, 0, frames_dim=FRAME_DIM, input="frames", activation="none", **FOCAL)
+    tags = TagFocal(TAGS, {"frames": FRAME_DIM}, input="frames", activation="none", **FOCAL)
     return _loaded(case, System(OneEncoder("frames", video_encoder(case)), _one(tags)), VIDEO_PRETRAIN)
 
 
@@ -130,8 +130,8 @@ def cross(case: Case) -> System:
     text = text_encoder(case, norm=True, token_types=False)
     finetuning = "in/pair_label" in case
     head = GatedProjection(1536) if finetuning else Identity(1536)
-    model = VideoModel(text, FrameLinear(FRAME_DIM, 768, dropout=0.0), fusion, FirstAndFramesPool(768), head)
-    tags = TagFocal(TAGS, 768, pooled_dim=1536, input="pooled", activation="none", **FOCAL)
+    model = VideoModel(text, FrameLinear(FRAME_DIM, 768, dropout=0.0), fusion, Poolings(768, ["first", "frames"]), head)
+    tags = TagFocal(TAGS, {"pooled": 1536}, input="pooled", activation="none", **FOCAL)
     mix = pair_mix() if finetuning else _one(tags)
     return _loaded(case, System(model, mix), CROSS if finetuning else CROSS_PRETRAIN)
 

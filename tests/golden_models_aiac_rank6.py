@@ -24,7 +24,7 @@ from lib.models import (
     TransformerWords,
     WordVectors,
 )
-from lib.models.bert import backbone_width
+from lib.models.bert import resolve_backbone
 from lib.models.video_model import VideoModel
 from lib.objectives import TagFocal
 from lib.objectives.mix import ObjectiveMix
@@ -121,7 +121,7 @@ def model(
     masked, mask = not faithful, "none" if faithful else "neg_inf"
     widths = widths or {}
     words: dict[str, Any] = {"vocab_size": vocab_size, "dim": dim}
-    hidden = backbone_width(layers)
+    hidden = resolve_backbone(layers).config.hidden_size
     if name == "erc":
         text, frames = WordVectors(**words), FrameLinear(frame_dim, dim)
         quirks = {"alignment": "self_bug", "branches": 2, "mask_padding": False} if faithful else {}
@@ -159,7 +159,7 @@ def model(
 def tag_focal(name: str, num_tags: int, embedding: int = 256) -> TagFocal:
     """Stage 1's loss: scaled by 100 except for ``lxmert`` (B7-9)."""
     return TagFocal(
-        num_tags, hidden=1, embedding_dim=embedding, input="embedding", activation="none", alpha=0.99,
+        num_tags, {"embedding": embedding}, input="embedding", activation="none", alpha=0.99,
         scale=1.0 if name == "lxmert" else 100.0, clamp=1e-4,
     )  # fmt: skip
 

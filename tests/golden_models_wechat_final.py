@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lib.data.batch import IGNORE, Batch
-from lib.models import BertText, ClsPool, Embeddings, FrameProjection, Identity, MeanPool, SingleStream, SplitStream
+from lib.models import BertText, Embeddings, FrameProjection, Identity, MeanPool, Poolings, SingleStream, SplitStream
 from lib.models.bert import load_state
 from lib.models.video_model import States, VideoModel
 from tests.golden_models import backbone, batch_of, worst
@@ -73,7 +73,7 @@ def albef(case, objective, **options):
     bert = small_bert(48, 4, 96, 3)
     text = BertText(bert, 200, pooler=False, layers=1 / 3)
     fusion = SplitStream(48, 48, bert, split=1 / 3, cross=True)
-    model = VideoModel(text, Mapped(24, 48), fusion, ClsPool(48), Identity(48))
+    model = VideoModel(text, Mapped(24, 48), fusion, Poolings(48, ["first"]), Identity(48))
     made = objective(model=model, queue=12, dim=16, soft=settings["alpha"], temperature=0.07, **options)
     maps = nn.ModuleDict({side: nn.Linear(48, 16) for side in ("text", "frames")})
     made.project, made.copy.copies["project"] = maps, copy.deepcopy(maps).requires_grad_(False)

@@ -165,7 +165,7 @@ def test_pairs_have_no_categories_and_a_changed_recipe_is_noticed(pairs, tmp_pat
         lib.load(tmp_path)
     other = tmp_path / "run"
     shutil.copytree(pairs.path, other)
-    text = (other / "job.yaml").read_text().replace("use: MeanPool", "use: ClsPool")
+    text = (other / "job.yaml").read_text().replace("use: MeanPool", "use: AttentionPool")
     (other / "job.yaml").write_text(text)
     listed = json.loads((other / "files.json").read_text())
     listed["job.yaml"] = {"bytes": len(text), "sha256": use.checksum(other / "job.yaml")}

@@ -288,9 +288,8 @@ class Plan:
         With every seed only where everything is asked for; the first report leaves out their stages with teachers, of which
         each model needs its own.
         """
-        spec, scale = load(Recipe, recipe), load(Scale, self.scale)
-        every = self.seeds_for(recipe)
-        few = every if self.depth == "all" else every[: scale.member_seeds]
+        spec, every = load(Recipe, recipe), self.seeds_for(recipe)
+        few = every if self.depth == "all" else every[:1]
         waits = self.depth == "first" and spec.stages[stage].teacher is not None
         jobs = {"base": [self.job(recipe, stage, "base", seed) for seed in every]}
         for arm in () if self.questions or waits else spec.members:

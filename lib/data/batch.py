@@ -70,13 +70,9 @@ class Batch:
     clean_frames: Tensor | None = None  # float32 [B, F, D]; frames before corruption
     pictures: Tensor | None = None  # uint8 [B, F, 3, S, S]; only where the model encodes them itself
     matched: Tensor | None = None  # float32 [B]; 0 where the frames are another video's
-    negatives: Tensor | None = (
-        None  # float32 [2, B], uniform: where each text's and each video's hard negative is drawn
-    )
+    negatives: Tensor | None = None  # float32 [2, B], uniform: draws of each text's and each video's hard negative
     field: Tensor | None = None  # int8 [B, T]: which field of the layout a token is of, -1 special; packed layout only
-    views: dict[str, dict[str, View | None]] | None = (
-        None  # objective -> name -> what it sees; None is the batch itself
-    )
+    views: dict[str, dict[str, View | None]] | None = None  # objective -> name -> view; None is the batch itself
     places: dict[int, Tensor] | None = None  # id of an objective -> int64 [1 or 2, M]: videos and positions it guesses
     own: Batch | None = None  # where processes share the batch, what a model reads of this one's videos
 

@@ -23,35 +23,18 @@ def damaged(folder: Path, checksums: Mapping[str, str]) -> str | None:
         file = folder / name
         if not file.exists():
             return f"{paths.shown(file)} is missing"
-        if not _is_known(file, expected):
-            if checksum(file) != expected:
-                return f"{paths.shown(file)} has changed since it was written (its checksum differs)"
-            _remember(file, expected)
+        facts = file.stat()
+        state = [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
+        of_file = hashlib.sha256(f"{file.resolve()}\n{expected}".encode()).hexdigest()[:24]
+        note = paths.home() / "runs" / ".verified" / f"{of_file}.json"
+        known = _seen.get(note)
+        with contextlib.suppress(OSError, ValueError):  # no note, or one that was cut short: the file is read again
+            known = known or read_json(note)
+        if known == state:
+            continue
+        if checksum(file) != expected:
+            return f"{paths.shown(file)} has changed since it was written (its checksum differs)"
+        _seen[note] = state
+        with contextlib.suppress(OSError):  # a home that cannot be written only costs time
+            write_json(note, state)
     return None
-
-
-def _state(file: Path) -> list[int]:
-    facts = file.stat()
-    return [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
-
-
-def _note(file: Path, checksum: str) -> Path:
-    name = hashlib.sha256(f"{file.resolve()}\n{checksum}".encode()).hexdigest()[:24]
-    return paths.home() / "runs" / ".verified" / f"{name}.json"
-
-
-def _is_known(file: Path, checksum: str) -> bool:
-    note, state = _note(file, checksum), _state(file)
-    if _seen.get(note) == state:
-        return True
-    try:
-        return read_json(note) == state
-    except (OSError, ValueError):  # no note, or one that was cut short: the file is read again
-        return False
-
-
-def _remember(file: Path, checksum: str) -> None:
-    note = _note(file, checksum)
-    _seen[note] = _state(file)
-    with contextlib.suppress(OSError):  # a home that cannot be written only costs time
-        write_json(note, _seen[note])

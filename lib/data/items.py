@@ -50,28 +50,20 @@ def rows_of_test(store: Store) -> np.ndarray:
     return store.rows(*parts) if parts else np.arange(0)
 
 
-class RankTarget:
-    """``r = rankdata(y, "average")``, then min-max to [0, 1]; other values by interpolation between the fitted ones.
+def rank_target(fitted: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """``r = rankdata(fitted, "average")``, then min-max to [0, 1]; of other scores by interpolation, 0 or 1 beyond. float64,
+    same shape as ``scores``. Raises ValueError: nothing is fitted.
 
     Fitted on the training pairs; the published code fits on all pairs, validation labels included (quirk A7-8).
 
-    >>> RankTarget(np.array([0.2, 0.2, 0.5, 1.0]))(np.array([0.2, 0.5, 1.0])).tolist()
+    >>> rank_target(np.array([0.2, 0.2, 0.5, 1.0]), np.array([0.2, 0.5, 1.0])).tolist()
     [0.0, 0.6, 1.0]
     """
-
-    def __init__(self, scores: np.ndarray):
-        """Raises ValueError without scores."""
-        if len(scores) == 0:
-            raise ValueError("rank targets need at least one training pair")
-        ranks = rankdata(scores, method="average")
-        spread = ranks.max() - ranks.min()
-        scaled = (ranks - ranks.min()) / spread if spread > 0 else np.zeros_like(ranks)
-        self._values, first = np.unique(scores, return_index=True)
-        self._targets = scaled[first]
-
-    def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """float64, same shape as ``scores``; values beyond the fitted range get 0 or 1."""
-        return np.interp(scores, self._values, self._targets)
+    if len(fitted) == 0:
+        raise ValueError("rank targets need at least one training pair")
+    ranks = rankdata(fitted, method="average")
+    values, first = np.unique(fitted, return_index=True)
+    return np.interp(scores, values, (ranks - ranks.min())[first] / (np.ptp(ranks) or 1.0))
 
 
 def transform(kind: str, train: np.ndarray, validation: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -79,8 +71,8 @@ def transform(kind: str, train: np.ndarray, validation: np.ndarray, *others: np.
     ``rank_all`` (on those and validation)."""
     if kind == "raw":
         return train, validation, *others
-    fitted = RankTarget(np.concatenate([train, validation]) if kind == "rank_all" else train)
-    return tuple(fitted(scores) for scores in (train, validation, *others))
+    fitted = np.concatenate([train, validation]) if kind == "rank_all" else train
+    return tuple(rank_target(fitted, scores) for scores in (train, validation, *others))
 
 
 def repeats(counts: np.ndarray, table: Sequence[tuple[int, int]]) -> np.ndarray:

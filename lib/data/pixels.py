@@ -77,7 +77,9 @@ def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
     for file in listed(folder):
         if file.suffix.lower() in OTHER_IMAGES:
             raise Wrong("frames", f"{folder.name}/{file.name}", f"only {', '.join(IMAGES)} are read; convert it")
-    files.sort(key=lambda file: _natural(file.name))
+    files.sort(
+        key=lambda f: [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", f.name)]
+    )
     if not files:
         remedy = f"a video needs at least one frame; put {', '.join(IMAGES)} files there"
         raise Wrong("frames", f"{folder.name}/ without images", remedy)
@@ -87,10 +89,6 @@ def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
         picture(data, files[index].name)
         images.append(data)
     return tuple(images)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def from_movie(path: Path, most: int) -> tuple[bytes, ...]:

@@ -3,41 +3,24 @@
 import warnings
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 
-class Split(tuple):
-    """Two masks, ``train, val = split``, with a way to measure what they share.
+class Split(NamedTuple):
+    """Which items train and which are held out, bool [M]; an item may be in neither."""
 
-    Attributes:
-        train, val: bool [M]; an item may be in neither.
-    """
-
-    _keys: tuple[np.ndarray, ...]
-
-    def __new__(cls, train: np.ndarray, val: np.ndarray, *keys: np.ndarray):
-        """``keys``: what an item consists of, arrays [M]: both ids of a pair, the group of a row."""
-        split = super().__new__(cls, (train, val))
-        split._keys = keys
-        return split
-
-    @property
-    def train(self) -> np.ndarray:
-        return self[0]
-
-    @property
-    def val(self) -> np.ndarray:
-        return self[1]
+    train: np.ndarray
+    val: np.ndarray
 
     def leak(self, *keys: np.ndarray) -> float:
         """Share of the validation items of which a key also occurs in training; 0 for an empty validation part.
-        ``keys``: other keys to compare by, [M] each, for example titles; those of the split itself if none."""
+        ``keys``: what an item consists of, [M] each: both ids of a pair, the title of a video."""
         if not self.val.any():
             return 0.0
-        keys = keys or self._keys or (np.arange(len(self.train)),)
         seen = np.unique(np.concatenate([np.asarray(key)[self.train] for key in keys]))
         return float(np.any([np.isin(np.asarray(key)[self.val], seen) for key in keys], axis=0).mean())
 
@@ -55,13 +38,13 @@ def both_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -
     """The published split (AIAC rank 1): validation if both ids are ``fold`` mod ``k``, training is the rest. It leaks:
     a pair with one such id trains, so most validation videos are seen in training (quirk A7-7)."""
     val = (residue(id1, k) == fold) & (residue(id2, k) == fold)
-    return Split(~val, val, id1, id2)
+    return Split(~val, val)
 
 
 def strict_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
     """The same validation pairs; pairs with exactly one such id are dropped, so that no video is on both sides."""
     first, second = residue(id1, k) == fold, residue(id2, k) == fold
-    return Split(~first & ~second, first & second, id1, id2)
+    return Split(~first & ~second, first & second)
 
 
 def thinned_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0, seed: int = 2022) -> Split:
@@ -69,7 +52,7 @@ def thinned_mod_k(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0
     the leak is lost here too."""
     (train, val), kept = both_mod_k(id1, id2, k=k, fold=fold), strict_mod_k(id1, id2, k=k, fold=fold).train.sum()
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(train))[:kept]
-    return Split(np.isin(np.arange(len(train)), drawn), val, id1, id2)
+    return Split(np.isin(np.arange(len(train)), drawn), val)
 
 
 def component_of(id1: np.ndarray, id2: np.ndarray) -> np.ndarray:
@@ -84,8 +67,7 @@ def components(id1: np.ndarray, id2: np.ndarray, *, k: int = 5, fold: int = 0) -
     """Whole connected components of the pair graph: about 1/k of the pairs validate and share no video with training.
     Components are dealt out largest first, each to the fold with the fewest pairs so far; the giant component of the
     real corpus (63 % of the pairs) therefore fills one fold, and ``fold`` counts from the smallest."""
-    split = group_kfold(component_of(id1, id2), k=k, fold=fold)
-    return Split(split.train, split.val, id1, id2)
+    return group_kfold(component_of(id1, id2), k=k, fold=fold)
 
 
 def kfold_rows(count: int, *, k: int = 5, fold: int = 0, seed: int = 0) -> Split:
@@ -104,7 +86,7 @@ def group_kfold(groups: np.ndarray, *, k: int = 5, fold: int = 0) -> Split:
         home[group] = load.argmin()
         load[home[group]] += sizes[group]
     val = home[owner] == np.argsort(load, kind="stable")[fold]
-    return Split(~val, val, owner)
+    return Split(~val, val)
 
 
 def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0) -> Split:
@@ -118,13 +100,10 @@ def random_split(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022,
     return Split(~val, val)
 
 
-def holdout(
-    labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0, groups: np.ndarray | None = None
-) -> Split:
+def holdout(labels: np.ndarray, *, fraction: float = 0.1, seed: int = 2022, fold: int = 0) -> Split:
     """One fold of a stratified, shuffled k-fold with k = 1 / fraction; classes rarer than k are spread as far as they
-    go. Raises ValueError: fewer items than folds, or no such fold. ``groups``: [M], keeps items of one group
-    (near-duplicates) together."""
-    from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
+    go. Raises ValueError: fewer items than folds, or no such fold."""
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     k = round(1 / fraction)
     if len(labels) < k:
@@ -133,10 +112,9 @@ def holdout(
         raise ValueError(f"fold must be 0 to {k - 1}, got {fold}")
     rare = len(labels) == 0 or np.unique(labels, return_counts=True)[1].max() < k  # scikit-learn refuses these
     folds = (KFold if rare else StratifiedKFold)(k, shuffle=True, random_state=seed)
-    folds = folds if groups is None else StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        _, held = list(folds.split(np.zeros(len(labels)), labels, groups))[fold]
+        _, held = list(folds.split(np.zeros(len(labels)), labels))[fold]
     val = np.zeros(len(labels), bool)
     val[held] = True
-    return Split(~val, val) if groups is None else Split(~val, val, groups)
+    return Split(~val, val)

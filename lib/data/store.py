@@ -8,7 +8,7 @@ are looked up in the mapped table: mapped pages count as resident memory, so col
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from lib.data.schema import SCHEMA_VERSION, Video
 from lib.runs.files import read_json
 from lib.runs.paths import shown
 
+FIELDS = ("id", "title", "asr", "ocr", "tags", "category", "part")
 pc: Any = compute  # makes its functions when it is imported, so their names cannot be checked
 
 
@@ -83,7 +84,11 @@ class Store:
         such column."""
         if name not in self._table.column_names:
             raise StoreError(f"{shown(self.path)}: no column {name!r}; columns: {', '.join(self._table.column_names)}")
-        return np.concatenate([batch.column(0).to_numpy(zero_copy_only=False) for batch in self.batches(name)])
+        return self._each(name, lambda column: column)
+
+    def _each(self, name: str, function: Callable[[pa.Array], Any]) -> np.ndarray:
+        """What a function makes of a column [N], a record batch at a time."""
+        return np.concatenate([function(b.column(0)).to_numpy(zero_copy_only=False) for b in self.batches(name)])
 
     @cached_property
     def parts(self) -> list[str]:
@@ -98,8 +103,7 @@ class Store:
     @cached_property
     def n_images(self) -> np.ndarray:
         """int32 [N], pictures of each video."""
-        lengths = [pc.fill_null(pc.list_value_length(batch.column(0)), 0) for batch in self.batches("image_sizes")]
-        return np.concatenate([counts.to_numpy(zero_copy_only=False) for counts in lengths]).astype(np.int32)
+        return self._each("image_sizes", lambda sizes: pc.fill_null(pc.list_value_length(sizes), 0)).astype(np.int32)
 
     @cached_property
     def _frame_offset(self) -> np.ndarray:
@@ -113,28 +117,12 @@ class Store:
         unknown = set(parts) - set(self.parts)
         if unknown:
             raise StoreError(f"{shown(self.path)}: no part {sorted(unknown)[0]!r}; parts: {', '.join(self.parts)}")
-        wanted = pa.array(parts, pa.string())
-        return np.flatnonzero(
-            np.concatenate([pc.is_in(b.column(0), wanted).to_numpy(zero_copy_only=False) for b in self.batches("part")])
-        )
-
-    def row_of(self, ids: Sequence[str]) -> np.ndarray:
-        """int64 rows of video ids. Raises StoreError for an unknown id."""
-        wanted = pa.array([str(name) for name in ids], pa.string())
-        known = pa.chunked_array([batch.column(0) for batch in self.batches("id")], pa.string())
-        found = pc.index_in(wanted, known)
-        if found.null_count:
-            raise StoreError(f"{shown(self.path)}: no video {wanted.filter(found.is_null())[0].as_py()!r}")
-        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.flatnonzero(self._each("part", lambda part: pc.is_in(part, pa.array(parts, pa.string()))))
 
     def video(self, row: int, *, frames: bool = True) -> Video:
         """One video; ``frames=False`` leaves frames and images on disk."""
         row = int(row)
-        record = {
-            name: self._table.column(name)[row].as_py()
-            for name in ("id", "title", "asr", "ocr", "tags", "category", "part")
-        }
-        return self._video(record, row, frames)
+        return self._video({name: self._table.column(name)[row].as_py() for name in FIELDS}, row, frames)
 
     def _video(self, record: dict, row: int, frames: bool) -> Video:
         return Video(
@@ -149,7 +137,7 @@ class Store:
     def iter_videos(self, batch: int = 1024, *, frames: bool = True) -> Iterator[Video]:
         """All videos in order, in constant memory; at most ``batch`` are held as Python objects."""
         row = 0
-        for chunk in self.batches("id", "title", "asr", "ocr", "tags", "category", "part"):
+        for chunk in self.batches(*FIELDS):
             for start in range(0, len(chunk), batch):
                 for record in chunk.slice(start, batch).to_pylist():
                     yield self._video(record, row, frames)
@@ -201,8 +189,7 @@ class Store:
     def categories(self) -> np.ndarray:
         """int32 [N], index into ``manifest["categories"]``; -1 where unknown."""
         known = pa.array(self.manifest["categories"] or [], pa.string())
-        found = [pc.fill_null(pc.index_in(batch.column(0), known), -1) for batch in self.batches("category")]
-        return np.concatenate([indices.to_numpy(zero_copy_only=False) for indices in found]).astype(np.int32)
+        return self._each("category", lambda names: pc.fill_null(pc.index_in(names, known), -1)).astype(np.int32)
 
     def pairs(self) -> pd.DataFrame:
         """row1, row2 (int64), score (float32); empty for a corpus without pairs."""
@@ -223,9 +210,3 @@ class Store:
         if name not in self._files:
             self._files[name] = os.open(self.path / name, os.O_RDONLY)
         return self._files[name]
-
-    def __getstate__(self) -> dict:  # open files do not travel to other processes
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["path"], read_json(state["path"] / "manifest.json"))

@@ -1,7 +1,6 @@
 """Feature sets of further videos, as an earlier set would have held them: its tokenizer or words, its projection. In
 memory, for the videos of a store."""
 
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from lib.data.store import Store
 from lib.features.fields import segment
 from lib.features.sets import FrameSet, TokenSet
-from lib.features.tokens import CHUNK, columns
+from lib.features.tokens import columns
 from lib.recipes.specs import FeatureSet
 
 
@@ -22,9 +21,8 @@ class TokensAgain(TokenSet):
         encode = self._words if spec.use == "Words" else known.tokenizer().encode
         rules = None if spec.rules is None else spec.rules.model_dump()
         found: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
-        videos = store.iter_videos(frames=False)
-        while chunk := list(islice(videos, CHUNK)):
-            for name, texts in columns(chunk, self.names, spec.max_characters, rules).items():
+        for chunk in columns(store, self.names, spec.max_characters, rules):
+            for name, texts in chunk.items():
                 found[name] += [np.array(ids, "<i4") for ids in encode(texts)]
         lengths = np.array([[len(ids) for ids in found[name]] for name in self.names], np.int64)
         ends = lengths.reshape(-1).cumsum().reshape(lengths.shape)

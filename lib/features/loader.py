@@ -88,10 +88,6 @@ class KnownPairs:
         self._first, self._second = pairs[:, 0], pairs[:, 1]
         self._score = (total / times).astype(np.float32)
 
-    def __len__(self) -> int:
-        """Different pairs, either direction counted once."""
-        return len(self._score) // 2
-
     def among(self, rows: np.ndarray) -> Tensor:
         """float32 [B, B]: the score of each two of B videos, NaN where it is unknown; copies of a video count alike.
         The work grows with the partners of these videos, not with the table."""
@@ -254,15 +250,7 @@ def alike(frames: np.ndarray, text: np.ndarray, size: int) -> np.ndarray:
 class TrainLoader:
     """Endless batches, epoch after epoch, each item once an epoch; the incomplete last batch of an epoch is dropped."""
 
-    def __init__(
-        self,
-        assembler: Assembler,
-        items: Items,
-        batch_size: int,
-        *,
-        seed: int,
-        bucket: bool,
-    ):
+    def __init__(self, assembler: Assembler, items: Items, batch_size: int, *, seed: int, bucket: bool):
         batch_size = min(batch_size, max(1, len(items)))
         self.assembler, self.items, self.batch_size, self.seed, self.bucket = assembler, items, batch_size, seed, bucket
         self.steps_per_epoch = max(1, len(self._order(0)))
@@ -291,12 +279,9 @@ class TrainLoader:
         """Batches of one epoch as index arrays."""
         generator = np.random.default_rng([self.seed, zlib.crc32(b"order"), epoch])
         order = generator.permutation(len(self.items))
-        groups = (
-            [order]
-            if self.items.group is None
-            else [order[self.items.group[order] == g] for g in np.unique(self.items.group)]
-        )
-        return [batch for group in groups for batch in self._cut(group, generator)]
+        group = np.zeros(len(order)) if self.items.group is None else self.items.group
+        parts = [order[group[order] == one] for one in np.unique(group)]
+        return [batch for part in parts for batch in self._cut(part, generator)]
 
     def _cut(self, order: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
         size = self.batch_size

@@ -53,8 +53,6 @@ class Pictures:
                 f"{shown(store.path)}: this corpus came without pictures; import one that has them, or set "
                 "features.frames.set: given and, where the model encodes pictures, model.images: null"
             )
-        self._arguments = {"store": store, "length": length, "sample": sample, "mean": mean, "workers": workers}
-        self._arguments |= transform
         self.store, self.length, self.sample, self.transform = store, length, sample, transform
         self.size: int = transform.get("size", 224)
         self.workers = cores() if workers is None else workers
@@ -93,12 +91,6 @@ class Pictures:
         name, source = self.store.video(row, frames=False).id, self.store.manifest["source"]
         remedy = f"{wrong.remedy}; replace it where the corpus was imported from ({source}) and import again, or build the set with quarantine"
         return BadRecord(self.store.path / "images.bin", f"video {name}", wrong.field, wrong.value, remedy)
-
-    def __getstate__(self) -> dict:  # threads do not travel to other processes
-        return self._arguments
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
 
 
 def decode(

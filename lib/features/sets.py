@@ -47,12 +47,6 @@ class SetOnDisk(ABC):
     def lengths(self, field: str) -> np.ndarray:
         """How much of that field each video has, int [N]."""
 
-    def __getstate__(self) -> dict:  # open files do not travel to other processes
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(state["folder"])
-
 
 class WordPieces:
     """Words of a list stay whole, with ids behind the tokenizer's; it cuts what is between them. After WoBERT (Su 2020), which

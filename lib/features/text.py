@@ -57,14 +57,16 @@ def lay_out(
     >>> lay_out(np.arange(6, 16), np.array([[0, 0]]), np.array([[10, 1]]), "cls_sep_title", 8, special)[0].tolist()
     [[3, 4, 6, 7, 8, 9, 10, 4], [3, 4, 6, 4, 0, 0, 0, 0]]
     """
-    if layout in ("words", "cls_title_cut", "title_asr_cut"):
-        return _cut_at_the_end(flat, starts, lengths, layout, length, special, full)
     if layout == "blocks":
         return _in_blocks(flat, starts, lengths, length, special)
-    front = [special.cls, special.sep] if layout == "cls_sep_title" else [special.cls]
-    kept = cut_longest_first(lengths, length - len(front) - len(lengths))
-    ends = len(front) + kept.sum(axis=0) + len(kept)
-    ids = np.full((kept.shape[1], length if full else int(ends.max())), special.pad, dtype=np.int64)
+    front = {"cls_sep_title": [special.cls, special.sep], "words": []}.get(layout, [special.cls])
+    separators = {"words": 0, "title_asr_cut": 1}.get(layout, len(lengths))
+    at_the_end = layout in ("words", "cls_title_cut", "title_asr_cut")  # nothing is shortened but the tail
+    kept = lengths if at_the_end else cut_longest_first(lengths, length - len(front) - len(lengths))
+    ends = len(front) + kept.sum(axis=0) + separators
+    longest = int(ends.max(initial=1))
+    width = length if full else min(length, longest)
+    ids = np.full((kept.shape[1], max(width, longest)), special.pad, dtype=np.int64)
     types = np.zeros_like(ids)
     place = np.arange(ids.shape[1])
     ids[:, : len(front)] = front
@@ -72,11 +74,13 @@ def lay_out(
     for number, (start, size) in enumerate(zip(starts, kept, strict=True)):
         video, token = (np.arange(size.max(initial=0)) < size[:, None]).nonzero()
         ids[video, cursor[video] + token] = flat[start[video] + token]
-        ids[np.arange(len(ids)), cursor + size] = special.sep
-        if layout == "title_asr" and number == 1:
-            types[(place >= cursor[:, None]) & (place <= (cursor + size)[:, None])] = 1
-        cursor = cursor + size + 1
-    return ids, place < ends[:, None], types
+        if number < separators:
+            ids[np.arange(len(ids)), cursor + size] = special.sep
+        if layout.startswith("title_asr") and number == 1:
+            types[(place >= cursor[:, None]) & (place < ends[:, None])] = 1
+        cursor = cursor + size + (number < separators)
+    ids, mask, types = (np.ascontiguousarray(x[:, :width]) for x in (ids, place < ends[:, None], types))
+    return ids, mask, types
 
 
 def fields_of(lengths: np.ndarray, length: int, width: int) -> np.ndarray:
@@ -112,22 +116,3 @@ def _in_blocks(flat, starts, lengths, length, special) -> tuple[np.ndarray, np.n
         mask[:, first : first + size] = np.arange(size) < count[:, None] + 2
         mask[:, first + size] = True
     return ids, mask, np.zeros_like(ids)
-
-
-def _cut_at_the_end(flat, starts, lengths, layout, length, special, full) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Layouts that put everything on end and keep the first ``length``; nothing is shortened but the tail."""
-    front = [] if layout == "words" else [special.cls]
-    after_first = [] if layout == "words" else [special.sep]
-    sequences, types = [], []
-    for video in range(lengths.shape[1]):
-        fields = [flat[start : start + size] for start, size in zip(starts[:, video], lengths[:, video], strict=True)]
-        first = np.concatenate([front, fields[0], after_first]).astype(np.int64)
-        sequences.append(np.concatenate([first, *fields[1:]]).astype(np.int64)[:length])
-        types.append((np.arange(len(sequences[-1])) >= len(first)).astype(np.int64))
-    sizes = np.array([len(sequence) for sequence in sequences])
-    width = length if full else max(1, int(sizes.max(initial=0)))
-    ids = np.full((len(sequences), width), special.pad, dtype=np.int64)
-    kinds = np.zeros_like(ids)
-    for row, (sequence, kind) in enumerate(zip(sequences, types, strict=True)):
-        ids[row, : len(sequence)], kinds[row, : len(kind)] = sequence, kind
-    return ids, np.arange(width) < sizes[:, None], kinds

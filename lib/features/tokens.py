@@ -16,7 +16,6 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tqdm.auto import tqdm
 
 from lib.data.batch import SpecialIds
-from lib.data.schema import Video
 from lib.data.store import Store
 from lib.features.fields import prepare, segment
 from lib.features.sets import TokenSet, WordPieces, building, is_made
@@ -52,17 +51,22 @@ def build(
         return TokenSet(folder)
     lengths, unknown = np.zeros((len(fields), len(store)), dtype=np.int64), 0
     with building(folder, store, digest) as (partial, facts):
-        read = _Texts(store, max_characters, rules)
-        made = from_corpus(read.everything(fields), min_count) if tokenizer == "corpus" else pretrained(tokenizer)
+
+        def texts() -> Iterator[str]:
+            read = columns(store, fields, max_characters, rules)
+            return (text for chunk in read for column in chunk.values() for text in column)
+
+        made = from_corpus(texts(), min_count) if tokenizer == "corpus" else pretrained(tokenizer)
         made.save(str(partial / "tokenizer.json"))
         special, whole = special_ids(made), WordPieces(made, [])
         if word_min_count is not None:
-            whole = WordPieces(made, frequent_words(read.everything(fields), made, word_min_count))
+            whole = WordPieces(made, frequent_words(texts(), made, word_min_count))
             write_text(partial / "words.txt", "\n".join(whole.words))
         with (partial / "tokens.i32").open("wb") as file:
             for number, field in enumerate(fields):
                 row, total = 0, -(-len(store) // CHUNK)
-                for chunk in tqdm(read.chunks([field]), total=total, desc=f"tokenize {field}", unit="chunk"):
+                read = columns(store, [field], max_characters, rules)
+                for chunk in tqdm(read, total=total, desc=f"tokenize {field}", unit="chunk"):
                     for found in whole.encode(chunk[field]):
                         ids = np.array(found, dtype="<i4")
                         unknown += int((ids == special.unk).sum())
@@ -90,32 +94,20 @@ def frequent_words(texts: Iterable[str], tokenizer: Tokenizer, min_count: int) -
     return [word for word, each in zip(often, cut, strict=True) if len(each.ids) > 1 and unknown not in each.ids]
 
 
-class _Texts:
-    """Field texts of a corpus, chunk by chunk."""
-
-    def __init__(self, store: Store, max_characters: int, rules: Mapping[str, Any] | None):
-        self.store, self.most, self.rules = store, max_characters, rules
-
-    def chunks(self, fields: Sequence[str]) -> Iterator[dict[str, list[str]]]:
-        videos = self.store.iter_videos(frames=False)
-        while chunk := list(islice(videos, CHUNK)):
-            yield columns(chunk, fields, self.most, self.rules)
-
-    def everything(self, fields: Sequence[str]) -> Iterator[str]:
-        return (text for chunk in self.chunks(fields) for column in chunk.values() for text in column)
-
-
 def columns(
-    videos: Iterable[Video], fields: Sequence[str], most: int = 512, rules: Mapping[str, Any] | None = None
-) -> dict[str, list[str]]:
-    """Texts by field; OCR lines in order of time, joined by a comma (as rank 72 of WeChat 2022 does)."""
-    found: dict[str, list[str]] = {field: [] for field in fields}
-    for video in videos:
-        ocr = ",".join(text for _, text in sorted(video.ocr, key=lambda line: line[0]))
-        texts = {"title": video.title, "asr": video.asr, "ocr": ocr}
-        for field in fields:
-            found[field].append((texts[field] if rules is None else prepare(field, texts, **rules))[:most])
-    return found
+    store: Store, fields: Sequence[str], most: int, rules: Mapping[str, Any] | None
+) -> Iterator[dict[str, list[str]]]:
+    """Texts of a corpus by field, ``CHUNK`` videos at a time; OCR lines in order of time, joined by a comma (as rank 72 of
+    WeChat 2022 does)."""
+    videos = store.iter_videos(frames=False)
+    while chunk := list(islice(videos, CHUNK)):
+        found: dict[str, list[str]] = {field: [] for field in fields}
+        for video in chunk:
+            ocr = ",".join(text for _, text in sorted(video.ocr, key=lambda line: line[0]))
+            texts = {"title": video.title, "asr": video.asr, "ocr": ocr}
+            for field in fields:
+                found[field].append((texts[field] if rules is None else prepare(field, texts, **rules))[:most])
+        yield found
 
 
 def from_corpus(texts: Iterable[str], min_count: int = 1) -> Tokenizer:

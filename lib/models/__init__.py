@@ -27,10 +27,7 @@ from lib.models.fusion import CrossModal, CrossModalEncoder, CrossTransformer, E
 from lib.models.gating import ConcatSE, GatedSum
 from lib.models.heads import (
     AttentionPool,
-    BothMeans,
     Classifier,
-    ClsPool,
-    FirstAndFramesPool,
     FirstPooled,
     GatedProjection,
     Identity,

@@ -11,7 +11,7 @@ from lib.models import bert
 from lib.models.frame_encoders import NextVlad
 from lib.models.heads import side_means
 from lib.models.processes import jointly
-from lib.models.sequences import SequenceNorm
+from lib.models.sequences import SequenceNorm, batch_norm
 from lib.models.video_model import Joint
 
 Kind = Literal["netvlad", "netrvlad", "softdbow", "netfv"]
@@ -28,8 +28,8 @@ class Vlad(nn.Module):
     ``netvlad``: sums of the residuals to trained centres, of length one per cluster and again in all; ``netrvlad``: without
     centres; ``softdbow``: only how much falls to each cluster; ``netfv``: first and second moments, as Fisher vectors, the
     second of length one in all only. Miech et al. 2017, arXiv:1706.06905 (LOUPE); 6th of the WeChat final. ``gating``: context
-    gating of the result; ``momentum`` of the batch norms: LOUPE's is 0.001, for hundreds of thousands of updates;
-    ``respect_mask``: padded frames belong to no cluster and no statistic, the original has no mask (M1q)."""
+    gating of the result; ``momentum`` of the batch norms: LOUPE's is 0.001, for hundreds of thousands of updates. Padded
+    frames belong to no cluster and no statistic; the original has no mask (M1q)."""
 
     def __init__(
         self,
@@ -40,14 +40,13 @@ class Vlad(nn.Module):
         clusters: int = 32,
         gating: bool = True,
         momentum: float = 0.1,
-        respect_mask: bool = True,
     ):
         super().__init__()
 
         def table(*shape: int, mean: float = 0.0, fan: int = input_dim) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape).normal_(mean, fan**-0.5))
 
-        self.kind, self.respect_mask, self.output_dim = kind, respect_mask, output_dim
+        self.kind, self.output_dim = kind, output_dim
         self.assign = table(input_dim, clusters)
         self.norm = SequenceNorm(clusters, eps=1e-3, momentum=momentum)
         self.centres = table(input_dim, clusters) if kind in ("netvlad", "netfv") else None
@@ -59,10 +58,8 @@ class Vlad(nn.Module):
 
     def describe(self, frames: Tensor, mask: Tensor) -> Tensor:
         """The descriptor before projection: frames [B, F, N], mask bool [B, F] -> [B, K], [B, N·K] or [B, 2·N·K]."""
-        seen = mask if self.respect_mask else None
-        share = torch.softmax(self.norm((frames @ self.assign).transpose(1, 2), seen).float(), dim=1)  # [B, K, F]
-        if seen is not None:
-            share = share * seen.unsqueeze(1)
+        share = torch.softmax(self.norm((frames @ self.assign).transpose(1, 2), mask).float(), dim=1)  # [B, K, F]
+        share = share * mask.unsqueeze(1)
         mass = share.sum(dim=2).unsqueeze(1)  # [B, 1, K]
         if self.kind == "softdbow":
             return F.normalize(mass.squeeze(1), dim=-1)
@@ -81,13 +78,8 @@ class Vlad(nn.Module):
 
 
 def context_gating(y: Tensor, weight: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """y · sigmoid(norm(y W)) on [B, D]; a training batch of one video has no variance and uses the running statistics."""
-    scores = y @ weight
-    if norm.training and len(y) < 2:
-        return y * torch.sigmoid(
-            F.batch_norm(scores, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-        )
-    return y * torch.sigmoid(norm(scores))
+    """y · sigmoid(norm(y W)) on [B, D]."""
+    return y * torch.sigmoid(batch_norm(norm, y @ weight))
 
 
 def _unit(gathered: Tensor) -> Tensor:

@@ -128,7 +128,6 @@ def resolve_backbone(name: str, *, vocab_size: int | None = None, dropout: float
         )
     if dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-    config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
     return Backbone(name, config, pretrained)
 
 
@@ -139,12 +138,6 @@ def stand_in(named: str, by: str | None) -> str | None:
         return by
     config = resolve_backbone(by).config
     return f"random-{config.num_hidden_layers}x{config.hidden_size}"
-
-
-def backbone_width(name: str) -> int:
-    """Hidden width of a backbone, without loading it."""
-    shape = _random_shape(name)
-    return shape[1] if shape is not None else resolve_backbone(name).config.hidden_size
 
 
 def init_std(width: int) -> float:
@@ -184,7 +177,6 @@ def stack_config(width: int, heads: int | None = None, ffn: int | None = None, d
         config.num_attention_heads = heads
     config.intermediate_size = ffn or config.intermediate_size
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-    config._attn_implementation = "sdpa"  # no public setter; without it bare modules fall back to eager attention
     return config
 
 
@@ -238,21 +230,12 @@ def load_state(
 ) -> None:
     """Load a state dict and account for every key. Raises ValueError: lists every key that is missing, left over or of
     another shape. ``allow_unexpected``: shell patterns (``head.*``) of keys that may be left over."""
-    own = module.state_dict()
-    missing = [key for key in own if key not in state]
-    unexpected = [k for k in state if k not in own and not any(fnmatch.fnmatchcase(k, p) for p in allow_unexpected)]
-    problems = [f"missing: {key} {tuple(own[key].shape)}" for key in missing]
-    problems += [f"unexpected: {key} {tuple(state[key].shape)}" for key in unexpected]
-    problems += [
-        f"shape: {key} is {tuple(state[key].shape)} in the {source}, {tuple(own[key].shape)} in the model"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    if problems:
-        raise ValueError(
-            f"{source} does not fit {type(module).__name__}, {len(problems)} keys differ:\n  " + "\n  ".join(problems)
-        )
-    module.load_state_dict({key: state[key] for key in own})
+    own = module.state_dict().keys()
+    spare = {key for key in state if key not in own and any(fnmatch.fnmatchcase(key, p) for p in allow_unexpected)}
+    try:
+        module.load_state_dict({key: value for key, value in state.items() if key not in spare})
+    except RuntimeError as error:
+        raise ValueError(f"{source}: cannot be loaded: {error}") from None
 
 
 def _random_shape(name: str) -> tuple[int, int] | None:
@@ -277,6 +260,7 @@ def _config(layers: int, width: int, vocab_size: int) -> BertConfig:
         num_attention_heads=width // (64 if width >= 512 else 32),
         intermediate_size=4 * width,
         initializer_range=init_std(width),
+        attn_implementation="sdpa",  # without it bare modules fall back to eager attention
     )
 
 
@@ -284,7 +268,7 @@ def _load_config(name: str) -> BertConfig:
     from transformers import AutoConfig
 
     try:
-        config: Any = AutoConfig.from_pretrained(backbones.found(name))
+        config: Any = AutoConfig.from_pretrained(backbones.found(name), attn_implementation="sdpa")
     except (OSError, ValueError) as error:
         raise ValueError(
             f"backbone {name}: neither a folder nor a model that can be fetched ({str(error).splitlines()[0]})"

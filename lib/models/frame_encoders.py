@@ -36,10 +36,7 @@ class FrameProjection(nn.Module):
         self.output_dim = hidden
 
     def forward(self, batch: Batch) -> States:
-        count = batch.frames.shape[1]
-        if count > self.position_embeddings.num_embeddings:
-            raise ValueError(f"FrameProjection: {count} frames, positions = {self.position_embeddings.num_embeddings}")
-        hidden = self.project(batch.frames) + self.position_embeddings.weight[:count]
+        hidden = with_places("FrameProjection", self.project(batch.frames), self.position_embeddings)
         hidden = hidden + self.token_type_embeddings.weight[0]
         return States(self.dropout(self.LayerNorm(hidden)), batch.frame_mask)
 
@@ -343,13 +340,7 @@ class VideoTransformer(nn.Module):
         self.output_dim = frame_dim
 
     def forward(self, batch: Batch) -> States:
-        frames, count = batch.frames, batch.frames.shape[1]
-        if self.position_embeddings is not None:
-            if count > self.position_embeddings.num_embeddings:
-                raise ValueError(
-                    f"VideoTransformer: {count} frames, but num_frame_slots = {self.position_embeddings.num_embeddings}"
-                )
-            frames = frames + self.position_embeddings.weight[:count]
+        frames = with_places("VideoTransformer", batch.frames, self.position_embeddings)
         hidden = self.dropout(torch.cat([self.first.expand(len(frames), 1, -1), frames], dim=1))
         mask = F.pad(batch.frame_mask, (1, 0), value=True)  # the first slot is always there: no row is without a key
         key_mask = mask[:, None, None, :] if self.respect_mask else None

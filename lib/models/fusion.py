@@ -14,9 +14,11 @@ from lib.models.sequences import masked_max, masked_mean, nonempty, recurrent, r
 from lib.models.video_model import Joint, States, from_vector
 
 
-def _both(text: Tensor, frames: Tensor) -> Tensor:
-    """[B, T, ...] and [B, F, ...] -> [B, T + F, ...]."""
-    return torch.cat([text, frames], dim=1)
+def joined(text: Tensor, text_mask: Tensor, frames: Tensor, frames_mask: Tensor, pooled: Tensor | None = None) -> Joint:
+    """[text; frames] as joint states, [B, T + F, D]."""
+    place = torch.arange(text.shape[1] + frames.shape[1], device=text.device)
+    hidden, mask = torch.cat([text, frames], dim=1), torch.cat([text_mask, frames_mask], dim=1)
+    return Joint(hidden, mask, pooled, text_index=place[: text.shape[1]], frame_index=place[text.shape[1] :])
 
 
 class SingleStream(nn.Module):
@@ -101,20 +103,19 @@ class CrossTransformer(nn.Module):
         self.num_text_slots, self.output_dim = num_text_slots, text_dim
 
     def forward(self, text: States, frames: States) -> Joint:
-        words, count = text.hidden.shape[1], frames.hidden.shape[1]
-        place = torch.arange(words + count, device=text.hidden.device)
-        hidden, mask = _both(text.hidden, frames.hidden), _both(text.mask, frames.mask)
+        joint = joined(text.hidden, text.mask, frames.hidden, frames.mask)
         if self.tables:
-            hidden = self._with_tables(hidden, place, words, count)
-        hidden = self.encoder(hidden, attention_mask=bert.key_mask(mask)).last_hidden_state
-        return Joint(hidden, mask, text_index=place[:words], frame_index=place[words:])
+            joint.hidden = self._with_tables(joint.hidden, text.hidden.shape[1], frames.hidden.shape[1])
+        joint.hidden = self.encoder(joint.hidden, attention_mask=bert.key_mask(joint.mask)).last_hidden_state
+        return joint
 
-    def _with_tables(self, hidden: Tensor, place: Tensor, words: int, count: int) -> Tensor:
+    def _with_tables(self, hidden: Tensor, words: int, count: int) -> Tensor:
         if words > self.num_text_slots or self.num_text_slots + count > self.position_embeddings.num_embeddings:
             raise ValueError(
                 f"CrossTransformer: {words} tokens and {count} frames do not fit into num_text_slots = "
                 f"{self.num_text_slots} and positions = {self.position_embeddings.num_embeddings}; raise positions"
             )
+        place = torch.arange(words + count, device=hidden.device)
         is_frame = (place >= words).long()
         hidden = hidden + self.token_type_embeddings(is_frame)
         hidden = hidden + self.position_embeddings(place + is_frame * (self.num_text_slots - words))
@@ -167,15 +168,10 @@ class CrossModalEncoder(nn.Module):
         t_bias, v_bias = _hidden_keys(nonempty(text.mask), t.dtype), _hidden_keys(nonempty(frames.mask), v.dtype)
         for layer in self.layers[: len(self.layers) - (not self.last_frames)]:
             t, v = layer(t, t_bias, v, v_bias)
-        words = t.shape[1]
-        place = torch.arange(words + v.shape[1], device=t.device)
-        if not self.last_frames:
-            t = _text_half(self.layers[-1], t, t_bias, v, v_bias)
-            return Joint(t, text.mask, self.pooler and self.pooler(t), text_index=place[:words])
-        mask = _both(text.mask, frames.mask)
-        return Joint(
-            _both(t, v), mask, self.pooler and self.pooler(t), text_index=place[:words], frame_index=place[words:]
-        )
+        if self.last_frames:
+            return joined(t, text.mask, v, frames.mask, self.pooler and self.pooler(t))
+        t = _text_half(self.layers[-1], t, t_bias, v, v_bias)
+        return Joint(t, text.mask, self.pooler and self.pooler(t), text_index=torch.arange(t.shape[1], device=t.device))
 
 
 class CrossModal(nn.Module):

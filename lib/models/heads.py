@@ -13,17 +13,6 @@ from lib.models.sequences import masked_max, masked_mean, masked_softmax, nonemp
 from lib.models.video_model import HeadOutput, Joint
 
 
-class ClsPool(nn.Module):
-    """The state of the first text token [B, D], wherever the layout put it. For questions; no recipe has it by itself."""
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = input_dim
-
-    def forward(self, joint: Joint) -> Tensor:
-        return first_token("ClsPool", joint)
-
-
 class MeanPool(nn.Module):
     """Mean over the valid positions, [B, D]. Used by: AIAC rank 1, jobs 1, 2, 3, 6. ``include_padding``: average over
     padded positions too, as the original does (quirk A7-1). The result then depends on how far a batch is padded: only
@@ -55,31 +44,6 @@ class AttentionPool(nn.Module):
         return (joint.hidden * weights).sum(dim=1)
 
 
-class FirstAndFramesPool(nn.Module):
-    """[state of the first text token; mean over the valid frames] [B, 2·D]. A video without a frame has zeros in the
-    second half. Used by: AIAC rank 17, second model. Raises ValueError: the fusion kept no positions of text and
-    frames."""
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = 2 * input_dim
-
-    def forward(self, joint: Joint) -> Tensor:
-        _, frames = side_means("FirstAndFramesPool", joint)
-        return torch.cat([first_token("FirstAndFramesPool", joint), frames], dim=-1)
-
-
-class BothMeans(nn.Module):
-    """[mean over the valid text; mean over the valid frames] [B, 2·D]. WeChat final: 1st (M3), 3rd (A4, A5)."""
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = 2 * input_dim
-
-    def forward(self, joint: Joint) -> Tensor:
-        return torch.cat(side_means("BothMeans", joint), dim=-1)
-
-
 class MeanOfMeans(nn.Module):
     """Half the mean over the text and half the mean over the frames [B, D], so that neither side counts by its length.
 
@@ -99,10 +63,11 @@ class MeanOfMeans(nn.Module):
 
 
 class Poolings(nn.Module):
-    """Several poolings side by side, [B, len(of)·D].
+    """Poolings side by side, [B, len(of)·D]. Raises ValueError: the fusion kept no positions, or no earlier states.
 
     6th of the WeChat final, whose survey says four and not which (U10): ``first``, ``mean``, ``max``, ``attention`` by
-    default; those of a neighbour in the contest are ``earlier``, ``mean``, ``tanh``, ``gated`` with ``norm``.
+    default; those of a neighbour in the contest are ``earlier``, ``mean``, ``tanh``, ``gated`` with ``norm``. ``first`` and
+    ``frames``: AIAC rank 17, second model; ``text`` and ``frames``: 1st (M3) and 3rd (A4, A5) of the WeChat final.
 
     Args:
         of: ``first`` text token's state; over all positions ``mean``, ``max`` and ``attention``; ``text`` and ``frames``, the
@@ -127,13 +92,11 @@ class Poolings(nn.Module):
         super().__init__()
         self.of, self.output_dim = tuple(of), len(of) * input_dim
         self.attention = AttentionPool(input_dim) if "attention" in of else None
-        pooler = {"tanh", "gated"} & set(of)
-        known = bert.stack_config(input_dim) if backbone is None else None
-        self.pooler = (
-            (bert.part("pooler", known) if known else bert.resolve_backbone(backbone or "").part("pooler"))
-            if pooler
-            else None
-        )
+        self.pooler = None
+        if {"tanh", "gated"} & set(of) and backbone is not None:
+            self.pooler = bert.resolve_backbone(backbone).part("pooler")
+        elif {"tanh", "gated"} & set(of):
+            self.pooler = bert.part("pooler", bert.stack_config(input_dim))
         self.gate = SqueezeExcite(input_dim) if "gated" in of else None
         self.mean_norm = nn.LayerNorm(input_dim) if norm else nn.Identity()
         self.norm = nn.LayerNorm(self.output_dim) if norm else nn.Identity()

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from lib.data.batch import Batch
 from lib.features import encoders
 
+CHUNK = 256  # pictures encoded at a time where none has a gradient
+
 
 class ImageFrames(nn.Module):
     """The encoder of a set of images as a part of the model: pictures uint8 [B, F, 3, S, S] to vectors [B, F,
@@ -35,14 +37,11 @@ class ImageFrames(nn.Module):
         images: Mapping[str, Any],
         drop_path: float = 0.0,
         checkpointing: bool = False,
-        chunk: int = 256,
         tokens: Literal["pooled", "patches"] = "pooled",
     ):
         super().__init__()
         if not 0 <= drop_path < 1:
             raise ValueError(f"ImageFrames: drop_path must be at least 0 and below 1, got {drop_path}")
-        if chunk < 1:
-            raise ValueError(f"ImageFrames: chunk must be 1 or more, got {chunk}")
         options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
         plain = {name: value for name, value in images.items() if name not in ("mean", "std", "precision")}
         if tokens == "patches":
@@ -55,7 +54,6 @@ class ImageFrames(nn.Module):
             self.encoder.set_grad_checkpointing(True)
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(images[name])[:, None, None], persistent=False)
-        self.chunk = chunk
         with torch.no_grad():
             self.shape = tuple(self.encoder.eval()(torch.zeros(1, 3, images["size"], images["size"])).shape[1:])
         self.output_dim = self.shape[-1]
@@ -77,5 +75,5 @@ class ImageFrames(nn.Module):
 
     def _encode(self, pictures: Tensor) -> Tensor:
         trains = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.encoder.parameters())
-        parts = [pictures] if trains else pictures.split(self.chunk)
+        parts = [pictures] if trains else pictures.split(CHUNK)
         return torch.cat([self.encoder((part.float() / 255 - self.mean) / self.std) for part in parts])

@@ -18,8 +18,7 @@ class SpatialDropout(nn.Dropout):
 
 
 class SequenceNorm(nn.BatchNorm1d):
-    """Batch norm of channels [B, D, L] over batch and time; with a mask only real positions count, others become 0.
-    While training, a batch with fewer than two real positions has no variance and uses the running statistics."""
+    """Batch norm of channels [B, D, L] over batch and time; with a mask only real positions count, others become 0."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         return jointly(self, self._over, x, mask)
@@ -27,16 +26,17 @@ class SequenceNorm(nn.BatchNorm1d):
     def _over(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if mask is None:
             return super().forward(x)
-        real = x.transpose(1, 2)[mask]  # [n, C]
-        few = self.training and len(real) < 2
-        normed = (
-            F.batch_norm(real, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-            if few
-            else super().forward(real)
-        )
+        normed = batch_norm(self, x.transpose(1, 2)[mask])  # [n, C]
         out = normed.new_zeros(x.shape[0], x.shape[2], x.shape[1])
         out[mask] = normed
         return out.transpose(1, 2)
+
+
+def batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """Of [n, C]; while training, fewer than two rows have no variance, and the running statistics are used."""
+    if norm.training and len(x) < 2:
+        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    return nn.BatchNorm1d.forward(norm, x)
 
 
 def nonempty(mask: Tensor) -> Tensor:

@@ -10,17 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lib.models.bert import layers, resolve_backbone, run_layers
-from lib.models.fusion import CrossTransformer, checked_width
+from lib.models.fusion import CrossTransformer, checked_width, joined
 from lib.models.heads import side_means
 from lib.models.sequences import masked_mean
 from lib.models.video_model import Joint, States
-
-
-def joined(text: Tensor, text_mask: Tensor, frames: Tensor, frames_mask: Tensor) -> Joint:
-    """[text; frames] as joint states, [B, T + F, D]."""
-    place = torch.arange(text.shape[1] + frames.shape[1], device=text.device)
-    hidden, mask = torch.cat([text, frames], dim=1), torch.cat([text_mask, frames_mask], dim=1)
-    return Joint(hidden, mask, text_index=place[: text.shape[1]], frame_index=place[text.shape[1] :])
 
 
 class SplitStream(nn.Module):

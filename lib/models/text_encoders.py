@@ -142,7 +142,7 @@ class WordTable(nn.Module):
 class _Words(nn.Module):
     """What the encoders below share: the table, ids [B, T] -> [B, T, dim], and its weights, which heads may borrow."""
 
-    def __init__(self, vocab_size: int, dim: int, dropout: float, word_vectors: Tensor | None):
+    def __init__(self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None):
         super().__init__()
         self.words = WordTable(vocab_size, dim, dropout, word_vectors)
         self.output_dim = dim
@@ -156,9 +156,6 @@ class WordVectors(_Words):
     """The words' vectors, nothing else: states [B, T, dim]. Used by: AIAC rank 6 (``erc``, ``esim``, ``lstm``,
     ``gru_lxmert``). ``word_vectors``: float [vocab_size, dim] to start from, for example word2vec's; None starts at
     random."""
-
-    def __init__(self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None):
-        super().__init__(vocab_size, dim, dropout, word_vectors)
 
     def forward(self, batch: Batch) -> States:
         return States(self.words(batch.input_ids), batch.text_mask)

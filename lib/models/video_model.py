@@ -12,7 +12,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +54,7 @@ def from_vector(vector: Tensor) -> Joint:
 
 
 def pooled_of(who: str, text: States, frames: States, makers: str) -> tuple[Tensor, Tensor]:
-    """Both encoders' pooled vectors [B, D].
-
-    Raises:
-        ValueError: an encoder made none; names those that do.
-    """
+    """Both encoders' pooled vectors [B, D]. Raises ValueError: an encoder made none; names those that do."""
     if text.pooled is None or frames.pooled is None:
         raise ValueError(f"{who} joins pooled vectors, but an encoder made none ({makers})")
     return text.pooled, frames.pooled
@@ -89,10 +85,8 @@ class Outputs:
     logits: Tensor | None = None  # [B, C]
     each: Tensor | None = None  # [B, M, C], see ``HeadOutput``
     word_table: Tensor | None = None  # [V, D], the text encoder's word embeddings, for heads that share them
-    text_pooled: Tensor | None = None  # [B, D'], the text encoder's own vector per video, before fusion
-    frames_pooled: Tensor | None = None  # [B, D''], the same of the frame encoder
-    text: States | None = None  # before fusion
-    frames: States | None = None  # before fusion
+    text: States | None = None  # what the encoders said, before fusion
+    frames: States | None = None
     batch: Batch | None = None  # what the model saw; pictures encoded, a side that it does not see left out
     join: Callable[[States, States], Outputs] | None = None  # fusion, pooling and head on other states of as many slots
     similarity: Tensor | None = None  # [B, B] text to frames, without gradient, where an objective has compared them
@@ -122,27 +116,19 @@ class VideoModel(nn.Module):
         images: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.text = text
-        self.frames = frames
-        self.fusion = fusion
-        self.pooling = pooling
-        self.head = head
-        self.images = images
+        self.text, self.frames, self.fusion = text, frames, fusion
+        self.pooling, self.head, self.images = pooling, head, images
         self._still: tuple[str, ...] = ()  # parts that stay in eval mode while the rest trains
         self._precomputed: Mapping[str, Callable[[Batch], States]] = {}
 
     def freeze(self, names: Sequence[str], mode: Literal["eval", "train"] = "eval") -> None:
-        """Exclude parts of the model from training: their parameters need no gradient any more.
-
-        Used by: AIAC rank 17, finetuning.
+        """Exclude parts of the model from training: their parameters need no gradient any more. Used by: AIAC rank 17,
+        finetuning. Raises ValueError: a name that is no part of the model.
 
         Args:
             names: slots (``text``) or dotted parts of them (``text.encoder.layer.0``).
             mode: eval keeps the parts in eval mode whatever ``train()`` says, so that their features have no noise;
                 train leaves their dropout active and lets batch statistics move, as the original does (quirk C7-4).
-
-        Raises:
-            ValueError: a name that is no part of the model.
         """
         for name in names:
             found = [parameter for own, parameter in self.named_parameters() if _is_within(own, name)]
@@ -195,12 +181,8 @@ class VideoModel(nn.Module):
             text_index=_absent(batch.input_ids) if text_index is None else text_index,
             frame_index=_absent(batch.frame_mask) if frame_index is None else frame_index,
             pooled=pooled,
-            embedding=head.embedding,
-            logits=head.logits,
-            each=head.each,
+            **head._asdict(),
             word_table=getattr(self.text, "word_table", None),
-            text_pooled=text.pooled,
-            frames_pooled=frames.pooled,
             text=text,
             frames=frames,
             batch=batch,
@@ -217,40 +199,21 @@ def _absent(like: Tensor) -> Tensor:
     return torch.full((like.shape[1],), -1, dtype=torch.long, device=like.device)
 
 
-class Precomputed:
-    """Pooled vectors by store row, in place of an encoder. Not a module: it is no part of a model's weights.
-
-    Args:
-        rows: int64 [N], ascending.
-        pooled: [N, D].
-    """
-
-    def __init__(self, rows: Tensor, pooled: Tensor) -> None:
-        self.rows, self.pooled = rows, pooled
-
-    def __call__(self, batch: Batch) -> States:
-        """States of length one, [B, 1, D].
-
-        Raises:
-            ValueError: a video that was not among the rows.
-        """
-        place = torch.searchsorted(self.rows, batch.rows).clamp(max=len(self.rows) - 1)
-        if not torch.equal(self.rows[place], batch.rows):
-            raise ValueError("a frozen encoder was asked about a video that it had not encoded before training")
-        pooled = self.pooled[place]
-        return from_vector(pooled)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Precomputed:
-        return self  # never changes, so copies of a model share it
-
-
 @torch.no_grad()
-def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -> Precomputed:
-    """Pooled vectors of all batches' videos; the encoder must be in eval mode."""
+def encode(encoder: nn.Module, batches: Iterable[Batch], device: torch.device) -> Callable[[Batch], States]:
+    """What stands in for an encoder in eval mode: the pooled vectors of all batches' videos, by store row. No module, so no
+    part of a model's weights. It raises ValueError for a video that was not among them."""
     rows, pooled = [], []
     for batch in batches:
-        vector = encoder(batch.to(device)).pooled
         rows.append(batch.rows)
-        pooled.append(vector)
+        pooled.append(encoder(batch.to(device)).pooled)
     found, order = torch.cat(rows).sort()
-    return Precomputed(found.to(device), torch.cat(pooled)[order.to(device)])
+    known, vectors = found.to(device), torch.cat(pooled)[order.to(device)]
+
+    def said(batch: Batch) -> States:
+        place = torch.searchsorted(known, batch.rows).clamp(max=len(known) - 1)
+        if not torch.equal(known[place], batch.rows):
+            raise ValueError("a frozen encoder was asked about a video that it had not encoded before training")
+        return from_vector(vectors[place])
+
+    return said

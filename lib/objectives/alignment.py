@@ -67,7 +67,8 @@ class VideoTextAlignment(Contrast):
             outputs = seen[side if self.at == "alone" else "both"]
             states = outputs.joint if self.at == "alone" else getattr(outputs, side)
             if self.at == "fused":
-                states = part_of(outputs, side)
+                index = outputs.text_index if side == "text" else outputs.frame_index
+                states = States(outputs.joint.hidden.index_select(1, index), outputs.joint.mask.index_select(1, index))
             pooled = states.hidden[:, 0] if self.pool == "first" else masked_mean(states.hidden, states.mask)
             real = outputs.batch.frame_mask if side == "frames" else outputs.batch.text_mask  # pyright: ignore
             found[side] = unit(project[side](pooled), real.any(dim=1))
@@ -220,9 +221,3 @@ def local_losses(vectors: Tensor, states: Keys, scale: Tensor) -> Tensor:
     own = scores[itself]
     others = hidden(scores, states.real & ~itself[..., None]).flatten(1).logsumexp(dim=1, keepdim=True)
     return ((torch.logaddexp(own, others) - own) * states.real).sum(dim=1) / states.real.sum(dim=1).clamp(min=1)
-
-
-def part_of(outputs: Outputs, side: str) -> States:
-    """The states after fusion of one side alone."""
-    index = outputs.text_index if side == "text" else outputs.frame_index
-    return States(outputs.joint.hidden.index_select(1, index), outputs.joint.mask.index_select(1, index))

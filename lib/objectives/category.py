@@ -76,9 +76,8 @@ class CategoryCE(Objective):
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = needed(batch.category, "CategoryCE", "batch.category")
         logits = needed(self._logits(outputs), "CategoryCE", "outputs.logits").float()
-        if (
-            outputs.each is not None and self.training and self.classify is None
-        ):  # classifiers side by side each learn for themselves
+        # classifiers side by side each learn for themselves
+        if outputs.each is not None and self.training and self.classify is None:
             every = [self._losses(one.float(), target) for one in outputs.each.unbind(1)]
             return self._mean(torch.stack(every).mean(dim=0), target != IGNORE)
         if self.mixup and self.training:

@@ -77,7 +77,10 @@ class MaskedTokens(Objective):
         self.special = (special_ids.pad, special_ids.unk, special_ids.cls, special_ids.sep, special_ids.mask)
         words = word_pieces or ()
         self.head = PredictionHead(hidden, vocab_size - len(words), own_table=not tied)
-        _init_word_head(self.head, init_std(hidden))
+        init_like_bert(self.head, init_std(hidden))
+        nn.init.zeros_(self.head.bias)
+        if self.head.table is not None:
+            nn.init.normal_(self.head.table, 0.0, init_std(hidden))
         if backbone is not None:
             rename = {
                 f"transform.{layer}.{n}": f"{layer}.{n}" for layer in ("dense", "LayerNorm") for n in ("weight", "bias")
@@ -145,14 +148,8 @@ class MaskedFrames(Objective):
         self.head = PredictionHead(hidden, frame_dim)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        if batch.pictures is not None:
-            raise ValueError("MaskedFrames needs stored features, this model encodes pictures; set model.images: null")
         selected = batch.frame_mask & (torch.rand(batch.frame_mask.shape, generator=generator) < self.rate)
-        return batch.replace(
-            frames=batch.frames.masked_fill(selected.unsqueeze(-1), 0.0),
-            frame_selected=selected,
-            clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames,
-        )
+        return hide_frames(batch, selected, "MaskedFrames").replace(frame_selected=selected)
 
     def guessed(self, batch: Batch) -> Tensor:
         return needed(batch.frame_selected, "MaskedFrames", "batch.frame_selected (call corrupt first)")
@@ -180,13 +177,8 @@ class FirstPicture(Objective):
         self.head = PredictionHead(pooled_dim, frame_dim)
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        if batch.pictures is not None:
-            raise ValueError("FirstPicture needs stored features, this model encodes pictures; set model.images: null")
-        frames = batch.frames.clone()
-        frames[:, :1] = 0
-        return batch.replace(
-            frames=frames, clean_frames=batch.frames if batch.clean_frames is None else batch.clean_frames
-        )
+        first = torch.arange(batch.frames.shape[1]) == 0
+        return hide_frames(batch, first.expand_as(batch.frame_mask), "FirstPicture")
 
     def guessed(self, batch: Batch) -> Tensor:
         return batch.frame_mask[:, :1].any(dim=1)
@@ -197,6 +189,14 @@ class FirstPicture(Objective):
         with torch.autocast(mask.device.type, enabled=False):
             (video,) = self.places(batch)
             return frame_nce(self.head(outputs.pooled[video].float()), clean, mask, video, "dot", 1.0)
+
+
+def hide_frames(batch: Batch, which: Tensor, who: str) -> Batch:
+    """Zeros in place of some frames, bool [B, F]; what they were is kept. Raises ValueError: the model encodes pictures."""
+    if batch.pictures is not None:
+        raise ValueError(f"{who} needs stored features, this model encodes pictures; set model.images: null")
+    clean = batch.frames if batch.clean_frames is None else batch.clean_frames
+    return batch.replace(frames=batch.frames.masked_fill(which.unsqueeze(-1), 0.0), clean_frames=clean)
 
 
 def frame_nce(
@@ -213,13 +213,6 @@ def frame_nce(
         guess, candidates = F.normalize(guess, dim=-1), F.normalize(candidates, dim=-1)
     scores = (guess @ candidates.T / temperature).masked_fill(~mask.flatten(), float("-inf"))
     return F.cross_entropy(scores, answer, reduction="sum") / max(1, len(answer))
-
-
-def _init_word_head(head: PredictionHead, std: float) -> None:
-    init_like_bert(head, std)
-    nn.init.zeros_(head.bias)
-    if head.table is not None:
-        nn.init.normal_(head.table, 0.0, std)
 
 
 def _share(rate: float, name: str) -> float:

@@ -14,7 +14,20 @@ from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
 
-class VideoTextMatching(Objective):
+class _Matching(Objective):
+    """One logit of the pooled vector [B, H]: do frames and text belong together?"""
+
+    def __init__(self, pooled_dim: int):
+        super().__init__()
+        self.classify = nn.Linear(pooled_dim, 1)
+        init_like_bert(self.classify, init_std(pooled_dim))
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """[N, H] -> float32 [N], above 0 where frames and text are more likely of one video."""
+        return self.classify(pooled).squeeze(-1).float()
+
+
+class VideoTextMatching(_Matching):
     """Binary cross entropy of one logit [B] of the pooled vector [B, H]: are frames and text of one video?
 
     About half of the batch gets the frames of another video; ``batch.matched`` says which kept their own. Labels stay
@@ -38,38 +51,27 @@ class VideoTextMatching(Objective):
         frame_mask: Literal["move", "ignore"] = "move",
         threshold: float = 0.0,
     ):
-        super().__init__()
-        self.classify = nn.Linear(pooled_dim, 1)
-        init_like_bert(self.classify, init_std(pooled_dim))
+        super().__init__(pooled_dim)
         self.kind, self.frame_mask, self.threshold = kind, frame_mask, threshold
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
-        draw = {
-            "derangement": _derangement,
-            "bernoulli": bernoulli,
-            "reversed_half": lambda count, _: reversed_half(count),
-        }
-        source = draw[self.kind](len(batch), generator)
+        source = DRAW[self.kind](len(batch), generator)
         moved = {name: value[source] for name, value in batch.of_frames().items()}
         if self.frame_mask == "ignore":
             moved["frame_mask"] = torch.ones_like(batch.frame_mask)
         return batch.replace(**moved, matched=(source == torch.arange(len(batch))).float())
 
-    def logits(self, outputs: Outputs) -> Tensor:
-        """float32 [B], above 0 where frames and text are more likely of one video."""
-        return self.classify(outputs.pooled).squeeze(-1).float()
-
     def accuracy(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Share of the videos that are called right."""
         matched = needed(batch.matched, "VideoTextMatching", "batch.matched (call corrupt first)")
-        return ((self.logits(outputs) > self.threshold) == matched.bool()).float().mean()
+        return ((self.logits(outputs.pooled) > self.threshold) == matched.bool()).float().mean()
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         matched = needed(batch.matched, "VideoTextMatching", "batch.matched (call corrupt first)")
-        return F.binary_cross_entropy_with_logits(self.logits(outputs), matched)
+        return F.binary_cross_entropy_with_logits(self.logits(outputs.pooled), matched)
 
 
-class HardMatching(Objective):
+class HardMatching(_Matching):
     """Binary cross entropy of one logit per pair of text and frames [B], mean over 3B pairs: each video's own, each text with
     other frames that resemble it, and all frames with another text (Li et al. 2021, ALBEF, arXiv:2107.07651).
 
@@ -78,11 +80,6 @@ class HardMatching(Objective):
     """
 
     passes = 0
-
-    def __init__(self, pooled_dim: int):
-        super().__init__()
-        self.classify = nn.Linear(pooled_dim, 1)
-        init_like_bert(self.classify, init_std(pooled_dim))
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         return batch.replace(negatives=torch.rand(2, len(batch), generator=generator))
@@ -101,7 +98,7 @@ class HardMatching(Objective):
         """The loss with these negatives, int64 [B]: whose frames each text gets, and whose text all frames."""
         place = torch.arange(len(frames), device=frames.device)
         mixed = rejoin(own, torch.cat([place, texts]), torch.cat([frames, place]))
-        logits = self.classify(torch.cat([own.pooled, mixed.pooled])).squeeze(-1).float()
+        logits = self.logits(torch.cat([own.pooled, mixed.pooled]))
         matched = torch.cat([torch.ones_like(place, dtype=torch.bool), frames == place, texts == place])
         return F.binary_cross_entropy_with_logits(logits, matched.float())
 
@@ -120,7 +117,7 @@ def bernoulli(count: int, generator: torch.Generator) -> Tensor:
     return (torch.arange(count) + torch.where(moves, step, 0)) % count
 
 
-def reversed_half(count: int) -> Tensor:
+def reversed_half(count: int, _: torch.Generator | None = None) -> Tensor:
     """Whose frames each video gets: its own in the first half, in the second those of the order turned round.
 
     >>> reversed_half(5).tolist()
@@ -138,3 +135,6 @@ def _derangement(count: int, generator: torch.Generator) -> Tensor:
         chosen = torch.randperm(count, generator=generator)[: max(2, count // 2)]
         source[chosen] = chosen.roll(1)
     return source
+
+
+DRAW = {"derangement": _derangement, "bernoulli": bernoulli, "reversed_half": reversed_half}

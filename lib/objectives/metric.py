@@ -12,32 +12,23 @@ from lib.objectives.mix import Objective, needed
 
 
 class _Metric(Objective):
-    """Of the pooled vectors [B, H], mapped to ``dim`` numbers or, None, as they are: unit vectors of the known categories."""
-
-    def __init__(self, pooled_dim: int, dim: int | None):
-        super().__init__()
-        self.project = nn.Identity() if dim is None else nn.Linear(pooled_dim, dim)
+    """Compares the pooled vectors [B, H] of videos whose category is known."""
 
     def known(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Their unit vectors and categories."""
         category = needed(batch.category, type(self).__name__, "batch.category")
         there = category != IGNORE
-        return F.normalize(self.project(outputs.pooled[there]).float(), dim=-1), category[there]
+        return F.normalize(outputs.pooled[there].float(), dim=-1), category[there]
 
 
 class ArcFace(_Metric):
     """Softmax over cosines with a vector per category, the own one's angle widened by a margin (Deng et al. 2018,
-    arXiv:1801.07698); vectors [B, E], mean over the videos whose category is known.
+    arXiv:1801.07698); mean over the videos [B, H] whose category is known. ``margin``: radians; where the angle would pass
+    pi, the cosine loses margin * sin(margin) instead."""
 
-    Args:
-        dim: E, by a linear map of the pooled vector; None compares the pooled vector itself.
-        margin: radians; where the angle would pass pi, the cosine loses margin * sin(margin) instead.
-    """
-
-    def __init__(
-        self, pooled_dim: int, num_classes: int, dim: int | None = None, scale: float = 30.0, margin: float = 0.3
-    ):
-        super().__init__(pooled_dim, dim)
-        self.centres = nn.Parameter(torch.empty(num_classes, pooled_dim if dim is None else dim))
+    def __init__(self, pooled_dim: int, num_classes: int, scale: float = 30.0, margin: float = 0.3):
+        super().__init__()
+        self.centres = nn.Parameter(torch.empty(num_classes, pooled_dim))
         nn.init.xavier_normal_(self.centres)
         self.scale, self.margin = scale, margin
 
@@ -53,15 +44,11 @@ class ArcFace(_Metric):
 
 
 class SupCon(_Metric):
-    """Supervised contrast (Khosla et al. 2020, arXiv:2004.11362): of vectors [B, E] those of one category are each other's
-    answers; mean over the videos that have one, negatives of the same process.
+    """Supervised contrast (Khosla et al. 2020, arXiv:2004.11362): of vectors [B, H] those of one category are each other's
+    answers; mean over the videos that have one, negatives of the same process."""
 
-    Args:
-        dim: E, by a linear map of the pooled vector; None compares the pooled vector itself.
-    """
-
-    def __init__(self, pooled_dim: int, dim: int | None = None, temperature: float = 0.1):
-        super().__init__(pooled_dim, dim)
+    def __init__(self, temperature: float = 0.1):
+        super().__init__()
         self.temperature = temperature
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:

@@ -21,11 +21,8 @@ class Objective(nn.Module, ABC):
     """
 
     passes: int = 1
-
     needs_known: bool = False  # it reads ``batch.known``, which is looked up only where an objective asks for it
-
     needs_teacher: bool = False  # it learns from ``batch.soft``, so its stage must name a teacher
-
     judged: str = ""  # kind of problem (``lib.runs.kinds``) whose metric is this very loss: "tags" for losses on tags
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -69,10 +66,8 @@ class ObjectiveMix(nn.Module):
 
     A term of weight 0.0 is skipped altogether: no corruption, no computation, no draw of random numbers. Each term
     draws from its own stream, made from one draw of the step's generator and the term's name, so switching one term
-    off leaves the masks of the others as they were (common random numbers between the arms of an ablation).
-
-    Raises:
-        ValueError: a negative weight, or no term above zero.
+    off leaves the masks of the others as they were (common random numbers between the arms of an ablation). Raises
+    ValueError: a negative weight, or no term above zero.
     """
 
     def __init__(self, terms: Mapping[str, tuple[Objective, float]]) -> None:
@@ -89,11 +84,6 @@ class ObjectiveMix(nn.Module):
     def active(self) -> list[tuple[str, Objective]]:
         """Names and objectives of weight above 0, in the recipe's order."""
         return [(name, term) for name, term in self.terms.items() if self.weights[name] > 0]  # type: ignore[misc]
-
-    @property
-    def needs_known(self) -> bool:
-        """Whether a term of weight above 0 reads ``batch.known``."""
-        return any(term.needs_known for _, term in self.active())
 
     def corrupt(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Let every active term hide its part and say what else it sees. Takes exactly one draw from ``generator``."""
@@ -112,13 +102,7 @@ class ObjectiveMix(nn.Module):
 
     def forward(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """One pass through the model for all terms, or as many as the neediest term asks for, and one for each view.
-
-        Returns:
-            the weighted total, and each active term before weighting.
-
-        Raises:
-            ValueError: a term's views are missing.
-        """
+        Returns the weighted total, and each active term before weighting. Raises ValueError: a term's views are missing."""
         views = {name: batch.views.get(name, {}) for name, term in self.active() if not term.passes and batch.views}
         shared = any(view is None for own in views.values() for view in own.values())
         passes = [run(model, batch) for _ in range(max(shared, *(term.passes for _, term in self.active())))]

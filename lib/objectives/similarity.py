@@ -28,27 +28,20 @@ class CosineRegression(Objective):
         self.loss, self.delta = loss, delta
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        score = needed(batch.score, "CosineRegression", "batch.score")
-        return regression(pair_cosine(outputs, batch), score, self.loss, self.delta)
+        wanted = "soft" if self.needs_teacher else "score"
+        target = needed(getattr(batch, wanted), type(self).__name__, f"batch.{wanted}")
+        return regression(pair_cosine(outputs, batch), target, self.loss, self.delta)
 
 
-class SoftSimilarity(Objective):
+class SoftSimilarity(CosineRegression):
     """Mean loss between the cosine of each pair [P] and the teacher's cosine, ``batch.soft`` [P].
 
     0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and
     shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC ranks 1 and 6,
-    self-distillation. ``loss``, ``delta``: as for ``CosineRegression``.
+    self-distillation.
     """
 
     needs_teacher = True
-
-    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1):
-        super().__init__()
-        self.loss, self.delta = loss, delta
-
-    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        soft = needed(batch.soft, "SoftSimilarity", "batch.soft")
-        return regression(pair_cosine(outputs, batch), soft, self.loss, self.delta)
 
 
 def pair_cosine(outputs: Outputs, batch: Batch) -> Tensor:

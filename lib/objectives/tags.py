@@ -12,39 +12,27 @@ from lib.data.batch import IGNORE, Batch
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
-NEEDS = {
-    "embedding": "a head that makes embeddings",
-    "text": "the width of the text encoder, text_dim",
-    "frames": "the width of the frame encoder, frames_dim",
-}
-
 
 class TagHead(nn.Module):
     """A linear map from one of the model's vectors to the tags: [B, H] -> [B, K].
 
     cls: the first text token's state after fusion; pooled; embedding, not normalised; text, frames: the encoder's own
-    pooled vector, so that an encoder learns for itself. Raises ValueError: no tags, an input that the model does not
-    have, or a prior that is no probability.
+    pooled vector, so that an encoder learns for itself. Raises ValueError: no tags, or a prior that is no probability.
 
     Args:
-        widths: width of each input that the model has; None or absent: it has none.
+        widths: H of each input.
         prior: probability that every tag starts with, by the bias (Lin et al. 2017, arXiv:1708.02002, section 3.3); None:
             a bias near zero, one half.
     """
 
-    def __init__(
-        self, num_tags: int, widths: Mapping[str, int | None], input: str, activation: str, prior: float | None = None
-    ):
+    def __init__(self, num_tags: int, widths: Mapping[str, int], input: str, activation: str, prior: float | None):
         super().__init__()
         if prior is not None and not 0 < prior < 1:
             raise ValueError(f"prior must be above 0 and below 1, got {prior}")
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
-        width = widths[input]
-        if width is None:
-            raise ValueError(f"input: {input} needs {NEEDS.get(input, 'its width')}")
         self.input, self.activation = input, activation
-        self.classify = nn.Linear(width, num_tags)
+        self.classify = nn.Linear(widths[input], num_tags)
         if prior is not None:
             nn.init.constant_(self.classify.bias, math.log(prior / (1 - prior)))
 
@@ -52,11 +40,10 @@ class TagHead(nn.Module):
         """Logits [B, K] in float32."""
         if self.input == "cls":
             x = outputs.joint.hidden.index_select(1, outputs.text_index[:1]).squeeze(1)
-        elif self.input == "pooled":
-            x = outputs.pooled
         else:
-            name = self.input if self.input == "embedding" else f"{self.input}_pooled"
-            x = needed(getattr(outputs, name), f"a tag head on {self.input}", f"outputs.{name}")
+            found = getattr(outputs, self.input)
+            x = getattr(found, "pooled", None) if self.input in ("text", "frames") else found
+            x = needed(x, f"a tag head on {self.input}", f"the model's {self.input} vector")
         return self.classify(torch.relu(x) if self.activation == "relu" else x).float()
 
 
@@ -79,18 +66,13 @@ class TagBCE(Objective):
     def __init__(
         self,
         num_tags: int,
-        hidden: int,
-        embedding_dim: int | None = None,
+        widths: Mapping[str, int],
         input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         reference_tags: int | None = None,
         prior: float | None = None,
-        pooled_dim: int | None = None,
-        text_dim: int | None = None,
-        frames_dim: int | None = None,
     ):
         super().__init__()
-        widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
         self.head = TagHead(num_tags, widths, input, activation, prior)
         self.scale = 1.0 if reference_tags is None else num_tags / reference_tags
 
@@ -108,7 +90,7 @@ class TagFocal(Objective):
     sum over tags and videos, scale 0.011), pretraining.
 
     Args:
-        num_tags, hidden, embedding_dim, input, activation, reference_tags, prior, ..._dim: as for ``TagBCE``.
+        num_tags, widths, input, activation, reference_tags, prior: as for ``TagBCE``.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
             tags, mean over videos.
@@ -121,8 +103,7 @@ class TagFocal(Objective):
     def __init__(
         self,
         num_tags: int,
-        hidden: int,
-        embedding_dim: int | None = None,
+        widths: Mapping[str, int],
         input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         gamma: float = 2.0,
@@ -132,16 +113,12 @@ class TagFocal(Objective):
         reference_tags: int | None = None,
         clamp: float = 0.0,
         prior: float | None = None,
-        pooled_dim: int | None = None,
-        text_dim: int | None = None,
-        frames_dim: int | None = None,
     ):
         super().__init__()
         if not 0 <= clamp < 0.5:
             raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
-        widths = _widths(hidden, pooled_dim, embedding_dim, text_dim, frames_dim)
         self.head = TagHead(num_tags, widths, input, activation, prior)
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
@@ -153,13 +130,6 @@ class TagFocal(Objective):
         total = (loss * known).sum()
         parts = {"sum": 1, "mean": known.sum().clamp(min=1), "video": known.any(dim=1).sum().clamp(min=1)}
         return self.scale * total / parts[self.reduction]
-
-
-def _widths(
-    hidden: int, pooled: int | None, embedding: int | None, text: int | None, frames: int | None
-) -> dict[str, int | None]:
-    """Width of each input a tag head may have; a pooling that says nothing keeps the width of the states."""
-    return {"cls": hidden, "pooled": pooled or hidden, "embedding": embedding, "text": text, "frames": frames}
 
 
 def focal_with_logits(logits: Tensor, target: Tensor, gamma: float, alpha: float | None, clamp: float = 0.0) -> Tensor:

@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 # The last two are of ensembles: scored pairs to learn from, never those that are judged.
 CONTEXT = frozenset((
     "frame_dim", "vocab_size", "word_vectors", "word_pieces", "num_tags", "num_classes", "hidden", "text_dim", "frames_dim", "input_dim",
-    "num_text_slots", "num_frame_slots", "images", "embedding_dim", "pooled_dim", "class_counts", "special_ids", "total_steps",
+    "num_text_slots", "num_frame_slots", "images", "pooled_dim", "widths", "class_counts", "special_ids", "total_steps",
     "model", "pairs", "scores",
 ))  # fmt: skip
 

@@ -21,8 +21,7 @@ from lib.runs import paths
 from lib.runs.files import write_text
 
 PROJECT = Path(__file__).resolve().parents[2]
-LEFT_OUT = ("lib.recipes",)
-BINDER = "lib.recipes.bind"  # calls the constructors, so it counts
+BINDER = "lib.recipes.bind"  # of lib.recipes it alone counts, as it calls the constructors
 
 
 def digest(value: Any) -> str:
@@ -71,19 +70,12 @@ def _state(root: Path) -> str:
 
 def closure(modules: Iterable[str], *, source: str = "", root: Path = PROJECT) -> list[Path]:
     """The files that :func:`code_digest` covers, sorted by path."""
-    waiting: list[Path] = []
-    for module, name in _imports(ast.parse(source), root):
-        waiting += _lookup(module, name, root)
-    for name in modules:
-        waiting += _files_of(name, root)
+    waiting = [*_targets(ast.parse(source), root), *(file for name in modules for file in _files_of(name, root))]
     seen: set[Path] = set()
     while waiting:
-        file = waiting.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        if file.suffix == ".py":
-            waiting += _imported(file, root)
+        if (file := waiting.pop()) not in seen:
+            seen.add(file)
+            waiting += _imported(file, root) if file.suffix == ".py" else ()
     return sorted(seen)
 
 
@@ -101,20 +93,21 @@ def _files_of(name: str, root: Path) -> list[Path]:
 
 @cache
 def _imported(file: Path, root: Path) -> tuple[Path, ...]:
-    """Files of ``lib`` that one file imports directly."""
-    found: set[Path] = set()
-    for module, name in _imports(_tree(file), root):
-        found.update(_lookup(module, name, root))
-    return tuple(sorted(found))
+    return tuple(_targets(_tree(file), root))
 
 
-def _imports(tree: ast.Module, root: Path) -> Iterator[tuple[str, str | None]]:
-    """(module, name or None) of every import of our own, in functions too, but not those made for type hints only."""
+def _targets(tree: ast.Module, root: Path) -> Iterator[Path]:
+    """Our own files that a tree imports directly, in functions too, but not those imported for type hints only."""
     for node in _run_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names if _ours(alias.name, root))
-        elif isinstance(node, ast.ImportFrom) and node.module and _ours(node.module, root):
-            yield from ((node.module, alias.name) for alias in node.names)
+            named = [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named = [(node.module, alias.name) for alias in node.names]
+        else:
+            continue
+        for module, name in named:
+            if _ours(module, root):
+                yield from _lookup(module, name, root)
 
 
 def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -134,22 +127,13 @@ def _lookup(module: str, name: str | None, root: Path) -> Iterator[Path]:
     if name is not None and _module_file(f"{module}.{name}", root) is not None:
         module, name = f"{module}.{name}", None
     submodule = _module_file(module, root)
-    if submodule is None or _left_out(module):
+    if submodule is None or (f"{module}.".startswith("lib.recipes.") and module != BINDER):
         return
-    if submodule.name != "__init__.py":
-        yield submodule
-        return
-    if name is None:
-        return
-    exported = imported(_tree(submodule))
-    if name in exported:
+    is_door = submodule.name == "__init__.py"
+    if is_door and name in (exported := imported(_tree(submodule))):
         yield from _lookup(*exported[name], root)
-    else:
+    elif not is_door or name is not None:
         yield submodule
-
-
-def _left_out(module: str) -> bool:
-    return module != BINDER and any(module == out or module.startswith(out + ".") for out in LEFT_OUT)
 
 
 @cache
@@ -167,10 +151,8 @@ def _tree(file: Path) -> ast.Module:
     """Syntax tree without docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     for node in [tree, *_run_nodes(tree)]:
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return tree
 

@@ -1,7 +1,6 @@
 """What a corpus and its feature sets are made from, known before they exist."""
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +77,15 @@ class CorpusRef:
         return "has one score for all pairs" if self.counts.get("scores") == 1 else ""
 
     @property
-    def has_pictures(self) -> bool:
-        """Whether videos have pictures; files that a user provides are believed to."""
-        if self.is_path:
-            return bool(self._read_manifest().get("images"))
-        return self.spec.source is not None or self.arguments.get("frames", "features") != "features"
-
-    @property
-    def has_features(self) -> bool:
-        """Whether videos have frame features of their own; files that a user provides are believed to."""
-        if self.is_path:
-            return bool(self._read_manifest().get("frame_dim"))
-        return self.spec.source is not None or self.arguments.get("frames", "features") != "jpeg"
-
-    @property
     def frames(self) -> str:
-        """Where frames must come from: ``given`` without pictures, the scale's set of pictures without features; "" for either."""
-        if not self.has_pictures:
-            return "given"
-        return "" if self.has_features else load(Scale, self.scale).pictures
+        """Where frames must come from: ``given`` without pictures, the scale's set of pictures without features; "" for either.
+        Files that a user provides are believed to have both."""
+        if self.is_path:
+            pictures, features = (self._read_manifest().get(name) for name in ("images", "frame_dim"))
+        else:
+            made = "both" if self.spec.source is not None else self.arguments.get("frames", "features")
+            pictures, features = made != "features", made != "jpeg"
+        return "given" if not pictures else "" if features else load(Scale, self.scale).pictures
 
     @property
     def arguments(self) -> dict:
@@ -161,18 +150,6 @@ class FeatureRef:
 
     @property
     def digest(self) -> str:
-        spec = self.spec
-        kept = spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
-        return digest(
-            [
-                kept,
-                backbones.identity(self.tokenizer),
-                self.corpus.digest,
-                _feature_code(f"lib.features.{spec.use.lower()}"),
-            ]
-        )
-
-
-@cache
-def _feature_code(module: str) -> str:
-    return code_digest([module])
+        kept = self.spec.model_dump(mode="json", exclude={"about"}, exclude_none=True)
+        code = code_digest([f"lib.features.{self.spec.use.lower()}"])
+        return digest([kept, backbones.identity(self.tokenizer), self.corpus.digest, code])

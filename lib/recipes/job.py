@@ -129,9 +129,7 @@ class Job:
     def batches(self) -> dict[str, Any]:
         """Arguments of ``lib.features.loader.Assembler``: the features', with the stage's numbers of frames."""
         frames, given = self.stage_spec.data.frames, self.spec.features.batches
-        return given | (
-            {"frames_length": frames[0]} if len(frames) == 1 else {"train_frames": frames} if frames else {}
-        )
+        return given | ({"frames_length": frames[0]} if len(frames) == 1 else {"train_frames": frames})
 
     @property
     def most_frames(self) -> int:
@@ -153,23 +151,13 @@ class Job:
         """The one teacher, or those of all folds in order."""
         return [parent for role, parent in self.parents.items() if role.startswith("teacher")]
 
-    @property
-    def own_teacher(self) -> Job:
-        """The teacher of the same fold. Raises RecipeError: the stage has no teacher."""
-        if not self.teachers:
-            raise RecipeError(f"{self.recipe} {self.stage}: has no teacher")
-        return self.teachers[self.stage_spec.data.split.fold if len(self.teachers) > 1 else 0]
-
     def in_folds(self) -> list[Job]:
         """This job in every fold of its split. Raises RecipeError: the stage is not split into folds."""
         split = self.stage_spec.data.split
         if not split.in_folds:
             raise RecipeError(f"{self.recipe} {self.stage} {self.arm}: not in folds, its split is {split.use}")
-        arm = self.arm.split("@")[0]
-        return [
-            Job.load(self.recipe, self.stage, f"{arm}@{fold}", self.seed, self.scale, self.corpus_given)
-            for fold in range(split.k)
-        ]
+        arms = [f"{self.arm.split('@')[0]}@{fold}" for fold in range(split.k)]
+        return [Job.load(self.recipe, self.stage, arm, self.seed, self.scale, self.corpus_given) for arm in arms]
 
     @cached_property
     def digest(self) -> str:
@@ -338,10 +326,9 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
             f"{where}: model.images: {spec.model.images.use} encodes pictures, but "
             "features.frames.set is given; name a set of images of params/features, which says how they are decoded"
         )
-    wanted = spec.track
-    if job.corpus.track != wanted:
+    if job.corpus.track != spec.track:
         raise RecipeError(
-            f"recipe {recipe} needs a corpus of {wanted}, but {job.corpus.name} is a corpus of {job.corpus.track}; "
+            f"recipe {recipe} needs a corpus of {spec.track}, but {job.corpus.name} is a corpus of {job.corpus.track}; "
             f"recipes for it: {', '.join(for_track(job.corpus.track))}"
         )
     if (lacks := job.corpus.lacks) and job.kind.contest:

@@ -30,15 +30,6 @@ HIGHER_IS_BETTER = {"spearman": True, "mean_f1": True, "mse": False, "tag_loss":
 CONTEST_METRICS = tuple(kind.metric for kind in KINDS.values() if kind.contest)
 
 
-def kind_of(metric: str) -> Kind:
-    """The kind of problem that a primary metric belongs to.
-
-    >>> kind_of("mean_f1").name
-    'classes'
-    """
-    return next(kind for kind in KINDS.values() if kind.metric == metric)
-
-
 def scored_on(scores: Mapping[str, Any]) -> str:
     """The part whose score is the run's: the labelled test part where the corpus has one, else validation.
 

@@ -11,11 +11,9 @@ import torch
 from accelerate import Accelerator
 
 from lib.data.batch import SpecialIds
-from lib.data.store import Store
-from lib.features.pictures import Pictures
-from lib.features.sets import Frames, TokenSet
+from lib.features.sets import TokenSet
 from lib.features.tokens import BERT_SIZE
-from lib.models.bert import backbone_width, resolve_backbone, stand_in
+from lib.models.bert import resolve_backbone, stand_in
 from lib.models.video_model import VideoModel
 from lib.objectives.mix import ObjectiveMix
 from lib.recipes.bind import bind
@@ -48,18 +46,9 @@ class Sizes:
     word_pieces: list[list[int]] | None = None  # tokens of each whole word, the last of the vocabulary
 
     @classmethod
-    def of(cls, store: Store, tokens: TokenSet, visual: Frames | Pictures | None = None) -> Sizes:
-        """``visual``: where frames come from, if not from the store."""
-        manifest = store.manifest
-        return cls(
-            (store if visual is None else visual).frame_dim,
-            tokens.vocab_size,
-            len(manifest["tags"] or ()),
-            len(manifest["categories"] or ()),
-            tokens.special,
-            None if (vectors := tokens.vectors) is None else torch.from_numpy(vectors),
-            tokens.word_pieces,
-        )
+    def of(cls, tokens: TokenSet, *, frame_dim: int, num_tags: int, num_classes: int) -> Sizes:
+        vectors = None if (found := tokens.vectors) is None else torch.from_numpy(found)
+        return cls(frame_dim, tokens.vocab_size, num_tags, num_classes, tokens.special, vectors, tokens.word_pieces)
 
     @classmethod
     def published(cls, track: str, backbone: str | None = None) -> Sizes:
@@ -80,7 +69,7 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
 
     named = next((part.arguments["backbone"] for part in spec.slots().values() if "backbone" in part.arguments), None)
     if named is not None:
-        context["hidden"] = backbone_width(job.corpus.backbone or named)
+        context["hidden"] = resolve_backbone(job.corpus.backbone or named).config.hidden_size
     images = None
     if spec.images is not None and job.frames is not None and (pictures := job.frames.spec.images) is not None:
         context["images"] = pictures.encoding(job.frames.tokenizer)
@@ -90,9 +79,7 @@ def build_model(job: Job, sizes: Sizes) -> VideoModel:
     frames = part(spec.frames, "model.frames")
     context |= {"text_dim": text.output_dim, "frames_dim": frames.output_dim}
     fusion = part(spec.fusion, "model.fusion")
-    context["input_dim"] = getattr(
-        fusion, "pooled_dim", fusion.output_dim
-    )  # of several fusions their vectors side by side
+    context["input_dim"] = getattr(fusion, "pooled_dim", fusion.output_dim)  # of several fusions all vectors
     pooling = part(spec.pooling, "model.pooling")
     head = bind("models", spec.head, context | {"input_dim": pooling.output_dim}, "model.head")
     return VideoModel(text=text, frames=frames, fusion=fusion, pooling=pooling, head=head, images=images)
@@ -116,13 +103,14 @@ def freeze(job: Job, model: VideoModel) -> None:
 def build_mix(job: Job, model: VideoModel, sizes: Sizes, class_counts: Counts = None) -> ObjectiveMix:
     """The weighted objectives of the job's stage, with the heads that only they need. ``class_counts``: videos of each
     category in the training part, where the stage learns categories."""
+    wide: Any = {slot: module.output_dim for slot, module in model.named_children()}
     context = vars(sizes) | {
-        "hidden": model.fusion.output_dim, "input_dim": model.fusion.output_dim, "embedding_dim": model.head.output_dim,
-        "pooled_dim": model.pooling.output_dim, "text_dim": model.text.output_dim, "frames_dim": model.frames.output_dim,
+        "hidden": wide["fusion"], "input_dim": wide["fusion"], "pooled_dim": wide["pooling"], "text_dim": wide["text"], "frames_dim": wide["frames"],
+        "widths": {"cls": wide["fusion"], "pooled": wide["pooling"], "embedding": wide["head"], "text": wide["text"], "frames": wide["frames"]},
         "class_counts": class_counts, "model": model, "num_text_slots": job.spec.features.text.length,
     }  # fmt: skip
     if model.images is not None:
-        context["frame_dim"] = model.images.output_dim
+        context["frame_dim"] = wide["images"]
     terms = {}
     for name, term in job.stage_spec.objectives.items():
         if term.weight > 0:

@@ -28,7 +28,7 @@ from lib.recipes.bind import arguments, bind, context_names
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.specs import Component, EnsembleSpec, SubmissionSpec
-from lib.runs.files import read_json, write_text
+from lib.runs.files import write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
@@ -350,9 +350,7 @@ def read(folder: Path, spec: EnsembleSpec, members: Sequence[Job], remedy: str) 
     """An ensemble that ``write`` has written. ``members``: the runs it must be made from; remedy: the command that
     makes it. Raises MissingRun: it is not there, or its file or its members have changed since."""
     run = RunFolder(folder)
-    if not run.metrics.exists():
-        raise MissingRun(f"{shown(folder)}: no finished ensemble. {remedy}")
-    metrics = read_json(run.metrics)
+    metrics = run.read_metrics(remedy=remedy)
     if [member["digest"] for member in metrics["members"]] != [job.digest for job in members]:
         raise MissingRun(f"{shown(folder)}: made from other members than the plan's. {remedy}")
     ways = [spec.combine.model_dump(), [component.model_dump() for component in spec.also]]

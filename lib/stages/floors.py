@@ -41,16 +41,12 @@ def floors(job: Job, store: Store) -> pd.DataFrame:
     could train on.
     """
     problem = make_problem(job, store)
-    if isinstance(problem, PairProblem):
-        part = problem.parts[scored_on(problem.parts)]
-        rows = [(*row, "spearman") for row in _of_pairs(problem, part, store)]
-    elif isinstance(problem, ClassProblem):
-        part = problem.parts[scored_on(problem.parts)]
-        rows = [(*row, "mean_f1") for row in _of_classes(problem, part, store)]
-    else:
+    if not isinstance(problem, PairProblem | ClassProblem):
         raise TypeError(f"{job.recipe} {job.stage}: floors are of scored pairs or of classes")
-    frame = pd.DataFrame(rows, columns=["floor", "label", "score", "low", "high", "metric"])
-    frame = frame[["floor", "label", "metric", "score", "low", "high"]]
+    part: Any = problem.parts[scored_on(problem.parts)]
+    rows = (_of_pairs if isinstance(problem, PairProblem) else _of_classes)(cast(Any, problem), part, store)
+    frame = pd.DataFrame(rows, columns=["floor", "label", "score", "low", "high"])
+    frame.insert(2, "metric", job.kind.metric)
     return frame.assign(n=len(part), scored_on=scored_on(problem.parts))
 
 
@@ -172,11 +168,8 @@ def _of_classes(problem: ClassProblem, part: ClassPart, store: Store) -> Iterato
     words = cast(Any, seen.words[:, often] if often.sum() > 1 else seen.words)
     bayes = ComplementNB(alpha=0.1).fit(words[learning], truth)  # 1 drowns 200 classes of a few videos each
     yield scored(UNTRAINED, "naive Bayes on title, ASR and OCR (character pairs)", bayes.predict(words[judged]))
-    inputs = (
-        TruncatedSVD(min(TOPICS, words.shape[1] - 1, _most(len(train))), random_state=0)
-        .fit(words[learning])
-        .transform(words)
-    )
+    topics = TruncatedSVD(min(TOPICS, words.shape[1] - 1, _most(len(train))), random_state=0)
+    inputs = topics.fit(words[learning]).transform(words)
     inputs = inputs if seen.frames is None else np.column_stack([inputs, seen.frames])
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=100)).fit(inputs[learning], truth)
     yield scored(LINEAR, "logistic regression on text and the mean frame", model.predict(inputs[judged]))

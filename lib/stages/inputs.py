@@ -28,8 +28,9 @@ class Inputs:
     def open(cls, job: Job) -> Inputs:
         """Raises StoreError or ValueError: a file is not as it was written, or a set belongs to another corpus."""
         store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
-        visual = frames_of(job, store)
-        return cls(store, tokens, visual, Sizes.of(store, tokens, visual))
+        visual, manifest = frames_of(job, store), store.manifest
+        counts = {"num_tags": len(manifest["tags"] or ()), "num_classes": len(manifest["categories"] or ())}
+        return cls(store, tokens, visual, Sizes.of(tokens, frame_dim=visual.frame_dim, **counts))
 
 
 def frames_of(job: Job, store: Store) -> Frames | Pictures:

@@ -114,12 +114,12 @@ def divide(spec: SplitSpec, id1: np.ndarray, id2: np.ndarray) -> splits.Split:
         return splits.thinned_mod_k(id1, id2, k=spec.k, fold=spec.fold, seed=spec.seed)
     if spec.use == "kfold_rows":
         return splits.kfold_rows(len(id1), k=spec.k, fold=spec.fold, seed=spec.seed)
-    return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool), id1, id2)
+    return splits.Split(np.ones(len(id1), bool), np.zeros(len(id1), bool))
 
 
-def split_pairs(job: Job, store: Store, stage: str | None = None) -> PairSplit:
-    """The pairs of a corpus as the job's stage, or another one of its recipe, cuts them."""
-    data = job.spec.stages[stage or job.stage].data
+def split_pairs(job: Job, store: Store) -> PairSplit:
+    """The pairs of a corpus as the job's stage cuts them."""
+    data = job.stage_spec.data
     table = store.pairs()
     rows, score = table[["row1", "row2"]].to_numpy(np.int64), table["score"].to_numpy(np.float64)
     ids = store.column("id")

@@ -79,9 +79,8 @@ def read_labels(job: Job, store: Store) -> PseudoLabels | None:
         return None
     parent.folder.read_metrics(parent.digest, f"Make it with: {parent.command}")
     arrays = parent.folder.read_arrays(parent.folder.labels)
-    refuse_held_out(
-        store, arrays["rows"], f"pseudo labels of {parent.recipe} {parent.stage}; make them again: {parent.command}"
-    )
+    where = f"pseudo labels of {parent.recipe} {parent.stage}; make them again: {parent.command}"
+    refuse_held_out(store, arrays["rows"], where)
     return PseudoLabels(arrays["rows"], arrays["category"], arrays.get("probabilities"))
 
 
@@ -97,14 +96,10 @@ def refuse_held_out(store: Store, rows: np.ndarray, where: str) -> None:
 
 def _same_split(job: Job) -> None:
     """Raises RecipeError: the job descends from labels of models that did not hold out what it holds out."""
-    own = job.stage_spec.data
-    expert = job.parents.get("expert")
+    own, expert = job.stage_spec.data, job.parents.get("expert")
     for parent in _before(job):
-        data = parent.stage_spec.data
-        if (parent.stage_spec.pseudo is not None or parent is expert) and (data.split, data.parts) != (
-            own.split,
-            own.parts,
-        ):
+        data, answers = parent.stage_spec.data, parent.stage_spec.pseudo is not None or parent is expert
+        if answers and (data.split, data.parts) != (own.split, own.parts):
             raise RecipeError(
                 f"{job.recipe} {job.stage}: data.split and data.parts must be those of {parent.stage}, on whose answers it builds: "
                 "what it holds out would have been seen; one split goes through all rounds"
@@ -139,6 +134,5 @@ def _model_of(job: Job, accelerator: Accelerator) -> tuple[Any, Assembler]:
     inputs = Inputs.open(job)
     model = build.build_model(job, inputs.sizes)
     load_state(model, load_file(job.folder.checked(job.folder.weights)))
-    return model.to(accelerator.device), Assembler(
-        inputs.store, inputs.tokens, **job.batches, seed=job.seed, visual=inputs.visual
-    )
+    assembler = Assembler(inputs.store, inputs.tokens, **job.batches, seed=job.seed, visual=inputs.visual)
+    return model.to(accelerator.device), assembler

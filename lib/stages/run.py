@@ -7,10 +7,12 @@ only write the run folder, and the cells of a notebook only read it, so no cell 
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +22,12 @@ import torch
 import yaml
 from accelerate import Accelerator
 
+from lib.data.batch import Batch
 from lib.data.items import parts_of_test, rows_of_test
 from lib.data.store import Store
 from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, EvalLoader, TrainLoader
-from lib.models.video_model import Precomputed, VideoModel, encode
+from lib.models.video_model import States, VideoModel, encode
 from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
@@ -122,6 +125,7 @@ def make_assembler(
     job: Job, inputs: Inputs, problem: Problem, mix: ObjectiveMix, without: tuple[str, ...] = ()
 ) -> Assembler:
     """Batches of a job's videos; ``without`` are slots whose inputs are left out, as their encoders have run already."""
+    known = any(term.needs_known for _, term in mix.active())
     return Assembler(
         inputs.store,
         inputs.tokens,
@@ -129,7 +133,7 @@ def make_assembler(
         tags=inputs.store.track == "pairs" and job.stage_spec.data.items == "videos",
         seed=job.seed,
         visual=inputs.visual,
-        known=problem.known_pairs() if isinstance(problem, PairProblem) and mix.needs_known else None,
+        known=problem.known_pairs() if isinstance(problem, PairProblem) and known else None,
         without=without,
         pseudo=read_labels(job, inputs.store),
     )
@@ -137,7 +141,7 @@ def make_assembler(
 
 def precompute(
     job: Job, model: VideoModel, mix: ObjectiveMix, assembler: Assembler, rows: np.ndarray, accelerator: Accelerator
-) -> dict[str, Precomputed]:
+) -> dict[str, Callable[[Batch], States]]:
     """Slot -> what its encoder says of ``rows``, for encoders that the stage freezes: seconds an epoch instead of
     minutes. Only where that changes nothing: the whole encoder is frozen in eval mode, the fusion looks at pooled
     vectors only, no objective hides or exchanges parts of the input, and frames are not picked anew each epoch."""
@@ -145,11 +149,7 @@ def precompute(
     slots = [slot for slot in ("text", "frames") if slot in spec.freeze and (slot != "frames" or model.images is None)]
     own = [getattr(type(term), name) for _, term in mix.active() for name in ("corrupt", "views")]
     same_input = all(method in (Objective.corrupt, Objective.views) for method in own)
-    same_frames = (
-        len(spec.data.frames) < 2
-        and frames.train_sample in ("same", frames.sample)
-        and not frames.sample.startswith("random")
-    )
+    same_frames = len(spec.data.frames) < 2 and frames.train_sample == "same"
     pooled_only = getattr(model.fusion, "pooled_only", False)
     if not slots or spec.freeze_mode != "eval" or not (same_input and same_frames and pooled_only):
         return {}
@@ -284,28 +284,22 @@ def launch(job: Job, *, processes: int = 1, again: bool = False) -> RunFolder:
         if processes == 1 or (job.folder.is_done(job.digest) and not again):
             return run(job, again=again)
         require_inputs(job)
-        _launch(job, processes, again)
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
+            "-m", "lib.stages.run", job.recipe, job.stage, "--arm", job.arm, "--seed", str(job.seed), "--scale", job.scale,
+            "--corpus", job.corpus_given, *(["--again"] if again else []),
+        ]  # fmt: skip
+        own = ["--launcher", str(os.getpid())]
+        with subprocess.Popen([*command, *own], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+            try:
+                for line in child.stdout or ():
+                    print(line, end="", flush=True)
+            except KeyboardInterrupt:
+                child.terminate()
+                raise
+        if child.returncode:
+            raise RuntimeError(f"training failed (exit {child.returncode}); by hand: {shlex.join(command)}")
     return job.folder
-
-
-def _launch(job: Job, processes: int, again: bool) -> None:
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
-        "-m", "lib.stages.run", job.recipe, job.stage, "--arm", job.arm, "--seed", str(job.seed), "--scale", job.scale,
-    ]  # fmt: skip
-    command += ["--corpus", job.corpus_given] if job.corpus_given else []
-    command += ["--again"] if again else []
-    with subprocess.Popen(
-        [*command, "--launcher", str(os.getpid())], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as child:
-        try:
-            for line in child.stdout or ():
-                print(line, end="", flush=True)
-        except KeyboardInterrupt:
-            child.terminate()
-            raise
-    if child.returncode:
-        raise RuntimeError(f"training failed (exit {child.returncode}); by hand: {' '.join(command)}")
 
 
 def _leave_with(launcher: psutil.Process) -> None:

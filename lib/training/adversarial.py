@@ -25,15 +25,8 @@ class Adversary(ABC):
                 raise ValueError(f"adversarial.{name}: must be above 0, got {value}; to switch it off leave it out")
 
     def targets(self, module: nn.Module) -> list[nn.Parameter]:
-        """
-        Raises:
-            ValueError: no trainable parameter has such a name.
-        """
-        named = [
-            parameter
-            for name, parameter in module.named_parameters()
-            if self.parameters in name and parameter.requires_grad
-        ]
+        """Raises ValueError: no trainable parameter has such a name."""
+        named = [p for name, p in module.named_parameters() if self.parameters in name and p.requires_grad]
         if not named:
             raise ValueError(f"adversarial.parameters: no trainable parameter has {self.parameters!r} in its name")
         return [parameter for parameter in named if parameter.grad is not None]
@@ -49,9 +42,20 @@ class Adversary(ABC):
                 parameter.data.copy_(own)
 
     @abstractmethod
+    def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
+        """Where a step takes a parameter from where it is now."""
+
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         """Add the gradients of the disturbed module to those that are there. ``again``: forward and backward of the
         same batch; adds to the gradients."""
+        with self.disturbed(module) as targets:
+            self._move(targets)
+            again()
+
+    def _move(self, targets: list[tuple[nn.Parameter, Tensor]]) -> None:
+        for parameter, start in targets:
+            assert parameter.grad is not None  # targets() asked for it
+            parameter.data.copy_(self.moved(parameter.data, start, parameter.grad))
 
 
 @dataclass(kw_only=True)
@@ -62,11 +66,8 @@ class Fgm(Adversary):
     epsilon: float = 1.0
     parameters: str = "word_embeddings"
 
-    def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        with self.disturbed(module) as targets:
-            for parameter, _ in targets:
-                parameter.data.add_(_along(parameter.grad, self.epsilon))
-            again()
+    def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
+        return start + _along(gradient, self.epsilon)
 
 
 @dataclass(kw_only=True)
@@ -80,14 +81,17 @@ class Pgd(Adversary):
     steps: int = 3
     parameters: str = "word_embeddings"
 
+    def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
+        offset = now + _along(gradient, self.alpha) - start
+        norm = _norm(offset)
+        return start + torch.where(norm > self.epsilon, self.epsilon * offset / norm, offset)
+
     def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         clean = [(gradient, gradient.clone()) for gradient in gradients]
         with self.disturbed(module) as targets:
             for step in range(1, self.steps + 1):
-                for parameter, start in targets:
-                    parameter.data.add_(_along(parameter.grad, self.alpha))
-                    parameter.data.copy_(start + _within(parameter.data - start, self.epsilon))
+                self._move(targets)
                 for gradient, saved in clean:  # in place: under DDP gradients are views of its buckets
                     gradient.copy_(saved) if step == self.steps else gradient.zero_()
                 again()
@@ -111,26 +115,16 @@ class Awp(Adversary):
     lr: float = 1.0
     parameters: str = "weight"
 
-    def __call__(self, module: nn.Module, again: Callable[[], object]) -> None:
-        with self.disturbed(module) as targets:
-            for parameter, start in targets:
-                reach = self.epsilon * start.abs()
-                moved = start + _along(parameter.grad, self.lr * _norm(start))
-                parameter.data.copy_(torch.clamp(moved, start - reach, start + reach))
-            again()
+    def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
+        reach = self.epsilon * start.abs()
+        return torch.clamp(start + _along(gradient, self.lr * _norm(start)), start - reach, start + reach)
 
 
-def _along(gradient: Tensor | None, length: float | Tensor) -> Tensor:
+def _along(gradient: Tensor, length: float | Tensor) -> Tensor:
     """A step of ``length`` along the gradient; none where its norm is 0 or not finite. Never waits for the device."""
-    assert gradient is not None  # targets() asked for it
     norm = _norm(gradient)
     usable = torch.isfinite(norm) & (norm > 0)
     return torch.where(usable, length * gradient / norm, torch.zeros_like(gradient))
-
-
-def _within(offset: Tensor, radius: float) -> Tensor:
-    norm = _norm(offset)
-    return torch.where(norm > radius, radius * offset / norm, offset)
 
 
 def _norm(tensor: Tensor) -> Tensor:

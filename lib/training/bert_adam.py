@@ -45,26 +45,18 @@ class BertAdam(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One update of every tensor that has a gradient; the gradients themselves stay as they are."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            together: dict[tuple[Any, ...], list[Tensor]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state.update(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
-                together.setdefault((parameter.device, parameter.dtype), []).append(parameter)
-            for parameters in together.values():
+            if parameters := [parameter for parameter in group["params"] if parameter.grad is not None]:
                 self._update(group, parameters)
         return loss
 
     def _update(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
-        """Tensors of one device and type, in few kernels for all of them together."""
+        """In few kernels for all tensors of a group together."""
         (beta1, beta2), limit = group["betas"], group["max_grad_norm"]
+        for parameter in parameters:
+            if not (state := self.state[parameter]):
+                state.update(exp_avg=torch.zeros_like(parameter), exp_avg_sq=torch.zeros_like(parameter))
         grads: Any = [parameter.grad for parameter in parameters]
         if limit is not None:
             norms = torch.stack(torch._foreach_norm(grads))

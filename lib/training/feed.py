@@ -1,7 +1,7 @@
 """Batches for the loop, prepared ahead of it where a GPU would otherwise wait."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
@@ -12,22 +12,19 @@ class Feed:
     """Hands out prepared batches, and knows the loader's position behind the newest one.
 
     With ``ahead`` above 0 a thread fetches and prepares that many batches in advance (both spend their time in copies
-    that let other threads run). What is handed out is the same either way. ``loader``: batches with ``state_dict`` and
-    ``load_state_dict``; begun again when it ends.
+    that let other threads run). What is handed out is the same either way. ``loader``: endless batches, with
+    ``state_dict`` and ``load_state_dict``.
     """
 
     def __init__(self, loader: Any, prepare: Callable[[Batch, int], Batch], ahead: int = 0):
         self.loader, self.ahead = loader, ahead
-        self.position: dict[str, Any] = _position(loader)
-        self._prepared = self._prepare(prepare)
+        self.position: dict[str, Any] = loader.state_dict()
+        self._prepared = ((prepare(batch, number), loader.state_dict()) for number, batch in enumerate(loader))
         self._thread = ThreadPoolExecutor(1) if ahead else None
         self._coming: deque[Future] = deque()
 
     def next(self) -> Batch:
-        """
-        Raises:
-            ValueError: the loader holds no batch; or whatever loader and preparation raise.
-        """
+        """Raises whatever loader and preparation raise."""
         if self._thread is None:
             batch, self.position = next(self._prepared)
             return batch
@@ -44,21 +41,3 @@ class Feed:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
             self.loader.load_state_dict(self.position)
-
-    def _prepare(self, prepare: Callable[[Batch, int], Batch]) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        for number, batch in enumerate(_endless(self.loader)):
-            yield prepare(batch, number), _position(self.loader)
-
-
-def _position(loader: Any) -> dict[str, Any]:
-    return loader.state_dict() if hasattr(loader, "state_dict") else {}
-
-
-def _endless(loader: Iterable[Batch]) -> Iterator[Batch]:
-    while True:
-        empty = True
-        for batch in loader:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError("the training loader yields no batch; are there fewer items than batch_size?")

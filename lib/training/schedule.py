@@ -95,11 +95,9 @@ class Plateau(Schedule):
         self.start(higher_is_better=True)
 
     def start(self, higher_is_better: bool) -> None:
-        carrier = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-        mode = "max" if higher_is_better else "min"
-        self._counter = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            carrier, mode, self.factor, self.patience, self.threshold
-        )
+        carrier, mode = torch.optim.SGD([torch.zeros(1)], lr=1.0), "max" if higher_is_better else "min"
+        counter = torch.optim.lr_scheduler.ReduceLROnPlateau
+        self._counter = counter(carrier, mode, self.factor, self.patience, self.threshold)
 
     def multiplier(self, update: int) -> float:
         return self._counter.optimizer.param_groups[0]["lr"]
@@ -108,14 +106,11 @@ class Plateau(Schedule):
         self._counter.step(score)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"multiplier": self.multiplier(0)} | {name: getattr(self._counter, name) for name in self._COUNTS}
+        return {"multiplier": self.multiplier(0), "counter": self._counter.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._counter.optimizer.param_groups[0]["lr"] = state["multiplier"]
-        for name in self._COUNTS:
-            setattr(self._counter, name, state[name])
-
-    _COUNTS = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+        self._counter.load_state_dict(state["counter"])
 
 
 class ConstantTail(Schedule):
@@ -124,21 +119,11 @@ class ConstantTail(Schedule):
 
     def __init__(self, schedule: Schedule, *, total_steps: int, start: float, factor: float):
         self.schedule, self.begin, self.factor = schedule, start * total_steps, factor
+        self.start, self.observe = schedule.start, schedule.observe
+        self.state_dict, self.load_state_dict = schedule.state_dict, schedule.load_state_dict
 
     def multiplier(self, update: int) -> float:
         return self.factor if update + 1 > self.begin else self.schedule.multiplier(update)
-
-    def start(self, higher_is_better: bool) -> None:
-        self.schedule.start(higher_is_better)
-
-    def observe(self, score: float) -> None:
-        self.schedule.observe(score)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.schedule.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.schedule.load_state_dict(state)
 
 
 def warmup_linear(progress: float, warmup: float) -> float:

@@ -129,13 +129,8 @@ class TrainState:
 
 
 class Resume:
-    """When and what a run saves, and how it takes up its work again: bit for bit where it was.
-
-    Args:
-        checkpoint: None saves nothing.
-        every: steps between checkpoints, besides those at evaluations; 0: every ``minutes``, or, if these are 0, so that
-            saving costs about 5 %.
-    """
+    """When and what a run saves, and how it takes up its work again: bit for bit where it was. ``every``, ``minutes``: as
+    the trainer's ``Settings`` have them; without a ``checkpoint`` nothing is saved."""
 
     def __init__(self, checkpoint: Checkpointer | None, every: int, minutes: float = 0):
         self.checkpoint, self.every, self.minutes = checkpoint, every, minutes

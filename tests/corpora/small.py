@@ -12,9 +12,15 @@ import numpy as np
 from PIL import Image
 
 from lab.corpora.tfrecords import write_records
+from lib.data.store import Store
 
 AIAC_WIDTH, WECHAT_WIDTH = 1536, 768  # of the official features
 CLASSES = ("0000", "0104", "2223")
+
+
+def rows_of(store: Store, ids: Sequence[str]) -> list[int]:
+    """Store rows of videos."""
+    return [store.column("id").tolist().index(name) for name in ids]
 
 
 def matrix(n: int, width: int, seed: int = 0) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import shutil
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from lab.corpora.tfrecords import decode, encode, masked_crc, read_records, writ
 from lib.data.rejects import BadRecord
 from lib.data.store import Store, StoreError
 from tests.corpora import small
-from tests.corpora.small import AIAC_WIDTH, annotation, matrix, record
+from tests.corpora.small import AIAC_WIDTH, annotation, matrix, record, rows_of
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VALUES = st.one_of(
@@ -90,22 +89,22 @@ def pair_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_zeros_at_the_end_of_a_frame_survive(pair_store: Store):
     expected = matrix(3, AIAC_WIDTH)
     expected[:, -4:] = 0
-    assert (pair_store.frames(pair_store.row_of(["1"])[0]) == expected).all()
+    assert (pair_store.frames(rows_of(pair_store, ["1"])[0]) == expected).all()
 
 
 def test_videos_as_written(pair_store: Store):
-    video = pair_store.video(pair_store.row_of(["5"])[0])
+    video = pair_store.video(rows_of(pair_store, ["5"])[0])
     assert (video.id, video.title, video.asr, video.tags) == ("5", "标题 5", "你好", (11, 22))
     assert (video.category, video.part, video.images) == ("10802", "pairwise", ())
-    test = pair_store.video(pair_store.row_of(["90"])[0])
+    test = pair_store.video(rows_of(pair_store, ["90"])[0])
     assert (test.tags, test.category, test.part) == (None, None, "test_a")
     assert pair_store.frame_dim == AIAC_WIDTH and pair_store.track == "pairs"
     assert pair_store.video(0, frames=False).frames is None
 
 
 def test_single_frame_and_most_frames(pair_store: Store):
-    assert pair_store.frames(pair_store.row_of(["10"])[0]).shape == (1, AIAC_WIDTH)
-    assert pair_store.frames(pair_store.row_of(["15"])[0]).shape == (32, AIAC_WIDTH)
+    assert pair_store.frames(rows_of(pair_store, ["10"])[0]).shape == (1, AIAC_WIDTH)
+    assert pair_store.frames(rows_of(pair_store, ["15"])[0]).shape == (32, AIAC_WIDTH)
 
 
 def test_rows_and_parts(pair_store: Store):
@@ -118,15 +117,6 @@ def test_rows_and_parts(pair_store: Store):
         pair_store.rows("test_b")
 
 
-def test_row_of(pair_store: Store):
-    ids = pair_store.column("id")
-    wanted = ["18446744073709551615", "1", "1"]  # 2^64 - 1: ids are text, no number type holds all of them
-    assert ids[pair_store.row_of(wanted)].tolist() == wanted
-    assert pair_store.row_of([]).shape == (0,)
-    with pytest.raises(StoreError, match="'404'"):
-        pair_store.row_of(["1", "404"])
-
-
 def test_pairs(pair_store: Store):
     ids, pairs = pair_store.column("id"), pair_store.pairs()
     assert [(ids[p.row1], ids[p.row2], p.score) for p in pairs.itertuples()] == [("5", "10", 0.25), ("10", "15", 1.0)]
@@ -136,7 +126,7 @@ def test_pairs(pair_store: Store):
 
 def test_tags_outside_the_list_are_dropped(pair_store: Store):
     indptr, indices, known = pair_store.tags_csr()
-    rows = pair_store.row_of(["1", "2", "18446744073709551615", "90"])
+    rows = rows_of(pair_store, ["1", "2", "18446744073709551615", "90"])
     tags = [[pair_store.manifest["tags"][k] for k in indices[indptr[row] : indptr[row + 1]]] for row in rows]
     assert tags == [[11, 22], [22, 11], [], []] and known[rows].tolist() == [True, True, True, False]
     assert (indptr.dtype, indices.dtype, len(indptr)) == (np.int64, np.int32, len(pair_store) + 1)
@@ -149,13 +139,6 @@ def test_iteration_equals_single_videos(pair_store: Store):
         for name in ("id", "title", "tags", "category", "part"):
             assert getattr(video, name) == getattr(single, name)
         assert (video.frames == single.frames).all()
-
-
-def test_pickled_store_reads_on(pair_store: Store):
-    pair_store.frames(0)  # an open file must not travel
-    again = pickle.loads(pickle.dumps(pair_store))
-    assert len(again) == len(pair_store) and again.fingerprint == pair_store.fingerprint
-    assert (again.frames(3) == pair_store.frames(3)).all()
 
 
 def test_damaged_store_is_noticed(pair_store: Store, tmp_path: Path):
@@ -217,7 +200,7 @@ def test_features_and_frames(tmp_path: Path):
     pictures = {"02.jpg": small.picture(2), "01.png": small.picture(1, kind="PNG")}
     small.wechat(tmp_path / "corpus", frames={annotation(0)["id"]: pictures})
     store = import_corpus(tmp_path / "corpus", tmp_path / "store")
-    video = store.video(store.row_of([annotation(0)["id"]])[0])
+    video = store.video(rows_of(store, [annotation(0)["id"]])[0])
     assert video.images == (small.picture(1, kind="PNG"), small.picture(2))  # in order of their names
     assert (video.frames == matrix(2, small.WECHAT_WIDTH, 0)).all()
     assert (video.title, video.asr, video.ocr, video.part) == ("第0个视频", "嗯", ((1.0, "字幕"),), "labeled")

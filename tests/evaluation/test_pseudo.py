@@ -72,7 +72,6 @@ def test_ties_go_to_the_larger_sum_then_to_the_smaller_number():
     assert vote([0.9, 0.6, 0.8, 0.8], [2, 2, 1, 1], neighbours=4) == (1, 0.5)
     assert vote([0.5, 0.5], [2, 1], neighbours=2) == (1, 0.5)
     assert vote([0.9, 0.1, 0.0], [0, 1, 1], neighbours=1) == (0, 1.0)
-    assert vote([0.9, 0.8, 0.7, -0.5, -0.6], [1, 1, 2, 1, 1], neighbours=3, by_rarity=True)[0] == 2
 
 
 def test_the_labelled_set_votes_for_itself():

@@ -53,7 +53,8 @@ def test_ids_and_masks(case, tokenizer):
         for text in case.json("texts")
     ]
     spec = load(FeatureSet, "tokens_blocks")
-    texts = columns(videos, FIELDS, spec.max_characters, spec.rules.model_dump())
+    store = SimpleNamespace(iter_videos=lambda frames: iter(videos))
+    texts = next(columns(store, FIELDS, spec.max_characters, spec.rules.model_dump()))
     encoded = [
         [encoding.ids for encoding in tokenizer.encode_batch(texts[field], add_special_tokens=False)]
         for field in FIELDS

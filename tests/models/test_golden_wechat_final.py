@@ -8,7 +8,6 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from lib.features.encoders import Pooled
 from lib.models import (
     BertText,
-    BothMeans,
     Classifier,
     CrossModalEncoder,
     CrossStacks,
@@ -326,7 +325,7 @@ def test_cross_stream_of_rank_1():
         video = roof["video"](places, attention_mask=bert.key_mask(mask)).last_hidden_state
         joint = roof["fusion"](roof["text"](given), States(video, mask))
         joint.mask = torch.ones_like(joint.mask)
-        text_first = BothMeans(64)(joint)
+        text_first = Poolings(64, ["text", "frames"])(joint)
     swapped = torch.cat([text_first[:, 64:], text_first[:, :64]], dim=-1)
     assert joint.pooled is None and worst(swapped, case["out/embedding"]) < 1e-5
     assert worst(roof["head"](swapped).logits, case["out/logits"]) < 1e-5

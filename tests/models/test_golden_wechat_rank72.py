@@ -88,7 +88,7 @@ def test_pretrain_outputs(pretrain):
     with torch.no_grad():
         outputs = system.model(given)
         logits = tokens.head(outputs.joint.hidden[:, outputs.text_index], outputs.word_table)
-        itm = matching.logits(outputs)
+        itm = matching.logits(outputs.pooled)
         losses = {name: float(term(outputs, given)) for name, term in system.mix.terms.items()}
     assert worst(outputs.pooled, case["out/pooled"]) < 1e-5
     assert worst(logits, case["out/mlm_logits"]) < 1e-5

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from lib.models import (
     BertText,
     CrossTransformer,
-    FirstAndFramesPool,
     FirstPooled,
     FrameLinear,
     GatedProjection,
     GatedSum,
     Identity,
+    Poolings,
     SingleStream,
     VideoTransformer,
 )
@@ -42,12 +42,12 @@ def _cross(slots: int = 64) -> VideoModel:
     text = BertText("tiny-1x32", VOCABULARY, pool="first", norm=True, token_types=False)
     fusion = CrossTransformer(32, 32, num_text_slots=slots, depth=2, heads=4)
     frames = FrameLinear(FRAME_DIM, 32, dropout=0.0)
-    return VideoModel(text, frames, fusion, FirstAndFramesPool(32), GatedProjection(64, 16)).eval()
+    return VideoModel(text, frames, fusion, Poolings(32, ["first", "frames"]), GatedProjection(64, 16)).eval()
 
 
 def test_aiac_10_r17_1_focal_loss():
     """R17-1: all negative at p = 1/2, 10,000 tags: 1.732868 a video; the values of single tags are in ``test_tags``."""
-    tags = TagFocal(10000, 4, reduction="sum", scale=0.011, gamma=2.0, alpha=10 / 11)
+    tags = TagFocal(10000, {"cls": 4}, reduction="sum", scale=0.011, gamma=2.0, alpha=10 / 11)
     for parameter in tags.parameters():
         parameter.data.zero_()
     given = batch([1, 1], [1, 1]).replace(tags=torch.zeros(2, 10000))
@@ -154,7 +154,7 @@ def test_c7_11_each_side_has_its_own_statistics():
 def test_encoders_learn_for_themselves():
     """Two tag heads, one an encoder: the loss of one gives no gradient to the other, nor to the fusion."""
     model, given = _gated_sum(), batch([3, 2], [4, 3])
-    heads = {x: TagFocal(TAGS, 16, text_dim=32, frames_dim=FRAME_DIM, input=x) for x in ("text", "frames")}
+    heads = {x: TagFocal(TAGS, {"text": 32, "frames": FRAME_DIM}, input=x) for x in ("text", "frames")}
     for name, other in (("text", "frames"), ("frames", "text")):
         model.zero_grad()
         heads[name](model(given), given).backward()
@@ -162,18 +162,18 @@ def test_encoders_learn_for_themselves():
         assert reached == {name} and other not in reached
 
 
-def test_first_and_frames_pool_against_loops():
+def test_first_and_frames_against_loops():
     hidden = torch.randn(2, 5, 3)
     mask = torch.tensor([[True, True, True, True, False], [True, False, False, False, False]])
     joint = Joint(hidden, mask, text_index=torch.tensor([0, 1]), frame_index=torch.tensor([2, 3, 4]))
-    pooled = FirstAndFramesPool(3)(joint)
+    pooled = Poolings(3, ["first", "frames"])(joint)
     torch.testing.assert_close(pooled[0], torch.cat([hidden[0, 0], (hidden[0, 2] + hidden[0, 3]) / 2]))
     torch.testing.assert_close(pooled[1], torch.cat([hidden[1, 0], torch.zeros(3)]))
 
 
 def test_errors():
     given = batch([1], [5])
-    with pytest.raises(ValueError, match="5 frames, but num_frame_slots = 4"):
+    with pytest.raises(ValueError, match="5 frames, but positions = 4"):
         VideoTransformer(FRAME_DIM, num_frame_slots=4, **SMALL)(given)
     with pytest.raises(ValueError, match="text is 32 and frames are 12 wide"):
         CrossTransformer(32, 12, num_text_slots=8)
@@ -183,16 +183,14 @@ def test_errors():
         GatedSum(4, 4)(*[States(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool))] * 2)
     with pytest.raises(ValueError, match="sides must be 1"):
         SideBatchNorm(4, sides=0)
-    with pytest.raises(ValueError, match="input: text needs the width of the text encoder"):
-        TagFocal(3, 4, input="text")
-    with pytest.raises(ValueError, match="outputs.text_pooled"):
-        TagFocal(TAGS, 4, text_dim=4, input="text")(outputs(torch.zeros(1, 4, 4)), given)
-    with pytest.raises(ValueError, match="keeps them"):
-        FirstAndFramesPool(4)(Joint(torch.zeros(1, 1, 4), torch.ones(1, 1, dtype=torch.bool)))
+    with pytest.raises(ValueError, match="the model's text vector"):
+        TagFocal(TAGS, {"text": 4}, input="text")(outputs(torch.zeros(1, 4, 4)), given)
+    with pytest.raises(ValueError, match="kept no text position"):
+        Poolings(4, ["first", "frames"])(Joint(torch.zeros(1, 1, 4), torch.ones(1, 1, dtype=torch.bool)))
 
 
-def test_first_and_frames_pool_serves_single_streams_too():
+def test_first_and_frames_serves_single_streams_too():
     fusion = SingleStream("tiny-1x32", 32, 32)
     hidden = torch.randn(2, 3, 32), torch.randn(2, 4, 32)
     states = [States(x, torch.ones(x.shape[:2], dtype=torch.bool)) for x in hidden]
-    assert FirstAndFramesPool(32)(fusion(*states)).shape == (2, 64)
+    assert Poolings(32, ["first", "frames"])(fusion(*states)).shape == (2, 64)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lib.models import AttentionPool, ClsPool, FirstPooled, MeanPool
+from lib.models import AttentionPool, FirstPooled, MeanPool, Poolings
 from lib.models.video_model import Joint
 
 HIDDEN = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
@@ -37,13 +37,13 @@ def test_attention(include_padding):
 
 
 def test_cls_follows_the_layout():
-    assert (ClsPool(4)(JOINT) == HIDDEN[:, 2]).all()
+    assert (Poolings(4, ["first"])(JOINT) == HIDDEN[:, 2]).all()
     with pytest.raises(ValueError, match="kept no text position"):
-        ClsPool(4)(Joint(HIDDEN, MASK))
+        Poolings(4, ["first"])(Joint(HIDDEN, MASK))
 
 
 def test_first_pooled():
     vector = torch.ones(3, 4)
     assert FirstPooled(4)(Joint(HIDDEN, MASK, vector)) is vector
     assert (FirstPooled(4)(JOINT) == HIDDEN[:, 0]).all()
-    assert [pool(4).output_dim for pool in (MeanPool, AttentionPool, ClsPool, FirstPooled)] == [4] * 4
+    assert [pool(4).output_dim for pool in (MeanPool, AttentionPool, FirstPooled)] == [4] * 3

@@ -1,12 +1,15 @@
 """The single-stream model: layouts, masks, padding."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from lib.models import AttentionPool, ClsPool, MeanPool, SingleStream
+from lib.models import AttentionPool, MeanPool, Poolings, SingleStream
 from lib.models.video_model import States
 from tests.small import WIDTH, batch, single_stream
 
+FIRST = partial(Poolings, of=["first"])
 LAYOUTS = ["cls_first", "video_first"]
 
 
@@ -40,7 +43,7 @@ def test_every_state_stands_where_the_index_says(layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("pooling", [MeanPool, AttentionPool, ClsPool])
+@pytest.mark.parametrize("pooling", [MeanPool, AttentionPool, FIRST])
 def test_padding_never_changes_the_result(layout, pooling):
     """Fixed path: a video alone, in a batch, or padded to the full lengths (with garbage in padded frames)."""
     model = single_stream(layout, pooling)
@@ -63,7 +66,7 @@ def test_aiac_a7_1_quirk_depends_on_padding(pooling):
     assert (full - snug).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("pooling", [MeanPool, AttentionPool, ClsPool])
+@pytest.mark.parametrize("pooling", [MeanPool, AttentionPool, FIRST])
 def test_videos_without_a_valid_frame_or_token_stay_finite(pooling):
     """One video with neither, one without frames, one without text; forward and backward."""
     given = batch([3, 3, 3], [2, 2, 2])

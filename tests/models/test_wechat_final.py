@@ -6,7 +6,6 @@ import torch
 from lib.models import (
     Aggregates,
     BertText,
-    BothMeans,
     Classifier,
     CrossModalEncoder,
     CrossStacks,
@@ -185,7 +184,7 @@ def test_patches_over_frames_lose_the_order():
         if places:
             frames.places.weight.mul_(20)
         ways = (frames(given.replace(frames=given.frames[:, order])) for order in ([0, 1, 2], [2, 0, 1]))
-        one, two = (BothMeans(32)(each(text, way)) for way in ways)
+        one, two = (Poolings(32, ["text", "frames"])(each(text, way)) for way in ways)
         assert (worst(one, two) > 1e-3) == bool(places)
 
 
@@ -247,7 +246,7 @@ def test_three_fusions_of_one_encoding():
             joint = alone(text, States(model.fusion.project(frames.hidden), frames.mask))
             vector = torch.stack([joint.hidden[row][joint.mask[row]].mean(dim=0) for row in range(3)])
         else:
-            vector = BothMeans(32)(alone(text, frames, model.fusion.project))
+            vector = Poolings(32, ["text", "frames"])(alone(text, frames, model.fusion.project))
         assert torch.allclose(out.pooled[:, first : first + vector.shape[1]], vector, atol=1e-6)
         torch.testing.assert_close(out.each[:, number], model.head.classify[number](vector), atol=1e-5, rtol=1e-5)
     total, _ = ObjectiveMix({"category": (CategoryCE(), 1.0)}).train()(model, given)
@@ -263,7 +262,7 @@ def test_means_of_both_sides():
     hidden = torch.cat([frames.hidden[:, :1], text.hidden, frames.hidden[:, 1:]], dim=1)
     mask = torch.cat([frames.mask[:, :1], text.mask, frames.mask[:, 1:]], dim=1)
     joint = Joint(hidden, mask, text_index=torch.arange(1, 6), frame_index=torch.tensor([0, 6, 7, 8]))
-    both, mean = BothMeans(4)(joint), MeanOfMeans(4)
+    both, mean = Poolings(4, ["text", "frames"])(joint), MeanOfMeans(4)
     expected = torch.stack([torch.cat([s.hidden[1][s.mask[1]].mean(0) for s in (text, frames)])])
     torch.testing.assert_close(both[1:], expected)
     torch.testing.assert_close(mean(joint), (both[:, :4] + both[:, 4:]) / 2)
@@ -273,8 +272,8 @@ def test_means_of_both_sides():
     joint.hidden, joint.mask = hidden, mask.clone()
     joint.mask[:, joint.frame_index] = False
     torch.testing.assert_close(mean(joint), both[:, :4])
-    with pytest.raises(ValueError, match="BothMeans: the fusion kept no positions"):
-        BothMeans(4)(Joint(hidden, mask))
+    with pytest.raises(ValueError, match="Poolings: the fusion kept no positions"):
+        Poolings(4, ["text", "frames"])(Joint(hidden, mask))
 
 
 def test_poolings_side_by_side():
@@ -377,7 +376,7 @@ def test_five_and_thirty_two_frames_go_through_the_same_weights():
     for fusion, pooling in (
         (SingleStream("tiny-1x32", 32, 32), Poolings(32)),
         (CrossTransformer(32, 32, 16, 1, 1), Poolings(32)),
-        (CrossModalEncoder(32, 32, "tiny-1x32", 1, last_frames=True, pooler=False), BothMeans(32)),
+        (CrossModalEncoder(32, 32, "tiny-1x32", 1, last_frames=True, pooler=False), Poolings(32, ["text", "frames"])),
     ):
         text = BertText("tiny-1x32", VOCABULARY, pooler=False)
         model = VideoModel(text, frames, fusion, pooling, Classifier(pooling.output_dim, 7)).eval()

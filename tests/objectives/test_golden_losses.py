@@ -16,7 +16,7 @@ def test_arcface_and_supervised_contrast():
     for name in ("arcface", "supcon"):
         case = load_case(f"topsix/pml/{name}")
         pooled = case["in/embedding"].requires_grad_()
-        objective = SupCon(16) if name == "supcon" else ArcFace(16, 5)
+        objective = SupCon() if name == "supcon" else ArcFace(16, 5)
         if name == "arcface":
             centres = torch.nn.Parameter(case.weights["W"].T.contiguous())
             objective.centres = centres

@@ -226,7 +226,7 @@ def test_aiac_10_r1_2_sum_of_the_constants():
     given = batch([3] * 8, [4] * 8)
     mix = ObjectiveMix(
         {
-            "tags": (TagBCE(TAGS, WIDTH, 16), 1250 / 3),
+            "tags": (TagBCE(TAGS, {"cls": WIDTH}), 1250 / 3),
             "tokens": (MaskedTokens(WIDTH, 21128, SPECIAL), 1 / 3.75),
             "frames": (_frames(rate=0.5), 1 / 9),
         }

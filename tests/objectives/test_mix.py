@@ -32,7 +32,7 @@ class Constant(Objective):
 def _pretraining(**weights: float) -> ObjectiveMix:
     torch.manual_seed(0)
     terms = {
-        "tags": TagBCE(TAGS, WIDTH, 16),
+        "tags": TagBCE(TAGS, {"cls": WIDTH}),
         "tokens": MaskedTokens(WIDTH, VOCABULARY, SPECIAL, rate=0.5),
         "frames": MaskedFrames(WIDTH, FRAME_DIM, rate=0.5),
     }
@@ -142,6 +142,6 @@ def test_bad_weights(weights, message):
 def test_missing_labels_name_the_objective():
     given = batch([1], [1])
     with pytest.raises(ValueError, match=r"TagBCE needs batch.tags"):
-        ObjectiveMix({"tags": (TagBCE(TAGS, WIDTH, 16), 1.0)})(single_stream(), given.replace(tags=None))
+        ObjectiveMix({"tags": (TagBCE(TAGS, {"cls": WIDTH}), 1.0)})(single_stream(), given.replace(tags=None))
     with pytest.raises(ValueError, match=r"MaskedTokens needs batch.token_labels \(call corrupt first\)"):
         ObjectiveMix({"tokens": (MaskedTokens(WIDTH, VOCABULARY, SPECIAL), 1.0)})(single_stream(), given)

@@ -99,9 +99,10 @@ def test_splits_are_those_of_the_recipes_at_this_scale(stores, world):
     row = frame.loc["both_mod_k"]
     assert row["k"] == split.k == 3 and "aiac_rank1" in row["recipes"]
     pairs, ids = store.pairs(), store.column("id")
-    expected = both_mod_k(ids[pairs["row1"]], ids[pairs["row2"]], k=3)
+    both = ids[pairs["row1"]], ids[pairs["row2"]]
+    expected = both_mod_k(*both, k=3)
     assert (row["training pairs"], row["validation pairs"]) == (expected.train.sum(), expected.val.sum())
-    assert row["touch training"] == pytest.approx(expected.leak(), abs=1e-4)
+    assert row["touch training"] == pytest.approx(expected.leak(*both), abs=1e-4)
     classes = corpus.splits(stores["classes"], "laptop", "x").frame.set_index("")
     assert classes.loc["random", "training videos"] + classes.loc["random", "validation videos"] == len(
         stores["classes"]

@@ -31,7 +31,9 @@ def job(arm: str, recipe: str = "wechat_baseline", stage: str = "finetune", scal
 def parts(one: Job, store: Store):
     """Model and assembler of a job, from the same random numbers whatever the arm."""
     visual, token_set = frames_of(one, store), TokenSet(one.tokens.folder)
-    sizes = build.Sizes.of(store, token_set, visual)
+    sizes = build.Sizes.of(
+        token_set, frame_dim=visual.frame_dim, num_tags=0, num_classes=len(store.manifest["categories"])
+    )
     seed_everything(0)
     model = build.build_model(one, sizes)
     features = one.spec.features

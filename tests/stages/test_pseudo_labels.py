@@ -77,7 +77,7 @@ RECIPE = {
         },
     },
     "variants": {
-        "both": {"model.pooling": {"use": "BothMeans"}},
+        "both": {"model.pooling": {"use": "Poolings", "of": ["text", "frames"]}},
         "other_split": {"stages.finetune.data.split.seed": 1},
     },
     "members": {"both": "means of both sides"},

@@ -37,7 +37,7 @@ def test_no_video_is_in_two_parts(pairs, arm, fold):
         rows, train, select, val = parts(f"{arm}@{fold}", pairs, stage)
         assert train.sum() > 30 and select.any() and val.any()
         for left, right in ((train, val), (select, val), (train, select)):
-            assert Split(left, right, rows[:, 0], rows[:, 1]).leak() == 0
+            assert Split(left, right).leak(*rows.T) == 0
 
 
 def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
@@ -45,7 +45,7 @@ def test_arms_are_scored_on_the_same_pairs_and_the_others_leak(pairs):
     for arm in load(Ablation, "strict_hold").arms:
         rows, train, select, val = parts(f"strict_hold.{arm}", pairs)
         assert np.array_equal(val, parts("base", pairs)[3])
-        leaks[arm] = [Split(train, part, rows[:, 0], rows[:, 1]).leak() > 0 for part in (val, select)]
+        leaks[arm] = [Split(train, part).leak(*rows.T) > 0 for part in (val, select)]
     assert leaks == {"published": [True, True], "fewer": [True, True], "held": [False, True], "strict": [False, False]}
 
 
@@ -57,7 +57,7 @@ def test_the_control_trains_and_selects_on_as_many_pairs(pairs, question, contro
     rows, *ours, val = parts(f"{question}.{control}", pairs, recipe=recipe)
     _, *theirs, same = parts(f"{question}.{leaves_out}", pairs, recipe=recipe)
     assert np.array_equal(val, same) and [mask.sum() for mask in ours] == [mask.sum() for mask in theirs]
-    leaks = [Split(train, val, rows[:, 0], rows[:, 1]).leak() for train in (ours[0], theirs[0])]
+    leaks = [Split(train, val).leak(*rows.T) for train in (ours[0], theirs[0])]
     assert leaks[0] > leaks[1] == 0
 
 

@@ -93,8 +93,8 @@ def test_frozen_encoders_are_still_by_default():
     noisy.freeze(("text", "frames"), mode="train")
     for model, equal in ((still, True), (noisy, False)):
         model.train()
-        assert torch.equal(model(given).frames_pooled, model(given).frames_pooled) == equal
-        assert not model(given).text_pooled.requires_grad and model(given).embedding.requires_grad
+        assert torch.equal(model(given).frames.pooled, model(given).frames.pooled) == equal
+        assert not model(given).text.pooled.requires_grad and model(given).embedding.requires_grad
 
 
 def test_parts_below_a_slot():

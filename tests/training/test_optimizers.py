@@ -1,4 +1,4 @@
-"""Groups by name: the published ones, and layer decay by hand."""
+"""Groups by name: the published ones, and rates by hand."""
 
 import pytest
 import torch
@@ -66,27 +66,27 @@ class Stack(nn.Module):
         self.model.head = nn.Linear(2, 1)
 
 
-def test_layer_decay_by_hand():
-    """timm's rule: embeddings, layer 0, layer 1, top are 3, 2, 1, 0 steps down; the head is not in the backbone."""
-    groups = param_groups(Stack().named_parameters(), lr={"backbone": 1.0, "rest": 10.0}, layer_decay=0.5)
+def test_rates_by_hand():
+    """The head is not in the backbone."""
+    groups = param_groups(Stack().named_parameters(), lr={"backbone": 1.0, "rest": 10.0})
     rates = {name: group["lr"] for group in groups for name in group["names"]}
     assert rates == {
-        "model.text.embeddings.weight": 0.125,
-        "model.fusion.layer.0.weight": 0.25, "model.fusion.layer.0.bias": 0.25,
-        "model.fusion.layer.1.weight": 0.5, "model.fusion.layer.1.bias": 0.5,
+        "model.text.embeddings.weight": 1.0,
+        "model.fusion.layer.0.weight": 1.0, "model.fusion.layer.0.bias": 1.0,
+        "model.fusion.layer.1.weight": 1.0, "model.fusion.layer.1.bias": 1.0,
         "model.fusion.norm.weight": 1.0, "model.fusion.norm.bias": 1.0,
         "model.head.weight": 10.0, "model.head.bias": 10.0,
     }  # fmt: skip
 
 
-def test_a7_12_no_layer_decay_by_default():
+def test_a7_12_one_rate_for_all_layers():
     assert {group["lr"] for group in param_groups(Stack().named_parameters(), lr=0.1)} == {0.1}
 
 
 def test_frozen_parameters_are_left_out_and_all_others_occur_once():
     stack = Stack()
     stack.model.text.requires_grad_(False)
-    groups = param_groups(stack.named_parameters(), lr=0.1, layer_decay=0.9)
+    groups = param_groups(stack.named_parameters(), lr=0.1)
     listed = [parameter for group in groups for parameter in group["params"]]
     wanted = [parameter for parameter in stack.parameters() if parameter.requires_grad]
     assert sorted(map(id, listed)) == sorted(map(id, wanted))

@@ -77,7 +77,7 @@ CASES = {
     },
     "metric": lambda _: {
         "align": aligned(at="encoders", positives="category"), "hard": of.HardMatching(WIDTH), "picture": of.FirstPicture(WIDTH, FRAME_DIM),
-        "alike": of.SupCon(WIDTH), "arc": of.ArcFace(WIDTH, 7),
+        "alike": of.SupCon(), "arc": of.ArcFace(WIDTH, 7),
     },
     "queue": lambda model: {"align": aligned(model, queue=16, momentum=0.9, soft=0.4)},
     "parts": lambda model: {"parts": of.ModalAlignment(WIDTH, dim=8, drop=0.3, queue=16, momentum=0.9, model=model)},
@@ -85,8 +85,8 @@ CASES = {
     "tcl": lambda model: {
         "tcl": of.ModalAlignment(WIDTH, "tcl", 8, queue=16, momentum=0.9, soft=0.4, model=model), "same": of.SimCse(),
     },
-    "tricks": lambda _: {"tags": of.TagFocal(TAGS, WIDTH)},
-    "pgd": lambda _: {"tags": of.TagFocal(TAGS, WIDTH)},
+    "tricks": lambda _: {"tags": of.TagFocal(TAGS, {"cls": WIDTH})},
+    "pgd": lambda _: {"tags": of.TagFocal(TAGS, {"cls": WIDTH})},
 }  # fmt: skip
 RESUMED = ("queue", "tricks")  # one process goes on where two were stopped, and the other way round
 MORE = {

@@ -194,11 +194,6 @@ def test_random_draws_depend_on_the_step_alone():
     assert not torch.equal(drawn[0], drawn[1])
 
 
-def test_an_empty_loader_says_so():
-    with pytest.raises(ValueError, match="no batch"):
-        trainer().fit([], 3)
-
-
 def test_accumulation_equals_a_larger_batch():
     """Without dropout and noise two batches of 4 give the step of one batch of 8, also where an adversary asks again."""
     adversary = {"dropout": 0.0, "noisy": False, "schedule": Constant(), "adversarial": Fgm(), "score": error}

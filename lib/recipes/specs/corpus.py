@@ -50,7 +50,6 @@ class Scale(Spec):
     folds: Literal["one", "per_seed"] = "one"  # per_seed: seed s validates on fold s, where a split has several
     questions: tuple[str, ...] = ()  # those of the report that make sense here; empty: all
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
-    member_seeds: int = Field(1, ge=1)  # how many of them for the further models of a system
     # recipe -> dotted paths, only those of SCALE_MAY_SET; all of the scale that this one is like are laid first
     overrides: dict[str, dict[str, Any]] = {}
     expected_seconds: dict[str, float] = {}  # of a step, before there are timings: finetune, or finetune/wechat_rank1
@@ -85,9 +84,8 @@ class CorpusSpec(Spec):
     code: tuple[str, ...] = ()  # modules that generate it: a change in them makes another corpus
     source: str | None = None  # folder of official files that the user provides
     format: str | None = None
-    items: dict[Literal["videos", "pairs", "labelled"], int] = Field(
-        {}, exclude=True
-    )  # published, to plan with before they are here
+    # published, to plan with before they are here
+    items: dict[Literal["videos", "pairs", "labelled"], int] = Field({}, exclude=True)
 
     @model_validator(mode="after")
     def generator_is_named(self) -> CorpusSpec:

@@ -133,15 +133,13 @@ class OptimizerSpec(Spec):
     """AdamW (Loshchilov and Hutter 2019), Adam, or BERT's own Adam without bias correction (``lib.training.bert_adam``).
 
     ``lr`` are the rates at the top of the schedule, of pretrained parts and of the rest; ``weight_decay`` is per unit of
-    rate; ``layer_decay`` multiplies the rate once for every layer further from the output.
+    rate.
     """
 
     use: Literal["AdamW", "Adam", "BertAdam"] = "AdamW"
     lr: LearningRate
     weight_decay: float = Field(0.01, ge=0)
     eps: float = 1e-6
-    betas: tuple[float, float] = (0.9, 0.999)
-    layer_decay: float = Field(1.0, gt=0, le=1)
     # regular expressions of names: rates from half to whole, evenly in ratio (rank 6)
     layer_groups: tuple[str, ...] = ()
     no_decay: Literal["vectors", "names"] = "vectors"  # what never decays (``lib.training.optimizers``)
@@ -233,34 +231,22 @@ class StageSpec(Spec):
 
     @model_validator(mode="after")
     def possible(self) -> StageSpec:
-        if not any(objective.weight > 0 for objective in self.objectives.values()):
-            raise ValueError("objectives: every weight is 0, nothing would be trained; give one a positive weight")
-        if self.reload_best_each_epoch and self.evaluation.keep == "last":
-            raise ValueError("reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'")
-        if self.soup is not None and (self.init_from is None or self.freeze):
-            raise ValueError("soup: the stage needs init_from, whose runs are averaged, and no freeze")
+        data, evaluation, split = self.data, self.evaluation, self.data.split.use
         trains = self.soup is None and self.pseudo is None
-        if not self.data.epochs and (trains or self.data.min_steps):
-            raise ValueError("data.epochs: 0 is for a stage that is a soup and has no min_steps; give it at least one")
-        if self.pseudo is not None and (self.init_from is None or self.data.unlabeled):
-            raise ValueError("pseudo: the stage needs init_from, a stage that learnt categories, whose models it asks")
-        if self.evaluation.mean_of > 1 and self.evaluation.keep == "last":
-            raise ValueError("evaluation.mean_of: is of the best checkpoints, but keep is 'last'")
-        if self.ema is not None and self.swa is not None:
-            raise ValueError("swa: the stage has an ema already, and one average is kept; set ema: null or swa: null")
-        if self.evaluation.postprocess and self.evaluation.select != "mean_f1":
-            raise ValueError(
-                f"evaluation.postprocess: changes the logits of categories, but the stage selects by "
-                f"{self.evaluation.select}; leave it out, or select: mean_f1"
-            )
-        if self.data.items == "pairs" and self.data.split.use in ("random", "stratified"):
-            raise ValueError(
-                f"data.split.use: {self.data.split.use} splits videos; pairs need both_mod_k, strict_mod_k or components"
-            )
-        if self.teacher_folds != "same" and self.data.split.use not in ("kfold_rows", "kfold_components"):
-            raise ValueError(
-                f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {self.data.split.use}; use kfold_rows or kfold_components"
-            )
-        if self.data.items == "videos" and self.data.target != "raw":
-            raise ValueError(f"data.target: {self.data.target} transforms pair scores, but data.items is videos")
+        rules = {
+            "objectives: every weight is 0, nothing would be trained; give one a positive weight": not any(o.weight > 0 for o in self.objectives.values()),
+            "reload_best_each_epoch: needs evaluation.keep: best, but keep is 'last'": self.reload_best_each_epoch and evaluation.keep == "last",
+            "soup: the stage needs init_from, whose runs are averaged, and no freeze": self.soup is not None and (self.init_from is None or bool(self.freeze)),
+            "data.epochs: 0 is for a stage that is a soup and has no min_steps; give it at least one": not data.epochs and (trains or data.min_steps > 0),
+            "pseudo: the stage needs init_from, a stage that learnt categories, whose models it asks": self.pseudo is not None and (self.init_from is None or data.unlabeled),
+            "evaluation.mean_of: is of the best checkpoints, but keep is 'last'": evaluation.mean_of > 1 and evaluation.keep == "last",
+            "swa: the stage has an ema already, and one average is kept; set ema: null or swa: null": self.ema is not None and self.swa is not None,
+            f"evaluation.postprocess: changes the logits of categories, but the stage selects by {evaluation.select}; leave it out, or select: mean_f1": bool(evaluation.postprocess) and evaluation.select != "mean_f1",
+            f"data.split.use: {split} splits videos; pairs need both_mod_k, strict_mod_k or components": data.items == "pairs" and split in ("random", "stratified"),
+            f"teacher_folds: {self.teacher_folds} needs folds, but data.split.use is {split}; use kfold_rows or kfold_components": self.teacher_folds != "same" and split not in ("kfold_rows", "kfold_components"),
+            f"data.target: {data.target} transforms pair scores, but data.items is videos": data.items == "videos" and data.target != "raw",
+        }  # fmt: skip
+        for what, broken in rules.items():
+            if broken:
+                raise ValueError(what)
         return self

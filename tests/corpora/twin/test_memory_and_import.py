@@ -37,7 +37,7 @@ def test_pairs_come_back_from_the_importer_with_their_truth(pair_files, tmp_path
     assert len(store) == 300 and store.manifest["twin"]["oracle"] == about["oracle"]
     assert store.manifest["counts"]["parts"] == about["parts"]
     _, example = next(iter(read_records(pair_files / "pairwise" / "pairwise.tfrecords")))
-    video = store.video(int(store.row_of([example["id"][0].decode()])[0]))
+    video = store.video(store.column("id").tolist().index(example["id"][0].decode()))
     assert video.title.encode() == example["title"][0] and list(video.tags) == example["tag_id"]
     assert video.frames.tobytes() == b"".join(example["frame_feature"])
     pairs, truth, ids = store.pairs(), store.truth(), store.column("id")
