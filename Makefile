@@ -112,5 +112,5 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 conda:
 	@$(PY) -c "import lab.cli" 2>/dev/null || $(PY) -m pip install -q --no-deps --no-build-isolation -e .
 lock: $(READY) ## resolve pyproject.toml again; UPGRADE=1 takes newer versions
-	$(PY) -m uv pip compile pyproject.toml --group dev --extra emoji --extra slurm --universal --python-version 3.11 --generate-hashes \
+	$(PY) -m uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q $(if $(UPGRADE),--upgrade) -o requirements.lock

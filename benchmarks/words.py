@@ -70,7 +70,7 @@ class PlainFocal(TagFocal):
 
 
 def focal(kind: type[TagFocal], num_tags: int) -> ObjectiveMix:
-    loss = kind(num_tags, 256, 256, input="embedding", activation="none", alpha=0.99, scale=100.0, clamp=1e-4)
+    loss = kind(num_tags, {"embedding": 256}, input="embedding", activation="none", alpha=0.99, scale=100.0, clamp=1e-4)
     return ObjectiveMix({"tags": (loss, 1.0)})
 
 

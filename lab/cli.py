@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         help="numbers per frame (default: 1536 or 768, as the format says; custom: those of the first video)",
     )
     bring.add_argument("--track", choices=("pairs", "classes"), help="of a custom corpus that could be either")
+    use.texts(bring)
     bring.set_defaults(run=_import)
 
     fetch = corpus.add_parser("fetch", help="build a real corpus from public packages, in both official file formats")
@@ -225,8 +226,15 @@ def _generate(options: argparse.Namespace) -> None:
 def _import(options: argparse.Namespace) -> None:
     from lab.corpora import custom
     from lab.corpora.importing import import_corpus, left_out
+    from lab.corpora.inside import Inside
 
-    limits = {"max_frames": options.max_frames, "frame_dim": options.frame_dim, "track": options.track}
+    inside = Inside(options.ocr, options.asr) if options.ocr or options.asr else None
+    limits = {
+        "inside": inside,
+        "max_frames": options.max_frames,
+        "frame_dim": options.frame_dim,
+        "track": options.track,
+    }
     store = import_corpus(
         options.src, options.out, options.format, quarantine=options.quarantine, overwrite=options.overwrite, **limits
     )

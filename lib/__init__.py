@@ -20,13 +20,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lib.use import Model
+    from lib.use import Inside, Model
 
 __version__ = "0.1.0"
 
 
-def load(run: str, *, device: str | None = None) -> Model:
+def load(run: str, *, device: str | None = None, inside: Inside | None = None) -> Model:
     """The model of a finished run or of an exported folder, see ``lib.use.load``; here so that ``import lib`` starts nothing."""
     from lib import use
 
-    return use.load(run, device=device)
+    return use.load(run, device=device, inside=inside)

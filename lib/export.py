@@ -1,8 +1,8 @@
 """A trained model in a folder of its own: weights, what reads videos for it, a model card, and ONNX on demand.
 
 ``lib.load`` takes such a folder like a run, without the corpus that the model was trained on. Other programs find in
-``config.json`` how pictures and texts become its input (``preprocessing``), and in ``model.onnx`` the model itself, for a
-video at a time.
+``config.json`` how pictures and texts become its input (``preprocessing``), and in ``model.onnx`` the model itself, for
+batches of any size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lib.stages.floors import floors
 from lib.use import EXPORTED, Model
 
 CLOSE = 1e-4  # how far onnxruntime may be from torch
-VIDEOS = 3  # that it is compared on, one at a time
+VIDEOS = 3  # that it is compared on, together and one alone
 NAMES = ("input_ids", "text_mask", "token_types", "frames", "frame_mask")
 
 
@@ -49,13 +49,8 @@ def save(model: Model, out: Path, *, to: Literal["torch", "onnx"] = "torch") -> 
     job = model.job
     shutil.copyfile(file_of(Scale, job.scale), partial / "scale.yaml")
     given = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed", "scale", "corpus_given")}
-    config = {
-        "job": given,
-        "recipe": job.spec.model_dump(mode="json"),
-        "preprocessing": preprocessing(model),
-        **model.facts,
-    }
-    write_json(partial / EXPORTED, config)
+    config = {"job": given, "recipe": job.spec.model_dump(mode="json"), "preprocessing": preprocessing(model)}
+    write_json(partial / EXPORTED, config | dict(model.facts))
     differences = to_onnx(model, partial) if to == "onnx" else {}
     write_text(partial / "README.md", card(model))
     replace_folder(partial, out)
@@ -78,10 +73,8 @@ def _reading(model: Model, folder: Path) -> None:
 def preprocessing(model: Model) -> dict[str, Any]:
     """How a video becomes the model's input, in the words of ``params/features`` and ``lib.features``."""
     job, ref = model.job, model.job.frames
-    text = job.spec.features.text.model_dump() | {
-        "special_ids": vars(model.tokens.special),
-        "fields": list(model.tokens.names),
-    }
+    text = job.spec.features.text.model_dump()
+    text |= {"special_ids": vars(model.tokens.special), "fields": list(model.tokens.names)}
     frames: dict[str, Any] = job.spec.features.frames.model_dump() | {"numbers": model.facts["sizes"]["frame_dim"]}
     if ref is not None and ref.spec.images is not None:
         frames["pictures"] = ref.spec.images.pictures
@@ -91,9 +84,8 @@ def preprocessing(model: Model) -> dict[str, Any]:
 
 
 class Portable(nn.Module):
-    """The model as a function of five arrays of a video (B = 1), padded to full length: ids int64 [B, T], mask bool [B, T],
-    types int64 [B, T], frames float32 [B, F, N], mask bool [B, F]; to its vector [B, E], and logits [B, C] where it knows
-    categories."""
+    """The model as a function of five arrays of B videos, padded to full length: ids int64 [B, T], mask bool [B, T], types
+    int64 [B, T], frames float32 [B, F, N], mask bool [B, F]; to vectors [B, E], and logits [B, C] where it knows categories."""
 
     def __init__(self, model: VideoModel, outputs: Sequence[str]):
         super().__init__()
@@ -124,7 +116,7 @@ class PlainNgrams(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The picture encoder, normalisation included: float32 [B, 3, S, S] in 0..255 to [B, N]; B = 1 in its file."""
+    """The picture encoder, normalisation included: float32 [B, 3, S, S] in 0..255 to [B, N]."""
 
     mean: Tensor
     std: Tensor
@@ -143,9 +135,7 @@ def to_onnx(model: Model, folder: Path) -> dict[str, float]:
     """``model.onnx`` and, where pictures are encoded, ``encoder.onnx``, on the CPU; see ``save``."""
     job, ref = model.job, model.job.frames
     if job.spec.model.images is not None:
-        raise ValueError(
-            f"{job.recipe}: trains its picture encoder as a part of the model, which ONNX cannot hold; use --to torch"
-        )
+        raise ValueError(f"{job.recipe}: its model trains a picture encoder, which ONNX cannot hold; use --to torch")
     batch, outputs = _example(model), [model._vector, *(["logits"] if job.kind.name == "classes" else [])]
     portable = Portable(model.model.cpu(), outputs)
     found = {"model.onnx": _written(portable, batch, folder / "model.onnx", NAMES, ["vector", *outputs[1:]])}
@@ -160,12 +150,11 @@ def to_onnx(model: Model, folder: Path) -> dict[str, float]:
 def _example(model: Model) -> tuple[Tensor, ...]:
     """Videos of several lengths, padded to full length as ``Portable`` takes them."""
     length, count = model.job.spec.features.text.length, model.job.batches["frames_length"]
-    ids = torch.randint(
-        5, max(6, model.tokens.vocab_size), (VIDEOS, length), generator=torch.Generator().manual_seed(0)
-    )
+    random = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, max(6, model.tokens.vocab_size), (VIDEOS, length), generator=random)
     mask = torch.arange(length) < torch.tensor([length, length // 2, 3])[:, None]
     frame_mask = torch.arange(count) < torch.tensor([count, max(1, count // 2), 1])[:, None]
-    frames = torch.randn(VIDEOS, count, model.facts["sizes"]["frame_dim"], generator=torch.Generator().manual_seed(1))
+    frames = torch.randn(VIDEOS, count, model.facts["sizes"]["frame_dim"], generator=random)
     return ids * mask, mask, torch.zeros_like(ids), frames * frame_mask[..., None], frame_mask
 
 
@@ -177,23 +166,21 @@ def _written(
 
     expected = module.eval()(*inputs)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    first = tuple(value[:1] for value in inputs)
+    shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
     try:
-        torch.onnx.export(module, first, str(file), input_names=names, output_names=outputs, external_data=False, verbose=False)  # fmt: skip
+        torch.onnx.export(module, inputs, str(file), input_names=names, output_names=outputs, dynamic_shapes=shapes, external_data=False, verbose=False)  # fmt: skip
     except Exception as error:  # the exporter raises whatever an operation does to it
         raise ValueError(f"{file.name}: cannot be written ({str(error).splitlines()[0]}); use --to torch") from error
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     arrays = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
     known = {given.name for given in session.get_inputs()}  # what the model does not read is no input
     largest = 0.0
-    for row in range(VIDEOS):
-        said = session.run(None, {name: value[row : row + 1] for name, value in arrays.items() if name in known})
+    for rows in (slice(VIDEOS), slice(1, 2)):
+        said = session.run(None, {name: value[rows] for name, value in arrays.items() if name in known})
         pairs = zip(said, expected, strict=True)
-        largest = max(largest, *(float(np.abs(cast(np.ndarray, a) - b.numpy()[row]).max()) for a, b in pairs))
+        largest = max(largest, *(float(np.abs(cast(np.ndarray, a) - b.numpy()[rows]).max()) for a, b in pairs))
     if not largest <= CLOSE:
-        raise ValueError(
-            f"{file.name}: onnxruntime differs from torch by {largest:.1e}, more than {CLOSE}; use --to torch"
-        )
+        raise ValueError(f"{file.name}: onnxruntime is {largest:.1e} off torch, more than {CLOSE}; use --to torch")
     return largest
 
 
@@ -204,14 +191,11 @@ def card(model: Model) -> str:
     own = f"{score_of(metrics):.3f}" + ("" if info["low"] is None else f" [{info['low']:.3f}, {info['high']:.3f}]")
     items = metrics["items"].get(scored_on(metrics["scores"]), "?")
     uses = "classify a video, or compare two by the cosine of their vectors" if job.kind.name == "classes" else "compare two videos by the cosine of their vectors"  # fmt: skip
-    named = [
-        component.arguments["backbone"]
-        for component in job.spec.model.slots().values()
-        if "backbone" in component.arguments
-    ]
+    slots = job.spec.model.slots()
+    named = [part.arguments["backbone"] for part in slots.values() if "backbone" in part.arguments]
     encoder = [job.frames.tokenizer] if job.frames is not None and job.frames.spec.images is not None else []
     replaced = [job.corpus.backbone] if job.corpus.backbone and named else named
-    parts = ", ".join(f"{slot} {component.use}" for slot, component in job.spec.model.slots().items())
+    parts = ", ".join(f"{slot} {component.use}" for slot, component in slots.items())
     chosen = "" if info["scored on"] == "test" else ", on which its checkpoint was chosen too"
     return f"""# {job.recipe} {job.arm}, trained on {info["trained on"]}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,9 +58,11 @@ from lib.stages.scoring import EVAL_BATCH
 CHUNK = 256  # files between two points that a killed call goes on from; their pictures lie on disk meanwhile
 EXPORTED = "config.json"  # what a folder of ``lib.export`` has and a run has not
 Videos = str | Path | Store | Sequence[str | Path]
+Inside = Callable[[Path, Sequence[bytes]], Mapping[str, Any]]  # to ``ocr`` and ``asr`` of a ``Video``
+PIXELS = 1 << 18  # encoded at a time on a CPU: more leave its caches
 
 
-def load(run: str | Path, *, device: str | None = None) -> Model:
+def load(run: str | Path, *, device: str | None = None, inside: Inside | None = None) -> Model:
     """The model of a finished run, or of a folder that ``vidlab export`` wrote.
 
     Raises MissingRun: no finished run there, or its recipe has changed since; StoreError: the corpus it was trained on is
@@ -68,12 +70,14 @@ def load(run: str | Path, *, device: str | None = None) -> Model:
 
     Args:
         device: ``cpu``, ``cuda``, ``cuda:1``; a GPU if there is one. On a GPU it computes in bfloat16 where training would.
+        inside: what finds text in the file and the pictures of a video, see ``lab.corpora.inside``.
     """
     folder = Path(run)
     about = _exported(folder) if (folder / EXPORTED).exists() else _trained(folder)
     if about["job"].stage_spec.expert is not None:
         raise ValueError(f"{shown(folder)}: its scores are joined with those of another run; load one of the two")
-    return Model(**about, device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return Model(**about, device=chosen, inside=inside)
 
 
 def _trained(folder: Path) -> dict[str, Any]:
@@ -82,9 +86,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     given = {name: written["job"][name] for name in ("recipe", "stage", "arm", "seed", "scale")}
     job = Job.load(**given, corpus=written.get("corpus_given", ""))
     if job.corpus.label != written["job"]["corpus"]:
-        raise MissingRun(
-            f"{shown(folder)}: does not say where its corpus {written['job']['corpus']} lies; make the run again"
-        )
+        raise MissingRun(f"{shown(folder)}: does not say where its corpus lies; make the run again: {job.command}")
     now = job.spec.model_dump(mode="json")
     if changed := [part for part in ("features", "model") if now[part] != written[part]]:
         raise MissingRun(
@@ -95,7 +97,7 @@ def _trained(folder: Path) -> dict[str, Any]:
     if store.track == "classes" and isinstance(problem := make_problem(job, store), ClassProblem):
         counts = problem.class_counts.tolist()
     sizes = {name: getattr(inputs.sizes, name) for name in ("frame_dim", "num_tags", "num_classes")}
-    corpus = {"name": job.corpus.label, "videos": len(store), "source": store.manifest["source"], "max_frames": store.manifest["max_frames"]}  # fmt: skip
+    corpus = {"name": job.corpus.label, "videos": len(store), "source": store.manifest["source"], "inside": store.manifest.get("inside"), "max_frames": store.manifest["max_frames"]}  # fmt: skip
     facts = {"sizes": sizes, "corpus": corpus, "categories": store.manifest["categories"], "class_counts": counts, "metrics": metrics}  # fmt: skip
     frames = None if job.frames is None else job.frames.folder
     return {"job": job, "tokens": inputs.tokens, "frames": frames, "weights": run.checked(run.weights), "facts": facts}
@@ -118,7 +120,7 @@ class Model:
     Videos are given as files, folders of them (a folder of pictures is one video), or a store with all its texts; a list
     may hold several files and folders. Tables are data frames with a row per video: ``id`` (the path as given, or the id in
     its store), ``title`` (the name of the file), and what the method adds. What could not be read is left out and listed in
-    ``table.attrs["rejects"]``: rows of file, record, field, value, remedy.
+    ``table.attrs["rejects"]``: rows of file, record, field, value, remedy; files of a folder that are no videos in ``["others"]``.
     """
 
     job: Job
@@ -127,6 +129,7 @@ class Model:
     weights: Path
     facts: Mapping[str, Any]  # of corpus and scores, as an exported folder keeps them
     device: torch.device
+    inside: Inside | None = None
 
     num_processes, process_index = 1, 0  # what ``predict`` asks an Accelerator for
 
@@ -144,9 +147,7 @@ class Model:
         ValueError: the model was trained on pairs; otherwise as ``embed``."""
         categories = self.facts["categories"]
         if self.job.kind.name != "classes":
-            raise ValueError(
-                f"{self.job.recipe} {self.job.stage} learnt no categories; embed videos and search among them"
-            )
+            raise ValueError(f"{self.job.recipe} {self.job.stage} learnt no categories; embed videos and search them")
         return self._predicted(videos, "logits", out, top=min(top, len(categories)))
 
     def search(self, query: Videos | pd.DataFrame, table: pd.DataFrame | str | Path, *, k: int = 10) -> pd.DataFrame:
@@ -158,9 +159,7 @@ class Model:
         asked = query if isinstance(query, pd.DataFrame) else self.embed(query)
         vectors, wanted = (unit(np.stack(list(part["vector"])).astype(np.float32)) for part in (known, asked))
         if vectors.shape[1] != wanted.shape[1]:
-            raise ValueError(
-                f"vectors of {vectors.shape[1]} numbers, but the model's have {wanted.shape[1]}; embed them again"
-            )
+            raise ValueError(f"vectors of {vectors.shape[1]} numbers, the model has {wanted.shape[1]}; embed again")
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors)  # type: ignore[call-arg]  # as faiss patches it in
         scores, places = index.search(wanted, min(k + 1, len(known)))  # type: ignore[call-arg]
@@ -205,20 +204,19 @@ class Model:
         job, ref = self.job, self.job.frames
         if ref is None:
             visual: Frames | Pictures = store
-            if store.frame_dim != self.facts["sizes"]["frame_dim"]:
-                wanted = self.facts["sizes"]["frame_dim"]
+            if store.frame_dim != (wanted := self.facts["sizes"]["frame_dim"]):
                 raise ValueError(
-                    f"{shown(store.path)}: {store.frame_dim or 'no'} numbers per frame, the model reads {wanted}"
+                    f"{shown(store.path)}: {store.frame_dim or 'no'} numbers per frame, not {wanted} as here"
                 )
         elif ref.spec.images is None:
             visual = FramesAgain(store, cast(Path, self.frames) / "projection.npz")
         elif job.spec.model.images is not None:
             visual = Pictures(store, **ref.spec.images.pictures)
         else:
-            given = ref.spec.arguments(ref.tokenizer)
-            visual = images.build(
-                store, work, ref.spec.model_dump_json(), **given, quarantine=True, device=str(self.device)
-            )
+            given, device = ref.spec.arguments(ref.tokenizer), str(self.device)
+            if device == "cpu":
+                given["batch_size"] = max(1, min(given["batch_size"], PIXELS // ref.spec.images.size**2))
+            visual = images.build(store, work, ref.spec.model_dump_json(), **given, quarantine=True, device=device)
         tokens = TokensAgain(self.tokens, job.tokens.spec, store)
         return Assembler(store, tokens, **job.batches, seed=job.seed, visual=visual)
 
@@ -230,10 +228,10 @@ class Model:
     def _predicted(self, videos: Videos, what: str, out: str | Path | None, **ask: int) -> pd.DataFrame:
         out = None if out is None else Path(out)
         store = videos if isinstance(videos, Store) else _store_at(videos)
-        files = [] if store else _files(cast(Any, videos))
+        files, others = ([], []) if store else _files(cast(Any, videos))
         given = store.fingerprint if store else [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         bar = tqdm(total=len(store) if store else len(files), desc="read videos", unit="video", mininterval=0.5)
-        with _working(out, digest([checksum(self.weights), what, ask, given])) as work:
+        with _working(out, digest([checksum(self.weights), what, ask, given, self.inside])) as work:
             with bar, _threads(params(Scale, self.job.scale).threads):
                 chunks = [store] if store else [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
                 found = [self._part(work / str(n), chunk, what, bar, **ask) for n, chunk in enumerate(chunks)]
@@ -246,7 +244,7 @@ class Model:
         if not len(table):
             first = f"; the first: {wrong['file'][0]}: {wrong['value'][0]}: {wrong['remedy'][0]}" if len(wrong) else ""
             raise ValueError(f"none of {bar.total} videos could be read{first}")
-        table.attrs["rejects"] = wrong
+        table.attrs |= {"rejects": wrong, "others": others}
         return table
 
     def _part(
@@ -272,8 +270,9 @@ class Model:
 
         def video(path: Path) -> Video | BadRecord:
             try:
-                name, title = os.fsencode(path).decode(), pixels.title_of(path)
-                return Video(id=name, title=title, part="test", images=pixels.frames_of(path, most))
+                name, title, images = os.fsencode(path).decode(), pixels.title_of(path), pixels.frames_of(path, most)
+                texts = self.inside(path, images) if self.inside else {}
+                return Video(id=name, title=title, part="test", images=images, **texts)
             except Wrong as wrong:
                 return wrong.at(path, "")
             except (OSError, ValueError) as error:
@@ -333,14 +332,14 @@ def _store_at(videos: Any) -> Store | None:
     return Store.open(videos).verified() if is_path and (Path(videos) / "videos.arrow").exists() else None
 
 
-def _files(videos: str | Path | Sequence[str | Path]) -> list[Path]:
+def _files(videos: str | Path | Sequence[str | Path]) -> tuple[list[Path], list[str]]:
+    """Videos, and files beside them that are none."""
     given = [videos] if isinstance(videos, (str, Path)) else videos
-    found = [video for path in given for video in pixels.clips(Path(path))[0]]
+    walked = [pixels.clips(Path(path)) for path in given]
+    found, others = [video for part, _ in walked for video in part], [str(file) for _, part in walked for file in part]
     if not found:
-        raise ValueError(
-            f"{', '.join(map(str, given))}: no video there ({', '.join(pixels.MOVIES)}, or folders of pictures)"
-        )
-    return list(dict.fromkeys(found))
+        raise ValueError(f"{', '.join(map(str, given))}: no video there ({', '.join(pixels.MOVIES)}, or folders of pictures)")  # fmt: skip
+    return list(dict.fromkeys(found)), others
 
 
 @contextmanager

@@ -103,6 +103,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(home, classes, tmp_p
     assert found["id"].tolist() == [str(file) for file in good[:2]] and found["title"][0] == good[0].stem.replace(
         "_", " "
     )
+    assert found.attrs["others"] == [str(tmp_path / "notes.txt")]
     assert sorted(Path(file).name for file in found.attrs["rejects"]["file"]) == ["cut.mp4", "page.mp4"]
     assert pd.read_parquet(use.rejected_of(out))["remedy"].str.contains("encode|web page").all()
     assert np.array_equal(np.stack(list(use.read_table(out)["vector"])), np.stack(list(found["vector"])))
@@ -113,6 +114,16 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(home, classes, tmp_p
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: no video there"):
         model.embed(tmp_path / "empty")
+
+
+def test_texts_found_inside_are_read_as_those_of_a_store(home, classes, tmp_path):
+    model, file = lib.load(classes.path), sorted((home / "videos" / "ring").iterdir())[0]
+    finds = replace(model, inside=lambda path, images: {"ocr": ((0.0, f"{path.suffix} {len(images)} 红色"),)})
+    plain, found = (one.embed(file)["vector"][0] for one in (model, finds))
+    item = {"title": pixels.title_of(file), "ocr": ".mp4 3 红色", "frames": str(file)}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(item))
+    expected = model.embed(import_corpus(tmp_path, tmp_path / "store"))["vector"][0]
+    assert np.abs(found - expected).max() < 1e-5 < np.abs(found - plain).max()
 
 
 def test_a_killed_call_goes_on_where_it_was(home, classes, tmp_path, monkeypatch):
@@ -194,7 +205,7 @@ def test_an_exported_model_needs_neither_corpus_nor_run(home, classes, tmp_path,
 
 
 def test_onnxruntime_says_the_same(home, pairs, tmp_path):
-    """Of real videos, one at a time. A bag of n-grams, which is written in other operations there."""
+    """Of real videos of several lengths, in batches of 7 and 6. A bag of n-grams, which is written in other operations there."""
     import onnxruntime
 
     store, trained = Store.open(home / "stores" / "pairs"), lib.load(pairs.path, device="cpu")
@@ -207,7 +218,7 @@ def test_onnxruntime_says_the_same(home, pairs, tmp_path):
     padded = model.job.batches | {"pad_text": True, "pad_frames": True}
     full = Assembler(store, seen.tokens, **padded, visual=seen.visual)
     session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "model.onnx"))
-    for batch in EvalLoader(full, store.rows()[::4], 1):
+    for batch in EvalLoader(full, store.rows(), 7):
         given = {name: getattr(batch, name).numpy() for name in export.NAMES}
         (said,) = session.run(None, {i.name: given[i.name] for i in session.get_inputs()})
         assert np.abs(said - np.stack(list(vectors[batch.rows.tolist()]))).max() < 1e-4 < np.abs(said).max()

@@ -23,6 +23,7 @@ A folder without a manifest holds videos and folders of them: a video's id is it
 
 import difflib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from tqdm.auto import tqdm
 
 from lab.corpora.csv_files import csv_records
+from lab.corpora.inside import Inside
 from lab.corpora.pair_files import Pair, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
@@ -135,10 +137,10 @@ def track(folder: Path) -> str:
         return "pairs" if any(b'"pairs"' in line for line in islice(lines, PEEK)) else "classes"
 
 
-def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
+def read(folder: Path, writer: StoreWriter, rejects: Rejects, inside: Inside | None = None) -> dict[str, Any]:
     """Import the manifest, then its pairs; pixels are stored as images, at most ``writer.max_frames`` evenly spread.
-    ``folder``: the folder of the manifest, or the manifest itself. Raises BadRecord: the first bad record, unless
-    ``rejects`` quarantines."""
+    ``folder``: the folder of the manifest, or the manifest itself. ``inside``: what looks for texts that a record lacks.
+    Raises BadRecord: the first bad record, unless ``rejects`` quarantines."""
     manifest = _manifest(folder)
     file = folder if manifest is None else manifest
     home = folder if manifest is None else manifest.parent
@@ -158,7 +160,7 @@ def read(folder: Path, writer: StoreWriter, rejects: Rejects) -> dict[str, Any]:
                 )
                 try:
                     declared.check(found)
-                    video = _video(found, home, writer)
+                    video = _video(found, home, writer, inside)
                 except Wrong as wrong:
                     raise wrong.at(file, record) from None
                 except OSError as error:
@@ -235,13 +237,14 @@ def _vocabulary(file: Path) -> Vocabulary:
     return checked(Vocabulary, read_json(file), file, "file") if file.exists() else Vocabulary()
 
 
-def _video(record: ManifestRecord, folder: Path, writer: StoreWriter) -> Video:
-    frames, images = _frames(record.frames, folder, writer.max_frames)
+def _video(record: ManifestRecord, folder: Path, writer: StoreWriter, inside: Inside | None) -> Video:
+    path, frames, images = _frames(record.frames, folder, writer.max_frames)
+    texts: dict[str, Any] = {} if inside is None or not images else inside(path, images)
     return Video(
         id=record.id,
         title=record.title,
-        asr=record.asr,
-        ocr=screen_texts(record.ocr),
+        asr=record.asr or texts.get("asr", ""),
+        ocr=screen_texts(record.ocr) or texts.get("ocr", ()),
         tags=None if record.tags is None else tuple(record.tags),
         category=record.category,
         part=record.part if record.part is not None else "pairwise" if writer.track == "pairs" else "labeled",
@@ -250,20 +253,21 @@ def _video(record: ManifestRecord, folder: Path, writer: StoreWriter) -> Video:
     )
 
 
-def _frames(name: str, folder: Path, most: int) -> tuple[np.ndarray | None, tuple[bytes, ...]]:
-    path = folder / name
-    if not path.exists():
+def _frames(name: str, folder: Path, most: int) -> tuple[Path, np.ndarray | None, tuple[bytes, ...]]:
+    ways = (name, os.path.expanduser(name), name.replace("\\", "/"))  # as it is, from home, as Windows writes it
+    path = next((path for way in ways if (path := folder / way).exists()), None)
+    if path is None:
         raise Wrong("frames", name, "no such file or folder beside the manifest")
     if path.suffix == ".npy":
         try:
-            return np.load(path, allow_pickle=False), ()
+            return path, np.load(path, allow_pickle=False), ()
         except (ValueError, EOFError, OSError, MemoryError) as error:
             remedy = instead(path, "not a numpy array; write it again with numpy.save")
             raise Wrong("frames", f"{name} ({error})", remedy) from None
     if path.is_dir():
-        return None, pixels.from_folder(path, most)
+        return path, None, pixels.from_folder(path, most)
     if path.suffix.lower() in pixels.MOVIES:
-        return None, pixels.from_movie(path, most)
+        return path, None, pixels.from_movie(path, most)
     raise Wrong("frames", name, f"must be .npy, a folder of images or a video ({', '.join(pixels.MOVIES)})")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lab.corpora.inside import Inside
 from lab.corpora.reading import arrow_batches, read_json
 from lib.data.pixels import is_litter
 from lib.data.rejects import BadRecord, Rejects
@@ -33,6 +34,7 @@ def import_corpus(
     max_frames: int = MAX_FRAMES,
     frame_dim: int | None = None,
     track: str | None = None,
+    inside: Inside | None = None,
 ) -> Store:
     """Import a corpus in constant memory; nothing half-written stays behind.
 
@@ -42,12 +44,15 @@ def import_corpus(
         max_frames: most frames of a video; more are an error (custom images and videos are sampled).
         frame_dim: numbers per frame; by default those of the format (1536, 768) or, for custom, of the first video.
         track: "pairs" or "classes", for a custom corpus with both; told from the files if None.
+        inside: looks for text in the files of a custom corpus; the store's manifest says so.
 
     Raises BadRecord: the first bad record; names file, record, field, value and remedy; StoreError: ``out`` exists and
     ``overwrite`` is False, or not one video could be imported.
     """
     src, out = Path(src), Path(out)
     reader = _reader(src, format)
+    if inside is not None and reader.FRAME_DIM is not None:
+        raise BadRecord(src, "folder", "--ocr or --asr", reader.__name__, "only for videos of one's own")
     if src.resolve().is_relative_to(out.resolve()):
         raise StoreError(f"{shown(out)}: the corpus lies inside the store to be written; choose another --out")
     with StoreWriter(
@@ -59,10 +64,13 @@ def import_corpus(
         overwrite=overwrite,
         rejects=Rejects(quarantine),
     ) as writer:
-        about = reader.read(src, writer, writer.rejects)
+        texts = {} if inside is None else {"inside": inside}
+        about = reader.read(src, writer, writer.rejects, **texts)
         twin = read_json(src / "twin.json") if (src / "twin.json").exists() else None
         truth = _truth(src / "truth.arrow", writer, about["categories"])
-        return writer.finish(tags=about["tags"], categories=about["categories"], twin=twin, truth=truth)
+        return writer.finish(
+            tags=about["tags"], categories=about["categories"], twin=twin, truth=truth, inside=inside and vars(inside)
+        )
 
 
 def build(name: str, scale: str) -> Store:
@@ -95,7 +103,7 @@ def _reader(src: Path, format: str | None):
     readers = (import_module(f"lab.corpora.{name}") for name in ([format] if format else FORMATS))
     reader = next((module for module in readers if module.recognise(src)), None)
     if reader is None:
-        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos (custom)"
+        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos (custom; a folder of pictures is one video, so give the folder above it)"
         raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
     return reader
 

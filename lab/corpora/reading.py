@@ -27,11 +27,20 @@ ZIP_ERRORS += (RuntimeError, ValueError, OverflowError, OSError, EOFError)
 
 def text_lines(file: Path) -> Iterator[tuple[int, str]]:
     """(number, line without its end) of each line that is not blank, numbered from 1. Bytes that are not UTF-8 come as
-    lone surrogates, so that the check of their field refuses one record, not the file."""
+    lone surrogates, so that the check of their field refuses one record, not the file. Raises BadRecord: it is packed."""
+    refuse_packed(file)
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, line.rstrip("\n")
+
+
+def refuse_packed(file: Path) -> None:
+    """Raises BadRecord: the file is an archive, whatever its name says."""
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    if head.startswith((b"\x1f\x8b", b"PK\3\4", b"\xfd7zX", b"(\xb5/\xfd")):
+        raise BadRecord(file, "file", "content", head, instead(head, "the file is packed; unpack it first"))
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -45,6 +54,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def read_json(file: Path) -> Any:
     """Content of a small JSON file. Raises BadRecord: it is not UTF-8 or not JSON, or says a thing twice."""
+    refuse_packed(file)
     try:
         return json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
@@ -84,6 +94,7 @@ def parquet(file: Path) -> pq.ParquetFile:
 def json_array(file: Path) -> Iterator[tuple[int, Any]]:
     """(number from 0, element) of a JSON array of any length, in constant memory; text as in ``text_lines``. Raises
     BadRecord: the array itself is damaged or cut short, so that nothing after that place can be found."""
+    refuse_packed(file)
     parse = json.JSONDecoder(object_pairs_hook=unique).raw_decode
     with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         while (text := stream.read(1)).isspace():

@@ -26,6 +26,9 @@ FEWEST = 20  # labelled videos, or pairs, below which a score says nothing
 MANY = {"classes": 5_000, "pairs": 10_000}  # labels from which a network from random weights learns order too
 
 
+FROZEN = "a small head on the pretrained text encoder, which stays as it is,"
+
+
 @dataclass(frozen=True)
 class Choice:
     """A recipe and arm, and the reasons, a sentence each."""
@@ -35,8 +38,8 @@ class Choice:
     reasons: tuple[str, ...]
 
 
-def choose(store: Store) -> Choice:
-    """The recipe for a store. Raises RecipeError: there is nothing to learn from; says what is missing and how to give it."""
+def choose(store: Store, text: str = "") -> Choice:
+    """The recipe for a store, and perhaps a pretrained text encoder. Raises RecipeError: there is nothing to learn from; says what is missing and how to give it."""
     where = paths.shown(store.path)
     if store.track == "pairs":
         pairs, tags = len(store.pairs()), int(store.tags_csr()[2].sum())
@@ -47,7 +50,10 @@ def choose(store: Store) -> Choice:
         has = f"{pairs:,} scored pairs of {len(store):,} videos, {tags:,} of them with tags"
         if pairs >= MANY["pairs"] and tags:
             return Choice("aiac_rank1", "base", (has, "enough to learn from tags first and then from pairs"))
-        why = f"bags of n-grams and mean frames, as {'no tags are there' if not tags else 'pairs are few'} to learn order from"
+        lack = "no tags are there" if not tags else "pairs are few"
+        if text:
+            return Choice("aiac_rank17", "frozen", (has, f"{FROZEN} and mean frames, as {lack} to train it on"))
+        why = f"bags of n-grams and mean frames, as {lack} to learn order from"
         return Choice("aiac_rank17", "few", (has, why))
     labels = store.categories()[rows_of(store, tuple(part for part in store.parts if not part.startswith("test")))]
     counts = np.bincount(labels[labels >= 0])
@@ -65,21 +71,58 @@ def choose(store: Store) -> Choice:
     )
     if counts.sum() >= MANY["classes"]:
         return Choice("wechat_baseline", "base", (has, "enough for a text encoder and NeXtVLAD", *rare))
+    if text:
+        return Choice(
+            "wechat_baseline", "frozen", (has, f"too few to train encoders: {FROZEN} and the mean frame", *rare)
+        )
     why = "too few to learn the order of words and frames from: a bag of n-grams and the mean frame"
     return Choice("wechat_baseline", "few" if counts.sum() < 2000 else "bags", (has, why, *rare))
 
 
 def with_encoders(scale: str, image: str, text: str) -> str:
-    """The scale with pretrained encoders by name or folder for one's own videos; its file is written if it is not there."""
+    """The scale with pretrained encoders by name or folder for one's own videos; its file is written if it is not there.
+    Raises FileNotFoundError: what looks like a path leads to no ``config.json``."""
     if not image and not text:
         return scale
+    image, text = map(_rooted, (image, text))
     name, tree = f"{scale}-{digest([image, text])[:6]}", {"about": "Encoders of one's own", "like": scale}
-    pictures = "clip_b32" if "clip" in image.lower() else "swin_tiny"
-    tree |= {"encoder": image, "pictures": pictures} if image else {}
+    tree |= {"encoder": image, "pictures": _pictures(image)} if image else {}
     tree |= {"own_backbone": text, "own_tokenizer": text} if text else {}
     if name not in names(Scale):
-        write_text(paths.params() / "scales" / f"{name}.yaml", yaml.safe_dump(tree, allow_unicode=True))
+        _write("scales", name, tree)
     return name
+
+
+def _rooted(encoder: str) -> str:
+    """A name as it is; a folder from the root, as the scale outlives the place that the command ran in."""
+    path = Path(encoder).expanduser()
+    if encoder and (path / "config.json").is_file():
+        return str(path.resolve())
+    if encoder and (path.is_absolute() or encoder.startswith(".") or path.is_dir()):
+        raise FileNotFoundError(f"{encoder}: no config.json there; give the folder of a saved timm or transformers model")  # fmt: skip
+    return encoder
+
+
+def _pictures(encoder: str) -> str:
+    """The set of pictures for an encoder: as it saw them in training where timm knows, else as CLIP's or ImageNet's."""
+    import timm
+
+    file = Path(encoder) / "config.json"
+    config = read_json(file, "save the encoder again") if file.is_file() else {}
+    known = timm.get_pretrained_cfg(encoder) if timm.is_model(encoder) else None
+    seen = config.get("pretrained_cfg") or (known and known.to_dict())
+    if not seen:
+        return "clip_b32" if "clip" in (config.get("model_type") or encoder).lower() else "swin_tiny"
+    size, name = seen["input_size"][-1], f"pictures-{digest(encoder)[:6]}"
+    images = {"encoder": encoder, "size": size, "resize": int(size / (seen.get("crop_pct") or 0.875)), "length": 32, "sample": "bin_centre"}  # fmt: skip
+    images |= {key: [float(value) for value in seen[key]] for key in ("mean", "std")}
+    images["interpolation"] = "bilinear" if seen.get("interpolation") == "bilinear" else "bicubic"
+    _write("features", name, {"about": "Pictures as their encoder was trained on", "use": "Images", "images": images})
+    return name
+
+
+def _write(kind: str, name: str, tree: dict) -> None:
+    write_text(paths.params() / kind / f"{name}.yaml", yaml.safe_dump(tree, allow_unicode=True))
 
 
 def missing(job: Job) -> Iterator[Job]:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ def add(commands: Any) -> None:
             made.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
         return made
 
-    videos = {"nargs": "+", "type": Path, "help": "files, folders of them, or a store"}
+    def searched(made: argparse.ArgumentParser) -> None:
+        made.add_argument("videos", nargs="+", type=Path, help="files, folders of them, or a store")
+        texts(made)
+
     demo = command("demo", _demo, "draw short videos in five folders, to try the other commands on", model=False)
     demo.add_argument("out", type=Path, help="a new or empty folder")
     demo.add_argument("--videos", type=int, default=60)
@@ -38,10 +42,10 @@ def add(commands: Any) -> None:
         train.add_argument(f"--{name}", default=default, help=text)
     train.add_argument("--seed", type=int, default=0)
     embed = command("embed", _embed, "a vector for each video")
-    embed.add_argument("videos", **videos)
+    searched(embed)
     embed.add_argument("--out", type=Path, required=True, help="Parquet file: id, title, vector")
     classify = command("classify", _classify, "the likeliest categories of each video")
-    classify.add_argument("videos", **videos)
+    searched(classify)
     classify.add_argument("--out", type=Path, help="Parquet file; the table is printed without")
     classify.add_argument("--top", type=int, default=3, help="categories of a video (default: 3)")
     for name, run, text, k in (
@@ -49,7 +53,7 @@ def add(commands: Any) -> None:
         ("gallery", _gallery, "queries and their nearest videos as a page for the browser, with pictures", 5),
     ):
         found = command(name, run, text)
-        found.add_argument("videos", metavar="query", **videos)
+        searched(found)
         found.add_argument("--in", dest="table", type=Path, required=True, help="what vidlab embed wrote")
         found.add_argument("-k", type=int, default=k, help=f"videos for each query (default: {k})")
         if name == "gallery":
@@ -59,6 +63,14 @@ def add(commands: Any) -> None:
         "--to", choices=("torch", "onnx"), default="torch", help="onnx: with model.onnx, checked against torch"
     )
     export.add_argument("--out", type=Path, required=True, help="a new or empty folder")
+
+
+def texts(parser: argparse.ArgumentParser) -> None:
+    """Options of commands that read files of videos."""
+    parser.add_argument("--ocr", action="store_true", help="read text in the pictures (pip install -e '.[ocr]')")
+    parser.add_argument(
+        "--asr", default="", metavar="FOLDER", help="a Whisper model that listens (pip install -e '.[asr]')"
+    )
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -74,7 +86,7 @@ def _train(options: argparse.Namespace) -> None:
     from lib.recipes.job import Job
 
     store = Store.open(options.store)
-    chosen = choose.choose(store)
+    chosen = choose.choose(store, options.text_encoder)
     recipe, arm = options.recipe or chosen.recipe, options.arm or ("base" if options.recipe else chosen.arm)
     print(f"{shown(store.path)}: {'; '.join(chosen.reasons)}.")
     scale = choose.with_encoders(options.scale, options.image_encoder, options.text_encoder)
@@ -107,9 +119,14 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _model(options: argparse.Namespace):
+    """The model, with texts found as in the videos that it was trained on, or as asked for."""
     import lib
+    from lab.corpora.inside import Inside
 
-    return lib.load(options.model, device=options.device)
+    model = lib.load(options.model, device=options.device)
+    before = model.facts["corpus"].get("inside") or {}
+    ocr, asr = options.ocr or before.get("ocr", False), options.asr or before.get("asr", "")
+    return replace(model, inside=Inside(ocr, asr)) if ocr or asr else model
 
 
 def _one_or_many(paths: list[Path]) -> Path | list[Path]:
@@ -128,6 +145,9 @@ def _says(table, out: Path | None, started: float) -> None:
     if len(rejects):
         listed = f", listed in {shown(rejected_of(out))}" if out else ""
         print(f"{len(rejects):,} videos left out{listed}", file=sys.stderr)
+    if others := table.attrs["others"]:
+        some = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        print(f"{len(others):,} files that are no videos left aside: {some}", file=sys.stderr)
 
 
 def _embed(options: argparse.Namespace) -> None:
@@ -158,9 +178,10 @@ def _gallery(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    import lib
     from lib import export
 
-    found = export.save(_model(options), options.out, to=options.to)
+    found = export.save(lib.load(options.model, device=options.device), options.out, to=options.to)
     print(f"written: {shown(options.out)}: {', '.join(sorted(file.name for file in options.out.iterdir()))}")
     for name, largest in found.items():
         print(f"{name}: largest difference between onnxruntime and torch {largest:.1e}")

@@ -2,17 +2,20 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lib.data.rejects import Wrong, instead
 
-IMAGES = (".jpg", ".jpeg", ".png")
-OTHER_IMAGES = (".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")
-MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+FORMATS = ("JPEG", "PNG", "WEBP")  # as Pillow calls them
+IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+OTHER_IMAGES = (".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")
+MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp", ".ts")
 LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 QUALITY = 90  # of the JPEG that a decoded frame is kept as
 
@@ -40,7 +43,7 @@ def clips(path: Path) -> tuple[list[Path], list[Path]]:
         return [path], []
     inside = listed(path)
     movies = [file for file in inside if file.suffix.lower() in MOVIES and file.is_file()]
-    if not movies and any(file.suffix.lower() in IMAGES for file in inside):
+    if not movies and any(file.suffix.lower() in IMAGES + OTHER_IMAGES for file in inside):
         return [path], []
     below = [clips(folder) for folder in inside if folder.is_dir()]
     others = [file for file in inside if not file.is_dir() and file not in movies]
@@ -73,13 +76,14 @@ def evenly(count: int, most: int) -> list[int]:
 def from_folder(folder: Path, most: int) -> tuple[bytes, ...]:
     """The images of a folder, numbers in their names counted as numbers (2.jpg before 10.jpg), at most ``most`` evenly
     spread. Raises Wrong: no image, or a file that is none."""
-    files = [file for file in listed(folder) if file.suffix.lower() in IMAGES]
-    for file in listed(folder):
+    files = sorted(
+        listed(folder),
+        key=lambda f: [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", f.name)],
+    )
+    for file in files:
         if file.suffix.lower() in OTHER_IMAGES:
             raise Wrong("frames", f"{folder.name}/{file.name}", f"only {', '.join(IMAGES)} are read; convert it")
-    files.sort(
-        key=lambda f: [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", f.name)]
-    )
+    files = [file for file in files if file.suffix.lower() in IMAGES]
     if not files:
         remedy = f"a video needs at least one frame; put {', '.join(IMAGES)} files there"
         raise Wrong("frames", f"{folder.name}/ without images", remedy)
@@ -95,13 +99,15 @@ def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
     """The first frame of every second that has one, at most ``most`` evenly spread, upright, as JPEG; memory does not grow
     with the length. Raises Wrong: not a readable video, or one without pictures."""
     import av.error
+    from av.video.reformatter import VideoReformatter
 
     try:
         with av.open(str(path)) as movie:
             seconds = _seconds(movie, _track(movie, path))
         with av.open(str(path)) as movie:
             wanted = [seconds[index] for index in evenly(len(seconds), most)]
-            frames = [_jpeg(frame) for frame in _chosen(movie, _track(movie, path), wanted)]
+            to_rgb = VideoReformatter()  # one for all: making it takes longer than what it does
+            frames = [_jpeg(frame, to_rgb) for frame in _chosen(movie, _track(movie, path), wanted)]
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, Wrong):
             raise
@@ -120,34 +126,32 @@ def _track(movie, path: Path):
     raise Wrong("frames", path.name, "the file has no picture track; give a video")
 
 
-def _time(item, number: int, track) -> float:
-    """Second of a packet or frame on the track's own clock, which need not start at 0."""
-    stamp = item.dts if item.pts is None else item.pts
-    return float(number / (track.average_rate or 1) if stamp is None else stamp * track.time_base)
+def _timed(items: Iterable, track) -> Iterator[tuple[Any, float]]:
+    """Packets or frames with their seconds after the first, by the track's own clock, which need not start at 0."""
+    base, rate, start = Fraction(track.time_base), track.average_rate or 1, None
+    above, below = base.as_integer_ratio()  # fractions take longer than some frames take to decode
+    for number, item in enumerate(items):
+        stamp = item.dts if item.pts is None else item.pts
+        time = float(number / rate) if stamp is None else stamp * above / below
+        start = time if start is None else start
+        yield item, time - start
 
 
 def _seconds(movie, track) -> list[int]:
-    """The seconds after the first frame that have one, by the packets alone."""
-    start, found = None, set[int]()
-    for number, packet in enumerate(movie.demux(track)):
-        if packet.size and not packet.is_discard:
-            time = _time(packet, number, track)
-            start = time if start is None else start
-            found.add(int(max(time - start, 0) + 1e-6))
-    return sorted(found)
+    """The seconds that have a frame, by the packets alone."""
+    packets = (packet for packet in movie.demux(track) if packet.size and not packet.is_discard)
+    return sorted({int(max(time, 0) + 1e-6) for _, time in _timed(packets, track)})
 
 
 def _chosen(movie, track, wanted: list[int]) -> Iterator:
     """The first frame of each wanted second or, where it was lost, the next. ``wanted``: ascending."""
-    start, place = None, 0
-    for number, frame in enumerate(movie.decode(track)):
+    place = 0
+    for frame, time in _timed(movie.decode(track), track):
         if place == len(wanted):
             return
-        time = _time(frame, number, track)
-        start = time if start is None else start
-        if time - start + 1e-6 >= wanted[place]:
+        if time + 1e-6 >= wanted[place]:
             yield frame
-            place += sum(second <= time - start + 1e-6 for second in wanted[place:])
+            place += sum(second <= time + 1e-6 for second in wanted[place:])
 
 
 def upright(picture: Image.Image, matrix: np.ndarray) -> Image.Image:
@@ -160,8 +164,9 @@ def upright(picture: Image.Image, matrix: np.ndarray) -> Image.Image:
     return picture
 
 
-def _jpeg(frame) -> bytes:
-    picture, turned = frame.to_image(), frame.side_data.get("DISPLAYMATRIX")
+def _jpeg(frame, to_rgb) -> bytes:
+    picture = to_rgb.reformat(frame, format="rgb24", threads=1).to_image()
+    turned = frame.side_data.get("DISPLAYMATRIX")
     if turned is not None:
         picture = upright(picture, np.frombuffer(turned, "<i4").reshape(3, 3))
     buffer = io.BytesIO()
@@ -170,13 +175,13 @@ def _jpeg(frame) -> bytes:
 
 
 def picture(data: bytes, name: str) -> None:
-    """Raises Wrong: not a JPEG or PNG image that can be decoded to its end."""
+    """Raises Wrong: not a JPEG, PNG or WebP image that can be decoded to its end."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             opened.draft("L", (1, 1))  # an eighth of the pixels of a JPEG tell as much
             opened.load()
     except UnidentifiedImageError:
-        remedy = instead(data, "not a JPEG or PNG image; extract the frames again")
+        remedy = instead(data, "not a JPEG, PNG or WebP image; extract the frames again")
         raise Wrong(name, data[:12], remedy) from None
     except Exception as error:  # Pillow raises many kinds
         what = f"{len(data)} bytes ({str(error).split(' <_io')[0] or type(error).__name__})"

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,11 @@ class StoreWriter:
         categories: list[str] | None = None,
         twin: dict | None = None,
         truth: pd.DataFrame | None = None,
+        inside: Mapping[str, Any] | None = None,
     ) -> Store:
         """Complete the store and put it in place. ``tags``, ``categories``: ascending; what ``Store.tags_csr`` and
         ``Store.categories`` index into. ``twin``, ``truth``: what a generated corpus knows of itself; see
-        ``Store.truth``. Raises StoreError: not a single video was imported."""
+        ``Store.truth``. ``inside``: how files were searched for text. Raises StoreError: not a single video was imported."""
         if self.count == 0:
             raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects)} rejected)")
         self._flush()
@@ -195,7 +197,7 @@ class StoreWriter:
         checksums = {file.name: known.get(file.name) or checksum(file) for file in sorted(self.partial.iterdir())}
         manifest = {
             "schema": SCHEMA_VERSION, "track": self.track, "source": self.source, "frame_dim": self.frame_dim if self._frames else None,
-            "max_frames": self.max_frames, "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin,
+            "max_frames": self.max_frames, "images": bool(self._image_bytes), "tags": tags, "categories": categories, "checksums": checksums, "twin": twin, "inside": inside,
             "counts": {"videos": self.count, "frames": self._frames, "pairs": len(self._scores), "rejected": len(self.rejects), "parts": self.parts, **repeats},
             # of the content, not of the files: equal for every path, day and version of Arrow
             "fingerprint": hashlib.sha256(json.dumps([content, self.track, tags, categories], sort_keys=True).encode()).hexdigest()[:16],

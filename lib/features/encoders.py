@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lib.runs.machine import keep_memory
+
 RANDOM = "random-"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -40,6 +42,7 @@ class ImageEncoder:
         device: str | None = None,
         **options: Any,
     ):
+        keep_memory()
         self.name = encoder
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._model = load(encoder, size, **options).eval().requires_grad_(False).to(self.device)
@@ -85,7 +88,9 @@ def load(
             torch.manual_seed(seed)
             return of_timm(architecture, pretrained=False)
     if "architecture" in config:
-        return of_timm(f"local-dir:{folder}", pretrained=pretrained)
+        known = timm.get_pretrained_cfg(config["architecture"])
+        sized = {"img_size": size} if known is not None and known.fixed_input_size else {}
+        return of_timm(f"local-dir:{folder}", pretrained=pretrained, options=options | sized)
     if not config and timm.is_model(encoder):
         return of_timm(encoder, pretrained=pretrained)
     if config or "/" in encoder:

@@ -85,11 +85,7 @@ class Shard:
                 f"video {store.video(row, frames=False).id}: a feature does not fit half precision; "
                 "set images.precision: float32, or take another encoder"
             )
-        found: dict[str, Any] = {
-            "features": features,
-            "counts": np.array(self.counts),
-            "wrong": np.array(json.dumps(self.wrong)),
-        }
+        found: Any = {"features": features, "counts": np.array(self.counts), "wrong": np.array(json.dumps(self.wrong))}
         write_atomically(self.file, lambda temporary: np.savez(temporary, **found))
         self.features = []
 

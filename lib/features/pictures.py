@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
+from lib.data.pixels import FORMATS
 from lib.data.rejects import BadRecord, Wrong
 from lib.data.store import Store
 from lib.features import frames as frame_rules
@@ -103,7 +104,7 @@ def decode(
     interpolation: Literal["bilinear", "bicubic"] = "bicubic",
     draft: bool = False,
 ) -> np.ndarray:
-    """uint8 [3, size, size] of a JPEG or PNG file. Raises Wrong: it cannot be decoded to its end.
+    """uint8 [3, size, size] of a JPEG, PNG or WebP file. Raises Wrong: it cannot be decoded to its end.
 
     Args:
         resize: of the shorter side before the crop; None: ``size``.
@@ -112,7 +113,7 @@ def decode(
     """
     short = resize or size
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if draft:
                 opened.draft("RGB", (short, short))
             picture = upright(opened).convert("RGB")

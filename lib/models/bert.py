@@ -251,9 +251,10 @@ def _random_shape(name: str) -> tuple[int, int] | None:
 
 
 def _config(layers: int, width: int, vocab_size: int) -> BertConfig:
-    from transformers import BertConfig
+    from transformers import AutoConfig
 
-    return BertConfig(
+    config: Any = AutoConfig.for_model(
+        "bert",
         vocab_size=vocab_size,
         hidden_size=width,
         num_hidden_layers=layers,
@@ -262,6 +263,7 @@ def _config(layers: int, width: int, vocab_size: int) -> BertConfig:
         initializer_range=init_std(width),
         attn_implementation="sdpa",  # without it bare modules fall back to eager attention
     )
+    return config
 
 
 def _load_config(name: str) -> BertConfig:

@@ -12,6 +12,7 @@ from lib.recipes.specs import Scale, Spec
 from lib.runs import paths
 
 Kind = TypeVar("Kind", bound=Spec)
+ALIASES = 30  # of a file at most: more can stand for more than memory holds
 
 
 def names(kind: type[Spec]) -> list[str]:
@@ -30,11 +31,8 @@ def file_of(kind: type[Spec], name: str) -> Path:
     path = paths.params() / kind.folder / f"{name}.yaml"
     if not path.exists():
         what = kind.folder.rstrip("s")
-        if Path(name).is_dir():
-            raise RecipeError(
-                f"no {what} named {name!r} in {paths.shown(path.parent)}/; for the folder here write ./{name}"
-            )
-        raise RecipeError(f"no {what} named {name!r} in {paths.shown(path.parent)}/; {nearest(name, names(kind))}")
+        hint = f"for the folder here write ./{name}" if Path(name).is_dir() else nearest(name, names(kind))
+        raise RecipeError(f"no {what} named {name!r} in {paths.shown(path.parent)}/; {hint}")
     return path
 
 
@@ -57,7 +55,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file of keys and values. Raises RecipeError: not valid YAML in UTF-8, a key twice, no mapping at the top, or
     ``on``/``off`` as a key; names the file."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+        text = path.read_text(encoding="utf-8-sig")
+        if sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader)) > ALIASES:
+            raise yaml.YAMLError(f"more than {ALIASES} aliases (*name); write out what they stand for")
+        tree = yaml.load(text, _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         what = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
         raise RecipeError(f"{paths.shown(path)}: not valid YAML: {what}") from None

@@ -122,7 +122,7 @@ WECHAT = {
     "one dimension": Case(lambda folder: small.wechat(folder, features={ID1: matrix(1, WECHAT_WIDTH)[0]}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "(768,)", "matrix", kept=2, pairs=0),
     "NaN": Case(lambda folder: small.wechat(folder, features={ID1: np.full((1, WECHAT_WIDTH), np.nan, "<f2")}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "nan in frame 0", "extract the features again", kept=2, pairs=0),
     "too large for half precision": Case(lambda folder: small.wechat(folder, features={ID1: np.full((1, WECHAT_WIDTH), 1e6)}), FEATURES, f"(video {ID1})", f"{ID1}.npy", "in frame 0", "extract the features again", kept=2, pairs=0),
-    "frame that is no image": Case(lambda folder: small.wechat(folder, frames={ID1: {"01.jpg": b"GIF89a......"}}), f"{ID1}.zip", f"(video {ID1})", "01.jpg", "GIF89a", "not a JPEG or PNG", kept=2, pairs=0),
+    "frame that is no image": Case(lambda folder: small.wechat(folder, frames={ID1: {"01.jpg": b"GIF89a......"}}), f"{ID1}.zip", f"(video {ID1})", "01.jpg", "GIF89a", "not a JPEG, PNG or WebP", kept=2, pairs=0),
     "zip of no frames": Case(lambda folder: small.wechat(folder, frames={ID1: {}}), f"{ID1}.zip", f"(video {ID1})", "frames", "0", "at least one frame", kept=2, pairs=0),
 }  # fmt: skip
 
@@ -152,7 +152,8 @@ CUSTOM = {
     "JPEG cut short": Case(plain("b/1.jpg", small.picture(size=(64, 48))[:-20]), "manifest.jsonl", "line 2 (video b)", "1.jpg", "bytes", "decoded to its end", kept=2, pairs=0),
     "PNG cut short": Case(plain("b/1.png", small.picture(kind="PNG")[:-30]), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
     "PNG with a wrong checksum": Case(plain("b/1.png", flip(45)(small.picture(kind="PNG"))), "manifest.jsonl", "line 2 (video b)", "1.png", "bytes", "decoded to its end", kept=2, pairs=0),
-    "pictures of another format": Case(plain("b/2.WEBP", b"RIFF"), "manifest.jsonl", "line 2 (video b)", "frames", "b/2.WEBP", "convert it", kept=2, pairs=0),
+    "pictures of another format": Case(plain("b/2.AVIF", b"ftyp"), "manifest.jsonl", "line 2 (video b)", "frames", "b/2.AVIF", "convert it", kept=2, pairs=0),
+    "WebP cut short": Case(plain("b/2.webp", small.picture(kind="WEBP")[:-30]), "manifest.jsonl", "line 2 (video b)", "2.webp", "bytes", "decoded to its end", kept=2, pairs=0),
     "key that comes twice": Case(custom(b'{"id": "b", "frames": "b.npy", "category": "x", "category": "y"}'), "manifest.jsonl", "line 2", "JSON", "category", "'category' comes twice", kept=2, pairs=0),
     "negative tag": Case(custom({"id": "b", "frames": "b.npy", "tags": [1, -1]}), "manifest.jsonl", "line 2 (video b)", "tags", "-1", "non-negative", kept=2, pairs=0),
     "category as a number": Case(custom({"id": "b", "frames": "b.npy", "category": 101}), "manifest.jsonl", "line 2 (video b)", "category", "101", "text", kept=2, pairs=0),

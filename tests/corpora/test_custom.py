@@ -24,6 +24,7 @@ from lab.corpora.importing import import_corpus
 from lib.data import pixels
 from lib.data.rejects import BadRecord
 from lib.data.store import Store, StoreError
+from lib.features.pictures import decode
 from tests.corpora import small
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -66,10 +67,42 @@ def test_scored_pairs_of_videos_without_manifest(tmp_path: Path):
     assert store.track == "pairs" and store.pairs()["score"].tolist() == [0.5] and store.manifest["categories"] is None
 
 
-def test_a_folder_of_loose_pictures_is_not_taken_for_a_corpus(tmp_path: Path):
-    (tmp_path / "1.jpg").write_bytes(small.picture())
-    with pytest.raises(BadRecord, match="expected .*or folders of videos"):
+@pytest.mark.parametrize("name", ["1.jpg", "1.webp", "1.tif"])
+def test_a_folder_of_loose_pictures_is_not_taken_for_a_corpus(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(small.picture())
+    with pytest.raises(BadRecord, match="a folder of pictures is one video, so give the folder above it"):
         import_corpus(tmp_path, tmp_path.parent / "store")
+
+
+def test_webp_pictures_are_read_and_others_named(tmp_path: Path):
+    """Each in a folder of its own, so that the folder is a video, whatever its pictures are."""
+    for name, data in {
+        "a/1.webp": small.picture(90, kind="WEBP"),
+        "b/1.jpg": small.picture(),
+        "c/1.bmp": b"BM",
+    }.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).write_bytes(data)
+    with pytest.raises(BadRecord, match=r"frames is 'c/1.bmp': only .jpg, .jpeg, .png, .webp are read; convert it"):
+        import_corpus(tmp_path / "in", tmp_path / "store")
+    store = import_corpus(tmp_path / "in", tmp_path / "store", quarantine=True)
+    assert store.column("id").tolist() == ["a", "b"] and abs(decode(store.images(0)[0])[0].mean() - 90) < 4
+
+
+@pytest.mark.parametrize("name", ["~/clips/a.mp4", "clips\\a.mp4", "./clips//a.mp4", "HERE/clips/a.mp4"])
+def test_paths_of_a_manifest_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """From home, as Windows writes them, doubled, from the root."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = small.custom(tmp_path, [{"id": "a", "frames": name.replace("HERE", str(tmp_path))}])
+    (tmp_path / "clips").mkdir()
+    small.movie(tmp_path / "clips" / "a.mp4")
+    assert len(import_corpus(folder / "manifest.jsonl", tmp_path / "store").images(0)) == 3
+
+
+@pytest.mark.parametrize("name", ["~/none.mp4", "~nobody/a.mp4", "C:\\clips\\a.mp4"])
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, name: str):
+    with pytest.raises(BadRecord, match="no such file or folder beside the manifest"):
+        load(tmp_path, [{"id": "a", "frames": name}])
 
 
 def load(folder: Path, items: list[dict], **options) -> Store:

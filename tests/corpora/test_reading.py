@@ -1,6 +1,9 @@
 """What every reader has in common: litter, byte-order marks, blank lines, missing values, damaged archives."""
 
+import gzip
+import io
 import json
+import lzma
 import os
 import zipfile
 from pathlib import Path
@@ -166,6 +169,30 @@ def test_files_that_a_format_does_not_know_are_named(tmp_path: Path):
     (folder / "annotations" / "test_b.jsonl").write_bytes(b"")
     assert left_out(folder, "wechat2022") == ["annotations/test_b.jsonl"]
     folder = small.custom(tmp_path / "custom", [], "a\tb\t1\n")
-    for name in ("pairs.txt", "A.JPG", "b.webp", "Thumbs.db"):
+    for name in ("pairs.txt", "A.JPG", "b.webp", "c.psd", "Thumbs.db"):
         (folder / name).write_bytes(b"")
-    assert left_out(folder, "custom") == ["b.webp", "pairs.txt"]
+    assert left_out(folder, "custom") == ["c.psd", "pairs.txt"]
+
+
+PACKED = {"gzip": gzip.compress, "xz": lzma.compress, "zip": lambda data: zipped(data)}
+
+
+def zipped(data: bytes) -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("a", data)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("pack", PACKED)
+@pytest.mark.parametrize(
+    "name", ["manifest.jsonl", "manifest.csv", "vocabulary.json", "pairs.tsv", "pairs.csv", "pairs.jsonl"]
+)
+def test_packed_text_is_named(tmp_path: Path, name: str, pack: str):
+    """Also where what is inside is GBK: no value of it is shown as if it had been read."""
+    folder = small.custom(tmp_path / "corpus", [{"id": "a", "frames": "a.npy"}])
+    if name == "manifest.csv":
+        (folder / "manifest.jsonl").unlink()
+    (folder / name).write_bytes(PACKED[pack]("视频,标题".encode("gbk")))
+    with pytest.raises(BadRecord, match=f"{name}: file: content is .*unpack it first"):
+        import_corpus(folder, tmp_path / "store", quarantine=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

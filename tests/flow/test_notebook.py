@@ -203,10 +203,11 @@ def test_the_newest_line_of_a_running_step_is_known(tmp_path):
     assert screen.newest_line(log) == "the end"
 
 
-def test_a_long_temporary_folder_is_no_obstacle(notebook, tmp_path):
-    """A socket's address holds some hundred characters."""
-    folder = tmp_path / ("long" * 40)
-    folder.mkdir()
+@pytest.mark.parametrize("name", ["long" * 40, "长" * 60, "a/" * 60])
+def test_a_long_temporary_folder_is_no_obstacle(notebook, tmp_path, name):
+    """A socket's address holds some hundred bytes."""
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
     code = f"{_elsewhere(notebook, tmp_path)}; sys.exit(status)"
     environment = {**os.environ, "TMPDIR": str(folder)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

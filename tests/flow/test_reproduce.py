@@ -321,8 +321,10 @@ def test_braces_are_refused(tmp_path, monkeypatch):
     assert "runs/{x}/" in shown and "rename the folder" in shown
 
 
-def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path):
-    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), "HOME": str(tmp_path / "nowhere")}
+@pytest.mark.parametrize("home", ["nowhere", "file/below", "file"])
+def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path, home):
+    (tmp_path / "file").write_text("no folder")
+    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), "HOME": str(tmp_path / home)}
     code = (
         "import os; from pathlib import Path; from lab.flow.reproduce import have_a_home; from tests.flow.toy import Toy\n"
         "work = Path(os.environ['VIDLAB_HOME']); work.mkdir(); have_a_home(work / '.home')\n"
@@ -330,7 +332,7 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "nowhere").exists() and (tmp_path / "file").is_file()
 
 
 @pytest.mark.parametrize(

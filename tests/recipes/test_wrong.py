@@ -40,4 +40,4 @@ def test_every_mistake_is_one_sentence_naming_file_and_key(file, params):
 
 
 def test_all_mistakes_are_collected():
-    assert len(WRONG) == 16
+    assert len(WRONG) == 17

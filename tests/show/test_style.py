@@ -26,6 +26,7 @@ def test_a_glyph_that_no_font_has_is_noticed():
         style.svg(figure("한"))
 
 
-def test_dollars_and_underscores_stay_as_they_are():
-    shown = figure("$a_b$ 5%")
-    assert drawn.ticks(shown.axes[0])[0] == "$a_b$ 5%" and not shown.axes[0].get_yticklabels()[0].get_parse_math()
+@pytest.mark.parametrize("name", ["$a_b$ 5%", "$10_$20", "a_{b$ $c}", "\\frac{$1$}{2"])
+def test_dollars_and_underscores_stay_as_they_are(name):
+    shown = figure(name)
+    assert drawn.ticks(shown.axes[0])[0] == name and not shown.axes[0].get_yticklabels()[0].get_parse_math()

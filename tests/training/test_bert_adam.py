@@ -129,11 +129,11 @@ def test_resume_is_bit_for_bit():
 def test_a_recipe_names_the_optimizer(use, cls):
     named = [("model.text.a", torch.zeros(2, 2)), ("model.head.LayerNorm.weight", torch.zeros(2))]
     named = [(name, tensor.requires_grad_()) for name, tensor in named]
-    spec = OptimizerSpec(use=use, lr={"backbone": 0.1, "rest": 0.2}, weight_decay=0.03, eps=1e-5, betas=(0.8, 0.9))
+    spec = OptimizerSpec(use=use, lr={"backbone": 0.1, "rest": 0.2}, weight_decay=0.03, eps=1e-5)
     optimizer = build_optimizer(named, **spec.model_dump())
     assert type(optimizer).__name__ == cls
     kept = [(g["lr"], g["weight_decay"], g["eps"], tuple(g["betas"])) for g in optimizer.param_groups]
-    assert kept == [(0.1, 0.03, 1e-5, (0.8, 0.9)), (0.2, 0.0, 1e-5, (0.8, 0.9))]
+    assert kept == [(0.1, 0.03, 1e-5, (0.9, 0.999)), (0.2, 0.0, 1e-5, (0.9, 0.999))]
 
 
 def test_tensors_are_clipped_unless_a_recipe_says_no():

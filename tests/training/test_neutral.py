@@ -2,6 +2,8 @@
 corrections of logits are tested beside them (objectives/test_category.py, objectives/test_agreement.py,
 evaluation/test_postprocess.py)."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def test_averages_of_one_model_are_the_model(averaging, keep_best):
     check(learned(averaging=averaging(), **settings), learned(**settings))
 
 
-class Idle(Adversary):
+class Idle:
     """What an adversary does around the second pass, without that pass."""
 
     def __init__(self, adversary: Adversary):
@@ -60,7 +62,7 @@ class Idle(Adversary):
 
 @pytest.mark.parametrize("adversary", [Fgm(), Pgd(), Awp()])
 def test_adversaries_put_every_weight_back_in_every_step(adversary):
-    check(learned(adversarial=Idle(adversary)), learned())
+    check(learned(adversarial=cast(Adversary, Idle(adversary))), learned())
 
 
 def test_tail_at_the_schedules_own_factor():

@@ -1,6 +1,7 @@
 """A GPU never waits for the loop: a step asks the device for no number, and finds positions on the CPU beforehand. Seen on
 a CPU by the operations that would make the host wait on a GPU (sizes or numbers that depend on the content of tensors)."""
 
+from itertools import repeat
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +33,19 @@ class Waits(TorchDispatchMode):
         if name in WAITS or any(pick is not None and pick.dtype == torch.bool for pick in picks):
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
+
+
+class Same:
+    """One batch, endlessly."""
+
+    def __init__(self, batch: Batch):
+        self.batch = batch
+
+    def __iter__(self):
+        return repeat(self.batch)
+
+    def state_dict(self):
+        return {}
 
 
 def videos(job: Job, sizes: build.Sizes, count: int = 6) -> Batch:
@@ -80,7 +94,7 @@ def test_a_step_never_waits(tmp_path, monkeypatch, recipe, stage, arm):
             update(*given)
 
     trainer._update = watched
-    trainer.fit([batch] * 8, 4)
+    trainer.fit(Same(batch), 4)
     assert trainer.state.step == 4 and trainer.state.samples == 8 * batch.samples
     assert waits.seen == []
 

@@ -1,10 +1,17 @@
 """What is trained on a store: by what is there, with reasons, or a refusal that says what is missing."""
 
+import shutil
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import timm
+import torch
 
+import lib
+from lab.cli import main
+from lab.corpora import demo
+from lab.corpora.importing import import_corpus
 from lab.use import choose
 from lib.data.schema import Video
 from lib.data.store import Store
@@ -12,9 +19,10 @@ from lib.data.writer import StoreWriter
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
 from lib.recipes.load import load
-from lib.recipes.specs import Scale
+from lib.recipes.specs import FeatureSet, Scale
 from lib.runs import paths
 from lib.stages.build import check
+from tests.forget import forget
 
 
 def store(
@@ -74,21 +82,31 @@ def test_nothing_to_learn_from_is_said(tmp_path, categories, pairs, levels, says
         choose.choose(store(tmp_path, categories, pairs, levels=levels))
 
 
-def test_what_is_chosen_can_be_built(tmp_path):
+@pytest.mark.parametrize("text", ["", "bert"])
+def test_what_is_chosen_can_be_built(tmp_path, text):
     for number, made in enumerate((store(tmp_path / "c", ["a", "b"] * 20), store(tmp_path / "p", [None] * 40, 30))):
-        found = choose.choose(made)
+        found = choose.choose(made, text)
+        assert (found.arm == "frozen") == bool(text)
         assert check(Job.load(found.recipe, "finetune", found.arm, 0, "laptop", str(made.path))) > 1000, number
 
 
-def test_encoders_by_name_make_a_scale_of_their_own(tmp_path, monkeypatch):
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Where new files of params may be written."""
+    for kind in ("recipes", "ablations", "backbones", "corpora"):
+        (tmp_path / "params").mkdir(exist_ok=True)
+        (tmp_path / "params" / kind).symlink_to(paths.params() / kind)
+    for kind in ("scales", "features"):
+        shutil.copytree(paths.params() / kind, tmp_path / "params" / kind)
+    monkeypatch.setenv("VIDLAB_PARAMS", str(tmp_path / "params"))
+    forget()
+    yield tmp_path / "params"
+    forget()
+
+
+def test_encoders_by_name_make_a_scale_of_their_own(tmp_path, params):
     """For one's own videos only: the language model of the generated ones stays."""
     made = store(tmp_path, ["a", "b"] * 20)
-    scales = tmp_path / "params" / "scales"
-    scales.mkdir(parents=True)
-    (scales / "laptop.yaml").write_text((paths.params() / "scales" / "laptop.yaml").read_text(encoding="utf-8"))
-    for kind in ("recipes", "ablations", "features", "backbones"):
-        (scales.parent / kind).symlink_to(paths.params() / kind)
-    monkeypatch.setenv("VIDLAB_PARAMS", str(scales.parent))
     assert choose.with_encoders("laptop", "", "") == "laptop"
     name = choose.with_encoders("laptop", "openai/clip-vit-base-patch32", "bert-base-chinese")
     assert name == choose.with_encoders("laptop", "openai/clip-vit-base-patch32", "bert-base-chinese") != "laptop"
@@ -99,3 +117,50 @@ def test_encoders_by_name_make_a_scale_of_their_own(tmp_path, monkeypatch):
     assert (
         Job.load("wechat_baseline", "finetune", "few", 0, name, str(made.path)).corpus.backbone == "bert-base-chinese"
     )
+
+
+def test_pictures_are_as_the_encoder_was_trained_on(params):
+    """By name, and in a folder whose path says clip and means nothing by it."""
+    scale = load(Scale, choose.with_encoders("laptop", "tf_efficientnet_lite0.in1k", ""))
+    seen = load(FeatureSet, scale.pictures).images
+    assert (seen.size, seen.resize, seen.interpolation, seen.mean[0], seen.std[0]) == (
+        224, 256, "bicubic", 0.5, 0.5,
+    )  # fmt: skip
+    folder = params.parent / "clip" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    assert load(Scale, choose.with_encoders("laptop", str(folder), "")).pictures == "swin_tiny"
+    (folder / "config.json").write_text('{"model_type": "clip"}')
+    assert load(Scale, choose.with_encoders("smoke", str(folder), "")).pictures == "clip_b32"
+
+
+def test_encoders_from_folders_without_network(tmp_path, params, monkeypatch, capsys):
+    """Of timm and of transformers, by paths from where one stands; both stay as they are, and a small head is trained."""
+    from transformers import BertConfig, BertForPreTraining
+
+    images, text = tmp_path / "see", tmp_path / "read"
+    torch.manual_seed(0)
+    timm.models.save_for_hf(timm.create_model("test_vit"), images, safe_serialization=True)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "ring", "##s"]
+    config = BertConfig(vocab_size=len(words), hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32)  # fmt: skip
+    BertForPreTraining(config).save_pretrained(text)
+    (text / "vocab.txt").write_text("\n".join(words))
+    demo.write(tmp_path / "videos", 20, seconds=1)
+    made = import_corpus(tmp_path / "videos", tmp_path / "store")
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    words = ["train", str(made.path), "--scale", "smoke", "--image-encoder", "./see", "--text-encoder", "read"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert (
+        "a small head on the pretrained text encoder" in said and "arm frozen" in said and "random weights" not in said
+    )
+    monkeypatch.chdir("/")
+    model = lib.load(tmp_path / said.split("run: ")[1].splitlines()[0])
+    kept = BertForPreTraining.from_pretrained(text).bert.encoder.layer[0].output.dense.weight
+    assert torch.equal(model.model.text.encoder.layer[0].output.dense.weight, kept)
+    assert model.job.frames.spec.images.size == 160 and len(model.embed(tmp_path / "videos" / "ring")) == 4
+    for wrong in ("./nowhere", str(tmp_path / "videos")):
+        with pytest.raises(FileNotFoundError, match="no config.json there"):
+            choose.with_encoders("smoke", wrong, "")

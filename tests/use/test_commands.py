@@ -2,11 +2,14 @@
 
 import csv
 import io
+from argparse import Namespace
+from dataclasses import dataclass
 
 import pandas as pd
 import pytest
 
 from lab.cli import main
+from lab.use import commands
 from lib.recipes import job as jobs
 
 
@@ -71,3 +74,18 @@ def test_mistakes_end_in_a_sentence(home, capsys):
         assert says in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["embed", "run"])
+
+
+def test_texts_are_found_as_in_the_videos_of_the_corpus_or_as_asked_for(monkeypatch):
+    @dataclass(frozen=True)
+    class Model:
+        facts: dict
+        inside: object = None
+
+    made = []
+    monkeypatch.setattr("lab.corpora.inside.Inside", lambda ocr, asr: made.append((ocr, asr)))
+    for before in (None, {"ocr": True, "asr": "old"}):
+        monkeypatch.setattr("lib.load", lambda run, device, before=before: Model({"corpus": {"inside": before}}))
+        for ocr, asr in ((False, ""), (True, ""), (False, "new")):
+            commands._model(Namespace(model="run", device=None, ocr=ocr, asr=asr))
+    assert made == [(True, ""), (False, "new"), (True, "old"), (True, "old"), (True, "new")]
