@@ -28,6 +28,7 @@ from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes.job import Job
 
 PLANTED = (0.01, 0.02, 0.05, 0.1)  # in units of the metric
+OFTEN = 0.8  # so many of the arms find an effect that can be relied on
 HALVINGS = 12  # of the share of spoiled videos
 SURPRISE = 0.9  # more false verdicts than in nine of ten laboratories that work are a surprise
 
@@ -122,7 +123,7 @@ def _seed(*names: str | float) -> int:
 
 
 def planted(plan: Plan) -> pd.DataFrame:
-    """Every placebo arm with each effect planted: ``ablation, recipe, arm, metric, planted, share`` (of the test videos),
+    """Every placebo arm with each effect planted: ``ablation, recipe, arm, metric, corpus, planted, share`` (of the test videos),
     and ``MEASURED``; empty without placebos. Sizes that a system has no score to lose for are left out.
 
     Raises:
@@ -142,6 +143,7 @@ def planted(plan: Plan) -> pd.DataFrame:
                 spoiled = [read(job).spoiled(share, seed) for job, seed in zip(group, seeds, strict=True)]
                 found = judged(spoiled, [one.run for one in reference], metric, noise(plan, metric))
                 about = {"ablation": name, "recipe": recipe, "arm": arm, "metric": metric}
+                about["corpus"] = jobs[recipe, arm][0].corpus.name
                 rows.append(about | {"planted": size, "share": share} | found)
     return pd.DataFrame(rows)
 
@@ -150,18 +152,20 @@ def power(frame: pd.DataFrame) -> Picture | None:
     """How often an effect of a known size is found, by track and size, with 95 % intervals. Args: frame: of :func:`planted`."""
     if frame.empty:
         return None
-    parts = frame.assign(found=frame["verdict"] == HURTS).groupby(["metric", "planted"], sort=False)
-    drawn = parts.agg(
+    found = frame.assign(found=frame["verdict"] == HURTS)
+    drawn = found.groupby(["metric", "planted"], sort=False).agg(
         arms=("found", "size"), found=("found", "sum"), measured=("difference", "mean"), spoiled=("share", "mean")
     ).reset_index()  # fmt: skip
     drawn["share"] = drawn["found"] / drawn["arms"]
+    by_corpus = found.groupby(["metric", "planted", "corpus"], sort=False)["found"].mean() >= OFTEN
+    drawn[["corpora", "found_on"]] = by_corpus.groupby(level=[0, 1], sort=False).agg(["size", "sum"]).to_numpy()
     drawn[["low", "high"]] = [interval_of_share(*one) for one in zip(drawn["found"], drawn["arms"], strict=True)]
     figure, axis = style.canvas(height=2.8)
     for place, (metric, part) in enumerate(drawn.groupby("metric", sort=False)):
         colour, x = style.SERIES[place], part["planted"] * (1 + 0.04 * place)
         axis.vlines(x, part["low"], part["high"], color=colour, linewidth=2.4, alpha=0.6)
         axis.plot(x, part["share"], "o-", color=colour, label=f.metric(str(metric)))
-    axis.axhline(0.8, color=style.MUTED, linestyle=":", linewidth=0.9)
+    axis.axhline(OFTEN, color=style.MUTED, linestyle=":", linewidth=0.9)
     axis.set_xscale("log")
     axis.set_xticks(PLANTED, [f"{size:g}" for size in PLANTED], minor=False)
     axis.set_xticks([], minor=True)
@@ -170,11 +174,12 @@ def power(frame: pd.DataFrame) -> Picture | None:
     )
     axis.legend(loc="lower right")
     told = "; ".join(
-        f"{f.metric(r['metric'])}, {r['planted']:g}: {r['found']} of {r['arms']}" for r in drawn.to_dict("records")
+        f"{f.metric(r['metric'])}, {r['planted']:g}: {r['found']} of {r['arms']}, on {r['found_on']} of {f.plural(r['corpora'], 'corpus', 'corpora')}"
+        for r in drawn.to_dict("records")
     )
     caption = (
         "Arms are placebos, so retraining is real. Of their test videos so many, drawn at random, have the prediction of another test "
-        "video that the reference would lose the planted amount. Found: the verdict is *hurts*. Lines: 95 % intervals of a share; "
+        "video that the reference would lose the planted amount. Found: the verdict is *hurts*; on a corpus: by four of five arms there. Lines: 95 % intervals of a share of arms; "
         "dotted: four of five."
     )
     return Picture(figure, drawn, "power", f"How often a planted effect is found: {told}", caption)

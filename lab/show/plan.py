@@ -253,10 +253,11 @@ class Plan:
         return {(recipe, arm): [job(recipe, arm, seed) for seed in seeds] for recipe in recipes for arm in asked.arms}
 
     def _replica(self, asked: Ablation, recipe: str, seed: int) -> str:
-        """The corpus of a seed, where a question is asked of as many corpora as it has seeds; empty for the usual one."""
-        if asked.corpora == "one" or seed == self.seeds[0] or self.corpus:
+        """The corpus of a seed, where a question is asked of others than the usual one; empty for that one."""
+        if asked.corpora == "one" or asked.corpora == "per_seed" and seed == self.seeds[0] or self.corpus:
             return ""
-        return f"{load(Scale, self.scale).corpora[load(Recipe, recipe).corpus]}@{seed}"
+        videos = seed if asked.corpora == "per_seed" else asked.corpora
+        return f"{load(Scale, self.scale).corpora[load(Recipe, recipe).corpus]}@{videos}"
 
     def ensemble_members(self, name: str) -> dict[str, list[Job]]:
         """Label -> the jobs behind one member: one, or one a fold. Raises KeyError: the plan has no such ensemble."""

@@ -85,7 +85,7 @@ def load(kind: type[Kind], name: str) -> Kind:
     impossible combination."""
     path = file_of(kind, name)
     tree: dict[str, Any] = {}
-    for one in lineage(name) if kind is Scale else [name]:
+    for one in lineage(name, kind) if "like" in kind.model_fields else [name]:
         tree.pop("overrides", None)  # those of each scale are laid over a recipe in turn
         own = read_yaml(file_of(kind, one))
         both = [key for key in own if isinstance(own[key], dict) and isinstance(tree.get(key), dict)]
@@ -94,11 +94,12 @@ def load(kind: type[Kind], name: str) -> Kind:
 
 
 @cache
-def lineage(scale: str) -> list[str]:
-    """A scale after those it is ``like``. Raises RecipeError: there is none of such a name, or it is like itself."""
-    found = [scale]
-    while (like := read_yaml(file := file_of(Scale, found[0])).get("like")) is not None:
-        require(like, names(Scale), where := f"{paths.shown(file)}: like")
+def lineage(name: str, kind: type[Spec] = Scale) -> list[str]:
+    """A scale, or a question, after those it is ``like``. Raises RecipeError: there is none of such a name, or it is like
+    itself."""
+    found = [name]
+    while (like := read_yaml(file := file_of(kind, found[0])).get("like")) is not None:
+        require(like, names(kind), where := f"{paths.shown(file)}: like")
         if like in found:
             circle = " -> ".join([like, *found])
             raise RecipeError(f"{where}: {circle} goes in a circle; leave `like` out of one of them")

@@ -40,12 +40,12 @@ def asked(monkeypatch):
     return of
 
 
-PLAN = Plan.load("laptop", systems=["wechat_baseline"], questions=["label_smoothing", "r_drop"])
+PLAN = Plan.load("laptop", systems=["wechat_baseline"], questions=["rescaling", "r_drop"])
 
 
 def test_a_training_counts_where_it_is_needed_first(asked):
     rows = asked(lambda n: {"wechat_baseline": 0.02 / n}, PLAN)
-    first = rows["label_smoothing"]
+    first = rows["rescaling"]
     assert (first["jobs"], first["minutes"]) == (3, 1.5), "not those of the reference"
     more = asked(lambda n: {}, replace(PLAN, seeds=(0, 1, 2, 3), seeds_given=True))
     assert more["r_drop"]["jobs"] == 4 and more["r_drop"]["visible"] is None
@@ -53,9 +53,9 @@ def test_a_training_counts_where_it_is_needed_first(asked):
 
 def test_a_claim_needs_the_seeds_that_would_show_it(asked):
     rows = asked(lambda n: {"wechat_baseline": 0.02 / n}, PLAN)
-    assert rows["label_smoothing"]["visible"] == pytest.approx(0.02 / 3)
-    assert (rows["label_smoothing"]["claimed"], rows["label_smoothing"]["needed"]) == (0.005, 4)
+    assert rows["rescaling"]["visible"] == pytest.approx(0.02 / 3)
+    assert (rows["rescaling"]["claimed"], rows["rescaling"]["needed"]) == (0.004, 5)
     assert rows["r_drop"]["claimed"] is None and rows["r_drop"]["needed"] is None
     rows = asked(lambda n: {"wechat_baseline": 1.0}, PLAN)
-    assert rows["label_smoothing"]["needed"] > MANY
-    assert asked(lambda n: {"wechat_baseline": float("nan")}, PLAN)["label_smoothing"]["needed"] is None
+    assert rows["rescaling"]["needed"] > MANY
+    assert asked(lambda n: {"wechat_baseline": float("nan")}, PLAN)["rescaling"]["needed"] is None

@@ -113,7 +113,9 @@ def test_arms_that_only_finetune_share_the_pretraining():
         }
         for (recipe, arm), jobs in plan.ablation_jobs(name).items():
             for job in (one for one in jobs if later[arm] and asked.member_of(arm) == "base"):
-                known = {one.folder.path for one in lineage(plan.job(recipe, job.stage, "base", job.seed))}
+                known = {
+                    one.folder.path for one in lineage(plan.job(recipe, job.stage, "base", job.seed, job.corpus_given))
+                }
                 first = [one for one in lineage(job) if one.phase == "pretrain" and one.stage == "pretrain"]
                 assert {one.folder.path for one in first} <= known, f"{name}.{arm}"
                 shared += len(first)
@@ -140,6 +142,18 @@ def test_a_question_can_be_asked_of_a_corpus_for_each_seed(tmp_path, monkeypatch
     finally:
         monkeypatch.undo()
         forget()
+
+
+def test_a_question_can_be_asked_of_another_corpus_with_all_its_seeds():
+    """Its file says what differs from the question that it is like."""
+    plan = Plan.load("laptop", depth="all")
+    usual, other = (plan.ablation_jobs(name)["aiac_rank17", "other_order"] for name in ("placebo", "placebo_corpus2"))
+    assert [job.corpus.name for job in other] == ["twin_pairs@2"] * 3 and [job.seed for job in other] == [0, 1, 2]
+    assert {job.corpus.name for job in usual} == {"twin_pairs"} and usual[0].spec.stages == other[0].spec.stages
+    like, own = load(Ablation, "placebo"), load(Ablation, "placebo_corpus2")
+    assert own.model_dump(exclude={"question", "depth", "corpora", "recipes"}) == like.model_dump(
+        exclude={"question", "depth", "corpora", "recipes"}
+    )
 
 
 def test_a_question_outside_the_report_can_be_asked_too():

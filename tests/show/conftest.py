@@ -52,8 +52,9 @@ def finished(tmp_path_factory) -> tuple[Path, Plan]:
         plan = Plan.load("laptop", systems=["aiac_rank1", "aiac_rank17", "wechat_baseline"])
         if (home / "runs").exists():
             return home, plan
-        for ref in plan.corpora:
+        for ref in {job.corpus.store: job.corpus for job in plan.jobs}.values():
             fake_store(ref.store, ref.track)
+        for ref in plan.corpora:
             fake_eda(home / "runs" / "laptop" / "corpora" / ref.label, Store.open(ref.store))
         for job in plan.jobs:
             fake_run(job)

@@ -101,18 +101,29 @@ def test_planted_effects_are_judged_as_every_comparison(world, monkeypatch):
 
 def test_power_is_counted_and_drawn():
     rows = [
-        {"metric": metric, "planted": size, "share": 0.1, "difference": -size, "verdict": HURTS if k < found else "x"}
+        {
+            "metric": metric,
+            "planted": size,
+            "corpus": f"c{k // 2}",
+            "share": 0.1,
+            "difference": -size,
+            "verdict": HURTS if k < found else "x",
+        }
         for metric, size, found in (("spearman", 0.01, 1), ("spearman", 0.1, 4), ("mean_f1", 0.01, 2))
         for k in range(4)
     ]
     picture = checks.power(pd.DataFrame(rows))
     assert picture.frame["found"].tolist() == [1, 4, 2] and picture.frame["share"].tolist() == [0.25, 1.0, 0.5]
+    assert picture.frame["corpora"].tolist() == [2, 2, 2] and picture.frame["found_on"].tolist() == [0, 2, 1]
     assert picture.frame["measured"].tolist() == pytest.approx([-0.01, -0.1, -0.01])
     (axis,) = picture.figure.axes
     assert drawn.line(axis, "Spearman").tolist() == [[0.01, 0.25], [0.1, 1.0]]
     ends = drawn.bars(axis)
     assert ends[0, :, 1].tolist() == pytest.approx(list(interval_of_share(1, 4)))
-    assert "Spearman, 0.01: 1 of 4" in picture.alt and axis.get_ylabel() == "share of arms in which it is found"
+    assert (
+        "Spearman, 0.01: 1 of 4, on 0 of 2 corpora" in picture.alt
+        and axis.get_ylabel() == "share of arms in which it is found"
+    )
     assert checks.power(pd.DataFrame()) is None
 
 

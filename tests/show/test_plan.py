@@ -41,7 +41,7 @@ def test_a_question_has_its_first_seeds_or_is_left_out(world):
     with without(world.ablation_jobs("focal_tags")["aiac_rank1", "with"][0]):
         here = world.so_far()
         assert "focal_tags" not in here.ablations and "ema" in here.ablations
-        assert here.coming() == [Coming("question", "focal_tags", 0, 15)]
+        assert here.coming() == [Coming("question", "focal_tags", 0, 10)]
 
 
 def test_a_run_without_what_it_was_trained_from_is_not_there(world):

@@ -30,7 +30,7 @@ def cells(table) -> dict[str, dict[str, str]]:
 
 
 def test_a_forest_names_tricks_and_where_there_are_several_systems():
-    two = made.frame(made.reference(), made.arm(), made.reference("focal_tags"), made.arm("focal_tags", arm="gamma1"))
+    two = made.frame(made.reference(), made.arm(), made.reference("focal_gamma"), made.arm("focal_gamma", arm="gamma1"))
     (axis,) = questions.forest(two, "forest_spearman").figure.axes
     assert drawn.ticks(axis) == ["EMA of the weights", "focal loss on tags, gamma 1"]
     assert axis.get_xlabel() == "difference in Spearman to the reference arm"

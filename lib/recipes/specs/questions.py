@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,7 @@ class Ablation(Spec):
     hand for the numbers of ``discussion_digest``."""
 
     folder: ClassVar[str] = "ablations"
+    like: str | None = Field(None, exclude=True)  # another question: what this one does not say is as there
     question: str
     family: str
     stage: str  # where the score is read
@@ -48,7 +49,8 @@ class Ablation(Spec):
     stages: dict[str, str] = {}  # arm -> stage, where an arm is read at another stage than ``stage``
     against: dict[str, str] = {}  # arm -> the arm it is compared with, where that is not the reference
     seeds: int | None = Field(None, ge=1)  # how many its claim needs; the scale's own number if not given
-    corpora: Literal["one", "per_seed"] = "one"  # per_seed: seed s is also that of the videos, from the second seed on
+    # per_seed: seed s is also that of the videos, from the second seed on; a number: that of the videos of all seeds
+    corpora: Literal["one", "per_seed"] | Annotated[int, Field(ge=1)] = "one"
     depth: Literal["", "default", "all"] = ""  # of report; "": the default one with a claim, else all
     check: Literal["", "placebo"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
