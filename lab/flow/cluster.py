@@ -16,13 +16,15 @@ PROFILES = paths.PROJECT / "profiles"
 @dataclass(frozen=True)
 class Profile:
     """How jobs are handed to a scheduler. ``executor``: what Snakemake calls it; ``settings``: of its plugin; ``nodes``: how
-    many jobs at a time; ``resources``: of a job that asks for none; ``latency``: seconds in which a file may come late."""
+    many jobs at a time; ``resources``: of a job that asks for none; ``latency``: seconds in which a file may come late; ``retries``: how
+    often a job that ended without what it was to make is handed over again."""
 
     executor: str = "local"
     settings: Any = None
     nodes: int | None = None
     resources: Any = None
     latency: int = 3
+    retries: int = 0
 
     @classmethod
     def load(cls, name: str) -> Profile:
@@ -33,7 +35,9 @@ class Profile:
         require(name, sorted(path.name for path in PROFILES.iterdir()), "PROFILE")
         _, given = parse_args(["--profile", str(PROFILES / name), "--slurm-jobname-prefix", jobs_of_this_home()])
         settings = ExecutorPluginRegistry().get_plugin(given.executor).get_settings(given)
-        return cls(given.executor, settings, given.jobs, given.default_resources, given.latency_wait)
+        return cls(
+            given.executor, settings, given.jobs, given.default_resources, given.latency_wait, given.retries
+        )
 
 
 def jobs_of_this_home() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,9 +92,10 @@ class Workflow:
             keep_incomplete=True,  # a notebook may fail in its last figure, after hours of training that are good
             use_threads=True,  # a step has a process of its own already
             latency_wait=there.latency,
+            retries=there.retries,
         )
         try:
-            with SnakemakeApi(output) as api, self._told(events):
+            with SnakemakeApi(output) as api, self._told(events, there.retries):
                 workflow = api.workflow(
                     types.ResourceSettings(
                         cores=jobs,
@@ -116,14 +118,14 @@ class Workflow:
             events.put(Event("stopped", text=str(error)))
 
     @contextmanager
-    def _told(self, events: SimpleQueue[Event]) -> Iterator[None]:
+    def _told(self, events: SimpleQueue[Event], retries: int) -> Iterator[None]:
         """Send what Snakemake says to the log and to the driver instead of the terminal."""
         from snakemake.logging import logger
 
         self.log.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(self.log, mode="w", encoding="utf-8")
         file.addFilter(lambda record: isinstance(record.msg, str))
-        logger.handlers[:] = [file, _Events(events)]
+        logger.handlers[:] = [file, _Events(events, retries)]
         try:
             yield
         finally:
@@ -134,10 +136,11 @@ class Workflow:
 class _Events(logging.Handler):
     """Turns Snakemake's records into events."""
 
-    def __init__(self, events: SimpleQueue[Event]) -> None:
+    def __init__(self, events: SimpleQueue[Event], retries: int) -> None:
         super().__init__()
-        self.events = events
+        self.events, self.retries = events, retries
         self.step: dict[int, str] = {}
+        self.errors: Counter[int] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         kind, facts = getattr(record, "event", None), record.__dict__
@@ -149,4 +152,6 @@ class _Events(logging.Handler):
         elif kind == "job_finished":
             self.events.put(Event("done", self.step[facts["job_id"]]))
         elif kind == "job_error":
-            self.events.put(Event("failed", self.step[facts["jobid"]]))
+            self.errors[facts["jobid"]] += 1
+            if self.errors[facts["jobid"]] > self.retries:
+                self.events.put(Event("failed", self.step[facts["jobid"]]))

@@ -80,7 +80,7 @@ def long_tail(answers: Answers) -> Picture:
     figure, axis = style.canvas(height=3.4)
     sns.scatterplot(
         seen, x="train", y="f1", ax=axis, hue="third", hue_order=THIRDS, palette=COLOURS, style="validation",
-        style_order=[f"{FEW} or more", f"fewer than {FEW}"], markers=["o", "X"], alpha=0.75,
+        style_order=[f"{FEW} or more", f"fewer than {FEW}"], markers=["o", "X"], alpha=0.75, rasterized=len(seen) > style.AS_SHAPES,
     )  # fmt: skip
     axis.plot(means["train"], means["f1"], color=style.RED, marker="o", markersize=4, label="mean, similar size")
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=8)
@@ -235,7 +235,7 @@ def confusion(answers: Answers) -> Picture:
     sns.heatmap(
         shares, ax=axis, cmap=style.HEAT, vmin=0, vmax=1, xticklabels=list(used),
         yticklabels=[f"{name} ({total})" for name, total in totals.items()],
-        cbar_kws={"shrink": 0.6, "label": "share of the true class"},
+        cbar_kws={"shrink": 0.6, "label": "share of the true class"}, rasterized=shares.size > style.AS_SHAPES,
     )  # fmt: skip
     axis.tick_params(labelsize=7.5)
     axis.tick_params(axis="x", rotation=90)

@@ -19,7 +19,7 @@ from lib.evaluation.intervals import resampled_pairs
 from lib.evaluation.metrics import spearman
 
 COSINE_BINS = 10
-DRAWN = 10_000  # pairs of a figure, at most
+DRAWN = 2_000  # pairs of a figure, at most: more weigh megabytes and look the same
 LABEL = "label of the corpus"  # of people, or of the generator
 
 

@@ -1,12 +1,15 @@
 """Steps handed to a scheduler, as far as its commands show: what is asked for, and that nothing is left behind."""
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from lab.flow import cluster
+from lab.flow.snake import Event, _Events
 from tests.flow.toy import Toy
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
@@ -58,6 +61,27 @@ def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):
     ):
         assert words in call, call
     assert "Nothing to do" in toy.drive("corpus/twin", profile="slurm").shown
+
+
+def test_a_job_that_was_cancelled_is_handed_over_once_more(calls):
+    script = 'n=$(wc -l < "$CALLS"); [ "$n" -le 1 ] || { mkdir -p data; cp source.json data/manifest.json; }; echo $n'
+    (calls.parent / "bin" / "sbatch").write_text(f'#!/bin/sh\necho "$@" >> "$CALLS"\n{script}\n')
+    states = 'case "$*" in *%T*) echo "1|CANCELLED"; echo "2|COMPLETED";; esac'
+    (calls.parent / "bin" / "squeue").write_text(f"#!/bin/sh\n{states}\n")
+    made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
+    assert made.status == 0 and len(calls.read_text().splitlines()) == 2, made.shown
+    assert "failed" not in made.shown
+
+
+def test_a_step_has_failed_when_it_is_not_tried_again():
+    told: SimpleQueue[Event] = SimpleQueue()
+    handler = _Events(told, retries=1)
+    handler.step[3] = "corpus/twin"
+    error = logging.makeLogRecord({"event": "job_error", "jobid": 3})
+    handler.emit(error)
+    assert told.empty()
+    handler.emit(error)
+    assert told.get() == Event("failed", "corpus/twin")
 
 
 def test_jobs_that_a_killed_driver_left_are_cancelled_and_those_of_others_are_not(calls):

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from lab.corpora import importing as corpus
+from lab.use.choose import missing
 from lib.data.items import rows_of_test, split_rows
 from lib.data.store import Store
 from lib.evaluation import TailExpert
@@ -110,8 +111,8 @@ def home(tmp_path_factory):
     forget()
 
 
-def job(stage, arm="base"):
-    return Job.load("loop", stage, arm, 0, "smoke")
+def job(stage, arm="base", recipe="loop"):
+    return Job.load(recipe, stage, arm, 0, "smoke")
 
 
 def test_soft_labels_are_the_mean_of_both_models(home):
@@ -207,7 +208,7 @@ def test_labels_are_the_same_when_made_again(home):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def make(home: str, params: str, stage: str, killed: bool) -> None:
+def make(home: str, params: str, recipe: str, stage: str, killed: bool) -> None:
     """What a process of the test below does; to be killed, it saves after every step."""
     os.environ |= {"VIDLAB_HOME": home, "VIDLAB_PARAMS": params}
 
@@ -225,19 +226,30 @@ def make(home: str, params: str, stage: str, killed: bool) -> None:
     if killed:
         Resume.due = lambda *_, **__: True
         Resume.save, pseudo.predict = counted(Resume.save, 3), counted(pseudo.predict, 1)
-    run(job(stage))
+    run(job(stage, recipe=recipe))
 
 
-@pytest.mark.parametrize(("stage", "file"), [("says", "labels"), ("pretrain", "objective_weights")])
-def test_a_killed_round_goes_on_to_the_same_bytes(home, processes, stage, file):
-    """kill -9 between two teachers' answers, and in a stage that learns them with a queue and a momentum copy."""
-    folder = job(stage).folder
+@pytest.mark.parametrize(
+    ("recipe", "stage", "file"),
+    [
+        ("loop", "says", "labels"), ("loop", "pretrain", "objective_weights"),
+        ("wechat_rank1", "labels2", "labels"), ("wechat_rank1", "pretrain", "objective_weights"),
+    ],
+)  # fmt: skip
+def test_a_killed_round_goes_on_to_the_same_bytes(home, processes, recipe, stage, file):
+    """kill -9 between two teachers' answers, and in a stage that learns them; the first loop has a queue and a momentum
+    copy, the other is the second round of the winner."""
+    for one in missing(job(stage, recipe=recipe)):
+        for ref in one.feature_sets:
+            build_features(home, ref)
+        run(one)
+    folder = job(stage, recipe=recipe).folder
     kept = [folder.metrics, getattr(folder, file), folder.weights]
     expected = [path.read_bytes() for path in kept]
     shutil.rmtree(folder.path)
     for killed in (True, False):
         child = processes.Process(
-            target=make, args=(*(os.environ[f"VIDLAB_{x}"] for x in ("HOME", "PARAMS")), stage, killed)
+            target=make, args=(*(os.environ[f"VIDLAB_{x}"] for x in ("HOME", "PARAMS")), recipe, stage, killed)
         )
         child.start()
         child.join()
