@@ -300,8 +300,8 @@ class Plan:
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every training job once, parents before children, what tells most first: of every system and question the first
-        seed, then the second."""
+        """Every training job once, parents before children, what tells most first: those of the reports on the way, then of
+        every system and question the first seed, then the second."""
         return _with_parents(self._in_order())
 
     @cached_property
@@ -310,6 +310,8 @@ class Plan:
         return _with_parents(job for at in range(len(self.seeds)) for job in self._of_systems(at))
 
     def _in_order(self) -> Iterator[Job]:
+        if shallower := DEPTHS[: DEPTHS.index(self.depth)]:
+            yield from self.at(shallower[-1])._in_order()
         asked = {name: self.ablation_jobs(name) for name in self.ablations}
         waits = self.depth == "first"  # further models, for its headline questions
         for at in range(max([len(self.seeds), *(len(self.seeds_of(name)) for name in asked)])):

@@ -75,12 +75,15 @@ def test_later_systems_wait_for_the_default_report_and_have_one_seed_there():
 
 
 def test_what_tells_most_comes_first():
-    """The first seed of every system, then of its further models, the headline questions, all others, then the second seed."""
+    """What the default report shows is there before all others; in it the first seed of every system, then of its further
+    models, the headline questions, all others, then the second seed."""
     plan = Plan.load("laptop")
+    usual = plan.at("default")
+    assert [job.folder.path for job in plan.jobs[: len(usual.jobs)]] == [job.folder.path for job in usual.jobs]
     place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
-    bases = [job for name in plan.systems for job in plan.member_jobs(name, "finetune")["base"][:1]]
+    bases = [job for name in plan.at("first").systems for job in plan.member_jobs(name, "finetune")["base"][:1]]
     assert max(place[job.folder.path] for job in bases) < place[plan.job("aiac_rank1", "finetune", "job2").folder.path]
-    last = [max(place[job.folder.path] for job in plan._of_systems(seed)) for seed in range(3)]
+    last = [max(place[job.folder.path] for job in usual._of_systems(seed)) for seed in range(3)]
     headline = [job for jobs in plan.ablation_jobs("ema").values() for job in jobs]
     other = [job for jobs in plan.ablation_jobs("quirks_aiac_rank1").values() for job in jobs]
     for seed, before in enumerate(last):
@@ -95,9 +98,11 @@ def test_members_of_an_ensemble_have_one_fold():
     assert "wechat_baseline_mean" not in plan.ensembles, "seeds of one model, each scored on its own fold"
 
 
-def test_the_first_report_has_its_questions_before_further_models():
+@pytest.mark.parametrize("depth", ["first", "default", "all"])
+def test_the_first_report_has_its_questions_before_further_models(depth):
+    """Also as a part of what takes longer."""
     plan = Plan.load("laptop", depth="first")
-    place = {job.folder.path: at for at, job in enumerate(plan.jobs)}
+    place = {job.folder.path: at for at, job in enumerate(Plan.load("laptop", depth=depth).jobs)}
     asked = [place[j.folder.path] for name in plan.ablations for g in plan.ablation_jobs(name).values() for j in g]
     models = [place[plan.job("aiac_rank1", "finetune", f"job{number}").folder.path] for number in range(2, 7)]
     assert asked and max(asked) < min(models)

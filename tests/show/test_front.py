@@ -127,6 +127,7 @@ def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
     assert "could have been seen for **1 of 5 claims**; half of them would show effects of 2 points of Spearman" in text
     assert "1 of 2 comparisons differ from zero after correction" in text
     assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No trick can be judged with one seed.")
+    assert front.sure(held.assign(detectable=NAN), frame[:0]).data.startswith("No trick has been compared yet.")
 
 
 def test_what_is_missing_is_said_and_nothing_if_nothing_is():
