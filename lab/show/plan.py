@@ -227,8 +227,9 @@ class Plan:
         asked, scale = load(Ablation, name), load(Scale, self.scale)
         if self.seeds_given:
             return (self.whole or self).seeds
-        limit = min(scale.most_seeds, load(ReportSpec, "report").most_seeds.get(self.depth, scale.most_seeds))
-        return _seeds(self.scale, min(asked.seeds or len(scale.seeds), limit))
+        own, first = len(scale.seeds), load(ReportSpec, "report").first_seeds
+        limit = {"first": first, "default": own}.get(self.depth, scale.most_seeds)
+        return _seeds(self.scale, min(asked.seeds or own, limit, scale.most_seeds))
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""

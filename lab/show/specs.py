@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from lib.recipes.specs import Spec
 
@@ -115,7 +115,7 @@ class ReportSpec(Spec):
     ablations: tuple[str, ...]
     headline: tuple[str, ...] = ()  # those of the ablations that the first report asks
     later: tuple[str, ...] = ()  # further recipes: not in the first report, with one seed in the default one
-    most_seeds: dict[Literal["first", "default"], int] = {}  # of a question, by depth; else as many as it asks for
+    first_seeds: int = Field(2, ge=1)  # of a question in the first report, at most
     ensembles: tuple[str, ...]
 
     def at(self, depth: str) -> tuple[str, ...]:

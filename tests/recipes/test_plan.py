@@ -45,7 +45,7 @@ def test_a_deeper_plan_holds_the_jobs_of_a_shallower_one():
 
 
 def test_the_first_report_shows_every_model_of_every_system_once():
-    plan, most = Plan.load("laptop", depth="first"), load(ReportSpec, "report").most_seeds["first"]
+    plan, most = Plan.load("laptop", depth="first"), load(ReportSpec, "report").first_seeds
     assert plan.seeds == (0,) and {len(plan.seeds_of(name)) for name in plan.ablations} == {most}
     assert set(plan.member_jobs("aiac_rank6", "finetune")) == {"base", *load(Recipe, "aiac_rank6").members}
     assert set(plan.member_jobs("aiac_rank6", "distill")) == {"base"}, "every model would need teachers of its own"
