@@ -119,7 +119,7 @@ MUTANTS = [
     ("order", "rng.integers(end - len(group), end,", "rng.integers(0, end,", "order"),
     ("order", "of_videos @ of_videos.T - influence", "influence", "order"),
     ("shared", 'number("claimed", "claimed"', 'number("claimed", "difference"', "questions claims"),
-    ("questions", "spec.discussion_digest != now", "spec.discussion_digest == now", "questions"),
+    ("questions", "spec.discussions[now]", "next(iter(spec.discussions.values()))", "questions"),
     ("questions", 'rows["reference"] == "")', 'rows["reference"] != "")', "questions"),
     ("claims", '"question/{name}", "measured": found["difference"]', '"question/{name}", "measured": found["high"]', "claims"),
     ("claims", "{name_of(by.coded)} against {name_of(by.said)}", "{name_of(by.said)} against {name_of(by.coded)}", "claims"),

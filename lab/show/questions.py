@@ -252,12 +252,11 @@ def _sentence(row: dict[str, Any], spec: Ablation) -> str:
 def discussion(part: pd.DataFrame) -> Markdown | None:
     """What the question's file says of the numbers, or, where it speaks of others, that nothing is said of these yet."""
     spec = load(Ablation, part["ablation"].iloc[0])
-    if not spec.discussion:
+    if not spec.discussions:
         return None
-    now = digest_of(part)
-    if spec.discussion_digest != now:
-        return Markdown(
-            f"No discussion of these numbers (`{now}`) is written; that of `params/ablations/{part['ablation'].iloc[0]}.yaml` is "
-            f"about others (`{spec.discussion_digest}`)."
-        )
-    return Markdown("## Discussion\n\n" + spec.discussion.strip())
+    if (now := digest_of(part)) in spec.discussions:
+        return Markdown("## Discussion\n\n" + spec.discussions[now].strip())
+    return Markdown(
+        f"No discussion of these numbers (`{now}`) is written; what `params/ablations/{part['ablation'].iloc[0]}.yaml` says is about "
+        "others."
+    )

@@ -196,11 +196,11 @@ def test_a_discussion_of_other_numbers_is_left_out(monkeypatch):
     part = made.frame(made.reference(), made.arm())
     spec = load(Ablation, "ema")
     for digest, old in ((digest_of(part), False), ("0" * 16, True)):
-        changed = spec.model_copy(update={"discussion": "It helps.", "discussion_digest": digest})
+        changed = spec.model_copy(update={"discussions": {"1" * 16: "It hurts.", digest: "It helps."}})
         monkeypatch.setattr(questions, "load", lambda kind, name, changed=changed: changed)
         text = questions.discussion(part).data
         assert text.endswith("It helps.") is not old and ("No discussion of these numbers" in text) is old
-    silent = spec.model_copy(update={"discussion": ""})
+    silent = spec.model_copy(update={"discussions": {}})
     monkeypatch.setattr(questions, "load", lambda kind, name: silent)
     assert questions.discussion(part) is None
 

@@ -29,8 +29,8 @@ class Claim(Spec):
 
 class Ablation(Spec):
     """A question: arms (dotted path -> value) laid over the same recipes, compared with ``reference`` at ``stage``.
-    File: ``params/ablations/<name>.yaml``. An arm is named ``<ablation>.<arm>`` elsewhere. ``discussion`` is written by
-    hand for the numbers of ``discussion_digest``."""
+    File: ``params/ablations/<name>.yaml``. An arm is named ``<ablation>.<arm>`` elsewhere. ``discussions`` are
+    written by hand."""
 
     folder: ClassVar[str] = "ablations"
     like: str | None = Field(None, exclude=True)  # another question: what this one does not say is as there
@@ -55,8 +55,7 @@ class Ablation(Spec):
     check: Literal["", "placebo"] = ""  # a question whose answer is known, asked of the laboratory itself
     claimed: tuple[Claim, ...] = ()
     about: str = ""
-    discussion: str = ""
-    discussion_digest: str = ""  # of the numbers the discussion was written for
+    discussions: dict[str, str] = {}  # digest of the numbers of a report -> what is to be said of them
 
     def compared_with(self, arm: str) -> str:
         """The arm that another is compared with."""
