@@ -35,9 +35,7 @@ class Profile:
         require(name, sorted(path.name for path in PROFILES.iterdir()), "PROFILE")
         _, given = parse_args(["--profile", str(PROFILES / name), "--slurm-jobname-prefix", jobs_of_this_home()])
         settings = ExecutorPluginRegistry().get_plugin(given.executor).get_settings(given)
-        return cls(
-            given.executor, settings, given.jobs, given.default_resources, given.latency_wait, given.retries
-        )
+        return cls(given.executor, settings, given.jobs, given.default_resources, given.latency_wait, given.retries)
 
 
 def jobs_of_this_home() -> str:

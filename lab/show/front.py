@@ -153,7 +153,9 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
         f"An effect of the claimed size could have been seen for **{int(visible.sum())} of {f.plural(len(known), 'claim')}**; half "
         f"of them would show effects of {' and '.join(sizes)}. "
         if len(known)
-        else "No trick can be judged with one seed. " if len(frame) else "No trick has been compared yet. "
+        else "No trick can be judged with one seed. "
+        if len(frame)
+        else "No trick has been compared yet. "
     )
     if len(asked):
         certain = int((asked["holm"] < LEVEL).sum())
