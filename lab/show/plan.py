@@ -106,19 +106,11 @@ class Plan:
         """
         whole = self.whole or self
         first = replace(whole, whole=whole)
-
-        def complete(recipe: str, seed: int) -> bool:
-            stages = self.stages(recipe)
-            return first._are_there(whole.job(recipe, stage, "base", seed) for stage in stages)
-
-        systems = tuple(name for name in whole.systems if complete(name, whole.seeds[0]))
+        systems = tuple(name for name in whole.systems if first.seeds_for(name))
         if not systems:
             where = paths.shown(whole.runs_folder)
             raise MissingRun(f"{where}: no system has all of its runs yet; `make reproduce` makes them.")
-        seeds = takewhile(
-            lambda seed: all(complete(name, seed) for name in systems if seed in whole.seeds_for(name)), whole.seeds
-        )
-        return replace(first, systems=systems, seeds=tuple(seeds))
+        return replace(first, systems=systems, seeds=whole.seeds[: max(len(first.seeds_for(name)) for name in systems)])
 
     def _are_there(self, jobs: Iterable[Job]) -> bool:
         """Whether jobs, and all that they were trained from, have finished runs; of a whole plan nobody asks."""
@@ -201,9 +193,15 @@ class Plan:
         }
 
     def seeds_for(self, recipe: str) -> tuple[int, ...]:
-        """Those of ``seeds`` that a system is trained with: one where the report says so and neither depth nor user wants all."""
+        """Those of ``seeds`` that a system is trained with: one where the report says so and neither depth nor user wants all.
+
+        Of a part of a plan, the first ones, of which every main stage is there.
+        """
         one = not self.seeds_given and self.depth != "all" and recipe in load(ReportSpec, "report").later
-        return self.seeds[: 1 if one else None]
+        return tuple(takewhile(lambda seed: self._is_whole(recipe, seed), self.seeds[: 1 if one else None]))
+
+    def _is_whole(self, recipe: str, seed: int) -> bool:
+        return self._are_there(self.job(recipe, stage, "base", seed) for stage in self.stages(recipe))
 
     def stages(self, recipe: str) -> list[str]:
         """The main stages of a system that the corpus has something for."""

@@ -54,7 +54,9 @@ def test_a_run_without_what_it_was_trained_from_is_not_there(world):
 def test_systems_seeds_models_and_ensembles_that_are_not_there_are_left_out_and_named(world):
     with without(world.job("aiac_rank1", "distill", "base", 1)):
         here = world.so_far()
-        assert here.seeds == (0,) and here.systems == world.systems
+        assert here.systems == world.systems and here.seeds == world.seeds
+        assert here.seeds_for("aiac_rank1") == (0,) and here.seeds_for("aiac_rank17") == world.seeds
+        assert {len(group) for group in here.member_jobs("aiac_rank1", "finetune").values()} == {1}
         assert Coming("question", "distill_soft", 2, 10) in here.coming()
     member = world.member_jobs("aiac_rank1", "finetune")["job3"][0]
     with without(member):
