@@ -43,6 +43,12 @@ def jobs_of_this_home() -> str:
     return f"vidlab-{digest([str(paths.home())])[:8]}"
 
 
+def has_gpus() -> bool:
+    """Whether any node counts GPUs among what it offers; jobs that ask for some would be refused where none does."""
+    listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True, check=True)
+    return "gpu" in listed.stdout
+
+
 def cancel() -> None:
     """End the jobs of this folder that a driver has left behind, or a killed one, before another submits them again."""
     listed = subprocess.run(

@@ -180,7 +180,11 @@ def make(
             raise UsageError(f"{file}: Snakemake takes braces in a name for a wildcard; rename the folder")
     # Written down once, so that every process that reads the Snakefile sees one graph, even if a recipe is edited meanwhile.
     expected = forecast.expectations(needed, world, seconds)
-    tasks.write(needed if not options.profile else [_timed(task, expected) for task in needed], world / "plan.json")
+    handed = needed
+    if options.profile:
+        gpus = cluster.has_gpus()
+        handed = [_timed(task if gpus else replace(task, gpus=0), expected) for task in needed]
+    tasks.write(handed, world / "plan.json")
     workflow = Workflow(
         world / "plan.json",
         # All that is needed is a target: Snakemake asks for no deleted file whose successors are there.

@@ -172,7 +172,8 @@ class Progress:
             self._say(f"{count} {event.step}  {duration(gone)}")
         elif event.kind == "failed" and not self.interrupted:
             self.failed.append(event.step)
-            self._say(f"[ failed  ] {event.step}\n{last_words(paths.home() / self.tasks[event.step].log)}", "red")
+            why = event.text or last_words(paths.home() / self.tasks[event.step].log)
+            self._say(f"[ failed  ] {event.step}\n{why}", "red")
         if event.kind in ("done", "failed"):
             self.started.pop(event.step, None)
 

@@ -20,7 +20,7 @@ class Event:
     """One thing that happened.
 
     Args:
-        kind: ``plan`` (``steps`` are all that will run), ``start`` (``text`` says why), ``done``, ``failed`` (of one step), or
+        kind: ``plan`` (``steps`` are all that will run), ``start`` (``text`` says why), ``done``, ``failed`` (of one step; ``text`` says why, if it was never started), or
             ``stopped`` (Snakemake could not build or run the graph; ``text`` says why).
     """
 
@@ -154,4 +154,4 @@ class _Events(logging.Handler):
         elif kind == "job_error":
             self.errors[facts["jobid"]] += 1
             if self.errors[facts["jobid"]] > self.retries:
-                self.events.put(Event("failed", self.step[facts["jobid"]]))
+                self.events.put(Event("failed", self.step[facts["jobid"]], facts.get("rule_msg") or ""))

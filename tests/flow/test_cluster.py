@@ -19,7 +19,7 @@ COMMANDS = {  # of a cluster that does a job the moment it is submitted
     "scancel": 'echo "cancel $@" >> "$CALLS"; : > "$QUEUE"',
     "scontrol": "echo MinJobAge = 3600 sec",
     "sacct": "exit 1",
-    "sinfo": "true",
+    "sinfo": 'echo "${GRES-gpu:4}"',
 }
 
 
@@ -63,6 +63,20 @@ def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):
     assert "Nothing to do" in toy.drive("corpus/twin", profile="slurm").shown
 
 
+def test_a_cluster_without_gpus_is_asked_for_none(calls, monkeypatch):
+    monkeypatch.setenv("GRES", "(null)")
+    made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
+    assert made.status == 0 and "--gpus" not in calls.read_text() and "--cpus-per-task=8" in calls.read_text(), (
+        made.shown
+    )
+
+
+def test_why_a_job_was_not_taken_is_told(calls):
+    (calls.parent / "bin" / "sbatch").write_text("#!/bin/sh\necho no such partition >&2\nexit 1\n")
+    made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
+    assert made.status == 1 and "no such partition" in made.shown
+
+
 def test_a_job_that_was_cancelled_is_handed_over_once_more(calls):
     script = 'n=$(wc -l < "$CALLS"); [ "$n" -le 1 ] || { mkdir -p data; cp source.json data/manifest.json; }; echo $n'
     (calls.parent / "bin" / "sbatch").write_text(f'#!/bin/sh\necho "$@" >> "$CALLS"\n{script}\n')
@@ -77,11 +91,11 @@ def test_a_step_has_failed_when_it_is_not_tried_again():
     told: SimpleQueue[Event] = SimpleQueue()
     handler = _Events(told, retries=1)
     handler.step[3] = "corpus/twin"
-    error = logging.makeLogRecord({"event": "job_error", "jobid": 3})
+    error = logging.makeLogRecord({"event": "job_error", "jobid": 3, "rule_msg": "full"})
     handler.emit(error)
     assert told.empty()
     handler.emit(error)
-    assert told.get() == Event("failed", "corpus/twin")
+    assert told.get() == Event("failed", "corpus/twin", "full")
 
 
 def test_jobs_that_a_killed_driver_left_are_cancelled_and_those_of_others_are_not(calls):
