@@ -155,6 +155,8 @@ def test_a_question_can_be_asked_of_another_corpus_with_all_its_seeds():
     usual, other = (plan.ablation_jobs(name)["aiac_rank17", "other_order"] for name in ("placebo", "placebo_corpus2"))
     assert [job.corpus.name for job in other] == ["twin_pairs@2"] * 3 and [job.seed for job in other] == [0, 1, 2]
     assert {job.corpus.name for job in usual} == {"twin_pairs"} and usual[0].spec.stages == other[0].spec.stages
+    steps = [task.step for task in tasks_of(plan)]
+    assert len(steps) == len(set(steps)), "what is trained on two corpora is two steps"
     like, own = load(Ablation, "placebo"), load(Ablation, "placebo_corpus2")
     assert own.model_dump(exclude={"question", "depth", "corpora", "recipes"}) == like.model_dump(
         exclude={"question", "depth", "corpora", "recipes"}
