@@ -63,7 +63,7 @@ def findings(
 
 
 def _claims(held: pd.DataFrame) -> str:
-    measured = held[held["measured"].notna()]
+    measured = held[held["measured"].notna() & ~_is_loss(held)]
     if not len(measured):
         return "**No claimed gain has been measured yet.**"
     gains = measured[(measured["verdict"] == HELPS) & _survives(measured)].sort_values("low", ascending=False)
@@ -78,8 +78,13 @@ def _claims(held: pd.DataFrame) -> str:
     return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{told}"
 
 
+def _is_loss(held: pd.DataFrame) -> pd.Series:
+    """Whether a loss was claimed."""
+    return held["claimed"].fillna(0).astype(float) < 0
+
+
 def _contradicted(held: pd.DataFrame) -> str:
-    off = (held["verdict"] == RULED_OUT) | ((held["verdict"] == HURTS) & _survives(held))
+    off = (held["verdict"] == RULED_OUT) | (held["verdict"] == np.where(_is_loss(held), HELPS, HURTS)) & _survives(held)
     rows = held[off & (held["claimed"].fillna(0) != 0)]
     rows = rows.assign(far=(rows["claimed"].astype(float) - rows["measured"].astype(float)).abs())
     rows = rows.sort_values("far", ascending=False)

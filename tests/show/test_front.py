@@ -69,6 +69,12 @@ def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_
     assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
 
 
+def test_a_gain_where_a_loss_was_claimed_is_no_claimed_gain(held):
+    lost = held.assign(claimed=held["claimed"].where(held["verdict"] != "helps", -0.01))
+    assert said(lost)[0].startswith("**Of 3 claimed gains that we measured, none came out")
+    assert "(AIAC 1st, +3 points; claimed −1)" in said(lost)[1]
+
+
 def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):
     assert said(held)[1] == (
         "**Not what was claimed**: [pretraining](page:question/pretraining) (AIAC 1st, +0.1 points; claimed +4.5) and "
