@@ -103,7 +103,10 @@ def _reader(src: Path, format: str | None):
     readers = (import_module(f"lab.corpora.{name}") for name in ([format] if format else FORMATS))
     reader = next((module for module in readers if module.recognise(src)), None)
     if reader is None:
-        layouts = "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos (custom; a folder of pictures is one video, so give the folder above it)"
+        layouts = (
+            "*/*.tfrecords (aiac2021), annotations/*.json (wechat2022), manifest.jsonl / .parquet, or folders of videos "
+            "(custom; a folder of pictures is one video, so give the folder above it)"
+        )
         raise BadRecord(src, "folder", "layout", format or "unknown", f"expected {layouts}")
     return reader
 

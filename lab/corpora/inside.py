@@ -10,10 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-ONE_THREAD = {
-    "Global.log_level": "critical",
-    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-}  # videos share the cores
+ENGINE = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1}  # videos share the cores
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def _needed(package: str, extra: str) -> Any:
 
 @cache
 def _reader() -> Any:
-    return _needed("rapidocr", "ocr").RapidOCR(params=ONE_THREAD)
+    return _needed("rapidocr", "ocr").RapidOCR(params=ENGINE)
 
 
 @cache

@@ -16,8 +16,8 @@ PROFILES = paths.PROJECT / "profiles"
 @dataclass(frozen=True)
 class Profile:
     """How jobs are handed to a scheduler. ``executor``: what Snakemake calls it; ``settings``: of its plugin; ``nodes``: how
-    many jobs at a time; ``resources``: of a job that asks for none; ``latency``: seconds in which a file may come late; ``retries``: how
-    often a job that ended without what it was to make is handed over again."""
+    many jobs at a time; ``resources``: of a job that asks for none; ``latency``: seconds in which a file may come late;
+    ``retries``: how often a job that ended without what it was to make is handed over again."""
 
     executor: str = "local"
     settings: Any = None

@@ -20,8 +20,9 @@ class Event:
     """One thing that happened.
 
     Args:
-        kind: ``plan`` (``steps`` are all that will run), ``start`` (``text`` says why), ``done``, ``failed`` (of one step; ``text`` says why, if it was never started), or
-            ``stopped`` (Snakemake could not build or run the graph; ``text`` says why).
+        kind: ``plan`` (``steps`` are all that will run), ``start`` (``text`` says why), ``done``, ``failed`` (of one step;
+            ``text`` says why a scheduler did not take it, else its log does), or ``stopped`` (Snakemake could not build or run
+            the graph; ``text`` says why).
     """
 
     kind: str
@@ -111,6 +112,8 @@ class Workflow:
                     "dryrun" if dry_run else there.executor,
                     execution_settings=execution,
                     executor_settings=None if dry_run else there.settings,
+                    # A step's name holds a slash, and of a step with many inputs this one becomes a file's.
+                    remote_execution_settings=types.RemoteExecutionSettings(jobname="snakejob.{jobid}.sh"),
                     scheduling_settings=types.SchedulingSettings(scheduler="greedy"),
                     scheduler_settings=GreedySchedulerSettings(),
                 )

@@ -150,8 +150,8 @@ def feature_task(plan: Plan, ref: FeatureRef) -> Task:
 
 def job_task(job: Job) -> Task:
     """Train one job by the notebook of its phase; what it reads are its corpus, its feature sets and its parents' weights."""
-    corpus = f"@{job.corpus.name.partition('@')[2]}" if "@" in job.corpus.name else ""  # a base is trained on several
-    name = f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}{corpus}"
+    name = f"{job.recipe}-{job.stage}-{job.folder.path.parent.name}-seed{job.seed}"
+    name += "".join(job.corpus.name.partition("@")[1:])  # a base is trained on several corpora of a world
     inputs = [job.corpus.manifest, *(ref.folder / "features.json" for ref in job.feature_sets)]
     inputs += [file for parent in job.parents.values() for file in (parent.folder.metrics, parent.folder.weights)]
     outputs, parameters = [job.folder.metrics, job.folder.weights], {**job.parameters, "missing": "error"}

@@ -123,8 +123,8 @@ def _seed(*names: str | float) -> int:
 
 
 def planted(plan: Plan) -> pd.DataFrame:
-    """Every placebo arm with each effect planted: ``ablation, recipe, arm, metric, corpus, planted, share`` (of the test videos),
-    and ``MEASURED``; empty without placebos. Sizes that a system has no score to lose for are left out.
+    """Every placebo arm with each effect planted: ``ablation, recipe, arm, metric, corpus, planted, share`` (of the test
+    videos), and ``MEASURED``; empty without placebos. Sizes that a system has no score to lose for are left out.
 
     Raises:
         MissingRun: a run is absent; names it.
@@ -142,8 +142,13 @@ def planted(plan: Plan) -> pd.DataFrame:
                 seeds = [_seed(job.seed, name, recipe, arm, size) for job in group]
                 spoiled = [read(job).spoiled(share, seed) for job, seed in zip(group, seeds, strict=True)]
                 found = judged(spoiled, [one.run for one in reference], metric, noise(plan, metric))
-                about = {"ablation": name, "recipe": recipe, "arm": arm, "metric": metric}
-                about["corpus"] = jobs[recipe, arm][0].corpus.name
+                about = {
+                    "ablation": name,
+                    "recipe": recipe,
+                    "arm": arm,
+                    "metric": metric,
+                    "corpus": group[0].corpus.name,
+                }
                 rows.append(about | {"planted": size, "share": share} | found)
     return pd.DataFrame(rows)
 
@@ -174,12 +179,13 @@ def power(frame: pd.DataFrame) -> Picture | None:
     )
     axis.legend(loc="lower right")
     told = "; ".join(
-        f"{f.metric(r['metric'])}, {r['planted']:g}: {r['found']} of {r['arms']}, on {r['found_on']} of {f.plural(r['corpora'], 'corpus', 'corpora')}"
+        f"{f.metric(r['metric'])}, {r['planted']:g}: {r['found']} of {r['arms']}, "
+        f"on {r['found_on']} of {f.plural(r['corpora'], 'corpus', 'corpora')}"
         for r in drawn.to_dict("records")
     )
     caption = (
         "Arms are placebos, so retraining is real. Of their test videos so many, drawn at random, have the prediction of another test "
-        "video that the reference would lose the planted amount. Found: the verdict is *hurts*; on a corpus: by four of five arms there. Lines: 95 % intervals of a share of arms; "
-        "dotted: four of five."
+        "video that the reference would lose the planted amount. Found: the verdict is *hurts*; on a corpus: by four of five arms "
+        "there. Lines: 95 % intervals of a share of arms; dotted: four of five."
     )
     return Picture(figure, drawn, "power", f"How often a planted effect is found: {told}", caption)

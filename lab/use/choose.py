@@ -24,8 +24,6 @@ from lib.runs.kinds import score_of, scored_on
 
 FEWEST = 20  # labelled videos, or pairs, below which a score says nothing
 MANY = {"classes": 5_000, "pairs": 10_000}  # labels from which a network from random weights learns order too
-
-
 FROZEN = "a small head on the pretrained text encoder, which stays as it is,"
 
 
@@ -39,7 +37,8 @@ class Choice:
 
 
 def choose(store: Store, text: str = "") -> Choice:
-    """The recipe for a store, and perhaps a pretrained text encoder. Raises RecipeError: there is nothing to learn from; says what is missing and how to give it."""
+    """The recipe for a store. ``text``: name or folder of a pretrained text encoder. Raises RecipeError: there is nothing to
+    learn from; says what is missing and how to give it."""
     where = paths.shown(store.path)
     if store.track == "pairs":
         pairs, tags = len(store.pairs()), int(store.tags_csr()[2].sum())

@@ -43,7 +43,7 @@ def films(folder: Path) -> Path:
 
 
 def test_text_in_pictures_is_read_once_and_does_not_replace_what_is_given(tmp_path: Path):
-    pytest.importorskip("rapidocr")
+    pytest.importorskip("rapidocr", reason="the extra ocr is not installed")
     store = import_corpus(films(tmp_path / "in"), tmp_path / "store", inside=Inside(ocr=True))
     a, b, c = store
     assert a.ocr == ((1.0, "HELLO"), (1.0, "2021"))

@@ -63,6 +63,21 @@ def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):
     assert "Nothing to do" in toy.drive("corpus/twin", profile="slurm").shown
 
 
+def test_a_step_may_read_many_files(calls):
+    """Beyond twenty they are listed in a file of the job's own, which the name of a step could not be a part of."""
+    files = [calls.parent / f"{number}.json" for number in range(30)]
+    for file in files:
+        file.write_text("{}")
+
+    class Reading(Wanting):
+        def tasks(self):
+            first, *others = super().tasks()
+            return [replace(first, inputs=tuple(map(str, files))), *others]
+
+    made = Reading(calls.parent / "home").drive("corpus/twin", profile="slurm")
+    assert made.status == 0, made.shown
+
+
 def test_a_cluster_without_gpus_is_asked_for_none(calls, monkeypatch):
     monkeypatch.setenv("GRES", "(null)")
     made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
