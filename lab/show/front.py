@@ -71,7 +71,8 @@ def _claims(held: pd.DataFrame) -> str:
     rest = measured[~measured.index.isin(gains.index)]
     doubtful = rest["verdict"].isin((HELPS, HURTS)) & ~_survives(rest)
     words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above"))
-    words += np.where(doubtful, " before correction", "")
+    uncorrected = np.where(rest["holm"].isna(), " (joined models, not corrected)", " before correction")
+    words += np.where(doubtful, uncorrected, "")
     others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
     told = f" The others: {f.listed(others)}." if others else ""
     gained = f"{len(gains) or 'none'} came out as a gain that survives correction"

@@ -63,10 +63,11 @@ def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
 def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_is_counted(held):
     assert said(held)[0] == (
         "**Of 6 claimed gains that we measured, 1 came out as a gain that survives correction**: "
-        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 2 helps before correction, 1 claim ruled out, 1 hurts "
-        "and 1 too small to see here."
+        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 1 helps before correction, 1 claim ruled out, 1 hurts, "
+        "1 too small to see here and 1 helps (joined models, not corrected)."
     )
     assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
+    assert "3 helps (joined models, not corrected)" in said(held.assign(holm=NAN))[0]
 
 
 def test_a_gain_where_a_loss_was_claimed_is_no_claimed_gain(held):
