@@ -3,7 +3,7 @@
 weights should be held."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -140,9 +140,10 @@ class WordTable(nn.Module):
 
 
 class _Words(nn.Module):
-    """What the encoders below share: the table, ids [B, T] -> [B, T, dim], and its weights, which heads may borrow."""
+    """What the encoders below share: the table, ids [B, T] -> [B, T, dim], and its weights, which heads may borrow. They hand
+    on to it what they are given as ``words``."""
 
-    def __init__(self, vocab_size: int, dim: int = 300, dropout: float = 0.2, word_vectors: Tensor | None = None):
+    def __init__(self, vocab_size: int, dim: int = 300, *, dropout: float = 0.2, word_vectors: Tensor | None = None):
         super().__init__()
         self.words = WordTable(vocab_size, dim, dropout, word_vectors)
         self.output_dim = dim
@@ -166,16 +167,8 @@ class RecurrentWords(_Words):
     (``lstm_nextvlad``). ``mask_padding``: leave padded words out of the LSTM and of the mean; the original reads all 32
     slots (B7-11)."""
 
-    def __init__(
-        self,
-        vocab_size: int,
-        dim: int = 300,
-        output_dim: int = 512,
-        dropout: float = 0.2,
-        mask_padding: bool = True,
-        word_vectors: Tensor | None = None,
-    ):
-        super().__init__(vocab_size, dim, dropout, word_vectors)
+    def __init__(self, vocab_size: int, dim: int = 300, output_dim: int = 512, mask_padding: bool = True, **words: Any):
+        super().__init__(vocab_size, dim, **words)
         if output_dim % 2:
             raise ValueError(f"RecurrentWords: output_dim {output_dim} must be even, half for either direction")
         self.lstm = recurrent("lstm", dim, output_dim // 2)
@@ -192,16 +185,8 @@ class InceptionWords(_Words):
     ``mask_padding``: padded words are zeros to the convolutions and do not count in the batch norms; the original
     convolves and counts them (B7-11)."""
 
-    def __init__(
-        self,
-        vocab_size: int,
-        hidden: int,
-        dim: int = 300,
-        dropout: float = 0.2,
-        mask_padding: bool = True,
-        word_vectors: Tensor | None = None,
-    ):
-        super().__init__(vocab_size, dim, dropout, word_vectors)
+    def __init__(self, vocab_size: int, hidden: int, dim: int = 300, mask_padding: bool = True, **words: Any):
+        super().__init__(vocab_size, dim, **words)
         self.inception = InceptionStack(dim, hidden)
         self.mask_padding, self.output_dim = mask_padding, hidden
 
@@ -219,15 +204,9 @@ class TransformerWords(_Words):
     """
 
     def __init__(
-        self,
-        vocab_size: int,
-        backbone: str = "random-1x768",
-        dim: int = 300,
-        dropout: float = 0.2,
-        mask_padding: bool = True,
-        word_vectors: Tensor | None = None,
+        self, vocab_size: int, backbone: str = "random-1x768", dim: int = 300, mask_padding: bool = True, **words: Any
     ):
-        super().__init__(vocab_size, dim, dropout, word_vectors)
+        super().__init__(vocab_size, dim, **words)
         resolved = bert.resolve_backbone(backbone)
         self.project = nn.Linear(dim, resolved.config.hidden_size)
         self.encoder = resolved.part("encoder")

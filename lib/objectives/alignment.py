@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch, View
 from lib.models.sequences import masked_mean
-from lib.models.video_model import Outputs, States, VideoModel
+from lib.models.video_model import Outputs, States
 from lib.objectives.contrast import Contrast, Keys, hidden, mean, unit
 from lib.objectives.mix import needed
 
@@ -28,6 +28,7 @@ class VideoTextAlignment(Contrast):
         dim: E, by a linear map for each side; None compares the states themselves.
         pool: mean over the real states, or the first.
         positives: own, or category: videos of one category belong together too (needs no queue).
+        queue, contrast: as of ``Contrast``.
     """
 
     def __init__(
@@ -39,19 +40,13 @@ class VideoTextAlignment(Contrast):
         dim: int | None = 256,
         pool: Literal["mean", "first"] = "mean",
         positives: Literal["own", "category"] = "own",
-        temperature: float = 0.07,
-        learned: bool = True,
+        *,
         queue: int = 0,
-        momentum: float = 0.995,
-        soft: float = 0.0,
-        model: VideoModel | None = None,
+        **contrast: Any,
     ) -> None:
         widths = {"text": text_dim, "frames": frames_dim} if at == "encoders" else dict.fromkeys(SIDES, input_dim)
         project = nn.ModuleDict({side: nn.Linear(widths[side], dim) if dim else nn.Identity() for side in SIDES})
-        super().__init__(
-            SIDES, project, dim or input_dim, temperature=temperature, learned=learned, queue=queue, momentum=momentum,
-            soft=soft, model=model,
-        )  # fmt: skip
+        super().__init__(SIDES, project, dim or input_dim, queue=queue, **contrast)
         if queue and positives == "category":
             raise ValueError("VideoTextAlignment: a queue holds no categories; set queue: 0 or positives: own")
         self.at, self.pool, self.positives = at, pool, positives
@@ -110,6 +105,7 @@ class ModalAlignment(Contrast):
 
     Args:
         drop: probability that a step leaves one of the four out, tokens and all, unless a video has nothing else.
+        queue, contrast: as of ``Contrast``.
     """
 
     def __init__(
@@ -118,12 +114,9 @@ class ModalAlignment(Contrast):
         kinds: Literal["pairs", "combinatorial", "tcl"] = "pairs",
         dim: int = 256,
         drop: float = 1.0,
-        temperature: float = 0.07,
-        learned: bool = True,
+        *,
         queue: int = 4096,
-        momentum: float = 0.995,
-        soft: float = 0.0,
-        model: VideoModel | None = None,
+        **contrast: Any,
     ) -> None:
         if kinds == "tcl" and not queue:
             raise ValueError("ModalAlignment: kinds: tcl compares with a momentum copy; set a queue")
@@ -132,10 +125,7 @@ class ModalAlignment(Contrast):
         if kinds == "combinatorial":
             tasks += [(a, "+".join(b for b in parts if b != a)) for a in parts]
         names = list(dict.fromkeys(name for task in tasks for name in task))
-        super().__init__(
-            names, nn.Linear(input_dim, dim), dim, temperature=temperature, learned=learned, queue=queue, momentum=momentum,
-            soft=soft, model=model,
-        )  # fmt: skip
+        super().__init__(names, nn.Linear(input_dim, dim), dim, queue=queue, **contrast)
         self.kinds, self.tasks, self.drop = kinds, tasks, drop
         self.names = {name: [parts[part] for part in name.split("+")] for name in names}
 

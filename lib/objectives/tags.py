@@ -67,6 +67,7 @@ class TagBCE(Objective):
         self,
         num_tags: int,
         widths: Mapping[str, int],
+        *,
         input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         reference_tags: int | None = None,
@@ -83,14 +84,14 @@ class TagBCE(Objective):
         return self.scale * (loss * known).sum() / known.sum().clamp(min=1)
 
 
-class TagFocal(Objective):
+class TagFocal(TagBCE):
     """Sigmoid focal loss over tags [B, K] (Lin et al. 2017, arXiv:1708.02002): easy ones weigh (1 - p of the truth)^gamma.
 
     gamma 0 without alpha is ``TagBCE``. Used by: AIAC rank 6 (alpha 0.99, mean, scale 100) and rank 17 (alpha 10/11,
     sum over tags and videos, scale 0.011), pretraining.
 
     Args:
-        num_tags, widths, input, activation, reference_tags, prior: as for ``TagBCE``.
+        num_tags, widths, head: as for ``TagBCE``.
         alpha: weight of positive entries, 1 - alpha for negative ones; None weighs neither.
         reduction: mean over known entries; their sum, which grows with the batch (quirk C7-9); or video: summed over
             tags, mean over videos.
@@ -98,30 +99,25 @@ class TagFocal(Objective):
             pull only through the factor (1 - p)^gamma. Rank 6 has 1e-4; 0 does not clamp.
     """
 
-    judged = "tags"
-
     def __init__(
         self,
         num_tags: int,
         widths: Mapping[str, int],
-        input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
-        activation: Literal["relu", "none"] = "relu",
+        *,
         gamma: float = 2.0,
         alpha: float | None = None,
         reduction: Literal["mean", "sum", "video"] = "mean",
         scale: float = 1.0,
-        reference_tags: int | None = None,
         clamp: float = 0.0,
-        prior: float | None = None,
+        **head: Any,
     ):
-        super().__init__()
+        super().__init__(num_tags, widths, **head)
         if not 0 <= clamp < 0.5:
             raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
         if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
             raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
-        self.head = TagHead(num_tags, widths, input, activation, prior)
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
-        self.scale = scale * (1.0 if reference_tags is None else num_tags / reference_tags)
+        self.scale *= scale
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = needed(batch.tags, "TagFocal", "batch.tags")

@@ -128,20 +128,23 @@ def _arguments_model(module: str, name: str) -> type[BaseModel]:
 
 @cache
 def _constructor(module: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """Parameter -> (type, default or ...), from the nearest ``__init__`` of a class and its bases, or dataclass fields."""
-    lineage = _lineage(module, name)
+    """Parameter -> (type, default or ...), from the nearest ``__init__`` of a class and its bases, or dataclass fields.
+    ``**rest`` in an ``__init__`` stands for the keyword-only parameters of the next one, to which it hands them on."""
+    lineage, found = _lineage(module, name), {}
     for node in lineage:
         init = next((item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
         if init is not None:
-            return _parameters(init)
-        if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+            found = _parameters(init, keywords_only=bool(found)) | found
+            if init.args.kwarg is None:
+                return found
+        elif any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
             return {
                 item.target.id: (_type(item.annotation), _default(item.value))
                 for part in reversed(lineage[lineage.index(node) :])
                 for item in part.body
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
             }
-    return {}
+    return found
 
 
 @cache
@@ -172,13 +175,12 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def _parameters(init: ast.FunctionDef) -> dict[str, tuple[Any, Any]]:
+def _parameters(init: ast.FunctionDef, keywords_only: bool) -> dict[str, tuple[Any, Any]]:
     positional = [*init.args.posonlyargs, *init.args.args][1:]
     padding: list[ast.expr | None] = [None] * (len(positional) - len(init.args.defaults))
-    pairs = [
-        *zip(positional, [*padding, *init.args.defaults], strict=True),
-        *zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True),
-    ]
+    pairs = [*zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)]
+    if not keywords_only:
+        pairs = [*zip(positional, [*padding, *init.args.defaults], strict=True), *pairs]
     return {argument.arg: (_type(argument.annotation), _default(default)) for argument, default in pairs}
 
 

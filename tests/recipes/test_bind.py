@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.recipes import bind as module
-from lib.recipes.bind import CONTEXT, argument_names, bind, context_names, declared, exports
+from lib.recipes.bind import CONTEXT, argument_names, bind, context_names, declared, defaults, exports
 from lib.recipes.errors import RecipeError
 from lib.recipes.specs import Component
 
@@ -19,14 +19,35 @@ def test_every_door_offers_something():
     assert all(exports(package) for package in PACKAGES) and len(EVERY) > 40
 
 
+def taken(cls: type) -> dict[str, inspect.Parameter]:
+    """What a constructor takes; behind ``**rest`` what the next one does by keyword alone."""
+    found, every = {}, (base.__init__ for base in cls.__mro__ if "__init__" in vars(base))
+    for init in every:
+        own = [p for name, p in inspect.signature(init).parameters.items() if name != "self"]
+        found = {p.name: p for p in own if p.kind == p.KEYWORD_ONLY or not found and p.kind != p.VAR_KEYWORD} | found
+        if all(p.kind != p.VAR_KEYWORD for p in own):
+            break
+    return {name: p for name, p in found.items() if p.kind != p.VAR_POSITIONAL}
+
+
+def test_what_is_handed_on_is_an_argument_too_and_reaches_the_base():
+    focal = Component(use="TagFocal", gamma=1.0, prior=0.25)
+    with pytest.raises(RecipeError, match="here.prio: TagFocal takes no such argument; did you mean 'prior'"):
+        bind("objectives", Component(use="TagFocal", prio=0.25), {}, "here")
+    built = bind("objectives", focal, {"num_tags": 3, "widths": {"cls": 2}}, "here")
+    assert built.gamma == 1.0 and built.head.classify.bias.tolist() == pytest.approx([-np.log(3)] * 3)
+
+
 @pytest.mark.parametrize(("package", "use"), EVERY)
 def test_the_source_says_what_python_says(package, use):
-    signature = inspect.signature(getattr(importlib.import_module(f"lib.{package}"), use))
-    parameters = {n: p for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    parameters = taken(getattr(importlib.import_module(f"lib.{package}"), use))
     ours = set(argument_names(package, use)) | set(context_names(package, use))
     assert ours == set(parameters)
     needed = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     assert {name for name, required in context_names(package, use).items() if required} == needed & CONTEXT
+    given = {name: p.default for name, p in parameters.items() if name not in needed | CONTEXT}
+    assert all(value in (given[name], None) for name, value in defaults(package, use).items())
+    assert set(defaults(package, use)) == set(given)
 
 
 def test_what_a_class_declares_is_found_in_its_bases_too():
