@@ -8,19 +8,14 @@ import os
 import sys
 import traceback
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from lab.use import commands as use
 from lib.runs import paths
 from lib.runs.files import write_text
 from lib.runs.paths import shown
-
-if TYPE_CHECKING:
-    from lib.data.store import Store
 
 
 class CommandError(ValueError):
@@ -71,12 +66,6 @@ def _kept() -> str:
     return f" (a fault of vidlab; the traceback is in {shown(file)})"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vidlab", description="vidlab's command line; training runs through make and papermill."
@@ -90,11 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--track", choices=("pairs", "classes"), required=True, help="pairs: AIAC 2021; classes: WeChat 2022"
     )
-    generate.add_argument("--videos", type=_count, required=True)
-    generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--pairs", type=_count, help="labelled pairs (default: in proportion)")
+    generate.add_argument("--videos", type=use.count, required=True)
+    generate.add_argument("--seed", type=use.seed, default=0)
+    generate.add_argument("--pairs", type=use.count, help="labelled pairs (default: in proportion)")
     generate.add_argument(
-        "--test-pairs", type=int, default=0, help="labelled pairs of a test part (default: no such part)"
+        "--test-pairs", type=use.seed, default=0, help="labelled pairs of a test part (default: no such part)"
     )
     generate.add_argument(
         "--frames",
@@ -110,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.add_argument(
         "--world-seed",
-        type=int,
+        type=use.seed,
         default=0,
         help="what words, classes, tags and frames mean (default: 0); --seed decides which videos there are",
     )
@@ -131,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     bring.add_argument("--overwrite", action="store_true", help="replace a store that is there")
     bring.add_argument(
-        "--max-frames", type=_count, default=32, metavar="N", help="most frames of a video (default: 32)"
+        "--max-frames", type=use.count, default=32, metavar="N", help="most frames of a video (default: 32)"
     )
     bring.add_argument(
         "--frame-dim",
-        type=_count,
+        type=use.count,
         metavar="D",
         help="numbers per frame (default: 1536 or 768, as the format says; custom: those of the first video)",
     )
@@ -170,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     backbone = commands.add_parser("backbone", help="train a generated world's own language model")
     backbone.add_argument("world", choices=("calibrated", "clear"))
     backbone.add_argument("--out", type=Path, required=True, help="folder; params/backbones/NAME is found by its name")
-    backbone.add_argument("--seed", type=int, default=1000, help="of the corpora it reads and of its weights")
+    backbone.add_argument("--seed", type=use.seed, default=1000, help="of the corpora it reads and of its weights")
     backbone.set_defaults(run=_backbone)
 
     commands.add_parser("reproduce", help="what make calls: corpora, features, training, report", add_help=False)
@@ -185,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         explain.add_argument(name, metavar=name.upper())
     for name, default in (("--arm", "base"), ("--scale", "laptop"), ("--corpus", "")):
         explain.add_argument(name, default=default)
-    explain.add_argument("--seed", type=int, default=0)
+    explain.add_argument("--seed", type=use.seed, default=0)
     explain.set_defaults(run=_explain)
     use.add(commands)
     return parser
@@ -282,23 +271,11 @@ def _backbone(options: argparse.Namespace) -> None:
     print(f"written: {shown(options.out)}; {facts['vocabulary']:,} tokens, loss {facts['loss']}")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Store]:
-    """A store to look at. Raises StoreError: none, or what its manifest says makes no sense."""
-    from lib.data.store import Store, StoreError
-
-    try:
-        yield Store.open(path)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        what = f"manifest.json is not as it was written ({type(error).__name__}: {error})"
-        raise StoreError(f"{shown(path)}: {what}; import the corpus again") from None
-
-
 def _check(options: argparse.Namespace) -> int:
     from lab.corpora.checking import problems
+    from lib.data.store import Store
 
-    with _opened(options.store) as store:
-        found = list(problems(store))
+    found = list(problems(Store.open(options.store)))
     for problem in found:
         print(f"wrong: {problem}")
     print("ok" if not found else f"{len(found)} problems; import the corpus again")
@@ -309,11 +286,11 @@ def _show(options: argparse.Namespace) -> None:
     import pandas as pd
 
     from lab.corpora.describe import overview
+    from lib.data.store import Store
 
     pd.set_option("display.unicode.east_asian_width", True, "display.width", 160)
-    with _opened(options.store) as store:
-        for title, table in overview(store).items():
-            print(f"\n{title}\n{table.to_string()}")
+    for title, table in overview(Store.open(options.store)).items():
+        print(f"\n{title}\n{table.to_string()}")
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -45,7 +45,7 @@ from lib.recipes.load import load as params
 from lib.recipes.load import names
 from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
-from lib.runs.files import checksum, read_json, write_atomically, write_json
+from lib.runs.files import checksum, read_json, writable, write_atomically, write_json
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import score_of, scored_on
 from lib.runs.machine import cores
@@ -76,13 +76,16 @@ def load(run: str | Path, *, device: str | None = None, inside: Inside | None = 
     about = _exported(folder) if (folder / EXPORTED).exists() else _trained(folder)
     if about["job"].stage_spec.expert is not None:
         raise ValueError(f"{shown(folder)}: its scores are joined with those of another run; load one of the two")
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        chosen = torch.empty(0, device=device or ("cuda" if torch.cuda.is_available() else "cpu")).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device {device}: {str(error).splitlines()[0]}; cpu is always there") from None
     return Model(**about, device=chosen, inside=inside)
 
 
 def _trained(folder: Path) -> dict[str, Any]:
-    run = RunFolder(folder)
-    metrics, written = run.read_metrics(), yaml.safe_load(run.checked(run.job).read_text(encoding="utf-8"))
+    run, remedy = RunFolder(folder), "Give the folder that vidlab train names at its end, or that vidlab export wrote"
+    metrics, written = run.read_metrics(remedy=remedy), yaml.safe_load(run.checked(run.job).read_text(encoding="utf-8"))
     given = {name: written["job"][name] for name in ("recipe", "stage", "arm", "seed", "scale")}
     job = Job.load(**given, corpus=written.get("corpus_given", ""))
     if job.corpus.label != written["job"]["corpus"]:
@@ -226,10 +229,10 @@ class Model:
         return "embedding" if self.job.kind.name == "pairs" else "pooled"
 
     def _predicted(self, videos: Videos, what: str, out: str | Path | None, **ask: int) -> pd.DataFrame:
-        out = None if out is None else Path(out)
+        out = None if out is None else writable(Path(out), b"PAR1")
         store = videos if isinstance(videos, Store) else _store_at(videos)
         files, others = ([], []) if store else _files(cast(Any, videos))
-        given = store.fingerprint if store else [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        given = store.fingerprint if store else [(ascii(str(f)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         bar = tqdm(total=len(store) if store else len(files), desc="read videos", unit="video", mininterval=0.5)
         with _working(out, digest([checksum(self.weights), what, ask, given, self.inside])) as work:
             with bar, _threads(params(Scale, self.job.scale).threads):
@@ -275,6 +278,8 @@ class Model:
                 return Video(id=name, title=title, part="test", images=images, **texts)
             except Wrong as wrong:
                 return wrong.at(path, "")
+            except UnicodeError:
+                return BadRecord(path, "", "name", path.name, "not valid UTF-8 text; rename the file")
             except (OSError, ValueError) as error:
                 return BadRecord(path, "", "file", str(error), "cannot be read")
 
@@ -312,13 +317,21 @@ class Model:
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """A table that ``embed`` wrote. Raises ValueError: none."""
+    """A table that ``embed`` wrote. Raises ValueError: none, or one that was changed since; names the first wrong row."""
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{shown(file)}: no table of vectors ({error}); make one with: vidlab embed RUN videos/ --out {shown(file)}") from None  # fmt: skip
     if missing := {"id", "title", "vector"} - set(table.columns):
         raise ValueError(f"{shown(file)}: has no column {sorted(missing)[0]}; make it with: vidlab embed RUN videos/")
+    if table.empty:
+        raise ValueError(f"{shown(file)}: holds no video; make it with: vidlab embed RUN videos/")
+    width, twice = np.shape(table["vector"].iat[0]), table["id"].duplicated()
+    for name, vector, again in zip(table["id"], table["vector"], twice, strict=True):
+        numbers = isinstance(vector, np.ndarray) and vector.dtype.kind in "fiu" and np.isfinite(vector).all()
+        if again or not numbers or vector.shape != width:
+            what = "comes twice" if again else "has no vector of finite numbers, as many as the first"
+            raise ValueError(f"{shown(file)}: video {name} {what}; make it anew with: vidlab embed RUN videos/")
     return table
 
 

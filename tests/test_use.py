@@ -1,6 +1,7 @@
 """A trained model on new videos: the same numbers as in training, whatever was left out or killed, and away from its corpus."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from itertools import combinations
@@ -98,16 +99,21 @@ def test_what_cannot_be_read_is_listed_and_the_rest_goes_on(home, classes, tmp_p
     (tmp_path / "cut.mp4").write_bytes(good[0].read_bytes()[:300])
     (tmp_path / "page.mp4").write_text("<html>")
     (tmp_path / "notes.txt").write_text("mine")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xd6\xd0.mp4")).write_bytes(good[0].read_bytes())  # as GBK has it
     out = tmp_path / "v.parquet"
     found = model.embed([tmp_path, *good[:2], good[0]], out=out)
     assert found["id"].tolist() == [str(file) for file in good[:2]] and found["title"][0] == good[0].stem.replace(
         "_", " "
     )
     assert found.attrs["others"] == [str(tmp_path / "notes.txt")]
-    assert sorted(Path(file).name for file in found.attrs["rejects"]["file"]) == ["cut.mp4", "page.mp4"]
-    assert pd.read_parquet(use.rejected_of(out))["remedy"].str.contains("encode|web page").all()
+    assert sorted(Path(file).name for file in found.attrs["rejects"]["file"]) == [
+        "\\udcd6\\udcd0.mp4",
+        "cut.mp4",
+        "page.mp4",
+    ]
+    assert pd.read_parquet(use.rejected_of(out))["remedy"].str.contains("encode|web page|rename").all()
     assert np.array_equal(np.stack(list(use.read_table(out)["vector"])), np.stack(list(found["vector"])))
-    with pytest.raises(ValueError, match="none of 2 videos could be read; the first: .*cut.mp4"):
+    with pytest.raises(ValueError, match="none of 3 videos could be read; the first: .*cut.mp4"):
         model.embed(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         model.embed(tmp_path / "nowhere")
@@ -167,6 +173,41 @@ def test_nearest_videos_without_the_query_itself(home, classes, tmp_path):
         model.search(query, other)
     with pytest.raises(ValueError, match="no table of vectors"):
         model.search(query, home / "videos" / "nothing.parquet")
+
+
+NONE = "video b has no vector of finite numbers"
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors", "says"),
+    [
+        ([], [], "holds no video"), (["a", "b", "a"], [[1.0, 2.0]] * 3, "video a comes twice"), (["a", "b"], [[1.0, 2.0], [1.0, np.nan]], NONE),
+        (["a", "b"], [[1.0, 2.0], [1.0, -np.inf]], NONE), (["a", "b"], [[1.0, 2.0], [1.0]], NONE), (["a", "b"], [[1.0, 2.0], None], NONE),
+        (["b"], ["1 2"], NONE), (["b"], [1.0], NONE), (["b"], [["1", "2"]], NONE), (["b"], [[[1.0, 2.0]]], NONE),
+    ],
+)  # fmt: skip
+def test_a_table_that_was_changed_is_refused_and_its_row_named(tmp_path, ids, vectors, says):
+    pd.DataFrame({"id": ids, "title": "t", "vector": vectors}).to_parquet(tmp_path / "v.parquet")
+    with pytest.raises(ValueError, match=f"v.parquet: {says}"):
+        use.read_table(tmp_path / "v.parquet")
+
+
+def test_a_video_is_not_overwritten_by_a_table(home, classes, tmp_path):
+    """As a slip of the hand on the command line does it."""
+    video = shutil.copy(next((home / "videos" / "ring").iterdir()), tmp_path / "a.mp4")
+    before, model = Path(video).read_bytes(), lib.load(classes.path)
+    with pytest.raises(FileExistsError, match="a.mp4: a file of another kind is there and stays"):
+        model.embed(video, out=video)
+    assert Path(video).read_bytes() == before and [*tmp_path.iterdir()] == [Path(video)]
+    out = tmp_path / "v.parquet"
+    for _ in range(2):
+        assert len(model.embed(video, out=out)) == 1
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "cpu:x"])
+def test_a_device_that_is_not_there_is_named(classes, device):
+    with pytest.raises(ValueError, match=f"device {device}: "):
+        lib.load(classes.path, device=device)
 
 
 def test_pairs_have_no_categories_and_a_changed_recipe_is_noticed(pairs, tmp_path):

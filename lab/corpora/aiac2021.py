@@ -137,9 +137,9 @@ def _tag_list(file: Path, rejects: Rejects) -> list[int]:
         raise BadRecord(file, "file", "tag_list.txt", "missing", remedy)
     tags: set[int] = set()
     for number, line in text_lines(file):
-        if line.strip().isdecimal():
+        if line.strip().isdecimal() and len(line.strip()) < 19:
             tags.add(int(line))
         else:
-            remedy = "unknown tag: a tag is a non-negative integer"
+            remedy = "unknown tag: a tag is a non-negative integer below 10^18"
             rejects.add(BadRecord(file, f"line {number}", "tag", line.strip(), remedy))
     return sorted(tags)

@@ -27,7 +27,6 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +37,7 @@ from tqdm.auto import tqdm
 
 from lab.corpora.csv_files import csv_records
 from lab.corpora.inside import Inside
-from lab.corpora.pair_files import Pair, read_pairs
+from lab.corpora.pair_files import Pair, as_number, read_pairs
 from lab.corpora.reading import objects, parquet, read_json
 from lab.corpora.records import TAGS, Id, Ocr, Record, Tag, Text, checked, named, screen_texts
 from lib.data import pixels
@@ -59,7 +58,7 @@ MEANT = {  # what others call a key
         "frames": "video file filename path clip image images mp4", "category": "label class category_id topic", "part": "split set fold",
         "title": "name text caption description", "tags": "hashtags keywords", "asr": "speech transcript", "id": "video_id vid",
     }.items()
-    for other in others.split()
+    for other in (key, *others.split())
 }  # fmt: skip
 CATEGORY = 'unknown category: it is text, such as "0105" or "animals/cat"'
 FRAMES = "give the path of an .npy, an image folder or a video file, relative to the manifest"
@@ -211,9 +210,8 @@ def _in_csv(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, 
 
 
 def _csv_pairs(file: Path, writer: StoreWriter, rejects: Rejects) -> None:
-    for _, record, item in csv_records(file, rejects):
-        with suppress(KeyError, AttributeError, ValueError):  # what is no number is for the check to name
-            item["score"] = float(item["score"].replace(",", "."))
+    for _, record, item in csv_records(file, rejects, ("id1", "id2", "score")):
+        item["score"] = None if item["score"] is None else as_number(item["score"].replace(",", "."))
         try:
             pair = checked(Pair, item, file, record)
             writer.add_pair(pair.id1, pair.id2, pair.score, file, record)

@@ -1,6 +1,7 @@
 """Labelled pairs: ``id1 <tab> id2 <tab> score`` lines, JSONL or Parquet with those three keys."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -45,11 +46,14 @@ def _fields(line: str) -> dict[str, Any] | str:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) != 3:
         return line
-    try:
-        score: float | str = float(fields[2])
-    except ValueError:
-        score = fields[2]
-    return {"id1": fields[0], "id2": fields[1], "score": score}
+    return {"id1": fields[0], "id2": fields[1], "score": as_number(fields[2])}
+
+
+def as_number(text: str) -> float | str:
+    """The number that a text stands for; the text itself where it stands for none, as 1_0, which is one to Python alone."""
+    with suppress(ValueError):
+        return text if "_" in text else float(text)
+    return text
 
 
 def read_pairs(file: Path, writer: StoreWriter, rejects: Rejects) -> None:

@@ -3,19 +3,18 @@ JSON array is parsed here rather than by ``ijson``, which gives up the rest of t
 UTF-8, turns lone surrogates into question marks, and takes memory without bound for brackets that nest without end."""
 
 import json
-import os
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lib.data.rejects import BadRecord, Rejects, instead
+from lib.data.rejects import UTF16, BadRecord, Rejects, instead
 
 BLOCK = 1 << 20  # characters of a JSON array read at a time
 LONGEST = 1 << 24  # characters of one element; more means that it never ends
@@ -36,20 +35,23 @@ def text_lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def refuse_packed(file: Path) -> None:
-    """Raises BadRecord: the file is an archive, whatever its name says."""
+    """Raises BadRecord: the file is an archive or otherwise no text in UTF-8, whatever its name says."""
     with file.open("rb") as stream:
-        head = stream.read(4)
-    if head.startswith((b"\x1f\x8b", b"PK\3\4", b"\xfd7zX", b"(\xb5/\xfd")):
-        raise BadRecord(file, "file", "content", head, instead(head, "the file is packed; unpack it first"))
+        head = stream.read(64)
+    if head and (remedy := instead(head, UTF16 if b"\0" in head[:4] else "")):
+        raise BadRecord(file, "file", "content", head[:4], remedy)
+
+
+def once(names: Sequence[str], what: str) -> None:
+    """Raises ValueError: a name comes twice, and either could be meant."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"the {what} {next(name for name in names if names.count(name) > 1)!r} comes twice")
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object (``object_pairs_hook``). Raises ValueError: a key comes twice, and either value could be meant."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
-    return found
+    """A JSON object (``object_pairs_hook``). Raises ValueError: a key comes twice."""
+    once([key for key, _ in pairs], "key")
+    return dict(pairs)
 
 
 def read_json(file: Path) -> Any:
@@ -65,8 +67,13 @@ def objects(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, 
     """(number from 0, name of the record, record) of a ``.jsonl`` or ``.parquet`` file. Raises BadRecord: no Parquet
     file, or the first line that is no JSON object, unless ``rejects`` quarantines."""
     if file.suffix == ".parquet":
-        rows = (item for batch in parquet(file).iter_batches(1024) for item in batch.to_pylist())
-        yield from ((number, f"row {number}", item) for number, item in enumerate(rows))
+        number, table = 0, parquet(file)
+        try:
+            for number, item in enumerate(row for batch in table.iter_batches(1024) for row in batch.to_pylist()):
+                yield number, f"row {number}", item
+        except (OSError, ValueError, pa.ArrowException) as error:
+            remedy = "the file is damaged; write it again"
+            raise BadRecord(file, f"row {number} or after it", "content", str(error), remedy) from None
         return
     for count, (number, line) in enumerate(text_lines(file)):
         record, remedy = f"line {number}", "every line is one JSON object"
@@ -79,16 +86,17 @@ def objects(file: Path, rejects: Rejects) -> Iterator[tuple[int, str, dict[str, 
         except (ValueError, RecursionError) as error:
             if isinstance(error, BadRecord):
                 raise
-            remedy = instead(os.fsencode(line) if count == 0 else b"{", f"{error}; {remedy}")
-            rejects.add(BadRecord(file, record, "JSON", line[:40], remedy))
+            rejects.add(BadRecord(file, record, "JSON", line[:40], f"{error}; {remedy}"))
 
 
 def parquet(file: Path) -> pq.ParquetFile:
-    """Raises BadRecord: not a Parquet file."""
+    """Raises BadRecord: not a Parquet file, or a column comes twice."""
     try:
-        return pq.ParquetFile(file)
+        found = pq.ParquetFile(file)
+        once(found.schema_arrow.names, "column")
+        return found
     except (OSError, ValueError) as error:
-        raise BadRecord(file, "file", "content", str(error), "not a Parquet file; write it again") from None
+        raise BadRecord(file, "file", "content", str(error), "cannot be read as Parquet; write it again") from None
 
 
 def json_array(file: Path) -> Iterator[tuple[int, Any]]:
@@ -106,6 +114,9 @@ def json_array(file: Path) -> Iterator[tuple[int, Any]]:
         while True:
             place = cast(re.Match, GAP.match(text, place)).end()
             if text.startswith("]", place):
+                if rest := (text[place + 1 :] + stream.read(BLOCK)).strip():
+                    remedy = "there is something after the end of the array; annotations are one array"
+                    raise BadRecord(file, f"record {number}", "JSON", rest[:40], remedy)
                 return
             try:
                 value, end = parse(text, place)
@@ -128,11 +139,15 @@ def json_array(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def open_zip(file: Path) -> zipfile.ZipFile:
-    """An archive, 0.7 kB of memory a member. Raises zipfile.BadZipFile: none, or a damaged one."""
+    """An archive, 0.7 kB of memory a member. Raises zipfile.BadZipFile: none, a damaged one, or a member comes twice."""
     try:
-        return zipfile.ZipFile(file)
+        found = zipfile.ZipFile(file)
+        once(found.namelist(), "member")
+        return found
     except ZIP_ERRORS as error:
-        raise zipfile.BadZipFile(str(error)) from None
+        with file.open("rb") as stream:
+            head = stream.read(64)
+        raise zipfile.BadZipFile(str(error) if head[:2] == b"PK" else instead(head, str(error))) from None
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -1,7 +1,6 @@
 """Score any submission file against a label file, both as the competitions' organisers wrote and read them."""
 
 import json
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from lab.corpora.csv_files import csv_lines
+from lab.corpora.csv_files import AS_TEXT, ROUNDED, csv_lines
 from lab.corpora.pair_files import pairs_in
 from lab.corpora.reading import json_array, member, open_zip, unique
 from lab.corpora.records import Record, checked, named, utf8
@@ -92,9 +91,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
             raise wrong.at(path, record) from None
         if len(row) != 2 or row == ["id", "category_id"]:
             raise BadRecord(path, record, "line", line, f"{usual}{', without a header' if len(row) == 2 else ''}")
-        if re.fullmatch(r"[0-9.]+E\+[0-9]+", row[0]):
-            remedy = "a spreadsheet has rounded the id; write the file again with ids as text"
-            raise BadRecord(path, record, "id", row[0], remedy)
+        if ROUNDED.fullmatch(row[0]):
+            raise BadRecord(path, record, "id", row[0], AS_TEXT)
         yield f"{record} (video {row[0]})", row[0], row[1]
 
 

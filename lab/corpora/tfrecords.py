@@ -99,6 +99,7 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]
     """(number, example) of every record, numbered from 0; a record whose content is damaged comes as a BadRecord.
     Raises BadRecord: the framing itself is damaged (truncated, or the length's checksum is wrong), so that nothing
     after it can be found."""
+    size = Path(path).stat().st_size
     with Path(path).open("rb") as file:
         number = 0
         while head := file.read(12):
@@ -107,9 +108,9 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, list] | BadRecord]
                 raise BadRecord(path, record, "length", f"{len(head)} of 12 bytes", f"truncated: {REMEDY}")
             length, crc = struct.unpack("<QI", head)
             if masked_crc(head[:8]) != crc:
-                remedy = instead(head, REMEDY) if number == 0 else REMEDY
+                remedy = instead(Path(path), REMEDY) if number == 0 else REMEDY
                 raise BadRecord(path, record, "checksum of the length", hex(crc), remedy)
-            payload = file.read(length)
+            payload = file.read(min(length, size))
             tail = file.read(4)
             if len(payload) < length or len(tail) < 4:
                 raise BadRecord(path, record, "payload", f"{len(payload)} of {length} bytes", f"truncated: {REMEDY}")

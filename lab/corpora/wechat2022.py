@@ -29,7 +29,7 @@ FILES = re.compile(r"annotations/[^/]+\.json|zip_feats/[^/]+\.zip|zip_frames/[^/
 LABELLED = "labeled"
 KNOWN = frozenset(WECHAT_CATEGORIES)
 CATEGORY = "unknown category: not one of the 200 official ones; keep it as text with its leading zeros"
-DAMAGED = "the archive is damaged; copy it again from its source"
+DAMAGED = "cannot be read; copy it again from its source, or pack it again"
 
 
 def _official(category: str) -> str:

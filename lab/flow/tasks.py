@@ -208,7 +208,7 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
         told = {**given, "recipe": name}
         made.append(notebook_task(runs / "systems" / name, "system", name, "08_system", read, [], told, content))
     made += [notebook_task(runs / "claims", "claims", "claims", "09_claims", read, [], given, content)]
-    templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("*")) if file.is_file()]
+    templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("[!.]*")) if file.is_file()]
     pages = Task(
         "report",
         "report",

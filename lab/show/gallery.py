@@ -15,7 +15,7 @@ from lab.show import formats as f
 from lab.show import shared
 from lib.data import pixels
 from lib.data.rejects import Wrong
-from lib.runs.files import write_text
+from lib.runs.files import writable, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 SIDE = 200  # pixels of a picture's longer side
@@ -35,7 +35,7 @@ def write(out: Path, queries: pd.DataFrame, found: pd.DataFrame, info: dict[str,
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True)
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     page = environment.get_template("gallery.html.j2").render(groups=groups, model=_model(info), style=style)
-    return write_text(out, page)
+    return write_text(writable(out, b"<"), page)
 
 
 def _model(info: dict[str, Any]) -> str:
@@ -59,7 +59,7 @@ def _picture(name: str) -> str:
     except (Wrong, OSError, ValueError):
         return ""
     with Image.open(io.BytesIO(frames[len(frames) // 2])) as opened:
-        picture = opened.convert("RGB")
+        picture = pixels.as_seen(opened).convert("RGB")
     picture.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)

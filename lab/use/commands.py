@@ -7,10 +7,21 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lib.runs.paths import PROJECT, shown
+
+
+def count(text: str, least: int = 1) -> int:
+    """A whole number of an option. Raises ArgumentTypeError: it is none, or less than ``least``."""
+    if not text.isdecimal() or not least <= int(text) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return int(text)
+
+
+seed = partial(count, least=0)
 
 
 def add(commands: Any) -> None:
@@ -30,8 +41,8 @@ def add(commands: Any) -> None:
 
     demo = command("demo", _demo, "draw short videos in five folders, to try the other commands on", model=False)
     demo.add_argument("out", type=Path, help="a new or empty folder")
-    demo.add_argument("--videos", type=int, default=60)
-    demo.add_argument("--seed", type=int, default=0, help="other videos of the same kinds")
+    demo.add_argument("--videos", type=count, default=60)
+    demo.add_argument("--seed", type=seed, default=0, help="other videos of the same kinds")
     train = command("train", _train, "choose a recipe for a store, train it, and show what it must beat", model=False)
     train.add_argument("store", help="what vidlab corpus import wrote")
     for name, default, text in (
@@ -40,14 +51,14 @@ def add(commands: Any) -> None:
         ("text-encoder", "", "pretrained: a BERT by name, or a folder"),
     ):  # fmt: skip
         train.add_argument(f"--{name}", default=default, help=text)
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=seed, default=0)
     embed = command("embed", _embed, "a vector for each video")
     searched(embed)
     embed.add_argument("--out", type=Path, required=True, help="Parquet file: id, title, vector")
     classify = command("classify", _classify, "the likeliest categories of each video")
     searched(classify)
     classify.add_argument("--out", type=Path, help="Parquet file; the table is printed without")
-    classify.add_argument("--top", type=int, default=3, help="categories of a video (default: 3)")
+    classify.add_argument("--top", type=count, default=3, help="categories of a video (default: 3)")
     for name, run, text, k in (
         ("search", _search, "the videos of a table that are nearest to each query", 10),
         ("gallery", _gallery, "queries and their nearest videos as a page for the browser, with pictures", 5),
@@ -55,7 +66,7 @@ def add(commands: Any) -> None:
         found = command(name, run, text)
         searched(found)
         found.add_argument("--in", dest="table", type=Path, required=True, help="what vidlab embed wrote")
-        found.add_argument("-k", type=int, default=k, help=f"videos for each query (default: {k})")
+        found.add_argument("-k", type=count, default=k, help=f"videos for each query (default: {k})")
         if name == "gallery":
             found.add_argument("--out", type=Path, default=Path("gallery.html"))
     export = command("export", _export, "a folder that works without the corpus: weights, preprocessing, model card")

@@ -2,13 +2,18 @@
 
 import io
 import re
+import struct
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
+from tqdm.auto import tqdm
 
 from lib.data.rejects import Wrong, instead
 
@@ -16,7 +21,16 @@ FORMATS = ("JPEG", "PNG", "WEBP")  # as Pillow calls them
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 OTHER_IMAGES = (".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")
 MOVIES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp", ".ts")
-LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+LITTER = {
+    "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "@eadir", "lost+found", "icon\r",
+}  # fmt: skip
+MARKS = (":zone.identifier", ":encryptable")  # of Windows, behind a name
+# What Pillow raises for pictures that are cut short or damaged.
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+TURNS = {  # by EXIF's orientation
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
+}  # fmt: skip
 QUALITY = 90  # of the JPEG that a decoded frame is kept as
 
 
@@ -26,7 +40,8 @@ def is_litter(name: str) -> bool:
     >>> [is_litter(name) for name in ("._1.jpg", "__MACOSX/a/1.jpg", "Thumbs.db", "a/1.jpg")]
     [True, True, True, False]
     """
-    return any(part.startswith(".") or part.lower() in LITTER for part in PurePosixPath(name).parts)
+    parts = PurePosixPath(name.lower()).parts
+    return any(part.startswith((".", "~$")) or part in LITTER or part.endswith(MARKS) for part in parts)
 
 
 def listed(folder: Path) -> list[Path]:
@@ -45,7 +60,8 @@ def clips(path: Path) -> tuple[list[Path], list[Path]]:
     movies = [file for file in inside if file.suffix.lower() in MOVIES and file.is_file()]
     if not movies and any(file.suffix.lower() in IMAGES + OTHER_IMAGES for file in inside):
         return [path], []
-    below = [clips(folder) for folder in inside if folder.is_dir()]
+    above = [path.resolve(), *path.resolve().parents]  # where a link that leads in a circle ends
+    below = [clips(folder) for folder in inside if folder.is_dir() and folder.resolve() not in above]
     others = [file for file in inside if not file.is_dir() and file not in movies]
     return [*movies, *(v for found, _ in below for v in found)], [*others, *(o for _, left in below for o in left)]
 
@@ -101,20 +117,26 @@ def from_movie(path: Path, most: int) -> tuple[bytes, ...]:
     import av.error
     from av.video.reformatter import VideoReformatter
 
+    lost: list[Exception] = []
     try:
         with av.open(str(path)) as movie:
-            seconds = _seconds(movie, _track(movie, path))
+            seconds = _seconds(movie, _track(movie, path), lost)
         with av.open(str(path)) as movie:
             wanted = [seconds[index] for index in evenly(len(seconds), most)]
             to_rgb = VideoReformatter()  # one for all: making it takes longer than what it does
-            frames = [_jpeg(frame, to_rgb) for frame in _chosen(movie, _track(movie, path), wanted)]
+            track = _track(movie, path)
+            frames = [_jpeg(frame, to_rgb) for frame in _chosen(_decoded(movie, track, lost), track, wanted)]
     except (av.error.FFmpegError, ValueError) as error:
         if isinstance(error, Wrong):
             raise
-        value = f"{path.name} ({str(error).split(':')[0]})"
-        raise Wrong("frames", value, instead(path, "not a readable video; encode it again")) from None
+        value = f"{path.name} ({getattr(error, 'strerror', None) or error})"
+        remedy = "not a readable video, or cut off; copy it again from its source, or encode it again"
+        raise Wrong("frames", value, instead(path, remedy)) from None
     if not frames:
         raise Wrong("frames", path.name, "no frame could be decoded; encode the video again")
+    if lost or len(frames) < len(wanted):
+        some = f"{len(frames)} of {len(wanted)} pictures could be read"
+        tqdm.write(f"{path}: damaged; {some} and are kept", file=sys.stderr)
     return tuple(frames)
 
 
@@ -137,16 +159,37 @@ def _timed(items: Iterable, track) -> Iterator[tuple[Any, float]]:
         yield item, time - start
 
 
-def _seconds(movie, track) -> list[int]:
+def _packets(movie, track, lost: list[Exception]) -> Iterator:
+    """Those before a place, if there is one, where the file is too damaged to find the next."""
+    from av.error import FFmpegError
+
+    try:
+        yield from movie.demux(track)
+    except FFmpegError as error:
+        lost.append(error)
+
+
+def _seconds(movie, track, lost: list[Exception]) -> list[int]:
     """The seconds that have a frame, by the packets alone."""
-    packets = (packet for packet in movie.demux(track) if packet.size and not packet.is_discard)
+    packets = (packet for packet in _packets(movie, track, lost) if packet.size and not packet.is_discard)
     return sorted({int(max(time, 0) + 1e-6) for _, time in _timed(packets, track)})
 
 
-def _chosen(movie, track, wanted: list[int]) -> Iterator:
+def _decoded(movie, track, lost: list[Exception]) -> Iterator:
+    """Frames of the packets that can be decoded, as players show them."""
+    from av.error import FFmpegError
+
+    for packet in _packets(movie, track, lost):
+        try:
+            yield from packet.decode()
+        except FFmpegError as error:
+            lost.append(error)
+
+
+def _chosen(frames: Iterable, track, wanted: list[int]) -> Iterator:
     """The first frame of each wanted second or, where it was lost, the next. ``wanted``: ascending."""
     place = 0
-    for frame, time in _timed(movie.decode(track), track):
+    for frame, time in _timed(frames, track):
         if place == len(wanted):
             return
         if time + 1e-6 >= wanted[place]:
@@ -158,8 +201,8 @@ def upright(picture: Image.Image, matrix: np.ndarray) -> Image.Image:
     """A frame as it is to be shown. ``matrix`` [3, 3]: x' = m00 x + m10 y, y' = m01 x + m11 y with y down (ISO 14496-12)."""
     (a, b, _), (c, d, _), _ = matrix
     if abs(b) > abs(a):
-        picture, a, d = picture.transpose(Image.Transpose.TRANSPOSE), c, b
-    for negative, turn in ((a < 0, Image.Transpose.FLIP_LEFT_RIGHT), (d < 0, Image.Transpose.FLIP_TOP_BOTTOM)):
+        picture, a, d = picture.transpose(Transpose.TRANSPOSE), c, b
+    for negative, turn in ((a < 0, Transpose.FLIP_LEFT_RIGHT), (d < 0, Transpose.FLIP_TOP_BOTTOM)):
         picture = picture.transpose(turn) if negative else picture
     return picture
 
@@ -172,6 +215,17 @@ def _jpeg(frame, to_rgb) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def as_seen(picture: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF data say where they can be read, 16 bits of grey scaled to 8, which ``convert`` would cut
+    off at white."""
+    picture.load()
+    turn = None
+    with suppress(*DAMAGED):
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    picture = picture if turn is None else picture.transpose(turn)
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)) if picture.mode.startswith("I;16") else picture
 
 
 def picture(data: bytes, name: str) -> None:

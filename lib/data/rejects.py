@@ -9,11 +9,15 @@ import pyarrow.parquet as pq
 from lib.runs.paths import shown
 
 LONGEST = 80  # characters of a value in a message
+PACKED = {b"\x1f\x8b": "gzip", b"BZh9": "bzip2", b"\xfd7zX": "xz", b"(\xb5/\xfd": "zstd", b"x\x9c": "zlib"}
+PAGES = (b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML", b"<?xml")
+UTF16 = "the text is in UTF-16; save it as UTF-8"
 INSTEAD = {  # what a file turns out to be, by its first bytes
     b"version https://git-lfs": "this is a pointer of Git LFS and not the file; run git lfs pull",
-    b"\x1f\x8b": "the file is packed with gzip; unpack it first",
+    **{start: f"the file is packed with {name}; unpack it first" for start, name in PACKED.items()},
     b"PK\3\4": "the file is a zip archive; unpack it first",
-    b"<": "this is a web page and not the file; download it again",
+    **dict.fromkeys(PAGES, "this is a web page and not the file; download it again"),
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), UTF16),
 }
 
 
@@ -21,7 +25,8 @@ class BadRecord(ValueError):
     """A record that cannot be imported: its file, which record and field, the value, shortened, and the remedy."""
 
     def __init__(self, file: Path | str, record: str, field: str, value: object, remedy: str):
-        self.file, self.record, self.field, self.remedy = shown(file), record, field, remedy
+        says = (shown(file), record, field, remedy)  # in names of files and in values, bytes need not be text
+        self.file, self.record, self.field, self.remedy = (s.encode("utf-8", "backslashreplace").decode() for s in says)
         text = repr(value)
         self.value = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
         super().__init__(": ".join(filter(None, (self.file, self.record, f"{field} is {self.value}", self.remedy))))
@@ -69,6 +74,11 @@ class Rejects:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def first(self) -> str:
+        """Of those that are listed, as a sentence."""
+        return ": ".join(filter(None, self._rows[0]))
 
     def add(self, error: BadRecord) -> None:
         """Raises the error itself unless in quarantine."""

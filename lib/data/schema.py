@@ -1,9 +1,11 @@
 """One schema for both competitions and for one's own videos."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 MAX_FRAMES = 32  # of the official formats
@@ -23,6 +25,34 @@ class Video:
     part: str = "train"
     frames: np.ndarray | None = None  # float16 [n, D], n >= 1
     images: tuple[bytes, ...] = ()  # encoded frames in order, where the corpus has pixels
+
+
+class Counts(BaseModel):
+    """Of a store."""
+
+    model_config = ConfigDict(strict=True)
+    videos: int
+    frames: int
+    pairs: int
+    rejected: int
+    parts: dict[str, int]
+
+
+class Manifest(BaseModel):
+    """``manifest.json`` of a store, as far as others rely on it."""
+
+    model_config = ConfigDict(strict=True)
+    track: Literal["pairs", "classes"]
+    source: str
+    fingerprint: str
+    frame_dim: int | None
+    max_frames: int
+    images: bool
+    tags: list[int] | None
+    categories: list[str] | None
+    checksums: dict[str, str]
+    counts: Counts
+    twin: dict[str, Any] | None
 
 
 VIDEOS = pa.schema(

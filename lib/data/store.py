@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute
+from pydantic import ValidationError
 
 from lib.data.integrity import damaged
-from lib.data.schema import SCHEMA_VERSION, Video
-from lib.runs.files import read_json
+from lib.data.schema import SCHEMA_VERSION, Manifest, Video
+from lib.runs.files import read_object
 from lib.runs.paths import shown
 
 FIELDS = ("id", "title", "asr", "ocr", "tags", "category", "part")
@@ -47,18 +48,22 @@ class Store:
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
-        """Raises StoreError: no store there, an unfinished one, or one of another version."""
+        """Raises StoreError: no store there, an unfinished one, or one of another version or with another manifest."""
         path = Path(path)
         if not (path / "manifest.json").exists():
             unfinished = " (an unfinished import is there)" if path.with_name(path.name + ".partial").exists() else ""
             raise StoreError(
                 f"{shown(path)}: no store there{unfinished}; make one with: vidlab corpus import <folder> --out {shown(path)}"
             )
-        manifest = read_json(path / "manifest.json")
-        if manifest.get("schema") != SCHEMA_VERSION:
-            raise StoreError(
-                f"{shown(path)}: written as version {manifest.get('schema')}, this is {SCHEMA_VERSION}; import the corpus again"
-            )
+        manifest = read_object(path / "manifest.json", remedy := "import the corpus again")
+        if (version := manifest.get("schema")) != SCHEMA_VERSION:
+            raise StoreError(f"{shown(path)}: written as version {version}, this is {SCHEMA_VERSION}; {remedy}")
+        try:
+            Manifest.model_validate(manifest)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise StoreError(f"{shown(path / 'manifest.json')}: {place}: {wrong['msg']}; {remedy}") from None
         return cls(path, manifest)
 
     def verified(self) -> Store:

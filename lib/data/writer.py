@@ -173,7 +173,8 @@ class StoreWriter:
         ``Store.categories`` index into. ``twin``, ``truth``: what a generated corpus knows of itself; see
         ``Store.truth``. ``inside``: how files were searched for text. Raises StoreError: not a single video was imported."""
         if self.count == 0:
-            raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects)} rejected)")
+            first = f"; the first: {self.rejects.first}" if len(self.rejects) else "; the source names none"
+            raise StoreError(f"{shown(self.out)}: no video could be imported ({len(self.rejects)} rejected{first})")
         self._flush()
         self._close()
         (self.partial / "ids.sqlite").unlink()

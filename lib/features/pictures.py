@@ -2,16 +2,15 @@
 ``CenterCrop`` do, in which the published transforms are written. Values stay uint8 until they are with the encoder."""
 
 import io
-import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from lib.data.pixels import FORMATS
+from lib.data.pixels import DAMAGED, FORMATS, as_seen
 from lib.data.rejects import BadRecord, Wrong
 from lib.data.store import Store
 from lib.features import frames as frame_rules
@@ -19,8 +18,6 @@ from lib.runs.machine import cores
 from lib.runs.paths import shown
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-# What Pillow raises for pictures that are cut short or damaged.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 X = TypeVar("X")
 Y = TypeVar("Y")
 
@@ -116,7 +113,7 @@ def decode(
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if draft:
                 opened.draft("RGB", (short, short))
-            picture = upright(opened).convert("RGB")
+            picture = as_seen(opened).convert("RGB")
     except DAMAGED as error:
         what = str(error).split(" <_io")[0] or type(error).__name__
         raise Wrong(name, f"{len(data)} bytes ({what})", "cannot be decoded") from None
@@ -129,13 +126,6 @@ def decode(
         picture = picture.resize(wanted, FILTERS[interpolation])
     left, top = round((picture.width - size) / 2), round((picture.height - size) / 2)
     return np.asarray(picture.crop((left, top, left + size, top + size))).transpose(2, 0, 1)
-
-
-def upright(picture: Image.Image) -> Image.Image:
-    """A picture turned as its EXIF data say, 16 bits of grey scaled to 8, which ``convert`` would cut off at white."""
-    if picture.mode.startswith("I;16"):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    return ImageOps.exif_transpose(picture)
 
 
 def ahead(function: Callable[[X], Y], items: Iterable[X], threads: int, waiting: int) -> Generator[Y, None, None]:

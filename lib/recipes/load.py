@@ -17,7 +17,7 @@ ALIASES = 30  # of a file at most: more can stand for more than memory holds
 
 def names(kind: type[Spec]) -> list[str]:
     """Names of all files of a kind in ``params/``, sorted."""
-    return sorted(path.stem for path in (paths.params() / kind.folder).glob("*.yaml"))
+    return sorted(path.stem for path in (paths.params() / kind.folder).glob("[!.]*.yaml"))
 
 
 def split_names(text: str) -> list[str]:

@@ -36,6 +36,16 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     return path
 
 
+def writable(out: Path, head: bytes) -> Path:
+    """The path. Raises FileExistsError: a file of another kind is there, which does not begin with ``head``; it could be a
+    video."""
+    if out.is_file():
+        with out.open("rb") as file:
+            if file.read(len(head)) != head:
+                raise FileExistsError(f"{shown(out)}: a file of another kind is there and stays; choose another --out")
+    return out
+
+
 def to_disk(*paths: Path) -> None:
     """Returns when the content of files, and the names in folders, have reached the disk."""
     for path in paths:
@@ -81,7 +91,18 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_json(path: Path, remedy: str = "remove it and run the command again, which makes it anew") -> Any:
+ANEW = "remove it and run the command again, which makes it anew"
+
+
+def read_object(path: Path, remedy: str = ANEW) -> dict[str, Any]:
+    """As ``read_json``. Raises DamagedFile: also where the file holds something else than keys and values."""
+    found = read_json(path, remedy)
+    if not isinstance(found, dict):
+        raise DamagedFile(f"{shown(path)}: expected keys and values, got {type(found).__name__}; {remedy}")
+    return found
+
+
+def read_json(path: Path, remedy: str = ANEW) -> Any:
     """What a JSON file holds. Raises DamagedFile: it is empty, cut or no JSON; names the file and the remedy."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.runs.files import DamagedFile, as_json, checksum, read_json, write_atomically, write_json, write_text
+from lib.runs.files import (
+    DamagedFile,
+    as_json,
+    checksum,
+    read_json,
+    read_object,
+    write_atomically,
+    write_json,
+    write_text,
+)
 from lib.runs.history import History
 from lib.runs.paths import shown
 
@@ -50,7 +59,7 @@ class RunFolder:
         """Finished with this digest, and every file that the run left is there with its size. Scores that were edited
         since, or a JSON file that was cut, make a run unfinished too, so that it is made again."""
         try:
-            if not self.metrics.exists() or read_json(self.metrics)["digest"] != digest:
+            if not self.metrics.exists() or read_object(self.metrics).get("digest") != digest:
                 return False
             listed = self._listed()
             return self._is_as_written(self.metrics) and all(
@@ -90,7 +99,7 @@ class RunFolder:
     def _listed(self) -> dict[str, dict[str, Any]]:
         if not self.files.exists():
             raise MissingRun(f"{shown(self.files)} is missing, so the run is not whole; make the run again")
-        return read_json(self.files)
+        return read_object(self.files)
 
     def _is_as_written(self, path: Path) -> bool:
         return checksum(path) == self._listed().get(path.name, {}).get("sha256")

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,12 @@ def wechat(number: int = 1, **changes) -> Callable[[Path], object]:
     return lambda folder: small.wechat(folder, [annotation(0), annotation(number, **changes)])
 
 
+def endless(file: Path) -> None:
+    """A record whose sound head promises more than any disk holds."""
+    head = struct.pack("<Q", 1 << 62)
+    file.write_bytes(head + struct.pack("<I", masked_crc(head)) + bytes(99))
+
+
 ID1 = annotation(1)["id"]
 POINTWISE, LABELS, FEATURES = "pretrain_0.tfrecords", "label.tsv", "labeled.zip"
 
@@ -84,6 +91,10 @@ AIAC = {
     "truncated in the length": Case(damaged(lambda data: data + b"\1\2\3"), POINTWISE, "record 2", "length", "3 of 12", "truncated", kept=6),
     "flipped byte in the payload": Case(damaged(flip(-100)), POINTWISE, "record 1", "checksum", "0x", "damaged", kept=5),
     "flipped byte in the length": Case(damaged(flip(0)), POINTWISE, "record 0", "checksum of the length", "0x", "damaged", kept=4),
+    "longer than the file": Case(lambda folder: endless(small.aiac(folder) / "pointwise" / POINTWISE), POINTWISE, "record 0", "payload", "of 4611686018427387904", "truncated", kept=4),
+    "pointer of Git LFS": Case(damaged(lambda data: b"version https://git-lfs.github.com/spec/v1\n"), POINTWISE, "record 0", "checksum of the length", "0x", "git lfs pull", kept=4),
+    "packed with zlib": Case(damaged(zlib.compress), POINTWISE, "record 0", "checksum of the length", "0x", "zlib", kept=4),
+    "tag beyond all numbers": Case(lambda folder: small.aiac(folder, tags=f"11\n{'9' * 30}\n22\n"), "tag_list.txt", "line 2", "tag", "999", "10^18", kept=6),
     "packed with gzip": Case(damaged(gzip.compress), POINTWISE, "record 0", "checksum of the length", "0x", "gzip", kept=4),
     "wrong width": Case(second(frame_feature=frames(width=8)), POINTWISE, "record 1 (video 2)", "frame_feature", "8", "1536", kept=6),
     "two widths": Case(second(frame_feature=[b"\0" * 8, b"\0" * 10]), POINTWISE, "record 1 (video 2)", "frame_feature", "[8, 10] bytes", "one width", kept=6),
@@ -233,8 +244,13 @@ def test_unknown_layout(tmp_path: Path):
 def test_nothing_left_to_import(tmp_path: Path):
     """A corpus whose every record is bad gives no store, quarantine or not."""
     small.custom(tmp_path / "corpus", [{"id": "a"}])
-    with pytest.raises(StoreError, match="no video could be imported"):
+    with pytest.raises(
+        StoreError, match="no video could be imported .1 rejected; the first: .*line 1 .video a.: frames"
+    ):
         import_corpus(tmp_path / "corpus", tmp_path / "store", quarantine=True)
+    small.custom(tmp_path / "corpus", [])
+    with pytest.raises(StoreError, match="no video could be imported .0 rejected; the source names none"):
+        import_corpus(tmp_path / "corpus", tmp_path / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 

@@ -169,24 +169,27 @@ def test_pairs_in_every_form(tmp_path: Path):
     assert len(prints) == 1
 
 
-@pytest.mark.parametrize("comma", [",", ";"])
+@pytest.mark.parametrize("comma", [",", ";", "\t"])
 def test_tables_of_a_spreadsheet(tmp_path: Path, comma: str):
-    """A byte-order mark, quotes, line breaks in cells, empty cells, and commas in numbers where semicolons part cells."""
+    """A byte-order mark, quotes, line breaks in cells, empty cells and lines of them, speech of an hour, and commas in numbers
+    where semicolons part cells."""
     rows = [
-        ("id", "title", "tags", "category", "frames"),
-        ("a", 'a "b", c;\nd', "3 14", "x/y", "a.npy"),
-        ("b", "", "", "", "b.npy"),
+        ("id", "title", "asr", "tags", "category", "frames"),
+        ("a", 'a "b", c;\td\nd', "言" * 200_000, "3 14", "x/y", "a.npy"),
+        ("", "", "", "", "", ""),
+        ("b", "", "", "", "", "b.npy"),
     ]
-    pairs = [("id1", "id2", "score"), ("a", "b", "0,5" if comma == ";" else "0.5")]
+    pairs = [("id1", "id2", "score"), ("a", "b", "0,5" if comma == ";" else "0.5"), ("", "", ""), ("b", "a", "0")]
     folder = small.custom(tmp_path / "corpus", [])
     (folder / "manifest.jsonl").unlink()
     for name, content in (("manifest.csv", rows), ("pairs.csv", pairs)):
         with (folder / name).open("w", encoding="utf-8-sig", newline="") as file:
             csv.writer(file, delimiter=comma).writerows(content)
     store = import_corpus(folder, tmp_path / "store")
-    assert store.track == "pairs" and store.pairs().to_numpy().tolist() == [[0, 1, 0.5]]
+    assert store.track == "pairs" and store.pairs().to_numpy().tolist() == [[0, 1, 0.5], [1, 0, 0]]
     first, second = store
-    assert (first.title.replace("\r", ""), first.tags, first.category) == ('a "b", c;\nd', (3, 14), "x/y")
+    assert (first.title.replace("\r", ""), first.tags, first.category) == ('a "b", c;\td\nd', (3, 14), "x/y")
+    assert len(first.asr) == 200_000
     assert (second.title, second.tags, second.category) == ("", None, None)
     (folder / "manifest.jsonl").write_text("")
     with pytest.raises(BadRecord, match="keep one of them"):
@@ -199,7 +202,9 @@ def test_tables_of_a_spreadsheet(tmp_path: Path, comma: str):
         ("id,frames\na,a.npy,x\n", "", "line 2", "line", "as many values"), ('id,frames\n"a,a.npy\n', "", "line 2", "line", "as many values"),
         ("id,tags,frames\na,3 x,a.npy\n", "", "line 2 (video a)", "tags", "non-negative"), ("id,video\na,a.npy\n", "", "line 2 (video a)", "video", "'frames'"),
         ("id,Label,frames\na,x,a.npy\n", "", "line 2 (video a)", "Label", "'category'"), ("id,frames\na,b\n", "", "line 2 (video a)", "frames", "readable"),
-        ("id,frames\na,a.npy\n", "id1,id2,score\na,a,high\n", "line 2", "score", "[0, 1]"), ("id,frames\na,a.npy\n", "id1,id2\na,a\n", "line 2", "score", "add it"),
+        ("id,frames\na,a.npy\n", "id1,id2,score\na,a,high\n", "line 2", "score", "[0, 1]"), ("id,frames\na,a.npy\n", "id1,id2\na,a\n", "line 1", "line", "id1, id2, score"),
+        ("id,frames\na,a.npy\n", "a,a,0.5\n", "line 1", "line", "id1, id2, score"), ("ID,frames\na,a.npy\n", "", "line 2", "ID", "'id'"),
+        ("id,frames\n1.40112E+19,a.npy\n", "", "line 2", "id", "spreadsheet"), ("id,frames\na,a.npy\n", "id1,id2,score\na,a,0_1\n", "line 2", "score", "[0, 1]"),
     ],
 )  # fmt: skip
 def test_wrong_tables(tmp_path: Path, manifest: str, pairs: str, record: str, field: str, remedy: str):
@@ -345,8 +350,37 @@ def test_a_movie_is_sampled_at_the_seconds_that_have_a_picture(tmp_path: Path, n
 
 def test_the_next_frame_stands_for_one_that_was_lost():
     frames = [SimpleNamespace(pts=pts, time_base=1) for pts in (0, 1, 6, 7)]
-    track, movie = SimpleNamespace(time_base=1, average_rate=1), SimpleNamespace(decode=lambda track: iter(frames))
-    assert [frame.pts for frame in pixels._chosen(movie, track, [0, 3, 5, 7])] == [0, 6, 7]
+    track = SimpleNamespace(time_base=1, average_rate=1)
+    assert [frame.pts for frame in pixels._chosen(frames, track, [0, 3, 5, 7])] == [0, 6, 7]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+@pytest.mark.parametrize(("first", "last", "least"), [(0.5, 0.6, 19), (0.7, 1.0, 5)])
+def test_what_can_be_read_of_a_damaged_movie_is_kept(tmp_path: Path, capsys, name: str, first, last, least: int):
+    """Twenty seconds of noise around twenty shades: what was overwritten is lost, the seconds beside it are not."""
+    random = np.random.default_rng(0)
+    shades = [np.clip(random.normal(12 * (n // 5), 20, (64, 64)), 0, 255).astype(np.uint8) for n in range(100)]
+    small.movie(tmp_path / name, shades, rate=5)
+    whole = pixels.from_movie(tmp_path / name, 32)
+    assert len(whole) == 20 and "damaged" not in capsys.readouterr().err
+    data = bytearray((tmp_path / name).read_bytes())
+    content = data.find(b"moov") if name == "a.mp4" else len(data)
+    start, end = int(content * first), int(content * last) - 8
+    data[start:end] = bytes(end - start)
+    (tmp_path / name).write_bytes(data)
+    kept = pixels.from_movie(tmp_path / name, 32)
+    assert least <= len(kept) <= (20 if least == 19 else 8) and kept[:3] == whole[:3]
+    told = f"a.mp4: damaged; {len(kept)} of 20 pictures could be read and are kept"
+    assert name != "a.mp4" or told in capsys.readouterr().err  # which alone knows how much there should be
+
+
+def test_a_link_that_leads_in_a_circle_ends(tmp_path: Path):
+    (tmp_path / "in" / "pets").mkdir(parents=True)
+    small.movie(tmp_path / "in" / "pets" / "a.mp4")
+    (tmp_path / "in" / "pets" / "again").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "other").symlink_to(tmp_path / "in" / "pets")
+    found, _ = pixels.clips(tmp_path / "in")
+    assert [str(file.relative_to(tmp_path / "in")) for file in found] == ["other/a.mp4", "pets/a.mp4"]
 
 
 # Corners of what is seen, from the top left clockwise, for the matrix of a file whose own are 1 2 3 4 (ISO 14496-12).

@@ -1,11 +1,14 @@
 """What every reader has in common: litter, byte-order marks, blank lines, missing values, damaged archives."""
 
+import bz2
 import gzip
 import io
 import json
 import lzma
 import os
+import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,10 +79,21 @@ def test_litter_of_other_systems_is_no_data(tmp_path: Path):
     junk = b"\0\5\x16\7"
     folder = small.custom(tmp_path / "corpus", [{"id": "p", "frames": "p"}])
     (folder / "p").mkdir()
-    for name, data in {"1.jpg": small.picture(), "._1.jpg": junk, "Thumbs.db": junk, ".DS_Store": junk}.items():
-        (folder / "p" / name).write_bytes(data)
+    for name in (
+        "._1.jpg",
+        "Thumbs.db",
+        ".DS_Store",
+        "ehthumbs.db",
+        "Desktop.ini",
+        "~$1.jpg",
+        "1.jpg:Zone.Identifier",
+        "Icon\r",
+    ):
+        (folder / "p" / name).write_bytes(junk)
+    (folder / "p" / "1.jpg").write_bytes(small.picture())
     assert import_corpus(folder, tmp_path / "store").video(0).images == (small.picture(),)
-    pictures = {"01.jpg": small.picture(), "__MACOSX/._01.jpg": junk, "Thumbs.db": junk}
+    pictures = {"01.jpg": small.picture(), "__MACOSX/._01.jpg": junk, "Thumbs.db": junk, "$RECYCLE.BIN/02.jpg": junk}
+    pictures |= {"@eaDir/01.jpg": junk, "a/.ipynb_checkpoints/01.jpg": junk, "System Volume Information/x": junk}
     folder = small.wechat(tmp_path / "wechat", frames={annotation(0)["id"]: pictures})
     (folder / "annotations" / "._labeled.json").write_bytes(junk)
     store = import_corpus(folder, tmp_path / "store2")
@@ -106,6 +120,66 @@ def test_nothing_but_an_array_of_objects(tmp_path: Path):
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(BadRecord, match="record 0: JSON"):
         list(json_array(tmp_path / "a.json"))
+
+
+@pytest.mark.parametrize("rest", ['[{"id": "c"}]', "x", "\0", ', {"id": "c"}'])
+def test_nothing_may_stand_behind_an_array(tmp_path: Path, rest: str):
+    """Half of what was concatenated would be lost without a word."""
+    (tmp_path / "a.json").write_text('[{"id": "a"}, {"id": "b"}]\n' + rest)
+    with pytest.raises(BadRecord, match="record 2: JSON is .*something after the end of the array"):
+        list(json_array(tmp_path / "a.json"))
+
+
+def test_a_damaged_table_is_named(tmp_path: Path):
+    """In its pages, which are read after the end of the file that describes them was found to be sound."""
+    folder = small.custom(tmp_path / "corpus", [])
+    (folder / "manifest.jsonl").unlink()
+    pq.write_table(pa.table({"id": ["a", "b"], "frames": ["a.npy", "b.npy"]}), folder / "manifest.parquet")
+    data = (folder / "manifest.parquet").read_bytes()
+    for place in (10, 20, 60):
+        (folder / "manifest.parquet").write_bytes(data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :])
+        with pytest.raises(BadRecord, match="manifest.parquet: row 0 or after it: content is .*damaged"):
+            import_corpus(folder, tmp_path / "store")
+
+
+def test_a_name_that_comes_twice_is_refused_wherever_it_may(tmp_path: Path):
+    folder = small.custom(tmp_path / "corpus", [])
+    (folder / "manifest.jsonl").unlink()
+    table = pa.table([pa.array([name]) for name in ("a", "a.npy", "b.npy")], names=["id", "frames", "frames"])
+    pq.write_table(table, folder / "manifest.parquet")
+    with pytest.raises(BadRecord, match="the column 'frames' comes twice"):
+        import_corpus(folder, tmp_path / "store")
+    (folder / "manifest.parquet").unlink()
+    (folder / "manifest.csv").write_text("id,frames,frames\na,a.npy,b.npy\n")
+    with pytest.raises(BadRecord, match="manifest.csv: line 1: .*each once"):
+        import_corpus(folder, tmp_path / "store")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for content in ("1", "2"):
+            archive.writestr("1.jpg", content)
+    with pytest.raises(zipfile.BadZipFile, match="the member '1.jpg' comes twice"):
+        open_zip(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(("content", "says"), [(b"<html>", "web page"), (b"", "empty"), (gzip.compress(b"x"), "gzip"),
+    (b"version https://git-lfs", "git lfs pull"), (b"PK\3\4 and no more", "not a zip file")])  # fmt: skip
+def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes, says: str):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(zipfile.BadZipFile, match=says):
+        open_zip(tmp_path / "a.zip")
+
+
+def test_names_that_are_no_text_are_told(tmp_path: Path):
+    """A file whose name is bytes of another encoding, and such an id in a manifest: rejected as any other, and listed."""
+    (tmp_path / "videos").mkdir()
+    small.movie(tmp_path / "videos" / "a.mp4")
+    shutil.copy(tmp_path / "videos" / "a.mp4", os.fsencode(tmp_path / "videos") + b"/\xd6\xd0.mp4")
+    manifest = small.custom(tmp_path / "corpus", [b'{"id": "\xd6\xd0", "frames": "a.npy"}', {"frames": "a.npy"}])
+    for folder in (tmp_path / "videos", manifest):
+        with pytest.raises(BadRecord, match="not valid UTF-8"):
+            import_corpus(folder, tmp_path / "store", overwrite=True)
+        store = import_corpus(folder, tmp_path / "store", quarantine=True, overwrite=True)
+        (row,) = pq.read_table(store.path / "rejects.parquet").to_pylist()
+        assert len(store) == 1 and "\\udcd6\\udcd0" in row["record"]
 
 
 def test_every_flipped_byte_of_an_archive_is_noticed(tmp_path: Path):
@@ -174,7 +248,18 @@ def test_files_that_a_format_does_not_know_are_named(tmp_path: Path):
     assert left_out(folder, "custom") == ["c.psd", "pairs.txt"]
 
 
-PACKED = {"gzip": gzip.compress, "xz": lzma.compress, "zip": lambda data: zipped(data)}
+def recoded(encoding: str):
+    return lambda data: data.decode("gbk").encode(encoding)
+
+
+UNPACK, SAVE = "unpack it first", "save it as UTF-8"
+PACKED = {
+    "gzip": (gzip.compress, f"packed with gzip; {UNPACK}"), "bzip2": (bz2.compress, f"packed with bzip2; {UNPACK}"),
+    "xz": (lzma.compress, f"packed with xz; {UNPACK}"), "zlib": (zlib.compress, f"packed with zlib; {UNPACK}"),
+    "zip": (lambda data: zipped(data), f"a zip archive; {UNPACK}"), "page": (lambda data: b"<!DOCTYPE html>" + data, "web page"),
+    "UTF-16": (recoded("utf-16"), SAVE), "big UTF-16": (recoded("utf-16-be"), SAVE), "UTF-32": (recoded("utf-32"), SAVE),
+    "pointer": (lambda data: b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+}  # fmt: skip
 
 
 def zipped(data: bytes) -> bytes:
@@ -188,11 +273,12 @@ def zipped(data: bytes) -> bytes:
     "name", ["manifest.jsonl", "manifest.csv", "vocabulary.json", "pairs.tsv", "pairs.csv", "pairs.jsonl"]
 )
 def test_packed_text_is_named(tmp_path: Path, name: str, pack: str):
-    """Also where what is inside is GBK: no value of it is shown as if it had been read."""
+    """Or text of another kind; also where what is inside is GBK: no value of it is shown as if it had been read."""
     folder = small.custom(tmp_path / "corpus", [{"id": "a", "frames": "a.npy"}])
     if name == "manifest.csv":
         (folder / "manifest.jsonl").unlink()
-    (folder / name).write_bytes(PACKED[pack]("视频,标题".encode("gbk")))
-    with pytest.raises(BadRecord, match=f"{name}: file: content is .*unpack it first"):
+    make, says = PACKED[pack]
+    (folder / name).write_bytes(make("id,视频,标题".encode("gbk")))
+    with pytest.raises(BadRecord, match=f"{name}: file: content is .*{says}"):
         import_corpus(folder, tmp_path / "store", quarantine=True)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]

@@ -78,7 +78,7 @@ def test_sixteen_bits_of_grey_become_eight(dtype):
     assert np.array_equal(found, np.broadcast_to(np.arange(1024).reshape(32, 32) // 4, (3, 32, 32)))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_is_turned_as_its_camera_says(kind, orientation):
     """As EXIF numbers them: where row 0 and column 0 of the file are seen."""
@@ -88,11 +88,30 @@ def test_a_picture_is_turned_as_its_camera_says(kind, orientation):
     values[:8, :, 0] = values[:, :8, 2] = 255  # row 0 is red, column 0 blue
     file, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(values).save(file, kind, exif=exif, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}))
+    Image.fromarray(values).save(file, kind, exif=exif, **({} if kind == "PNG" else {"quality": 95, "subsampling": 0}))
     red, _, blue = decode(file.getvalue(), size=32, draft=True)
     sides = {"top": np.s_[:6, 8:24], "bottom": np.s_[-6:, 8:24], "left": np.s_[8:24, :6], "right": np.s_[8:24, -6:]}
     for plane, side in ((red, row), (blue, column)):
         assert {name for name, part in sides.items() if plane[part].mean() > 200} == {side}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_with_damaged_camera_data_is_seen_as_it_lies(kind):
+    plain, odd, values = (
+        io.BytesIO(),
+        io.BytesIO(),
+        Image.effect_mandelbrot((32, 32), (-2, -1, 1, 1), 50).convert("RGB"),
+    )
+    values.save(plain, kind)
+    values.save(odd, kind, exif=b"Exif\0\0no such thing")
+    assert np.array_equal(decode(odd.getvalue(), size=32), decode(plain.getvalue(), size=32))
+
+
+def test_sixteen_bits_are_turned_too():
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.fromarray((np.arange(32, dtype="<u2") << 11)[:, None].repeat(32, 1)).save(file, "PNG", exif=exif)
+    assert np.array_equal(decode(file.getvalue(), size=32)[0], np.broadcast_to(np.arange(31, -1, -1) * 8, (32, 32)))
 
 
 @pytest.mark.parametrize("data", [noise(64, 64)[:900], b"", b"\xff\xd8nonsense", noise(64, 64, "PNG")[:500]])

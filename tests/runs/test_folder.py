@@ -42,6 +42,18 @@ def test_finished_means_metrics_with_the_same_digest(tmp_path):
         RunFolder(tmp_path / "other").read_metrics()
 
 
+@pytest.mark.parametrize("content", ["null", "[]", "3", '"text"', "{}"])
+@pytest.mark.parametrize("name", ["metrics.json", "files.json"])
+def test_json_of_another_kind_makes_a_run_unfinished(tmp_path, name, content):
+    run = RunFolder(tmp_path)
+    run.begin("d1")
+    run.finish({"digest": "d1", "scores": {}})
+    (tmp_path / name).write_text(content)
+    assert not run.is_done("d1")
+    with pytest.raises((DamagedFile, MissingRun)):
+        run.read_metrics()
+
+
 def test_begin_keeps_the_state_of_the_same_digest_only(tmp_path):
     run = RunFolder(tmp_path)
     run.begin("d1")

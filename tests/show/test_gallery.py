@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from lab.show import gallery
@@ -42,3 +43,13 @@ def test_every_query_with_its_nearest_videos(tmp_path):
     assert len(pictures) == text.count("src=") == 4 and "href=" not in text
     middle = Image.open(io.BytesIO(base64.b64decode(pictures[0])))
     assert abs(np.asarray(middle).mean() - 120) < 12 and max(middle.size) <= gallery.SIDE
+    with pytest.raises(FileExistsError, match=r"a.mp4: a file of another kind"):
+        gallery.write(tmp_path / "a.mp4", queries, found, INFO)
+
+
+def test_pictures_stand_upright_and_in_eight_bits(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((20, 60), 1000, "<u2")).save(tmp_path / "1.png", exif=exif)
+    shown = Image.open(io.BytesIO(base64.b64decode(gallery._picture(str(tmp_path)).partition(",")[2])))
+    assert shown.size == (20, 60) and np.asarray(shown).max() < 8
