@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,10 @@ from lib.recipes.errors import require
 from lib.runs import paths
 
 PROFILES = paths.PROJECT / "profiles"
+PAUSE = 5  # seconds between two questions to a controller that does not answer
+LOST = (
+    60  # seconds for which a controller does not know a job that nobody saw end: longer than a submission takes to show
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,10 @@ class Profile:
 
         require(name, sorted(path.name for path in PROFILES.iterdir()), "PROFILE")
         _, given = parse_args(["--profile", str(PROFILES / name), "--slurm-jobname-prefix", jobs_of_this_home()])
-        settings = ExecutorPluginRegistry().get_plugin(given.executor).get_settings(given)
+        plugin: Any = ExecutorPluginRegistry().get_plugin(given.executor)
+        settings = plugin.get_settings(given)
+        if given.executor == "slurm":
+            plugin.executor = _outlasting_controllers()
         return cls(given.executor, settings, given.jobs, given.default_resources, given.latency_wait, given.retries)
 
 
@@ -51,9 +60,50 @@ def has_gpus() -> bool:
 
 def cancel() -> None:
     """End the jobs of this folder that a driver has left behind, or a killed one, before another submits them again."""
-    listed = subprocess.run(
-        ["squeue", "--me", "--noheader", "--format=%A %j"], capture_output=True, text=True, check=True
-    )
-    jobs = [line.split()[0] for line in listed.stdout.splitlines() if line.split()[1].startswith(jobs_of_this_home())]
+    jobs = [line.split()[0] for line in _queue() or () if line.split()[1].startswith(jobs_of_this_home())]
     if jobs:
         subprocess.run(["scancel", *jobs], check=True)
+
+
+def _queue(*options: str) -> list[str] | None:
+    """Id and name of the user's jobs, a line each; None if the controller does not answer."""
+    asked = ["squeue", "--me", "--noheader", "--format=%A %j", *options]
+    listed = subprocess.run(asked, capture_output=True, text=True)
+    return None if listed.returncode else listed.stdout.splitlines()
+
+
+def _outlasting_controllers() -> type:
+    """Snakemake's executor, which goes on with a controller that comes back: by itself (2.8) it forgets all of its jobs when
+    nothing answers, waits for ever for one that was lost with the controller, and fails what it submits meanwhile."""
+    from snakemake_executor_plugin_slurm import Executor, SubmittedJobInfo
+
+    unknown: dict[str | None, float] = {}  # job -> since when
+
+    class Patient(Executor):
+        def run_job(self, job: Any) -> None:
+            while _queue() is None:
+                time.sleep(PAUSE)
+            super().run_job(job)
+
+        async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
+            if not active_jobs:  # asked before the executor is ready, too
+                return
+            answers = self._status_query_calls
+            active = [job async for job in super().check_active_jobs(active_jobs)]
+            if self._status_query_calls == answers:
+                active = active_jobs
+            queue, now = _queue("--states=all"), time.monotonic()
+            known = {line.split()[0] for line in queue or ()}
+            for job in active:
+                if queue is None or job.external_jobid in known:
+                    unknown.pop(job.external_jobid, None)
+                elif now - unknown.setdefault(job.external_jobid, now) >= LOST:
+                    self.report_job_error(job, msg=f"The controller does not know job {job.external_jobid} any more.")
+                    continue
+                else:
+                    self.next_seconds_between_status_checks = PAUSE
+                yield job
+            if queue is None:
+                self.next_seconds_between_status_checks = PAUSE
+
+    return Patient

@@ -40,6 +40,11 @@ def calls(tmp_path, monkeypatch) -> Path:
     for name in ("calls", "queue"):
         (tmp_path / name).touch()
         monkeypatch.setenv(name.upper(), str(tmp_path / name))
+    slurm = (cluster.PROFILES / "slurm" / "config.yaml").read_text()
+    (tmp_path / "profiles" / "slurm").mkdir(parents=True)
+    hurried = slurm.replace("status-checks: 5", "status-checks: 1")
+    (tmp_path / "profiles" / "slurm" / "config.yaml").write_text(hurried)
+    monkeypatch.setattr(cluster, "PROFILES", tmp_path / "profiles")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("VIDLAB_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
@@ -100,6 +105,26 @@ def test_a_job_that_was_cancelled_is_handed_over_once_more(calls):
     made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
     assert made.status == 0 and len(calls.read_text().splitlines()) == 2, made.shown
     assert "failed" not in made.shown
+
+
+def test_a_controller_that_dies_is_waited_for_and_what_it_lost_is_handed_over_again(calls, monkeypatch):
+    """It takes a job, is gone for three questions of whoever asks, and comes back without the job."""
+    monkeypatch.setattr(cluster, "PAUSE", 0.1)
+    monkeypatch.setattr(cluster, "LOST", 0.1)
+    bin, down = calls.parent / "bin", calls.parent / "down"
+    sbatch = """n=$(wc -l < "$CALLS")
+[ $n -gt 1 ] && { mkdir -p data; cp source.json data/manifest.json; } || echo gone gone gone > "DOWN"
+echo $n"""
+    gone = 'if [ -s "DOWN" ]; then left=$(cut -s -d" " -f2- "DOWN"); echo "$left" > "DOWN"; [ "$left" ] || : > "DOWN"; exit 1; fi'
+    for name, script in (
+        ("sbatch", f'[ -s "DOWN" ] && exit 1\necho "$@" >> "$CALLS"\n{sbatch}'),
+        ("squeue", f'{gone}\ncase "$*" in *%T*) echo "2|COMPLETED";; *) echo "2 vidlab";; esac'),
+        ("scontrol", '[ -s "DOWN" ] && exit 1\necho MinJobAge = 3600 sec'),
+    ):
+        (bin / name).write_text(f"#!/bin/sh\n{script}\n".replace("DOWN", str(down)))
+    made = Wanting(calls.parent / "home").drive("corpus/twin", profile="slurm")
+    assert made.status == 0 and len(calls.read_text().splitlines()) == 2, made.shown
+    assert "failed" not in made.shown and not down.read_text()
 
 
 def test_a_step_has_failed_when_it_is_not_tried_again():
