@@ -69,16 +69,19 @@ def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]
         depths: the plans, the least deep first. expect: seconds by step.
     """
     expected: dict[str, float] = {}
-    totals = Table("depth", "systems", "questions", "trainings", "hours of one core", f"with {jobs} at a time")
+    depths = list(depths)
+    card = load(Scale, depths[-1].scale).device.card
+    one_of = "card" if card else "core"
+    totals = Table("depth", "systems", "questions", "trainings", f"hours of one {one_of}", f"with {jobs} at a time")
     for one in depths:
         expected = expect(tasks_of(one))
         seconds = sum(expected.values())
         row = (one.depth, len(one.systems), len(one.ablations), len(one.jobs), f"{seconds / 3600:.1f}")
         totals.add_row(*map(str, row), duration(seconds / jobs))
     table = Table(
-        "question", "seeds", "trainings of its own", "minutes of one core", "visible", "claimed", "would need"
+        "question", "seeds", "trainings of its own", f"minutes of one {one_of}", "visible", "claimed", "would need"
     )
-    for row in forecast.questions(one, expected):
+    for row in forecast.questions(depths[-1], expected):
         visible, claimed = ("-" if row[key] is None else f"{row[key]:.2g}" for key in ("visible", "claimed"))
         needed = "-" if row["needed"] is None else f"more than {MANY}" if row["needed"] > MANY else row["needed"]
         cost = (row["seeds"], row["jobs"], f"{row['minutes']:.1f}", visible, claimed, needed)
@@ -91,8 +94,8 @@ def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]
         "Visible: smallest effect that so many seeds would show four times out of five, by the newest report. "
         "Would need: so many seeds to show the smallest effect that was claimed."
     )
-    if card := load(Scale, one.scale).device.card:
-        on_cards(one, card, console)
+    if card:
+        on_cards(depths[-1], card, console)
 
 
 def on_cards(plan: Plan, card: str, console: Console) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from torch import nn
@@ -83,11 +84,13 @@ def costs(jobs: Sequence[Job], card: str) -> tuple[dict[Path, Cost], str]:
 
 
 def wait(jobs: Sequence[Job], hours: dict[Path, float], cards: int) -> float:
-    """Hours until all are done, on so many cards: each takes the next job whose parents are done, in the plan's order."""
-    done: dict[Path, float] = {}
-    free = [0.0] * cards
-    for job in jobs:
-        ready = max((done.get(parent.folder.path, 0.0) for parent in job.parents.values()), default=0.0)
-        end = done[job.folder.path] = max(heapq.heappop(free), ready) + hours[job.folder.path]
-        heapq.heappush(free, end)
-    return max(done.values(), default=0.0)
+    """Hours until all are done, on so many cards: a free one takes the first job of the plan's order whose parents are done."""
+    waiting, done, running, now = list(jobs), set(), [], 0.0
+    while waiting or running:
+        ready = (job for job in waiting if all(parent.folder.path in done for parent in job.parents.values()))
+        for job in list(islice(ready, cards - len(running))):
+            waiting.remove(job)
+            heapq.heappush(running, (now + hours[job.folder.path], job.folder.path))
+        now, path = heapq.heappop(running)
+        done.add(path)
+    return now

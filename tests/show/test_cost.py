@@ -50,3 +50,4 @@ def test_cards_wait_for_parents_and_for_each_other():
     hours = {Path(name): time for name, time in {"a": 3, "b": 2, "c": 4, "d": 4}.items()}
     assert [cost.wait(jobs, hours, cards) for cards in (1, 4)] == [13, 5]
     assert cost.wait([a, jobs[2], jobs[1], jobs[3]], hours, 2) == 8
+    assert cost.wait(jobs, hours, 2) == 8  # nobody sits idle until b may start
