@@ -1,7 +1,7 @@
 """RecipeError: one sentence that names file and key and says what would be right."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,15 +28,11 @@ def require(name: str, choices: Collection[str], where: str) -> None:
         raise RecipeError(f"{where}: {name!r}: {nearest(name, choices)}")
 
 
-def from_validation(error: ValidationError, file: Path | str, known: Mapping[str, Iterable[str]] = {}) -> RecipeError:
-    """The first mistake pydantic found, as one RecipeError. ``known``: valid keys by dotted parent path, for the
-    nearest-key hint."""
+def from_validation(error: ValidationError, file: Path | str) -> RecipeError:
+    """The first mistake pydantic found, as one RecipeError."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "(top level)"
-    if first["type"] == "extra_forbidden":
-        choices = known.get(".".join(path[:-1]), ())
-        return RecipeError(f"{file}: {key}: unknown key; {nearest(path[-1], choices)}")
     if first["type"] == "missing":
         return RecipeError(f"{file}: {key}: missing")
     if first["type"] == "value_error":

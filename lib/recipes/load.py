@@ -113,20 +113,4 @@ def validate(kind: type[Kind], tree: dict[str, Any], where: str) -> Kind:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise from_validation(error, where, _known_keys(kind, error)) from None
-
-
-def _known_keys(kind: type[Spec], error: ValidationError) -> dict[str, list[str]]:
-    """Valid keys beside an unknown one: walk the spec's types down to the parent of the offending key."""
-    location = error.errors()[0]["loc"]
-    model: Any = kind
-    for part in location[:-1]:
-        fields = getattr(model, "model_fields", None)
-        annotation = fields[part].annotation if fields and part in fields else model
-        model = next((t for t in _flatten(annotation) if isinstance(t, type) and issubclass(t, Spec)), model)
-    return {".".join(str(p) for p in location[:-1]): list(getattr(model, "model_fields", {}))}
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    arguments = getattr(annotation, "__args__", ())
-    return [annotation, *[item for argument in arguments for item in _flatten(argument)]]
+        raise from_validation(error, where) from None

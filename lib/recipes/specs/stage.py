@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lib.recipes.errors import nearest
+
 # What recipes call the corpora they are made for; a scale says which corpus each is.
 CorpusName = Literal["aiac2021", "wechat2022", "wechat2022_pictures"]
 
@@ -15,6 +17,14 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     folder: ClassVar[str] = "."
+
+    @model_validator(mode="before")
+    @classmethod
+    def keys_are_known(cls, tree: Any) -> Any:
+        for key in tree if isinstance(tree, dict) else ():
+            if key not in cls.model_fields:
+                raise ValueError(f"{key}: unknown key; {nearest(key, cls.model_fields)}")
+        return tree
 
 
 class Component(BaseModel):
