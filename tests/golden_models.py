@@ -132,7 +132,7 @@ def aiac_batch(case: Case, corrupted: bool = False) -> Batch:
 
 
 def similarity_mix() -> ObjectiveMix:
-    return ObjectiveMix({"similarity": (CosineRegression(loss="mse"), 1.0)})
+    return ObjectiveMix({"similarity": (CosineRegression(), 1.0)})
 
 
 def wechat_baseline(case: Case) -> VideoModel:

@@ -138,7 +138,7 @@ def cross(case: Case) -> System:
 
 def pair_mix() -> ObjectiveMix:
     unlabelled = NearestLevel(scope="within_side")
-    return ObjectiveMix({"similarity": (CosineRegression(loss="mse"), 1.0), "unlabelled": (unlabelled, 1.0)})
+    return ObjectiveMix({"similarity": (CosineRegression(), 1.0), "unlabelled": (unlabelled, 1.0)})
 
 
 def rank17_batch(case: Case) -> Batch:

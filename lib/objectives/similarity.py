@@ -11,30 +11,20 @@ from lib.data.batch import Batch
 from lib.models.video_model import Outputs
 from lib.objectives.mix import Objective, needed
 
-LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.smooth_l1_loss}
-
 
 class CosineRegression(Objective):
-    """Mean loss between the cosine of each pair [P] and its score [P]; raw scores or ranks is the data's choice. Used
-    by: AIAC rank 1 (mse on ranks), ranks 6 and 17 (mse on raw scores).
-
-    Args:
-        loss: mse, mae, or huber with its knee at ``delta``.
-        delta: from which error on huber grows linearly instead of quadratically.
-    """
-
-    def __init__(self, loss: Literal["mse", "mae", "huber"] = "mse", delta: float = 0.1):
-        super().__init__()
-        self.loss, self.delta = loss, delta
+    """Mean squared difference of the cosine of each pair [P] and its score [P]; 0 with a graph for P = 0. Raw scores or
+    ranks is the data's choice. Used by: AIAC rank 1 (ranks), ranks 6 and 17 (raw scores)."""
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         wanted = "soft" if self.needs_teacher else "score"
         target = needed(getattr(batch, wanted), type(self).__name__, f"batch.{wanted}")
-        return regression(pair_cosine(outputs, batch), target, self.loss, self.delta)
+        value = pair_cosine(outputs, batch)
+        return F.mse_loss(value, target.float(), reduction="sum") / max(1, len(value))
 
 
 class SoftSimilarity(CosineRegression):
-    """Mean loss between the cosine of each pair [P] and the teacher's cosine, ``batch.soft`` [P].
+    """Mean squared difference of the cosine of each pair [P] and the teacher's, ``batch.soft`` [P].
 
     0.7 label + 0.3 teacher as two terms has the same gradient as one term on the blended label (rank 6's form), and
     shows both. The control of an ablation is a second training with weight 0.0. Used by: AIAC ranks 1 and 6,
@@ -49,13 +39,6 @@ def pair_cosine(outputs: Outputs, batch: Batch) -> Tensor:
     embedding = needed(outputs.embedding, "a similarity", "outputs.embedding").float()
     pair = needed(batch.pair, "a similarity", "batch.pair")
     return F.cosine_similarity(embedding[pair[:, 0]], embedding[pair[:, 1]], dim=-1)
-
-
-def regression(value: Tensor, target: Tensor, loss: str, delta: float = 0.1) -> Tensor:
-    """Mean loss over P values; 0 with a graph for P = 0. huber is 0.5 d² within ``delta`` and delta·(|d| - delta/2)
-    beyond, divided by delta: its slope is at most 1, as mae's."""
-    options = {"beta": delta} if loss == "huber" else {}
-    return LOSSES[loss](value, target.float(), reduction="sum", **options) / max(1, len(value))
 
 
 class NearestLevel(Objective):

@@ -64,7 +64,7 @@ def store(tmp_path_factory) -> Store:
 
 def test_only_an_objective_that_reads_it_asks():
     """What the code of AIAC rank 17 does needs no labels, and a term of weight 0 is not there at all."""
-    regression = CosineRegression(loss="mse")
+    regression = CosineRegression()
     for scope, weight, asked in (("all", 1.0, True), ("within_side", 1.0, False), ("all", 0.0, False)):
         mix = ObjectiveMix({"a": (regression, 1.0), "b": (NearestLevel(scope=scope), weight)})
         assert any(term.needs_known for _, term in mix.active()) is asked

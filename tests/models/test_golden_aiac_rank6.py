@@ -99,7 +99,7 @@ def test_pairwise_step(system):
     before = {name: value.clone() for name, value in built.named_buffers()}  # the norms' statistics move
     without_dropout(built).zero_grad()
     batch = pair_batch(case)
-    loss = CosineRegression(loss="mse")(pair_outputs(case, built.model, batch), batch)
+    loss = CosineRegression()(pair_outputs(case, built.model, batch), batch)
     loss.backward()
     _check_step(case, built, loss, "pairwise")
     built.load_state_dict(before, strict=False)
