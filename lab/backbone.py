@@ -32,7 +32,7 @@ from lib.features.text import lay_out
 from lib.features.tokens import SPECIAL, special_ids
 from lib.models.bert import init_like_bert, init_std
 from lib.recipes.code_digest import code_digest
-from lib.runs import provenance
+from lib.runs import machine
 from lib.runs.files import replace_folder, write_json
 from lib.training.optimizers import build_optimizer
 from lib.training.schedule import WarmupLinear
@@ -104,7 +104,7 @@ def make(
         "vocabulary": len(table),
         "loss": {name: round(value, 3) for name, value in losses.items()},
     }
-    facts |= {"code": code_digest(["lab.backbone"]), "versions": provenance.collect()["packages"]}
+    facts |= {"code": code_digest(["lab.backbone"]), "versions": machine.collect()["packages"]}
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

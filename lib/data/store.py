@@ -19,9 +19,8 @@ import pyarrow as pa
 from pyarrow import compute
 from pydantic import ValidationError
 
-from lib.data.integrity import damaged
 from lib.data.schema import SCHEMA_VERSION, Manifest, Video
-from lib.runs.files import read_object
+from lib.runs.files import damaged, read_object
 from lib.runs.paths import shown
 
 FIELDS = ("id", "title", "asr", "ocr", "tags", "category", "part")
@@ -68,7 +67,7 @@ class Store:
 
     def verified(self) -> Store:
         """The store itself, if every file is the one its manifest lists; what a job or a feature set is made from.
-        Raises StoreError: a file is missing or has changed (see ``integrity.damaged`` for what is noticed)."""
+        Raises StoreError: a file is missing or has changed (see ``files.damaged`` for what is noticed)."""
         if problem := damaged(self.path, self.manifest["checksums"]):
             raise StoreError(f"{problem}; import the corpus again, or restore the file")
         return self

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from lib.data.batch import SpecialIds
-from lib.data.integrity import damaged
 from lib.data.store import Store
 from lib.features.fields import segment
-from lib.runs.files import checksum, read_json, write_json
+from lib.runs.files import checksum, damaged, read_json, write_json
 from lib.runs.paths import shown
 
 

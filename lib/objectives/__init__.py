@@ -2,10 +2,9 @@
 
 from lib.objectives.alignment import ModalAlignment, VideoTextAlignment
 from lib.objectives.caption import Caption
-from lib.objectives.category import CategoryCE, RDrop, SoftLabels
+from lib.objectives.category import ArcFace, CategoryCE, RDrop, SoftLabels, SupCon
 from lib.objectives.cloze import InverseCloze, SimCse
 from lib.objectives.masking import FirstPicture, MaskedFrames, MaskedTokens
 from lib.objectives.matching import HardMatching, VideoTextMatching
-from lib.objectives.metric import ArcFace, SupCon
 from lib.objectives.similarity import CosineRegression, NearestLevel, SoftSimilarity
 from lib.objectives.tags import TagBCE, TagFocal

@@ -32,7 +32,7 @@ from lib.objectives.mix import Objective, ObjectiveMix
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import DataSpec, Scale
-from lib.runs import provenance
+from lib.runs import machine
 from lib.runs.files import write_json, write_text
 from lib.runs.folder import RunFolder
 from lib.runs.paths import shown
@@ -258,14 +258,14 @@ def write_timing(folder: RunFolder, result: TrainResult, seconds: float) -> None
         "seconds": round(seconds, 2),
         "training_seconds": round(result.seconds, 2),
         "samples_per_second": round(result.samples / max(result.seconds, 1e-9), 1),
-        "peak_rss_mb": provenance.peak_rss_mb(),
+        "peak_rss_mb": machine.peak_rss_mb(),
     }
     write_json(folder.timing, timing)
 
 
 def write_provenance(job: Job, store: Store, accelerator: Accelerator) -> None:
     """``provenance.json``: commit, versions and machine, and the digests of what the run was made from."""
-    facts = provenance.collect(
+    facts = machine.collect(
         digest=job.digest,
         parents={role: {"folder": shown(p.folder.path), "digest": p.digest} for role, p in job.parents.items()},
         corpus={"name": job.corpus.label, "fingerprint": store.fingerprint},

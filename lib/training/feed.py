@@ -1,9 +1,16 @@
-"""Batches for the loop, prepared ahead of it where a GPU would otherwise wait."""
+"""Around the loop: batches prepared ahead where a GPU would otherwise wait; how far the run is; SIGTERM, as a scheduler sends
+it before it kills, obeyed where the run can be taken up again."""
 
+import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from tqdm import tqdm
 
 from lib.data.batch import Batch
 
@@ -41,3 +48,45 @@ class Feed:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
             self.loader.load_state_dict(self.position)
+
+
+Style = Literal["auto", "bar", "lines", "off"]
+LINE = "step {n_fmt} of {total_fmt}, {elapsed} gone, {remaining} left, {rate_fmt}{postfix}\n"
+
+
+def progress(steps: int, done: int, style: Style = "auto") -> tqdm:
+    """
+    Args:
+        steps, done: total, and those an earlier process has done.
+        style: "auto" is a bar on a terminal and in a notebook, else lines; the environment variable VIDLAB_PROGRESS
+            (bar, lines, off) decides for runs that nobody watches.
+    """
+    if style == "auto":
+        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+        style = os.environ.get("VIDLAB_PROGRESS") or ("bar" if watched else "lines")  # type: ignore[assignment]
+    counts: dict[str, Any] = {"total": steps, "initial": done, "unit": "step", "miniters": 1}
+    if style == "lines":
+        return tqdm(**counts, mininterval=10.0, bar_format=LINE)
+    return tqdm(**counts, mininterval=0.5, dynamic_ncols=True, disable=style == "off")
+
+
+class Stop:
+    """Inside, SIGTERM only makes ``asked`` true; behind it the signal takes its usual course. Only the main thread can
+    catch signals; in others nothing changes."""
+
+    asked = False
+
+    def __enter__(self) -> Self:
+        self._catches = threading.current_thread() is threading.main_thread()
+        if self._catches:
+            self._usual = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._catches:
+            signal.signal(signal.SIGTERM, self._usual or signal.SIG_DFL)
+        if self.asked:
+            signal.raise_signal(signal.SIGTERM)
+
+    def _note(self, *_: object) -> None:
+        self.asked = True

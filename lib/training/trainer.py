@@ -15,17 +15,15 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
 from lib.data.batch import Batch
-from lib.runs.history import History
+from lib.runs.folder import History
 from lib.training.adversarial import Adversary
 from lib.training.averaging import Averaging
 from lib.training.checkpoint import Checkpointer
 from lib.training.divergence import Rewind
-from lib.training.feed import Feed
-from lib.training.progress import Style, progress
+from lib.training.feed import Feed, Stop, Style, progress
 from lib.training.schedule import Schedule
 from lib.training.seed import generator_for, seed_step
 from lib.training.state import Best, Resume, TrainState
-from lib.training.stop import Stop
 
 
 class Task(nn.Module):

@@ -11,7 +11,7 @@ from lab.corpora.tfrecords import write_records
 CODE = """
 import sys
 from lab.corpora.importing import import_corpus
-from lib.runs.provenance import peak_rss_mb
+from lib.runs.machine import peak_rss_mb
 store = import_corpus(sys.argv[1], sys.argv[2])
 print(sum(1 for _ in store), peak_rss_mb())
 """

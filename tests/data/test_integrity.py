@@ -5,12 +5,12 @@ import os
 import numpy as np
 import pytest
 
-from lib.data import integrity
 from lib.data.schema import Video
 from lib.data.store import Store, StoreError
 from lib.data.writer import StoreWriter
 from lib.features import tokens
 from lib.features.sets import TokenSet
+from lib.runs import files
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_flipped_byte_of_a_token_set(store, tmp_path):
 
 def test_whole_files_are_read_once(store, monkeypatch):
     store.verified()
-    monkeypatch.setattr(integrity, "checksum", lambda file: pytest.fail("read again"))
+    monkeypatch.setattr(files, "checksum", lambda file: pytest.fail("read again"))
     Store.open(store.path).verified()
-    monkeypatch.setattr(integrity, "_seen", {})  # another process
+    monkeypatch.setattr(files, "_seen", {})  # another process
     Store.open(store.path).verified()

@@ -8,8 +8,7 @@ from lib.models.frame_encoders import VideoTransformer
 from lib.models.gating import FeatureGate
 from lib.objectives.similarity import within_side
 from lib.objectives.tags import focal_with_logits
-from lib.training.bert_adam import BertAdam
-from lib.training.optimizers import param_groups
+from lib.training.optimizers import BertAdam, param_groups
 from lib.training.schedule import WarmupLinear
 from tests.golden_models import worst
 from tests.golden_models_aiac_rank17 import (

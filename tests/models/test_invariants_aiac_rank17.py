@@ -22,7 +22,7 @@ from lib.models.gating import SideBatchNorm
 from lib.models.video_model import Joint, States, VideoModel
 from lib.objectives import TagFocal
 from lib.objectives.similarity import within_side
-from lib.training.bert_adam import BertAdam
+from lib.training.optimizers import BertAdam
 from lib.training.schedule import WarmupLinear
 from tests.small import FRAME_DIM, TAGS, VOCABULARY, batch, outputs
 

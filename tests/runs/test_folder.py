@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lib.runs.files import DamagedFile, read_json, write_atomically, write_json, write_text
-from lib.runs.folder import MissingRun, RunFolder
-from lib.runs.history import History
+from lib.runs.folder import History, MissingRun, RunFolder
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from lib.runs import provenance
+from lib.runs import machine
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from lib.runs import provenance
 def test_changes_are_claimed_only_of_a_repository_of_our_own(tmp_path, monkeypatch, where, known, changed, expected):
     project = tmp_path / "project"
     project.mkdir()
-    monkeypatch.setattr(provenance, "PROJECT", project)
+    monkeypatch.setattr(machine, "PROJECT", project)
     if where != "nowhere":
         top = project if where == "project" else tmp_path
         git = ["git", "-C", str(top), "-c", "user.name=a", "-c", "user.email=a"]
@@ -22,5 +22,5 @@ def test_changes_are_claimed_only_of_a_repository_of_our_own(tmp_path, monkeypat
             subprocess.run([*git, *words], check=True)
     if changed:
         (project / "a").write_text("a")
-    found = provenance.collect()
+    found = machine.collect()
     assert found["dirty"] is expected and (found["commit"] != "unknown") == known

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from lib.objectives.mix import Objective, ObjectiveMix
-from lib.runs.history import History
+from lib.runs.folder import History
 from lib.training.checkpoint import Checkpointer
 from lib.training.schedule import WarmupCosine
 from lib.training.trainer import Settings, Task, Trainer

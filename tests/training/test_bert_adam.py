@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from lib.recipes.specs import OptimizerSpec
-from lib.training.bert_adam import BertAdam
-from lib.training.optimizers import build_optimizer
+from lib.training.optimizers import BertAdam, build_optimizer
 from lib.training.schedule import Constant, WarmupLinear, warmup_linear
 from tests.golden_rule import fill, load_case
 

@@ -17,7 +17,7 @@ from lib.data.batch import IGNORE, Batch
 from lib.models import Classifier
 from lib.models.frame_encoders import MeanFrames
 from lib.objectives.mix import ObjectiveMix
-from lib.runs.history import History
+from lib.runs.folder import History
 from lib.training.adversarial import Fgm, Pgd
 from lib.training.averaging import WeightEma
 from lib.training.checkpoint import Checkpointer

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.training import progress as module
-from lib.training.progress import progress
+from lib.training import feed as module
+from lib.training.feed import progress
 
 
 def told(capsys, style, steps=3) -> str:

@@ -140,7 +140,7 @@ class LearningRate(Spec):
 
 
 class OptimizerSpec(Spec):
-    """AdamW (Loshchilov and Hutter 2019), Adam, or BERT's own Adam without bias correction (``lib.training.bert_adam``).
+    """AdamW (Loshchilov and Hutter 2019), Adam, or BERT's own Adam without bias correction (``lib.training.optimizers``).
 
     ``lr`` are the rates at the top of the schedule, of pretrained parts and of the rest; ``weight_decay`` is per unit of
     rate.

@@ -15,7 +15,7 @@ from lab.corpora.tfrecords import read_records
 GROWTH = """
 import sys
 from lab.corpora.twin import generate
-from lib.runs.provenance import peak_rss_mb as peak
+from lib.runs.machine import peak_rss_mb as peak
 generate(sys.argv[1] + "/small", track=sys.argv[2], videos=600, progress=False)
 before = peak()
 generate(sys.argv[1] + "/large", track=sys.argv[2], videos=3000, progress=False)
