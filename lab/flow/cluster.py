@@ -98,6 +98,7 @@ def _outlasting_controllers() -> type:
                 if queue is None or job.external_jobid in known:
                     unknown.pop(job.external_jobid, None)
                 elif now - unknown.setdefault(job.external_jobid, now) >= LOST:
+                    del unknown[job.external_jobid]  # a controller that lost one gives its number to the next
                     self.report_job_error(job, msg=f"The controller does not know job {job.external_jobid} any more.")
                     continue
                 else:
