@@ -12,7 +12,9 @@ import pandas as pd
 
 from lab.flow.tasks import Task, job_task
 from lab.show.plan import Plan, lineage
+from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
+from lib.recipes.job import sees
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Recipe
 from lib.runs.files import read_json
@@ -50,7 +52,11 @@ def durations(world: Path) -> dict[str, float]:
 
 def notes(plan: Plan) -> Iterator[str]:
     """What a corpus of one's own is too small for, or has nothing for, as its manifest alone tells."""
-    counts = CorpusRef(plan.corpus, plan.scale).counts if plan.corpus else {}
+    ref = CorpusRef(plan.corpus, plan.scale)
+    counts = ref.counts if plan.corpus else {}
+    usual = load(ReportSpec, "report").at(plan.depth) if counts else ()
+    for recipe in [name for name in usual if load(Recipe, name).track == ref.track and not sees(name, ref)]:
+        yield f"{recipe}: left out, as it learns from pictures, of which {plan.corpus} has none."
     for recipe in plan.systems if counts else ():
         if left := set(load(Recipe, recipe).main_stages) - set(plan.stages(recipe)):
             yield f"{recipe}: without {', '.join(sorted(left))}, as no video of {plan.corpus} has tags."

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, require
-from lib.recipes.job import Job, for_track, main_stages
+from lib.recipes.job import Job, for_track, main_stages, sees
 from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
 from lib.runs import paths
@@ -73,14 +73,15 @@ class Plan:
                 require(name, names(kind), where)
         chosen = tuple(systems or load(ReportSpec, "report").at(depth))
         if corpus:
-            track = CorpusRef(corpus, scale).track
+            ref = CorpusRef(corpus, scale)
+            track = ref.track
             fitting = tuple(name for name in chosen if load(Recipe, name).track == track)
             if systems and fitting != chosen:
                 raise RecipeError(
                     f"SYSTEMS: {', '.join(set(chosen) - set(fitting))}: not for a corpus of {track} like {corpus}; "
                     f"these are: {', '.join(for_track(track))}"
                 )
-            chosen = fitting
+            chosen = fitting if systems else tuple(name for name in fitting if sees(name, ref))
         for name in questions:
             about = load(Ablation, name).recipes
             if not set(about) & set(chosen):

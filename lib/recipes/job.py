@@ -290,6 +290,11 @@ def main_stages(recipe: str, scale: str, corpus: str = "") -> list[str]:
     return resolved(recipe, "base", scale, **(CorpusRef(corpus, scale).allows if corpus else {}))[0].main_stages
 
 
+def sees(recipe: str, corpus: CorpusRef) -> bool:
+    """Whether a corpus has the pictures that a system learns from, if it does."""
+    return corpus.frames != "given" or load(Recipe, recipe).model.images is None
+
+
 def for_track(track: str) -> list[str]:
     """Names of the recipes for corpora of pairs or of classes."""
     return [name for name in names(Recipe) if load(Recipe, name).track == track]
@@ -322,6 +327,11 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
                 f"{where}: features.{slot}.set: {ref.name} is a set of {found}, needed is one of {' or '.join(kinds)}"
             )
     if spec.model.images is not None and job.frames is None:
+        if job.corpus.frames == "given":
+            raise RecipeError(
+                f"recipe {recipe} learns from pictures, of which corpus {job.corpus.name} has none; "
+                "leave it out, or import the pictures too"
+            )
         raise RecipeError(
             f"{where}: model.images: {spec.model.images.use} encodes pictures, but "
             "features.frames.set is given; name a set of images of params/features, which says how they are decoded"

@@ -67,11 +67,26 @@ def test_stages_on_tags_are_left_out_where_there_are_none(tmp_path, recipe):
     assert any("updates on 60 pairs are too few" in note for note in told[1])
 
 
+@pytest.mark.parametrize(("images", "left"), [(True, []), (False, ["wechat_rank3"])])
+def test_a_system_that_learns_from_pictures_is_left_out_where_there_are_none(tmp_path, images, left):
+    corpus = store(tmp_path / "s", "classes", images, 8)
+    plan = Plan.load("laptop", corpus)
+    assert [note.partition(":")[0] for note in notes(plan) if "left out" in note] == left
+    assert {"wechat_rank3", "wechat_baseline"} - set(plan.systems) == set(left)
+    assert plan.jobs
+
+
+def test_such_a_system_that_is_asked_for_says_so(tmp_path):
+    with pytest.raises(RecipeError, match="recipe wechat_rank3 learns from pictures, of which corpus .* has none"):
+        next(iter(Plan.load("laptop", store(tmp_path / "s", "classes", False, 8), ["wechat_rank3"]).jobs))
+
+
 @pytest.mark.parametrize(("images", "frame_dim"), [(True, None), (False, 8)])
 def test_a_mistake_is_told_with_the_place_of_the_arm(tmp_path, monkeypatch, images, frame_dim):
     """What the corpus lays over a recipe is no place that a user could mend."""
     asked = load(Ablation, "ema")
     wrong = asked.model_copy(update={"arms": {**asked.arms, "with": {"stages.finetune.ema": {"decay": 2}}}})
+    resolve.resolved.cache_clear()
     monkeypatch.setattr(resolve, "load", lambda kind, name: wrong if name == "ema" else load(kind, name))
     corpus = store(tmp_path / "s", "classes", images, frame_dim)
     with pytest.raises(RecipeError, match="^params/ablations/ema.yaml: arms.with: stages.finetune.ema.decay: "):
