@@ -14,7 +14,7 @@ from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.job import Job, for_track, main_stages, sees
 from lib.recipes.load import load, names
-from lib.recipes.specs import Ablation, EnsembleSpec, Recipe, Scale
+from lib.recipes.specs import Ablation, EnsembleSpec, FeatureSet, Recipe, Scale
 from lib.runs import paths
 from lib.runs.folder import MissingRun
 
@@ -88,6 +88,8 @@ class Plan:
                 raise RecipeError(
                     f"QUESTIONS: {name} is about {', '.join(about)}, the report about {', '.join(chosen)}"
                 )
+            if corpus and CorpusRef(corpus, scale).frames == "given" and _on_pictures(load(Ablation, name)):
+                raise RecipeError(f"QUESTIONS: {name} is about pictures, of which corpus {corpus} has none")
         drawn = _seeds(scale, seeds) if seeds else load(Scale, scale).seeds[: 1 if depth == "first" else None]
         return cls(scale, corpus or "", chosen, drawn, (), tuple(questions), bool(seeds), depth)
 
@@ -165,7 +167,8 @@ class Plan:
 
     def _about(self, name: str) -> Ablation | None:
         asked = load(Ablation, name)
-        return asked if set(asked.recipes) & set(self.systems) else None
+        blind = self.corpus and _on_pictures(asked) and CorpusRef(self.corpus, self.scale).frames == "given"
+        return asked if set(asked.recipes) & set(self.systems) and not blind else None
 
     def question(self, name: str) -> Ablation:
         """A question, of the report or not.
@@ -343,6 +346,12 @@ class Plan:
     @property
     def runs_folder(self) -> Path:
         return paths.runs(self.scale, self.corpus)
+
+
+def _on_pictures(asked: Ablation) -> bool:
+    """Whether an arm encodes pictures."""
+    sets = {arm.get("features.frames.set", "given") for arm in asked.arms.values()} - {"given"}
+    return any(load(FeatureSet, name).images is not None for name in sets)
 
 
 def _seeds(scale: str, many: int) -> tuple[int, ...]:

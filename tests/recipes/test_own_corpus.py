@@ -73,12 +73,14 @@ def test_a_system_that_learns_from_pictures_is_left_out_where_there_are_none(tmp
     plan = Plan.load("laptop", corpus)
     assert [note.partition(":")[0] for note in notes(plan) if "left out" in note] == left
     assert {"wechat_rank3", "wechat_baseline"} - set(plan.systems) == set(left)
-    assert plan.jobs
+    assert ("frame_encoder" in plan.ablations) == images and "ema" in plan.ablations
 
 
 def test_such_a_system_that_is_asked_for_says_so(tmp_path):
     with pytest.raises(RecipeError, match="recipe wechat_rank3 learns from pictures, of which corpus .* has none"):
         next(iter(Plan.load("laptop", store(tmp_path / "s", "classes", False, 8), ["wechat_rank3"]).jobs))
+    with pytest.raises(RecipeError, match="QUESTIONS: frame_encoder is about pictures, of which corpus .* has none"):
+        Plan.load("laptop", str(tmp_path / "s"), questions=["ema", "frame_encoder"])
 
 
 @pytest.mark.parametrize(("images", "frame_dim"), [(True, None), (False, 8)])
