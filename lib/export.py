@@ -5,8 +5,6 @@
 batches of any size.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

@@ -6,8 +6,6 @@ and each chunk that is done lies in a file, from which a call that was killed go
 precision, whose last bit may depend on how videos fall into batches.)
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -62,7 +60,7 @@ Inside = Callable[[Path, Sequence[bytes]], Mapping[str, Any]]  # to ``ocr`` and 
 PIXELS = 1 << 18  # encoded at a time on a CPU: more leave its caches
 
 
-def load(run: str | Path, *, device: str | None = None, inside: Inside | None = None) -> Model:
+def load(run: str | Path, *, device: str | None = None, inside: Inside | None = None) -> "Model":
     """The model of a finished run, or of a folder that ``vidlab export`` wrote.
 
     Raises MissingRun: no finished run there, or its recipe has changed since; StoreError: the corpus it was trained on is

@@ -1,7 +1,5 @@
 """Batch: what a model receives. One class for both tracks; a pair batch is one batch of videos plus a pair index."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ class View(NamedTuple):
     passes that differ in dropout alone.
     """
 
-    batch: Batch
+    batch: "Batch"
     sees: Sees = "both"
     draw: int = 0
 
@@ -74,7 +72,7 @@ class Batch:
     field: Tensor | None = None  # int8 [B, T]: which field of the layout a token is of, -1 special; packed layout only
     views: dict[str, dict[str, View | None]] | None = None  # objective -> name -> view; None is the batch itself
     places: dict[int, Tensor] | None = None  # id of an objective -> int64 [1 or 2, M]: videos and positions it guesses
-    own: Batch | None = None  # where processes share the batch, what a model reads of this one's videos
+    own: "Batch | None" = None  # where processes share the batch, what a model reads of this one's videos
 
     def __len__(self) -> int:
         return self.rows.shape[0]
@@ -84,13 +82,13 @@ class Batch:
         """Training examples in the batch: pairs if there are pairs, else videos."""
         return self.pair.shape[0] if self.pair is not None else len(self)
 
-    def to(self, device: torch.device | str) -> Batch:
+    def to(self, device: torch.device | str) -> "Batch":
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> "Batch":
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def replace(self, **changes: Any) -> Batch:
+    def replace(self, **changes: Any) -> "Batch":
         """A copy with some fields exchanged; objectives use it so that the loader's tensors are never edited in place."""
         return dataclasses.replace(self, **changes)
 
@@ -99,7 +97,7 @@ class Batch:
         names = (*FRAMES, "frame_selected", "clean_frames")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def only(self, sees: Sees) -> Batch:
+    def only(self, sees: Sees) -> "Batch":
         """The batch with one side left out: a single padded slot is there in its place."""
         if sees == "both":
             return self
@@ -109,7 +107,7 @@ class Batch:
         left = {name: value for name, value in self.of_frames().items() if name in FRAMES}
         return self.replace(**{name: torch.zeros_like(value[:, :1]) for name, value in left.items()})
 
-    def keep_tokens(self, keep: Tensor) -> Batch:
+    def keep_tokens(self, keep: Tensor) -> "Batch":
         """The batch with these tokens alone, bool [B, T], moved together, so that the sequence is as short as it can be."""
         keep = keep & self.text_mask
         order = torch.argsort(~keep, dim=1, stable=True)[:, : max(1, int(keep.sum(dim=1).max()))]
@@ -121,7 +119,7 @@ class Batch:
                 kept[name] = kept[name].masked_fill(~mask, empty)
         return self.replace(**kept)
 
-    def share(self, process: int, processes: int) -> Batch:
+    def share(self, process: int, processes: int) -> "Batch":
         """The batch with ``own``, every n-th video from this process's number on, and without frames and pictures, which
         no other process needs. Raises ValueError: the shares would not be equal."""
         if processes == 1:
@@ -146,7 +144,7 @@ class Batch:
         }
         return self._shared(mine).replace(views=views)
 
-    def _shared(self, mine: Callable[[Tensor], Tensor]) -> Batch:
+    def _shared(self, mine: Callable[[Tensor], Tensor]) -> "Batch":
         read = {name: value for name in ("rows", *TEXT, *FRAMES) if (value := getattr(self, name)) is not None}
         given: dict[str, Any] = {name: mine(value) for name, value in read.items()}
         own = Batch(**given)
@@ -154,7 +152,7 @@ class Batch:
             own.pair = torch.arange(len(own)).view(2, -1).T
         return self.replace(own=own, frames=self.frames[:, :, :0], pictures=None)
 
-    def _map(self, function: Callable[[Tensor], Tensor], done: dict[int, Any] | None = None) -> Batch:
+    def _map(self, function: Callable[[Tensor], Tensor], done: dict[int, Any] | None = None) -> "Batch":
         """Applied once to what several views share, so that they still share it."""
         known = {} if done is None else done
 

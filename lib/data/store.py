@@ -5,8 +5,6 @@ A folder with ``videos.arrow`` (Arrow IPC, mapped), ``pairs.arrow``, ``frames.f1
 are looked up in the mapped table: mapped pages count as resident memory, so columns and frames go through plain files.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -46,7 +44,7 @@ class Store:
         self._files: dict[str, int] = {}
 
     @classmethod
-    def open(cls, path: Path | str) -> Store:
+    def open(cls, path: Path | str) -> "Store":
         """Raises StoreError: no store there, an unfinished one, or one of another version or with another manifest."""
         path = Path(path)
         if not (path / "manifest.json").exists():
@@ -65,7 +63,7 @@ class Store:
             raise StoreError(f"{shown(path / 'manifest.json')}: {place}: {wrong['msg']}; {remedy}") from None
         return cls(path, manifest)
 
-    def verified(self) -> Store:
+    def verified(self) -> "Store":
         """The store itself, if every file is the one its manifest lists; what a job or a feature set is made from.
         Raises StoreError: a file is missing or has changed (see ``files.damaged`` for what is noticed)."""
         if problem := damaged(self.path, self.manifest["checksums"]):

@@ -1,7 +1,5 @@
 """StoreWriter: fills a store in constant memory and puts it in place whole."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -71,7 +69,7 @@ class StoreWriter:
         self._images = (self.partial / "images.bin").open("wb")
         self._sums = {name: hashlib.sha256() for name in ("frames.f16", "images.bin", "records")}
 
-    def __enter__(self) -> StoreWriter:
+    def __enter__(self) -> "StoreWriter":
         return self
 
     def __exit__(self, kind, error, trace) -> None:

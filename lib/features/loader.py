@@ -1,8 +1,6 @@
 """From a store and its feature sets to batches, in an order that is a pure function of seed and epoch: the whole state
 of a loader is one number."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +37,7 @@ class Items:
     def are_pairs(self) -> bool:
         return self.rows.ndim == 2
 
-    def take(self, index: np.ndarray) -> Items:
+    def take(self, index: np.ndarray) -> "Items":
         return replace(self, **{name: value[index] for name, value in vars(self).items() if value is not None})
 
 

@@ -1,8 +1,6 @@
 """One batch shared out among processes: each runs the model on its share, and what comes of it is put together again, so
 that batch statistics and objectives see what one process would see. In evaluation each process has the batch whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from inspect import ismethod
 from types import MethodType

@@ -6,8 +6,6 @@ competitions is a choice of five modules; nothing here knows which. In front of 
 image encoder that turns pictures into the frame features which are otherwise stored.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +28,7 @@ class States:
     mask_value: Tensor | None = None  # [B, L], added to attention logits in place of 0 and 1 (quirk B7-5)
     source: Tensor | None = None  # [B, L, ...], what an encoder made its states of, where later parts read it
 
-    def take(self, rows: Tensor) -> States:
+    def take(self, rows: Tensor) -> "States":
         """Those of some videos."""
         others = (None if x is None else x[rows] for x in (self.pooled, self.mask_value, self.source))
         return States(self.hidden[rows], self.mask[rows], *others)
@@ -88,7 +86,9 @@ class Outputs:
     text: States | None = None  # what the encoders said, before fusion
     frames: States | None = None
     batch: Batch | None = None  # what the model saw; pictures encoded, a side that it does not see left out
-    join: Callable[[States, States], Outputs] | None = None  # fusion, pooling and head on other states of as many slots
+    join: Callable[[States, States], "Outputs"] | None = (
+        None  # fusion, pooling and head on other states of as many slots
+    )
     similarity: Tensor | None = None  # [B, B] text to frames, without gradient, where an objective has compared them
 
 
@@ -142,20 +142,20 @@ class VideoModel(nn.Module):
         self._still = tuple(names) if mode == "eval" else ()
         self.train(self.training)
 
-    def with_precomputed(self, precomputed: Mapping[str, Callable[[Batch], States]]) -> VideoModel:
+    def with_precomputed(self, precomputed: Mapping[str, Callable[[Batch], States]]) -> "VideoModel":
         """The same parts and weights, but what frozen encoders would say comes from a table: slot -> its stand-in."""
         model = copy.copy(self)
         model._precomputed = dict(precomputed)
         return model
 
-    def train(self, mode: bool = True) -> VideoModel:
+    def train(self, mode: bool = True) -> "VideoModel":
         super().train(mode)
         for own, module in self.named_modules():
             if any(_is_within(own, name) for name in self._still):
                 module.training = False
         return self
 
-    def twin(self) -> VideoModel:
+    def twin(self) -> "VideoModel":
         """A copy of the five slots, without the image encoder: it sees what ``Outputs.batch`` holds."""
         slots = ("text", "frames", "fusion", "pooling", "head")
         return VideoModel(**{slot: copy.deepcopy(getattr(self, slot)) for slot in slots})

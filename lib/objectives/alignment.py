@@ -1,7 +1,5 @@
 """Text beside frames: vectors of a video's parts are pulled together and those of different videos apart."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Texts that find their own: one field the others, or a text itself under other dropout."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """What contrasts share: similarities at a learned temperature, a momentum encoder and its queues."""
 
-from __future__ import annotations
-
 import copy
 import math
 from abc import abstractmethod

@@ -1,7 +1,5 @@
 """What is minimised: a weighted sum of named terms, each of which may hide parts of the input first."""
 
-from __future__ import annotations
-
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -2,8 +2,6 @@
 depends on, so an arm whose digest equals that of the base, or of an earlier arm of its question, is given that folder.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -41,7 +39,7 @@ class Job:
     @classmethod
     def load(
         cls, recipe: str, stage: str, arm: str = "base", seed: int = 0, scale: str = "laptop", corpus: str = ""
-    ) -> Job:
+    ) -> "Job":
         """Resolve and check a job. Raises RecipeError: anything that cannot run; names file, key and the nearest valid
         key.
 
@@ -92,7 +90,7 @@ class Job:
         return [self.tokens] if self.frames is None or encodes else [self.tokens, self.frames]
 
     @cached_property
-    def parents(self) -> dict[str, Job]:
+    def parents(self) -> dict[str, "Job"]:
         """Role ("init_from", or "init_from_0", ... for a soup; "teacher", or "teacher_0", ... for its folds) -> the job whose
         run this one starts from."""
         spec, stages = self.stage_spec, {}
@@ -121,7 +119,7 @@ class Job:
         return [f"{arm}{at}{fold}" for arm in pseudo.arms] if pseudo is not None and pseudo.arms else [self.arm]
 
     @property
-    def labellers(self) -> list[Job]:
+    def labellers(self) -> list["Job"]:
         """The jobs whose models a stage of pseudo labels asks."""
         return [parent for role, parent in self.parents.items() if role.startswith("labels_")]
 
@@ -138,7 +136,7 @@ class Job:
         return max([self.spec.features.frames.length, *(n for stage in stages for n in stage.data.frames)])
 
     @cached_property
-    def ingredients(self) -> list[Job]:
+    def ingredients(self) -> list["Job"]:
         """The runs a soup is made of, this job's own seed first."""
         spec = self.stage_spec
         if spec.soup is None or spec.init_from is None:
@@ -147,11 +145,11 @@ class Job:
         return [Job.load(self.recipe, spec.init_from, self.arm, s, self.scale, self.corpus_given) for s in seeds]
 
     @property
-    def teachers(self) -> list[Job]:
+    def teachers(self) -> list["Job"]:
         """The one teacher, or those of all folds in order."""
         return [parent for role, parent in self.parents.items() if role.startswith("teacher")]
 
-    def in_folds(self) -> list[Job]:
+    def in_folds(self) -> list["Job"]:
         """This job in every fold of its split. Raises RecipeError: the stage is not split into folds."""
         split = self.stage_spec.data.split
         if not split.in_folds:

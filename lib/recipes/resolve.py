@@ -5,8 +5,6 @@ like), arm, corpus, fold. Defaults are written out first, so that every path an 
 is an error.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ class Layer:
     changes: dict[str, tuple[str, Any]]  # dotted path -> (as it is written, wildcards and all; value)
     tree: dict[str, Any]
 
-    def under(self, values: dict[str, Any], where: str, written: str = "") -> Layer:
+    def under(self, values: dict[str, Any], where: str, written: str = "") -> "Layer":
         """The next layer: some values laid over this one's tree; ``written`` is what the file says, if not their paths."""
         return Layer(where, {p: (written or p, v) for p, v in values.items()}, overlay(self.tree, values, where))
 

@@ -1,7 +1,5 @@
 """From a job to its objects: components bound to the sizes of a corpus and wired."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +44,12 @@ class Sizes:
     word_pieces: list[list[int]] | None = None  # tokens of each whole word, the last of the vocabulary
 
     @classmethod
-    def of(cls, tokens: TokenSet, *, frame_dim: int, num_tags: int, num_classes: int) -> Sizes:
+    def of(cls, tokens: TokenSet, *, frame_dim: int, num_tags: int, num_classes: int) -> "Sizes":
         vectors = None if (found := tokens.vectors) is None else torch.from_numpy(found)
         return cls(frame_dim, tokens.vocab_size, num_tags, num_classes, tokens.special, vectors, tokens.word_pieces)
 
     @classmethod
-    def published(cls, track: str, backbone: str | None = None) -> Sizes:
+    def published(cls, track: str, backbone: str | None = None) -> "Sizes":
         """Of the competition's data and vocabulary, for parameter counts without data; of a backbone of params/backbones
         its vocabulary."""
         words = BERT_SIZE if not backbones.folder(backbone or "") else resolve_backbone(str(backbone)).config.vocab_size

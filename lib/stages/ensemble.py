@@ -5,8 +5,6 @@ Elsewhere a way that learns from scored pairs is cross-fitted. Intervals are ove
 samples for all that is compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,14 +47,14 @@ class Judged:
     seen: np.ndarray | None = None  # bool [P]: one of the members trained on a pair with one of its videos
     level1: np.ndarray | None = None  # int [C], classes only
     videos: np.ndarray | EllipsisType = ...  # int64 [V] positions in ``rows``, classes only; all of them
-    validation: Judged | None = None  # where these items are of a test part: those that anything is chosen by
+    validation: "Judged | None" = None  # where these items are of a test part: those that anything is chosen by
 
     @property
     def part(self) -> str:
         return "validation" if self.validation is None else "test"
 
     @property
-    def chooser(self) -> Judged:
+    def chooser(self) -> "Judged":
         """The items by which members are ordered and from which weights are learned."""
         return self.validation or self
 

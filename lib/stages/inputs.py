@@ -1,7 +1,5 @@
 """What a job reads: its corpus, tokens and frames; building them, and whether they and the runs it starts from are there."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lib.data.store import Store
@@ -25,7 +23,7 @@ class Inputs:
     sizes: Sizes
 
     @classmethod
-    def open(cls, job: Job) -> Inputs:
+    def open(cls, job: Job) -> "Inputs":
         """Raises StoreError or ValueError: a file is not as it was written, or a set belongs to another corpus."""
         store, tokens = Store.open(job.corpus.store).verified(), TokenSet(job.tokens.folder)
         visual, manifest = frames_of(job, store), store.manifest

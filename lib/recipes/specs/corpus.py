@@ -1,7 +1,5 @@
 """How big (scales) and on what (corpora and their feature sets)."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -88,7 +86,7 @@ class CorpusSpec(Spec):
     items: dict[Literal["videos", "pairs", "labelled"], int] = Field({}, exclude=True)
 
     @model_validator(mode="after")
-    def generator_is_named(self) -> CorpusSpec:
+    def generator_is_named(self) -> "CorpusSpec":
         if bool(self.generate) != bool(self.code):
             raise ValueError("code: names the modules that generate the corpus, and only a generated corpus has them")
         return self
@@ -104,7 +102,7 @@ class WordVectorSpec(Spec):
     seed: int = 2020
     tag_dim: int = Field(0, ge=0)  # further numbers per word: its tag profile P(tag | word), reduced
 
-    def narrowed(self, width: int) -> WordVectorSpec:
+    def narrowed(self, width: int) -> "WordVectorSpec":
         """Together ``width`` numbers per word, in the same proportion."""
         tags = round(width * self.tag_dim / (self.dim + self.tag_dim))
         return self.model_copy(update={"dim": width - tags, "tag_dim": tags})
@@ -144,7 +142,7 @@ class ImagesSpec(Spec):
         return self.model_dump(include=names) | own
 
     @model_validator(mode="after")
-    def possible(self) -> ImagesSpec:
+    def possible(self) -> "ImagesSpec":
         if self.resize is not None and self.crop == "squash":
             raise ValueError("resize: squash brings both sides to size; leave resize out or set crop: centre")
         if self.resize is not None and self.resize < self.size:
@@ -194,7 +192,7 @@ class FeatureSet(Spec):
         return text | self.model_dump(include={"fields", "rules"}) | {"tokenizer": model} | words
 
     @model_validator(mode="after")
-    def has_what_it_needs(self) -> FeatureSet:
+    def has_what_it_needs(self) -> "FeatureSet":
         if (self.use == "Images") != (self.images is not None):
             raise ValueError("images: a set with use: Images needs {encoder: ..., ...}, and no other set takes it")
         if (self.use == "Projected") != (self.dim is not None):

@@ -1,7 +1,5 @@
 """What is asked of systems: claims, questions with their arms, ensembles."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -74,7 +72,7 @@ class Ablation(Spec):
         return self.called.get(arm, arm.replace("_", " "))
 
     @model_validator(mode="after")
-    def reference_is_an_arm(self) -> Ablation:
+    def reference_is_an_arm(self) -> "Ablation":
         known = f"arms: {', '.join(self.arms)}"
         for key, named in (
             ("reference", [self.reference]),

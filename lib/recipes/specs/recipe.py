@@ -1,7 +1,5 @@
 """A system: where it comes from, its features and model, its stages, and what its original did besides."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -179,14 +177,14 @@ class Recipe(Spec):
         return {**tree, "stages": named}
 
     @model_validator(mode="after")
-    def members_are_variants(self) -> Recipe:
+    def members_are_variants(self) -> "Recipe":
         for name in self.members:
             if name not in self.variants:
                 raise ValueError(f"members.{name}: not a variant; variants: {', '.join(self.variants) or 'none'}")
         return self
 
     @model_validator(mode="after")
-    def stages_follow_each_other(self) -> Recipe:
+    def stages_follow_each_other(self) -> "Recipe":
         seen: set[str] = set()
         for name, stage in self.stages.items():
             if stage.phase is None:

@@ -1,7 +1,5 @@
 """One stage of training: its data and split, objectives, optimizer, tricks and evaluation; and what all specs share."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -63,7 +61,7 @@ class SplitSpec(Spec):
     seed: int = 2022
 
     @model_validator(mode="after")
-    def fold_exists(self) -> SplitSpec:
+    def fold_exists(self) -> "SplitSpec":
         if self.use != "none" and self.fold >= self.k:
             raise ValueError(f"fold: folds of k = {self.k} are 0 to {self.k - 1}, got {self.fold}")
         return self
@@ -240,7 +238,7 @@ class StageSpec(Spec):
     seed: int | None = None  # fixed seed of the original; None = the job's
 
     @model_validator(mode="after")
-    def possible(self) -> StageSpec:
+    def possible(self) -> "StageSpec":
         data, evaluation, split = self.data, self.evaluation, self.data.split.use
         trains = self.soup is None and self.pseudo is None
         rules = {
