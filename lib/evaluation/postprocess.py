@@ -2,18 +2,18 @@
 rare ones. Counts are those of the training part, before any repetition of rare categories."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, NonNegativeFloat
 
 
 class CountRescaling:
     """Multiplies the probability of category c by 1 + strength / n_c; in logits, the log of that is added. Top 1
     changes only toward rarer categories. A category that training never saw counts as seen once. Specification: section
-    10.6 of the WeChat 2022 systems. Raises ValueError: negative strength. ``strength``: 0 changes nothing."""
+    10.6 of the WeChat 2022 systems. ``strength``: 0 changes nothing."""
 
-    def __init__(self, class_counts: Sequence[int], *, strength: float = 10.0):
-        if strength < 0:
-            raise ValueError(f"CountRescaling: strength must be 0 (off) or more, got {strength}")
+    def __init__(self, class_counts: Sequence[int], *, strength: NonNegativeFloat = 10.0):
         self.gain = np.log1p(strength / np.maximum(np.asarray(class_counts, np.float64), 1))
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
@@ -44,9 +44,9 @@ class TailExpert:
     (1 - share) p_c + share e_c in T, and (1 - share) p_c + share e_other p_c / sum of p outside T elsewhere. ``share``: 0
     changes nothing."""
 
-    def __init__(self, class_counts: Sequence[int], *, below: int = 100, share: float = 0.5):
-        if not 0 <= share <= 1:
-            raise ValueError(f"TailExpert: share must be in [0, 1], got {share}")
+    def __init__(
+        self, class_counts: Sequence[int], *, below: int = 100, share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    ):
         self.tail, self.share = np.asarray(class_counts) < below, share
 
     def __call__(self, logits: np.ndarray, expert: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from lib.models import bert
@@ -131,7 +132,7 @@ class CrossModalEncoder(nn.Module):
 
     The pooler reads text only, so the self-attention and feed-forward block of the frames in the last layer (7,087,872
     parameters at the published size) never reach a loss; they are left out, and the states are then the text alone.
-    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these). WeChat final, 1st (M3): three, both streams, no ``pooler``. Raises ValueError: other widths than the backbone's, or no layer.
+    Used by: WeChat rank 72 (12 layers of ``BertText``, five of these). WeChat final, 1st (M3): three, both streams, no ``pooler``. Raises ValueError: other widths than the backbone's.
 
     Args:
         backbone: size of the layers and weights of the pooler (see ``bert``); the layers start from random
@@ -144,7 +145,7 @@ class CrossModalEncoder(nn.Module):
         text_dim: int,
         frames_dim: int,
         backbone: str,
-        depth: int = 5,
+        depth: PositiveInt = 5,
         last_frames: bool = False,
         dropout: float | None = None,
         pooler: bool = True,
@@ -153,8 +154,6 @@ class CrossModalEncoder(nn.Module):
         resolved = resolve_backbone(backbone, dropout=dropout)
         config = resolved.config
         self.output_dim = checked_width("CrossModalEncoder", text_dim, frames_dim, backbone, config.hidden_size)
-        if depth < 1:
-            raise ValueError(f"CrossModalEncoder: depth must be 1 or more, got {depth}")
         self.layers = _cross_modal_layers(config, depth)
         if not last_frames:
             for name in ("visn_self_att", "visn_inter", "visn_output"):

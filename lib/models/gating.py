@@ -1,6 +1,7 @@
 """Fusions and gates that rescale the features of pooled vectors."""
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from lib.models.processes import jointly
@@ -50,8 +51,6 @@ class SideBatchNorm(nn.BatchNorm1d):
     """
 
     def __init__(self, dim: int, sides: int = 2):
-        if sides < 1:
-            raise ValueError(f"SideBatchNorm: sides must be 1 (whole batch) or more, got {sides}")
         super().__init__(dim)
         self.sides = sides
 
@@ -86,7 +85,7 @@ class GatedSum(nn.Module):
 
     pooled_only = True  # so that frozen encoders need to run but once
 
-    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: int = 2):
+    def __init__(self, text_dim: int, frames_dim: int, output_dim: int = 256, sides: PositiveInt = 2):
         super().__init__()
         self.project_text = nn.Linear(text_dim, output_dim)
         self.project_frames = nn.Linear(frames_dim, output_dim)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from lib.models import bert
@@ -245,7 +246,7 @@ class GatedProjection(nn.Module):
     """A gate on the pooled vector's features, then a linear map to the embedding [B, E], not normalised. Used by: AIAC
     rank 17, second model. ``sides``: parts of a training batch that are normalised apart (see ``SideBatchNorm``)."""
 
-    def __init__(self, input_dim: int, dim: int = 256, sides: int = 2):
+    def __init__(self, input_dim: int, dim: int = 256, sides: PositiveInt = 2):
         super().__init__()
         self.gate = FeatureGate(input_dim, sides)
         self.project = nn.Linear(input_dim, dim)

@@ -1,9 +1,10 @@
 """An image encoder inside the model: from pictures to frame features, with or without gradient."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from lib.data.batch import Batch
@@ -35,13 +36,11 @@ class ImageFrames(nn.Module):
     def __init__(
         self,
         images: Mapping[str, Any],
-        drop_path: float = 0.0,
+        drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         checkpointing: bool = False,
         tokens: Literal["pooled", "patches"] = "pooled",
     ):
         super().__init__()
-        if not 0 <= drop_path < 1:
-            raise ValueError(f"ImageFrames: drop_path must be at least 0 and below 1, got {drop_path}")
         options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
         plain = {name: value for name, value in images.items() if name not in ("mean", "std", "precision")}
         if tokens == "patches":

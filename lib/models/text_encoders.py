@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from lib.data.batch import Batch
@@ -45,8 +46,7 @@ class BertText(nn.Module):
 
     ``pooled`` [B, D] is the tanh pooler's output of the first token or that token's state itself; None without the
     pooler. Used by: the WeChat baseline; AIAC rank 6 (``lxmert``); AIAC rank 17 takes the first state in its first
-    model and a layer norm without token types in its second; WeChat rank 72 takes the states alone. Raises ValueError:
-    a mask value below 1.
+    model and a layer norm without token types in its second; WeChat rank 72 takes the states alone.
 
     Args:
         pooler: whether to make the pooled vector; without it the encoder carries no pooler weights.
@@ -67,14 +67,12 @@ class BertText(nn.Module):
         pool: Literal["tanh", "first"] = "tanh",
         norm: bool = False,
         token_types: bool = True,
-        second_mask_value: int = 1,
+        second_mask_value: PositiveInt = 1,
         still_first_rows: bool = False,
         layers: float = 1.0,
         word_pieces: Sequence[Sequence[int]] | None = None,
     ):
         super().__init__()
-        if second_mask_value < 1:
-            raise ValueError(f"BertText: second_mask_value must be 1 or more, got {second_mask_value}")
         resolved = bert.resolve_backbone(backbone, vocab_size=vocab_size - len(word_pieces or ()), dropout=dropout)
         if second_mask_value != 1:  # fused attention rounds differently, which shows at 10000
             resolved.config._attn_implementation = "eager"

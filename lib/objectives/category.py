@@ -3,10 +3,11 @@ videos of one category lie together, for a vote of neighbours (2nd of the WeChat
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch
@@ -18,12 +19,12 @@ from lib.objectives.mix import Objective, needed
 class CategoryCE(Objective):
     """Cross entropy of the model's logits [B, C], mean over the videos whose category is known; 0 if none is.
 
-    Raises ValueError: a setting out of its range, or counts that are needed and missing. Used by: the WeChat baseline
+    Raises ValueError: counts are needed and missing. Used by: the WeChat baseline
     (plain) and rank 72 (label smoothing).
 
     Args:
         focal_gamma: factor (1 - p of the truth)^gamma on each video's loss; 0 is plain cross entropy.
-        class_balance: beta of class-balanced weights (Cui et al. 2019, arXiv:1901.05555): category c counts
+        class_balance: beta, 0.9 to 0.9999, of class-balanced weights (Cui et al. 2019, arXiv:1901.05555): category c counts
             (1 - beta) / (1 - beta^n_c), scaled to sum to the number of categories; None and 0 weigh all alike. A video
             has the weight of its true category, smoothed or not. The loss is the mean over videos, not divided by the
             sum of their weights.
@@ -45,11 +46,11 @@ class CategoryCE(Objective):
 
     def __init__(
         self,
-        label_smoothing: float = 0.0,
-        focal_gamma: float = 0.0,
-        class_balance: float | None = None,
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        focal_gamma: NonNegativeFloat = 0.0,
+        class_balance: Annotated[float, Field(ge=0, lt=1)] | None = None,
         logit_adjust: float = 0.0,
-        mixup: float = 0.0,
+        mixup: NonNegativeFloat = 0.0,
         of: Literal["head", "text", "frames"] = "head",
         class_counts: Sequence[int] | None = None,
         num_classes: int = 0,
@@ -57,13 +58,6 @@ class CategoryCE(Objective):
         frames_dim: int = 0,
     ):
         super().__init__()
-        if not 0 <= label_smoothing < 1 or focal_gamma < 0:
-            raise ValueError(
-                f"CategoryCE: label_smoothing must be in [0, 1) and focal_gamma 0 or more, "
-                f"got {label_smoothing} and {focal_gamma}"
-            )
-        if mixup < 0:
-            raise ValueError(f"CategoryCE: mixup must be 0 (off) or more, got {mixup}")
         if class_counts is None and (class_balance is not None or logit_adjust):
             name = "class_balance" if class_balance is not None else "logit_adjust"
             raise ValueError(f"CategoryCE: {name} needs the class counts of the training data")
@@ -132,12 +126,8 @@ class SoftLabels(Objective):
 
     needs_teacher = True
 
-    def __init__(self, temperature: float = 1.0, hard: float = 0.0):
+    def __init__(self, temperature: PositiveFloat = 1.0, hard: Annotated[float, Field(ge=0, le=1)] = 0.0):
         super().__init__()
-        if temperature <= 0 or not 0 <= hard <= 1:
-            raise ValueError(
-                f"SoftLabels: temperature must be above 0 and hard in [0, 1], got {temperature} and {hard}"
-            )
         self.temperature, self.hard = temperature, hard
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -186,10 +176,7 @@ class RDrop(Objective):
 
 
 def class_balanced_weights(counts: Sequence[int] | None, beta: float) -> Tensor:
-    """Weights (1 - beta) / (1 - beta^n), scaled to sum to the number of classes; an unseen one counts as seen once.
-    Raises ValueError: beta not in [0, 1)."""
-    if not 0 <= beta < 1:
-        raise ValueError(f"CategoryCE: class_balance must be in [0, 1) (0.9 to 0.9999 are usual), got {beta}")
+    """Weights (1 - beta) / (1 - beta^n), scaled to sum to the number of classes; an unseen one counts as seen once."""
     n = torch.as_tensor(counts, dtype=torch.float64).clamp(min=1)
     weight = (1 - beta) / (1 - beta**n)
     return (weight * len(n) / weight.sum()).float()

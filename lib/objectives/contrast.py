@@ -4,10 +4,11 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from lib.models.processes import run_again
@@ -55,19 +56,16 @@ class Contrast(Objective):
         project: nn.Module,
         dim: int,
         *,
-        temperature: float = 0.07,
+        temperature: PositiveFloat = 0.07,
         learned: bool = True,
         queue: int = 0,
-        momentum: float = 0.995,
-        soft: float = 0.0,
+        momentum: Annotated[float, Field(ge=0, le=1)] = 0.995,
+        soft: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         model: VideoModel | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1 or not 0 <= soft < 1 or temperature <= 0 or (soft and not queue):
-            raise ValueError(
-                f"{type(self).__name__}: momentum is in [0, 1], soft in [0, 1) and above 0 only with a queue, temperature above "
-                f"0; got {momentum}, {soft}, {temperature}"
-            )
+        if soft and not queue:
+            raise ValueError(f"{type(self).__name__}: soft is above 0 only with a queue, got {soft}")
         self.project, self.soft, self.learned = project, soft, learned
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.copy = self.queues = None

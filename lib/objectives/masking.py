@@ -1,10 +1,11 @@
 """Hiding tokens or frames and guessing them from what is left."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch, SpecialIds
@@ -62,18 +63,16 @@ class MaskedTokens(Objective):
         hidden: int,
         vocab_size: int,
         special_ids: SpecialIds,
-        rate: float = 0.15,
-        spans: int = 1,
+        rate: Annotated[float, Field(gt=0, lt=1)] = 0.15,
+        spans: PositiveInt = 1,
         tied: bool = False,
         backbone: str | None = None,
         matched_only: bool = True,
         word_pieces: Sequence[Sequence[int]] | None = None,
     ):
         super().__init__()
-        if spans < 1:
-            raise ValueError(f"MaskedTokens: spans must be 1 (single tokens) or more, got {spans}")
         self.matched_only, self.spans = matched_only, spans
-        self.rate, self.vocab_size, self.mask_id = _share(rate, "MaskedTokens"), vocab_size, special_ids.mask
+        self.rate, self.vocab_size, self.mask_id = rate, vocab_size, special_ids.mask
         self.special = (special_ids.pad, special_ids.unk, special_ids.cls, special_ids.sep, special_ids.mask)
         words = word_pieces or ()
         self.head = PredictionHead(hidden, vocab_size - len(words), own_table=not tied)
@@ -138,12 +137,12 @@ class MaskedFrames(Objective):
         self,
         hidden: int,
         frame_dim: int,
-        rate: float = 0.135,
+        rate: Annotated[float, Field(gt=0, lt=1)] = 0.135,
         similarity: Literal["dot", "cosine"] = "dot",
         temperature: float | None = None,
     ):
         super().__init__()
-        self.rate, self.similarity = _share(rate, "MaskedFrames"), similarity
+        self.rate, self.similarity = rate, similarity
         self.temperature = temperature if temperature is not None else {"dot": 1.0, "cosine": 0.1}[similarity]
         self.head = PredictionHead(hidden, frame_dim)
 
@@ -213,9 +212,3 @@ def frame_nce(
         guess, candidates = F.normalize(guess, dim=-1), F.normalize(candidates, dim=-1)
     scores = (guess @ candidates.T / temperature).masked_fill(~mask.flatten(), float("-inf"))
     return F.cross_entropy(scores, answer, reduction="sum") / max(1, len(answer))
-
-
-def _share(rate: float, name: str) -> float:
-    if not 0 < rate < 1:
-        raise ValueError(f"{name}: rate must lie between 0 and 1, got {rate}; a weight of 0 switches the term off")
-    return rate

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from lib.data.batch import IGNORE, Batch
@@ -17,7 +18,7 @@ class TagHead(nn.Module):
     """A linear map from one of the model's vectors to the tags: [B, H] -> [B, K].
 
     cls: the first text token's state after fusion; pooled; embedding, not normalised; text, frames: the encoder's own
-    pooled vector, so that an encoder learns for itself. Raises ValueError: no tags, or a prior that is no probability.
+    pooled vector, so that an encoder learns for itself. Raises ValueError: no tags.
 
     Args:
         widths: H of each input.
@@ -27,8 +28,6 @@ class TagHead(nn.Module):
 
     def __init__(self, num_tags: int, widths: Mapping[str, int], input: str, activation: str, prior: float | None):
         super().__init__()
-        if prior is not None and not 0 < prior < 1:
-            raise ValueError(f"prior must be above 0 and below 1, got {prior}")
         if num_tags < 1:
             raise ValueError("the corpus has no tags to predict")
         self.input, self.activation = input, activation
@@ -71,7 +70,7 @@ class TagBCE(Objective):
         input: Literal["cls", "pooled", "embedding", "text", "frames"] = "cls",
         activation: Literal["relu", "none"] = "relu",
         reference_tags: int | None = None,
-        prior: float | None = None,
+        prior: Annotated[float, Field(gt=0, lt=1)] | None = None,
     ):
         super().__init__()
         self.head = TagHead(num_tags, widths, input, activation, prior)
@@ -104,18 +103,14 @@ class TagFocal(TagBCE):
         num_tags: int,
         widths: Mapping[str, int],
         *,
-        gamma: float = 2.0,
-        alpha: float | None = None,
+        gamma: NonNegativeFloat = 2.0,
+        alpha: Annotated[float, Field(ge=0, le=1)] | None = None,
         reduction: Literal["mean", "sum", "video"] = "mean",
         scale: float = 1.0,
-        clamp: float = 0.0,
+        clamp: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
         **head: Any,
     ):
         super().__init__(num_tags, widths, **head)
-        if not 0 <= clamp < 0.5:
-            raise ValueError(f"TagFocal: clamp must be at least 0 and below 0.5, got {clamp}")
-        if gamma < 0 or (alpha is not None and not 0 <= alpha <= 1):
-            raise ValueError(f"TagFocal: gamma must be 0 or more and alpha in [0, 1] or null, got {gamma} and {alpha}")
         self.gamma, self.alpha, self.reduction, self.clamp = gamma, alpha, reduction, clamp
         self.scale *= scale
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import pydantic
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from lib.recipes.errors import RecipeError, nearest
@@ -26,6 +27,10 @@ CONTEXT = frozenset((
     "num_text_slots", "num_frame_slots", "images", "pooled_dim", "widths", "class_counts", "special_ids", "total_steps",
     "model", "pairs", "scores",
 ))  # fmt: skip
+# Names that the hints of constructors may use; the ranges are checked for what comes from YAML, when a job is planned.
+HINTS = {"Sequence": typing.Sequence, "Mapping": typing.Mapping, "Literal": Literal, "Annotated": typing.Annotated} | {
+    name: getattr(pydantic, name) for name in ("Field", "NonNegativeFloat", "PositiveFloat", "PositiveInt")
+}
 
 
 def bind(package: str, component: Component, context: Mapping[str, Any], where: str, **replace: Any) -> Any:
@@ -123,7 +128,7 @@ def exports(package: str) -> dict[str, str]:
 def _arguments_model(module: str, name: str) -> type[BaseModel]:
     """What checks the arguments that YAML may give. Once a class: a plan asks for the same few thousands of times."""
     own = {key: field for key, field in _constructor(module, name).items() if key not in CONTEXT}
-    return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True), **own)  # type: ignore[call-overload]
+    return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False), **own)  # type: ignore[call-overload]
 
 
 @cache
@@ -185,10 +190,9 @@ def _parameters(init: ast.FunctionDef, keywords_only: bool) -> dict[str, tuple[A
 
 
 def _type(annotation: ast.expr | None) -> Any:
-    """Plain types only; a hint that needs an import (a Tensor, a class of ours) is accepted as it comes."""
-    names = {"Literal": Literal, "Sequence": typing.Sequence, "Mapping": typing.Mapping}
+    """Plain types, and what pydantic says of their range; a hint that needs an import (a Tensor, a class of ours) is accepted as it comes."""
     try:
-        return eval(ast.unparse(annotation), {}, names) if annotation is not None else Any
+        return eval(ast.unparse(annotation), {}, HINTS) if annotation is not None else Any
     except (NameError, TypeError, AttributeError):
         return Any
 

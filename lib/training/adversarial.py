@@ -10,19 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 
 class Adversary(ABC):
-    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``. Raises
-    ValueError: a length or a number of steps that is not above 0."""
+    """Finds the parameters to disturb: trainable, with a gradient, their name containing ``parameters``."""
 
     parameters: str
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name != "parameters" and not value > 0:
-                raise ValueError(f"adversarial.{name}: must be above 0, got {value}; to switch it off leave it out")
 
     def targets(self, module: nn.Module) -> list[nn.Parameter]:
         """Raises ValueError: no trainable parameter has such a name."""
@@ -63,7 +58,7 @@ class Fgm(Adversary):
     """Fast gradient method: one step of length ``epsilon`` along the gradient. Costs a second forward and backward.
     Used by: WeChat rank 72 (every step of finetuning). ``epsilon``: L2 norm of the disturbance over the whole table."""
 
-    epsilon: float = 1.0
+    epsilon: PositiveFloat = 1.0
     parameters: str = "word_embeddings"
 
     def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
@@ -76,9 +71,9 @@ class Pgd(Adversary):
     ``steps`` more forwards and backwards; only the last one's gradient is kept. ``epsilon``: radius of the L2 ball
     around the original table."""
 
-    epsilon: float = 1.0
-    alpha: float = 0.3
-    steps: int = 3
+    epsilon: PositiveFloat = 1.0
+    alpha: PositiveFloat = 0.3
+    steps: PositiveInt = 3
     parameters: str = "word_embeddings"
 
     def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:
@@ -111,8 +106,8 @@ class Awp(Adversary):
         parameters: which parameters, by a part of their name; ``weight`` are all matrices and the scales of norms.
     """
 
-    epsilon: float = 0.001
-    lr: float = 1.0
+    epsilon: PositiveFloat = 0.001
+    lr: PositiveFloat = 1.0
     parameters: str = "weight"
 
     def moved(self, now: Tensor, start: Tensor, gradient: Tensor) -> Tensor:

@@ -181,8 +181,6 @@ def test_errors():
         _cross(slots=3)(given)
     with pytest.raises(ValueError, match="an encoder made none"):
         GatedSum(4, 4)(*[States(torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.bool))] * 2)
-    with pytest.raises(ValueError, match="sides must be 1"):
-        SideBatchNorm(4, sides=0)
     with pytest.raises(ValueError, match="the model's text vector"):
         TagFocal(TAGS, {"text": 4}, input="text")(outputs(torch.zeros(1, 4, 4)), given)
     with pytest.raises(ValueError, match="kept no text position"):

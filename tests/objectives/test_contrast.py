@@ -229,7 +229,7 @@ def test_evaluation_leaves_queue_and_copy_alone():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"soft": 0.4}, "only with a queue"), ({"temperature": 0.0}, "temperature above"),
+    [({"soft": 0.4}, "only with a queue"),
      ({"queue": 4, "positives": "category", "model": single_stream()}, "holds no categories")],
 )  # fmt: skip
 def test_wrong_settings_are_refused(options, message):

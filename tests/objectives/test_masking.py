@@ -271,13 +271,6 @@ def test_objectives_need_positions():
         _frames()(state, given)
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1])
-def test_bad_settings(rate):
-    for make in (_tokens, _frames):
-        with pytest.raises(ValueError, match="rate must lie between 0 and 1"):
-            make(rate=rate)
-
-
 def test_the_first_picture_is_hidden_and_found_again():
     given = batch([3, 3, 3, 3], [4, 2, 0, 3])
     hidden = FirstPicture(WIDTH, FRAME_DIM).corrupt(given, torch.Generator())
@@ -330,5 +323,3 @@ def test_spans_of_tokens_are_selected_together():
         assert not selected[:2].any() and not selected[62:].any()
     assert 0.11 < sum(share) / 100 < 0.16
     assert all(lengths.count(n) > 0.15 * len(lengths) for n in (1, 2, 3)), "as many of each but where two meet"
-    with pytest.raises(ValueError, match="spans must be 1"):
-        _tokens(spans=0)

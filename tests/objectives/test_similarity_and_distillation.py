@@ -102,10 +102,6 @@ def test_hard_and_mixed_labels_of_a_teacher():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="temperature must be above 0"):
-        SoftLabels(temperature=0.0)
-    with pytest.raises(ValueError, match=r"hard in \[0, 1\]"):
-        SoftLabels(hard=1.5)
     with pytest.raises(ValueError, match=r"SoftSimilarity needs batch.soft"):
         SoftSimilarity()(outputs(embedding=EMBEDDING), _given(score=SCORE))
     with pytest.raises(ValueError, match=r"a similarity needs outputs.embedding"):

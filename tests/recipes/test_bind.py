@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.recipes import bind as module
-from lib.recipes.bind import CONTEXT, argument_names, bind, context_names, declared, defaults, exports
+from lib.recipes.bind import CONTEXT, argument_names, arguments, bind, context_names, declared, defaults, exports
 from lib.recipes.errors import RecipeError
 from lib.recipes.specs import Component
 
@@ -87,6 +87,31 @@ def test_a_mistake_is_one_sentence(component, sentence):
     with pytest.raises(RecipeError) as error:
         bind("training", Component(**component), {}, "here")
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("package", "use", "name", "wrong"),
+    [
+        ("models", "BertText", "second_mask_value", [0]), ("models", "CrossModalEncoder", "depth", [0]),
+        ("models", "GatedSum", "sides", [0]), ("models", "GatedProjection", "sides", [0]), ("models", "ImageFrames", "drop_path", [-0.1, 1.0]),
+        ("objectives", "CategoryCE", "label_smoothing", [-0.1, 1.0]), ("objectives", "CategoryCE", "class_balance", [-0.1, 1.0]),
+        ("objectives", "CategoryCE", "mixup", [-1.0]), ("objectives", "CategoryCE", "focal_gamma", [-1.0]),
+        ("objectives", "SoftLabels", "temperature", [0.0]), ("objectives", "SoftLabels", "hard", [-0.1, 1.5]),
+        ("objectives", "VideoTextAlignment", "temperature", [0.0]), ("objectives", "ModalAlignment", "momentum", [-0.1, 1.1]),
+        ("objectives", "ModalAlignment", "soft", [-0.1, 1.0]), ("objectives", "MaskedTokens", "rate", [0.0, 1.0, -0.1]),
+        ("objectives", "MaskedTokens", "spans", [0]), ("objectives", "MaskedFrames", "rate", [0.0, 1.0]),
+        ("objectives", "TagBCE", "prior", [0.0, 1.0]), ("objectives", "TagFocal", "prior", [1.0]), ("objectives", "TagFocal", "gamma", [-1.0]),
+        ("objectives", "TagFocal", "alpha", [-0.1, 2.0]), ("objectives", "TagFocal", "clamp", [-0.1, 0.5]),
+        ("training", "Fgm", "epsilon", [0.0]), ("training", "Pgd", "alpha", [-1.0]), ("training", "Pgd", "steps", [0]), ("training", "Pgd", "epsilon", [0.0]),
+        ("training", "Awp", "lr", [0.0, float("nan")]), ("training", "Awp", "epsilon", [0.0]),
+        ("evaluation", "CountRescaling", "strength", [-1.0]), ("evaluation", "TailExpert", "share", [-0.1, 1.5]),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused_before_anything_is_built(package, use, name, wrong):
+    others = {"backbone": "tiny-1x32"} if "backbone" in argument_names(package, use) else {}
+    for value in wrong:
+        with pytest.raises(RecipeError, match=f"here.{name}: Input should be"):
+            arguments(package, Component(use=use, **others, **{name: value}), "here")
 
 
 def test_a_base_from_another_module_lends_its_constructor(tmp_path, monkeypatch):

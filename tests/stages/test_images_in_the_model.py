@@ -183,8 +183,6 @@ def test_mistakes_say_what_to_do(home):
             job("frame_encoder_trained.wrong")
         finally:
             del ablation.arms["wrong"]
-    with pytest.raises(ValueError, match="drop_path must be at least 0 and below 1"):
-        ImageFrames(ImagesSpec(encoder="random-test_vit", size=32).encoding(), drop_path=1.0)
     with pytest.raises(ValueError, match="leave that option out"):
         ImageFrames(ImagesSpec(encoder="random-vgg11", size=32).encoding(), drop_path=0.1)
     stored = parts(job(STORED), home)[2](Items(np.arange(2)), train=False)
