@@ -34,8 +34,3 @@ def test_wechat_15_system1_6_both_directions_share_their_weights():
         layer.visual_attention.att.value.weight.mul_(2.0)
     after = fusion(text, given).hidden
     assert not torch.equal(before[:, :3], after[:, :3]) and not torch.equal(before[:, 3:], after[:, 3:])
-
-
-def test_a_fusion_has_a_layer():
-    with pytest.raises(ValueError, match="depth"):
-        CrossModalEncoder(64, 64, "tiny-2x64", depth=0)
