@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 from lab.use import commands as use
 from lib.runs import paths
 from lib.runs.files import write_text
-from lib.runs.paths import shown
+from lib.runs.paths import shown, typed
 
 
 class CommandError(ValueError):
@@ -209,7 +209,7 @@ def _generate(options: argparse.Namespace) -> None:
     except ValueError as error:  # each names its argument
         name, *rest = str(error).partition(":")
         raise CommandError(f"--{name.replace('_', '-')}{''.join(rest)}") from None
-    print(f"written: {shown(options.out)}; next: vidlab corpus import {options.out} --out <store>")
+    print(f"written: {shown(options.out)}; next: vidlab corpus import {typed(options.out)} --out <store>")
 
 
 def _import(options: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ from lib.runs.files import checksum, read_json, writable, write_atomically, writ
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import score_of, scored_on
 from lib.runs.machine import cores
-from lib.runs.paths import shown
+from lib.runs.paths import shown, typed
 from lib.stages import build
 from lib.stages.inputs import Inputs
 from lib.stages.problem import ClassProblem, make_problem
@@ -319,7 +319,7 @@ def read_table(file: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{shown(file)}: no table of vectors ({error}); make one with: vidlab embed RUN videos/ --out {shown(file)}") from None  # fmt: skip
+        raise ValueError(f"{shown(file)}: no table of vectors ({error}); make one with: vidlab embed RUN videos/ --out {typed(file)}") from None  # fmt: skip
     if missing := {"id", "title", "vector"} - set(table.columns):
         raise ValueError(f"{shown(file)}: has no column {sorted(missing)[0]}; make it with: vidlab embed RUN videos/")
     if table.empty:

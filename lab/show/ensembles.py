@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def combine(plan: Plan, name: str) -> Result:
 
 def read(plan: Plan, name: str) -> Result:
     """``lib.stages.ensemble.read`` of what ``06_ensemble`` has written."""
-    command = f"make ensemble NAME={name} SCALE={plan.scale}" + (f" CORPUS={plan.corpus}" if plan.corpus else "")
+    command = f"make ensemble NAME={name} SCALE={plan.scale}" + (
+        f" CORPUS={shlex.quote(plan.corpus)}" if plan.corpus else ""
+    )
     return ensemble.read(folder(plan, name), plan.ensembles[name], plan.ensemble_jobs(name), f"Make it with: {command}")
 
 

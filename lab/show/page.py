@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import html
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -352,7 +353,7 @@ def command(plan: Plan) -> str:
         "SEEDS": str(len(plan.seeds)) if plan.seeds_given else "",
         "DEPTH": plan.depth if plan.depth != "default" else "",
     }
-    given = [f"{key}={words}" for key, words in narrowed.items() if words]
+    given = [f"{key}={shlex.quote(words)}" for key, words in narrowed.items() if words]
     return " ".join([f"make reproduce SCALE={plan.scale}", *given])
 
 

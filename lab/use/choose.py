@@ -40,11 +40,15 @@ def choose(store: Store, text: str = "") -> Choice:
     """The recipe for a store. ``text``: name or folder of a pretrained text encoder. Raises RecipeError: there is nothing to
     learn from; says what is missing and how to give it."""
     where = paths.shown(store.path)
+    learnt = rows_of(store, tuple(part for part in store.parts if not part.startswith("test")))
     if store.track == "pairs":
-        pairs, tags = len(store.pairs()), int(store.tags_csr()[2].sum())
-        if pairs < FEWEST or len(np.unique(store.pairs()["score"])) < 2:
+        known, tags = store.pairs(), int(store.tags_csr()[2].sum())
+        rows = known[["row1", "row2"]].to_numpy()
+        scores = known["score"].to_numpy()[(rows[:, 0] != rows[:, 1]) & np.isin(rows, learnt).all(axis=1)]
+        if (pairs := len(scores)) < FEWEST or len(np.unique(scores)) < 2:
             raise RecipeError(
-                f"{where}: {pairs} pairs; at least {FEWEST} with different scores are needed to learn what is alike"
+                f"{where}: {pairs} pairs of two videos outside the test parts, with {len(np.unique(scores))} scores; at least "
+                f"{FEWEST} with different scores are needed to learn what is alike"
             )
         has = f"{pairs:,} scored pairs of {len(store):,} videos, {tags:,} of them with tags"
         if pairs >= MANY["pairs"] and tags:
@@ -54,12 +58,13 @@ def choose(store: Store, text: str = "") -> Choice:
             return Choice("aiac_rank17", "frozen", (has, f"{FROZEN} and mean frames, as {lack} to train it on"))
         why = f"bags of n-grams and mean frames, as {lack} to learn order from"
         return Choice("aiac_rank17", "few", (has, why))
-    labels = store.categories()[rows_of(store, tuple(part for part in store.parts if not part.startswith("test")))]
+    labels = store.categories()[learnt]
     counts = np.bincount(labels[labels >= 0])
-    counts = counts[counts > 0]
-    if len(counts) < 2 or counts.sum() < FEWEST:
+    counts, several = counts[counts > 0], int((counts > 1).sum())
+    if several < 2 or counts.sum() < FEWEST:
         raise RecipeError(
-            f"{where}: {counts.sum()} videos with a category, in {len(counts)} categories; at least {FEWEST} in two are needed. "
+            f"{where}: {counts.sum()} videos with a category, in {len(counts)} categories, {several} of which have more than one "
+            f"video; at least {FEWEST} in two such are needed. "
             "Give categories (a folder of videos for each), or pairs.tsv with id1, id2 and how alike the two are from 0 to 1"
         )
     has = f"{counts.sum():,} videos in {len(counts)} categories, {counts.min()} to {counts.max()} in each"

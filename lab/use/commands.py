@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib.runs.paths import PROJECT, shown
+from lib.runs.paths import PROJECT, shown, typed
 
 
 def count(text: str, least: int = 1) -> int:
@@ -125,8 +125,8 @@ def _train(options: argparse.Namespace) -> None:
         print(
             "its interval reaches down to what needs no such model; more labelled videos, or a pretrained encoder, would tell"
         )
-    print(f"{time.monotonic() - started:.0f} s; run: {shown(folder.path)}")
-    print(f"next: vidlab embed {shown(folder.path)} <videos> --out vectors.parquet")
+    print(f"{time.monotonic() - started:.0f} s; run: {typed(folder.path)}")
+    print(f"next: vidlab embed {typed(folder.path)} <videos> --out vectors.parquet")
 
 
 def _model(options: argparse.Namespace):

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from lib.data.schema import SCHEMA_VERSION, Manifest, Video
 from lib.runs.files import damaged, read_object
-from lib.runs.paths import shown
+from lib.runs.paths import shown, typed
 
 FIELDS = ("id", "title", "asr", "ocr", "tags", "category", "part")
 pc: Any = compute  # makes its functions when it is imported, so their names cannot be checked
@@ -50,7 +50,7 @@ class Store:
         if not (path / "manifest.json").exists():
             unfinished = " (an unfinished import is there)" if path.with_name(path.name + ".partial").exists() else ""
             raise StoreError(
-                f"{shown(path)}: no store there{unfinished}; make one with: vidlab corpus import <folder> --out {shown(path)}"
+                f"{shown(path)}: no store there{unfinished}; make one with: vidlab corpus import <folder> --out {typed(path)}"
             )
         manifest = read_object(path / "manifest.json", remedy := "import the corpus again")
         if (version := manifest.get("schema")) != SCHEMA_VERSION:

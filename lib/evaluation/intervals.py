@@ -79,7 +79,7 @@ def mean_f1_draws(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np
 
 def interval(draws: np.ndarray) -> tuple[float, float]:
     """95 % percentile interval of draws, float [DRAWS]; samples without a score (NaN) are left out."""
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    low, high = (np.nan, np.nan) if np.isnan(draws).all() else np.nanpercentile(draws, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -9,7 +9,7 @@ from lib.recipes.errors import RecipeError, nearest
 from lib.recipes.load import file_of, lineage, load
 from lib.recipes.specs import CorpusSpec, FeatureSet, Scale
 from lib.runs import backbones, paths
-from lib.runs.files import read_json
+from lib.runs.files import read_object
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class CorpusRef:
     def _read_manifest(self) -> dict:
         if not self.manifest.exists():
             raise RecipeError(
-                f"corpus {self.name}: no store there (no manifest.json); make one with: vidlab corpus import <folder> --out {self.name}"
+                f"corpus {self.name}: no store there (no manifest.json); make one with: vidlab corpus import <folder> --out {paths.typed(self.name)}"
             )
-        return read_json(self.manifest, "import the corpus again")
+        return read_object(self.manifest, "import the corpus again")
 
 
 @dataclass(frozen=True)

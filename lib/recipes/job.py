@@ -2,6 +2,7 @@
 depends on, so an arm whose digest equals that of the base, or of an earlier arm of its question, is given that folder.
 """
 
+import shlex
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -243,7 +244,7 @@ class Job:
     @property
     def command(self) -> str:
         """The make line that runs this job and its parents."""
-        extra = f" CORPUS={self.corpus_given}" if self.corpus_given else ""
+        extra = f" CORPUS={shlex.quote(self.corpus_given)}" if self.corpus_given else ""
         return f"make run RECIPE={self.recipe} STAGE={self.stage} ARM={self.arm} SEED={self.seed} SCALE={self.scale}{extra}"
 
     def to_dict(self) -> dict[str, Any]:

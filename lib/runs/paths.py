@@ -2,6 +2,7 @@
 elsewhere."""
 
 import os
+import shlex
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,12 @@ def shown(path: Path | str) -> str:
         if path.is_absolute() and path.is_relative_to(base):
             return str(path.relative_to(base))
     return str(path)
+
+
+def typed(path: Path | str) -> str:
+    """The path as a shell takes it where the user stands."""
+    short = shown(path)
+    return shlex.quote(short if Path(short).resolve() == Path(path).resolve() else str(path))
 
 
 def world(scale: str, corpus: str | None = None) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.naive_bayes import ComplementNB
@@ -169,9 +170,11 @@ def _of_classes(problem: ClassProblem, part: ClassPart, store: Store) -> Iterato
     bayes = ComplementNB(alpha=0.1).fit(words[learning], truth)  # 1 drowns 200 classes of a few videos each
     yield scored(UNTRAINED, "naive Bayes on title, ASR and OCR (character pairs)", bayes.predict(words[judged]))
     topics = TruncatedSVD(min(TOPICS, words.shape[1] - 1, _most(len(train))), random_state=0)
-    inputs = topics.fit(words[learning]).transform(words)
+    with np.errstate(invalid="ignore"):  # of texts that are all empty, no share of anything is explained
+        inputs = topics.fit(words[learning]).transform(words)
     inputs = inputs if seen.frames is None else np.column_stack([inputs, seen.frames])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=100)).fit(inputs[learning], truth)
+    linear = LogisticRegression(C=0.03, max_iter=100) if len(set(truth)) > 1 else DummyClassifier()
+    model = make_pipeline(StandardScaler(), linear).fit(inputs[learning], truth)
     yield scored(LINEAR, "logistic regression on text and the mean frame", model.predict(inputs[judged]))
     if part.oracle is not None:
         yield scored(ORACLE, "the generator's own truth", part.oracle)

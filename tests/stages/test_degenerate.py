@@ -6,6 +6,7 @@ import pytest
 from lab.corpora.importing import import_corpus
 from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job
+from lib.stages.floors import floors
 from lib.stages.problem import make_problem
 from lib.stages.scoring import PairJudge
 from tests.corpora import small
@@ -44,6 +45,15 @@ def test_pairs_that_cannot_be_ranked(tmp_path, score, words):
 def test_categories_that_cannot_be_told_apart(tmp_path, fields, words):
     with pytest.raises(RecipeError, match=words):
         problem(tmp_path, "wechat_baseline", **fields)
+
+
+def test_floors_where_training_videos_are_of_one_category(tmp_path):
+    """The only video of the other is held back: what is fitted can say one thing, as the constant answer does."""
+    held = problem(tmp_path, "wechat_baseline", category=lambda n: "ab"[n % 2]).parts["validation"].rows[0]
+    items = [{"id": str(n), "frames": "a.npy", "category": "ab"[int(n == held)]} for n in range(40)]
+    store = import_corpus(small.custom(tmp_path / "other", items), tmp_path / "one")
+    found = floors(Job.load("wechat_baseline", "finetune", scale="smoke", corpus=str(store.path)), store)
+    assert found["score"].nunique() == 1 and "linear" in set(found["floor"])
 
 
 def test_a_model_that_says_the_same_of_every_video_is_scored_without_an_interval(tmp_path):

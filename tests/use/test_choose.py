@@ -35,7 +35,8 @@ def store(
             frames = np.ones((1, 8), np.float16)
             writer.add(Video(id=str(number), title="t", category=category, tags=tags, part=part, frames=frames))
         for number in range(pairs):
-            writer.add_pair("0", str(1 + number % (len(categories) - 1)), (number % levels) / levels)
+            other = "0" if levels < 0 else str(1 + number % (len(categories) - 1))
+            writer.add_pair("0", other, (number % abs(levels)) / abs(levels))
         named = sorted({c for c in categories if c}) or None
         return writer.finish(tags=sorted(tags) if tags else None, categories=named)
 
@@ -70,11 +71,15 @@ def test_pairs_by_their_number_and_tags(tmp_path, pairs, tags, chosen):
 @pytest.mark.parametrize(
     ("categories", "pairs", "levels", "says"),
     [
-        ([None] * 50, 0, 3, "0 videos with a category, in 0 categories; .*a folder of videos for each"),
+        ([None] * 50, 0, 3, "0 videos with a category, in 0 categories, .*a folder of videos for each"),
         (["a"] * 50, 0, 3, "50 videos with a category, in 1 categories"),
         (["a", "b"] * 9 + ["held"] * 9, 0, 3, "18 videos with a category"),
-        ([None] * 9, 19, 3, "19 pairs; at least 20"),
-        ([None] * 9, 60, 1, "with different scores"),
+        (["a"] * 49 + ["b"], 0, 3, "50 videos with a category, in 2 categories, 1 of which have more than one video"),
+        ([str(n) for n in range(50)], 0, 3, "50 videos with a category, in 50 categories, 0 of which"),
+        ([None] * 9, 19, 3, "19 pairs of two videos .*, with 3 scores; at least 20"),
+        ([None] * 9, 60, 1, "60 pairs of two videos .*, with 1 scores"),
+        ([None] * 9, 60, -3, "0 pairs of two videos"),
+        (["held"] * 9, 60, 3, "0 pairs of two videos outside the test parts"),
     ],
 )
 def test_nothing_to_learn_from_is_said(tmp_path, categories, pairs, levels, says):
