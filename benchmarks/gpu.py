@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="results of benchmarks/; of a dry run a folder of its own")
     options = parser.parse_args()
     dry, cards = options.dry_run, _fork.SimpleQueue()
+    for library in ("transformers.models.bert.modeling_bert", "timm") if dry else ():  # else by each of ten processes
+        import_module(library)
     probe = _fork.Process(target=lambda: cards.put(measure.device_name("cpu" if dry else "cuda")))
     probe.start()
     probe.join()

@@ -83,20 +83,19 @@ def test_an_edited_notebook_is_shown_again_but_nothing_is_trained_again(finished
     assert toy.plan() == set()
 
 
-DAMAGE = ["", '{"digest"', '{"digest": "%s", "score": 0.99}', '{"digest": "of other settings"}']
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_run_that_was_lost_cut_or_edited_is_made_again(finished, damage):
+def test_a_run_that_was_lost_cut_or_edited_is_made_again(finished):
+    """The pages that were made from it are there and newer."""
     before, file = finished.trained(), finished.home / "runs/b/metrics.json"
     whole = file.read_text()
-    file.unlink()
-    assert finished.plan() == {"finetune/b", "ablation/ablation", "report/report"}
-    file.write_text(damage % json.loads(whole)["digest"] if "%" in damage else damage)
-    assert "finetune/b" in finished.plan()
+    for damage in ("", '{"digest"', '{"digest": "of other settings"}', whole.replace("6.0", "9.9")):
+        file.write_text(damage)
+        assert "finetune/b" in finished.plan(), damage
     assert finished.drive().status == 0
     assert finished.trained() == {**before, "b": before["b"] + 1} and file.read_text() == whole
     assert finished.plan() == set()
+    shutil.rmtree(file.parent)
+    assert finished.plan() == {"finetune/b", "ablation/ablation", "report/report"}
+    assert finished.drive().status == 0 and finished.trained() == before | {"b": 1} and file.read_text() == whole
 
 
 def test_a_target_makes_only_what_it_needs(finished):
@@ -126,9 +125,8 @@ def test_lost_pages_are_rendered_again_and_nothing_else_runs(finished):
     assert finished.trained() == before and (finished.home / "reports/index.html").exists()
 
 
-def test_a_failing_step_is_told_and_leaves_only_its_notebook(tmp_path, monkeypatch):
-    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
-    toy = Toy(tmp_path, a=-1.0)
+def test_a_failing_step_is_told_and_leaves_only_its_notebook(toy, tmp_path):
+    toy.values["a"] = -1.0
     outcome = toy.drive(keep_going=True)
     assert outcome.status == 1
     for words in (
@@ -169,14 +167,10 @@ def test_one_driver_at_a_time(tmp_path):
         raise AssertionError("two drivers")
 
 
-@pytest.mark.parametrize("first", ["a", "b"])
-def test_what_tells_most_runs_first(tmp_path, monkeypatch, first):
-    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
-    toy = Toy(tmp_path)
-    toy.first = (first,)
+def test_what_tells_most_runs_first(toy):
+    toy.first = ("b",)
     shown = toy.drive(jobs=1).shown
-    steps = re.findall(r"of +\d+\] finetune/(\w)", shown)
-    assert steps == sorted("ab", key=lambda name: name != first), shown
+    assert re.findall(r"of +\d+\] finetune/(\w)", shown) == ["b", "a"], shown
 
 
 class TestOnTheWay:
@@ -276,19 +270,7 @@ def test_after_kill_9_nothing_runs_on_and_the_next_call_resumes(tmp_path):
     assert not list(tmp_path.rglob("*.partial.ipynb"))
 
 
-def test_deleted_runs_are_made_again(finished):
-    """The pages that were made from them are there and newer."""
-    before = finished.trained()
-    shutil.rmtree(finished.home / "runs/a")
-    assert finished.plan() == {"finetune/a", "ablation/ablation", "report/report"}
-    assert finished.drive().status == 0
-    assert finished.trained() == before | {"a": 1}
-    assert finished.plan() == set()
-
-
-def test_a_finished_training_survives_a_notebook_that_fails_after_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
-    toy = Toy(tmp_path)
+def test_a_finished_training_survives_a_notebook_that_fails_after_it(toy, tmp_path):
     assert toy.drive("finetune/a").status == 0
     toy.values["a"] = 5.0  # trained anew, over the run that is there
     notebook = tmp_path / "notebooks/train.ipynb"
@@ -302,7 +284,7 @@ def test_a_finished_training_survives_a_notebook_that_fails_after_it(tmp_path, m
     assert toy.trained() == {"a": 2, "base": 1}
 
 
-@pytest.mark.parametrize("name", ["a b", "$(touch x)", "`touch x`;#%", 'it\'s "so"', "我的 视频 (1)", "*?[a]"])
+@pytest.mark.parametrize("name", ["$(touch x) `touch x`;#%", 'it\'s "so" *?[a] 我的 视频 (1)'])
 def test_any_folder_name_works(tmp_path, monkeypatch, name):
     home = tmp_path / name
     home.mkdir()
@@ -315,13 +297,12 @@ def test_any_folder_name_works(tmp_path, monkeypatch, name):
     assert not list(tmp_path.rglob("x"))
 
 
-def test_braces_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
-    shown = Toy(tmp_path, name="{x}").drive("finetune/{x}").shown
+def test_braces_are_refused(toy):
+    shown = Toy(toy.home, name="{x}").drive("finetune/{x}").shown
     assert "runs/{x}/" in shown and "rename the folder" in shown
 
 
-@pytest.mark.parametrize("home", ["nowhere", "file/below", "file"])
+@pytest.mark.parametrize("home", ["nowhere", "file/below"])
 def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path, home):
     (tmp_path / "file").write_text("no folder")
     environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), "HOME": str(tmp_path / home)}

@@ -95,10 +95,13 @@ def test_pretraining(name):
 
 @pytest.mark.parametrize("name", FINETUNING)
 def test_finetuning(name):
-    """Embedding, then three updates of the original's own optimizer and schedule with both losses, C7-11 and C7-1."""
+    """Embedding, then three updates of the original's own optimizer and schedule with both losses, C7-11 and C7-1. What decays
+    goes by the name (C4): bias and LayerNorm.weight do not, the other norms' scales do."""
     case = load_case(f"r17/{name}")
     build, frozen, places = FINETUNING[name]
     system, given = build(case), rank17_batch(case)
+    decays = check_decay(case, system, no_decay="names")
+    assert decays[system.renamed["fusion_gate.fc_avg.1.weight"]] == 0.01
     outputs, probes = _probes(system.model, places, given)
     assert worst(outputs.embedding, case["out/embedding"]) < 1e-5
     for original, value in probes.items():
@@ -130,15 +133,6 @@ def test_finetuning(name):
     for buffer in ("running_mean", "running_var"):
         recorded = case[f"train_buffer/fusion_gate/fc_avg/1/{buffer}"]
         assert worst(getattr(gate.norm, buffer)[:64], recorded) < 1e-5
-
-
-@pytest.mark.parametrize("name", FINETUNING)
-def test_optimizer_groups(name):
-    """C4: what decays goes by the name: bias and LayerNorm.weight do not, the other norms' scales do."""
-    case = load_case(f"r17/{name}")
-    system = FINETUNING[name][0](case)
-    found = check_decay(case, system, no_decay="names")
-    assert found[system.renamed["fusion_gate.fc_avg.1.weight"]] == 0.01
 
 
 def test_video_transformer_block():

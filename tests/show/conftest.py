@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from lab.corpora import describe
 from lab.show.plan import Plan
@@ -116,7 +115,6 @@ def fake_run(job: Job) -> None:
         1.0 + sum(effect for name, effect in EFFECTS.items() if name in (job.folder.path.parent.name, job.stage)) * 4
     )
     kind = "tags" if job.stage.startswith("pretrain") else job.corpus.track
-    write_text(run.job, yaml.safe_dump(job.to_dict()))
     metrics = {"schema": 1, "digest": job.digest, "job": {**job.parameters, "corpus": job.corpus.label}}
     metrics |= {"best_step": 60, "steps": 80, "selected_by": job.stage_spec.evaluation.select, "parameters": 1_234_567}
     metrics |= {"intervals": {}, "oracle": {}, "items": {"train": 200, "validation": 120}}
