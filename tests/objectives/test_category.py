@@ -41,13 +41,6 @@ def test_against_loops(smoothing, gamma, beta):
     assert float(objective(outputs(logits=LOGITS), _given())) == pytest.approx(sum(losses) / 3, rel=1e-5)
 
 
-def test_neutral_switches_are_plain_cross_entropy():
-    expected = F.cross_entropy(LOGITS, CATEGORY, ignore_index=-100)
-    torch.testing.assert_close(CategoryCE()(outputs(logits=LOGITS), _given()), expected)
-    equal = CategoryCE(class_balance=0.9, class_counts=[7, 7, 7])
-    torch.testing.assert_close(equal(outputs(logits=LOGITS), _given()), expected)
-
-
 def test_wechat_15_system1_10_label_smoothing():
     """System 1-10: smoothing 0.1 over 200 classes costs 5.298317 at uniform logits and at least 0.850667."""
     objective, given = CategoryCE(label_smoothing=0.1), _given(torch.tensor([3]))
@@ -55,16 +48,6 @@ def test_wechat_15_system1_10_label_smoothing():
     best = torch.full((1, 200), math.log(0.1 / 200))
     best[0, 3] = math.log(0.9 + 0.1 / 200)
     assert float(objective(outputs(logits=best), given)) == pytest.approx(0.850667, abs=1e-6)
-
-
-def test_class_balanced_weights():
-    """wechat2022 §15, system 3-4: the weights sum to the number of classes. By hand for counts 1 and 2 at beta 0.5:
-    0.5/0.5 = 1 and 0.5/0.75 = 2/3, scaled by 2/(5/3)."""
-    assert class_balanced_weights([1, 2], 0.5).tolist() == pytest.approx([1.2, 0.8])
-    for beta in (0.9, 0.99, 0.999, 0.9999):
-        weights = class_balanced_weights([14, 50, 100, 500, 10656], beta)
-        assert float(weights.sum()) == pytest.approx(5, rel=1e-5) and (weights.diff() <= 0).all()
-    assert class_balanced_weights([0, 5], 0.9).isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -105,14 +88,9 @@ def test_bfloat16_logits():
     )
 
 
-def test_bad_settings():
-    with pytest.raises(ValueError, match="class_balance needs the class counts"):
-        CategoryCE(class_balance=0.99)
-    assert "weight" not in CategoryCE(class_balance=0.9, class_counts=COUNTS).state_dict()
-
-
 def test_class_balanced_weights_of_the_published_counts():
     """wechat2022 §2.2 and §15, system 3-4: the range of the weights and their ratio, for four values of beta."""
+    assert class_balanced_weights([0, 5], 0.9).isfinite().all()
     counts = list(facts("wechat2022")["class_counts"].values())
     ranges = {0.9: (0.9941, 1.2889), 0.99: (0.6033, 4.5961), 0.999: (0.0964, 6.9313), 0.9999: (0.0154, 7.2261)}
     for beta, ratio in ((0.9, 1.2966), (0.99, 7.6188), (0.999, 71.8923), (0.9999, 468.517)):
@@ -146,7 +124,8 @@ def test_logit_adjustment_against_loops():
     objective = CategoryCE(logit_adjust=0.7, class_counts=COUNTS)
     assert float(objective(outputs(logits=LOGITS), _given())) == pytest.approx(sum(losses) / 3, rel=1e-5)
     assert CategoryCE(logit_adjust=1.0, class_counts=[0, 3, 1]).prior.isfinite().all()
-    assert "prior" not in objective.state_dict()
+    state = CategoryCE(class_balance=0.9, logit_adjust=0.7, class_counts=COUNTS).state_dict()
+    assert not {"weight", "prior"} & set(state)
 
 
 def test_mixup_against_loops():
@@ -177,10 +156,11 @@ def test_mixup_draws_from_the_seeded_stream_and_rests_outside_training():
 @pytest.mark.parametrize(
     "settings, message",
     [
+        ({"class_balance": 0.99}, "class_balance needs the class counts"),
         ({"logit_adjust": 1.0}, "logit_adjust needs the class counts"),
     ],
 )
-def test_more_bad_settings(settings, message):
+def test_bad_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         CategoryCE(**settings)
 

@@ -19,7 +19,9 @@ def test_checks_are_asked_on_the_scales_own_corpora_only():
     plan = Plan.load("laptop")
     assert {"placebo", "placebo_more"} <= set(plan.ablations)
     assert not set(Plan.load("smoke").ablations) & {"placebo", "placebo_more"}
-    assert not {name for name, asked in Plan("laptop", "twin_classes", plan.systems, (0,)).ablations.items() if asked.check}
+    assert not {
+        name for name, asked in Plan("laptop", "twin_classes", plan.systems, (0,)).ablations.items() if asked.check
+    }
     assert all(load(Ablation, name).check for name in load(Scale, "laptop").checks)
     assert not any(load(Ablation, name).check for name in load(ReportSpec, "report").ablations)
 

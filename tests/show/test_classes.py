@@ -248,11 +248,6 @@ def test_wrong_answers_by_hand():
     assert 0 <= found["low"] <= 4 / 5 <= found["high"] <= 1
 
 
-def test_no_wrong_answer_has_no_share():
-    found = classes.wrong_answers(TRUTH, TRUTH, LEVEL1)
-    assert found == {"wrong": 0, "siblings": 0}
-
-
 def test_confidence_by_hand():
     """Two bins: 0.4 wrong below; 0.5 (on the border, so above), 0.9 and 1.0 with two of three right."""
     frame = classes.by_confidence(np.array([0.4, 0.5, 0.9, 1.0]), np.array([False, True, False, True]), bins=2)

@@ -7,7 +7,6 @@ import pandas as pd
 from lab.show import formats, style
 from lab.show.page import TEMPLATES
 from lab.show.table import NUMBERS, Column, Picture, Table, chip, csv, inline, link
-from lib.recipes.specs import Claim
 
 FRAME = pd.DataFrame({"name": ["a|b", "<i>"], "score": [0.12345, None], "verdict": ["helps", ""]})
 TABLE = Table(
@@ -75,12 +74,6 @@ def test_titles_full_of_signs_stay_as_they_are():
     assert shown == "*a* _b_ [c](d) `e` &lt;f&gt; #g $h$ ~i~ \\j"
 
 
-def test_a_claim_is_about_the_comparison_it_names():
-    claim = Claim(value=0.1, metric="spearman", source="s", arm="mean")
-    assert claim.is_about("any", "mean") and not claim.is_about("any", "oof")
-    assert Claim(value=0.1, metric="spearman", source="s").is_about("any", "oof")
-
-
 # ---- what a table and a picture give a notebook
 
 ARMS = pd.DataFrame({"arm": ["with", "without"], "score": [0.712345, 0.7]})
@@ -118,11 +111,6 @@ def test_a_picture_gives_its_image_and_every_number():
     about = {"name": "scores", "alt": "Two scores", "caption": "Both arms"}
     assert bundle[NUMBERS] == about | {"csv": "arm,score\nwith,0.712345\nwithout,0.7\n"}
     assert bundle["image/svg+xml"].startswith("<svg") and bundle["text/plain"] == "Two scores"
-
-
-def test_equal_figures_give_equal_text():
-    first, second = (picture()._repr_mimebundle_()["image/svg+xml"] for _ in range(2))
-    assert first == second
 
 
 def test_letters_stay_letters_and_coordinates_are_short():

@@ -122,21 +122,6 @@ def test_greedy_soup_by_hand():
     assert kept == [0, 2] and float(mixed["w"]) == pytest.approx(2.2)
 
 
-def test_swa_is_torchs_averaged_model():
-    module, swa = nn.Linear(5, 3), WeightSwa(start=0.25, every=2)
-    theirs = torch.optim.swa_utils.AveragedModel(module)
-    swa.start(module)
-    for step in range(1, 13):
-        with torch.no_grad():
-            module.weight += torch.randn(3, 5, generator=torch.Generator().manual_seed(step))
-        swa.update(step, 12)
-        if step > 3 and step % 2 == 0:
-            theirs.update_parameters(module)
-    with swa.applied():
-        assert swa.count == 5
-        torch.testing.assert_close(module.weight, theirs.module.weight, rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize("buffers", [False, True])
 def test_swa_averages_buffers_if_asked(buffers):
     module, swa = nn.BatchNorm1d(2), WeightSwa(start=0.0, buffers=buffers)
