@@ -142,11 +142,8 @@ class InProcess(Engine):
             shell.run_line_magic("matplotlib", "inline")
             with _streams(shell.outputs) as collect:
                 for index, cell in enumerate(nb_man.nb.cells):
-                    if (
-                        cell.cell_type == "code"
-                        and cell.source.strip()
-                        and not _run(shell, nb_man, cell, index, collect)
-                    ):
+                    runs = cell.cell_type == "code" and cell.source.strip()
+                    if runs and not _run(shell, nb_man, cell, index, collect):
                         break
 
 

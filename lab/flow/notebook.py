@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.flow import processes
+from lib.runs.files import read_json
 
 FAILED = "FAILED "  # how the last words of a step that failed begin
 
@@ -36,7 +37,7 @@ def run_notebook(notebook: Path, out: Path, parameters: dict[str, Any], log: Pat
         return 0
     problem = ""
     if partial.exists():
-        problem = _problem(_cells(partial), status)
+        problem = _problem(read_json(partial)["cells"], status)
         os.replace(partial, failed)
     with log.open("a", encoding="utf-8") as stream:
         stream.write(
@@ -102,14 +103,9 @@ def by_hand(notebook: Path, parameters: dict[str, Any]) -> str:
     return shlex.join(["papermill", str(notebook), "out.ipynb", *words])
 
 
-def _cells(notebook: Path) -> list[dict[str, Any]]:
-    import json
-
-    return [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-
-
 def _problem(cells: list[dict[str, Any]], status: int) -> str:
     """The cell that failed and why, or the one that ran when the process ended."""
+    cells = [cell for cell in cells if cell["cell_type"] == "code"]
     for cell in cells:
         for output in cell.get("outputs", ()):
             if output["output_type"] == "error" and "raises-exception" not in cell["metadata"].get("tags", ()):

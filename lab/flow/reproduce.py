@@ -107,12 +107,8 @@ def reproduce(options: argparse.Namespace, console) -> int:
     wanted = _targets(every, options)
     expected, jobs = forecast.expectations(every, world, seconds), options.jobs or default_jobs()
     if options.dry_run and not options.targets and not options.job:
-        screen.plan(
-            [load_plan(depth) for depth in DEPTHS],
-            lambda steps: forecast.expectations(steps, world, seconds),
-            jobs,
-            console,
-        )
+        plans = [load_plan(depth) for depth in DEPTHS]
+        screen.plan(plans, lambda steps: forecast.expectations(steps, world, seconds), jobs, console)
     if options.dry_run or "report/report" not in wanted:
         return run(every, wanted)
     levels = [tasks_of(plan.at(depth)) for depth in DEPTHS[: DEPTHS.index(plan.depth)]]

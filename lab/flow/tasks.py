@@ -170,14 +170,8 @@ def _ablation_task(plan: Plan, name: str) -> Task:
     parameters = {"ablation": name, **_of_plan(plan, recipes, seeds), "missing": "error"}
     question = plan.ablations[name].model_dump(mode="json")
     known = load(NoiseTable, "noise").model_dump(mode="json")
-    content = digest(
-        [
-            question,
-            [job.digest for job in jobs],
-            known,
-            code_digest(["lab.show.comparisons", "lab.show.floors", "lab.show.questions"]),
-        ]
-    )
+    code = code_digest(["lab.show.comparisons", "lab.show.floors", "lab.show.questions"])
+    content = digest([question, [job.digest for job in jobs], known, code])
     folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
     return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
 
@@ -209,16 +203,12 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
         made.append(notebook_task(runs / "systems" / name, "system", name, "08_system", read, [], told, content))
     made += [notebook_task(runs / "claims", "claims", "claims", "09_claims", read, [], given, content)]
     templates = [file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("[!.]*")) if file.is_file()]
-    pages = Task(
-        "report",
-        "report",
-        tuple(task.executed for task in (*tasks, *made) if task.rule in ON_PAGES),
-        (_here(plan.report_folder / "index.html"), _here(plan.report_folder / "summary.txt")),
-        digest([content, code_digest(["lab.show.page"]), templates]),
-        command=("lab.show.page", *(f"--{key}={value}" for key, value in given.items())),
-        log=_here(runs / "report" / "pages.log"),
-    )
-    return [*made, pages]
+    inputs = tuple(task.executed for task in (*tasks, *made) if task.rule in ON_PAGES)
+    outputs = tuple(_here(plan.report_folder / name) for name in ("index.html", "summary.txt"))
+    whole = digest([content, code_digest(["lab.show.page"]), templates])
+    command = ("lab.show.page", *(f"--{key}={value}" for key, value in given.items()))
+    log = _here(runs / "report" / "pages.log")
+    return [*made, Task("report", "report", inputs, outputs, whole, command=command, log=log)]
 
 
 def _of_plan(plan: Plan, recipes: Iterable[str] | None = None, seeds: int | None = None) -> dict[str, Any]:

@@ -142,13 +142,7 @@ def planted(plan: Plan) -> pd.DataFrame:
                 seeds = [_seed(job.seed, name, recipe, arm, size) for job in group]
                 spoiled = [read(job).spoiled(share, seed) for job, seed in zip(group, seeds, strict=True)]
                 found = judged(spoiled, [one.run for one in reference], metric, noise(plan, metric))
-                about = {
-                    "ablation": name,
-                    "recipe": recipe,
-                    "arm": arm,
-                    "metric": metric,
-                    "corpus": group[0].corpus.name,
-                }
+                about = dict(ablation=name, recipe=recipe, arm=arm, metric=metric, corpus=group[0].corpus.name)
                 rows.append(about | {"planted": size, "share": share} | found)
     return pd.DataFrame(rows)
 

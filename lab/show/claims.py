@@ -17,11 +17,10 @@ from lab.show import elsewhere, runs, shared
 from lab.show import formats as f
 from lab.show.comparisons import between
 from lab.show.plan import Plan
-from lab.show.questions import seen
 from lab.show.specs import Claims, Contradiction, Contradictions, Coverage, OtherClaim
 from lab.show.table import Column, Row, Table, lines, link, number, signed_interval
 from lab.show.verdicts import compared
-from lib.evaluation.compare import NOT_IN_PLAY, verdict_of
+from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, verdict_of
 from lib.recipes.errors import RecipeError, require
 from lib.recipes.load import file_of, load, names, read_yaml
 from lib.recipes.specs import Ablation, Claim, EnsembleSpec, FeatureSet, Quirk, Recipe
@@ -240,7 +239,7 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
         Column("implemented minus described", effect, hint=shared.PAIRED),
     )
     measured = rows[rows["in_report"]]
-    effects = measured["verdict"][measured["verdict"].map(seen)].value_counts()
+    effects = measured.loc[measured["verdict"].isin((HELPS, HURTS)), "verdict"].value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in effects.items()) or "no effect seen anywhere"
     if rows.empty:
         return Table(rows, columns, "No such case is known.", name="")

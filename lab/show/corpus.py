@@ -83,11 +83,8 @@ def long_tail(store: Store, label: str) -> Picture:
     """Videos per tag (pairs) or class (classes) against its rank."""
     what = "tag" if store.track == "pairs" else "class"
     counts = describe.tag_counts(store) if what == "tag" else describe.class_counts(store)
-    if not counts.any():
-        return _against_rank(
-            counts[:0], f"rank of the {what}", "videos", f"{label}_long_tail", f"No video has a {what}."
-        )
     caption = f"Videos per {what}: a few are everywhere, most are rare. On both axes logarithmic."
+    caption = caption if counts.any() else f"No video has a {what}."
     return _against_rank(counts[counts > 0], f"rank of the {what}", "videos", f"{label}_long_tail", caption)
 
 

@@ -360,11 +360,7 @@ def command(plan: Plan) -> str:
 def main() -> None:
     """The command line: render a report from runs that exist."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    defaults = dict.fromkeys(("corpus", "systems", "questions", "out"), "") | {
-        "scale": "laptop",
-        "depth": "all",
-        "seeds": 0,
-    }
+    defaults = dict(scale="laptop", depth="all", seeds=0, corpus="", systems="", questions="", out="")
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", default=default, type=type(default))
     given = parser.parse_args()

@@ -56,20 +56,14 @@ def arms(name: str) -> Table:
     """What each arm switches in the recipe, the reference first."""
     spec = load(Ablation, name)
     laid = {arm: {"model of the system": member} for arm, member in spec.members.items()}
-    told = {arm: laid.get(arm, {}) | changes for arm, changes in spec.arms.items()}
-    rows = [
-        {
-            "arm": arm,
-            "changes": "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in changes.items()),
-        }
-        for arm, changes in sorted(told.items(), key=lambda arm: arm[0] != spec.reference)
-    ]
-    columns = (
-        Column(
-            "arm", lambda r: f"`{r['arm']}`\n{'reference' if r['arm'] == spec.reference else spec.name_of(r['arm'])}"
-        ),
-        Column("what is switched in the recipe", lambda r: r["changes"] or "nothing, the recipe as it is", "code"),
-    )
+    rows = []
+    for arm, changes in sorted(spec.arms.items(), key=lambda arm: arm[0] != spec.reference):
+        told = (laid.get(arm, {}) | changes).items()
+        switched = "\n".join(f"{path}: {json.dumps(value, ensure_ascii=False)}" for path, value in told)
+        name = "reference" if arm == spec.reference else spec.name_of(arm)
+        rows.append({"arm": arm, "name": name, "changes": switched or "nothing, the recipe as it is"})
+    switched = Column("what is switched in the recipe", "changes", "code")
+    columns = (Column("arm", lambda r: f"`{r['arm']}`\n{r['name']}"), switched)
     return Table(pd.DataFrame(rows), columns, emphasis=lambda r: "reference" if r["arm"] == spec.reference else "")
 
 
@@ -221,11 +215,6 @@ def _to(frame: pd.DataFrame) -> str:
 # ---- what may be said
 
 
-def seen(verdict: str) -> bool:
-    """Whether a verdict tells of an effect."""
-    return verdict in (HELPS, HURTS)
-
-
 def reading(part: pd.DataFrame) -> Markdown:
     """A sentence per comparison, by rule: measured, claimed, and what could have been seen."""
     spec = load(Ablation, part["ablation"].iloc[0])
@@ -244,7 +233,7 @@ def _sentence(row: dict[str, Any], spec: Ablation) -> str:
     text += f"Measured: {worth} {f.metric(row['metric'])} over {f.plural(int(row['n']), 'seed')}."
     if pd.notna(row["claimed"]):
         text += f" Claimed: {f.difference(row['claimed'])} ({row['claimed_source']})."
-    if not seen(row["verdict"]) and pd.notna(row["detectable"]):
+    if row["verdict"] not in (HELPS, HURTS) and pd.notna(row["detectable"]):
         text += f" Effects below {f.effect(row['detectable'])} would usually be missed."
     return text + MEANT.get(row["verdict"], "")
 

@@ -58,10 +58,8 @@ def _row(job: Job, part: str = "") -> dict[str, Any]:
     low, high = (metrics["intervals"].get(primary) if known else None) or (None, None)
     about = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed")}
     about |= {"metric": primary, "score": score_of(metrics, part), "scored_on": part, "low": low, "high": high}
-    about |= {
-        "unseen": scores.get("unseen", {}).get(primary),
-        "oracle": metrics["oracle"].get(primary) if known else None,
-    }
+    oracle = metrics["oracle"].get(primary) if known else None
+    about |= {"unseen": scores.get("unseen", {}).get(primary), "oracle": oracle}
     about |= {"train_items": items.get("train"), "scored_items": items.get(part), "seen_share": items.get("seen_share")}
     about |= {name: metrics[name] for name in ("steps", "best_step", "parameters")}
     about |= {name: timing.get(name) for name in ("seconds", "samples_per_second", "peak_rss_mb")}

@@ -37,13 +37,10 @@ def measured(folder: Path | None = None) -> pd.DataFrame:
         rows += [row | {"card": content["device"]} for row in content["rows"] if row.get("per_second")]
     shown = []
     for key, (what, counted, published, target) in WANTED.items():
-        fits = [
-            row for row in rows if (row["step"], *(row.get(k) for k in ("recipe", "stage", "arm")))[: len(key)] == key
-        ]
-        best = [
-            max((r for r in fits if r["card"] == card), key=lambda r: r["per_second"])
-            for card in sorted({r["card"] for r in fits})
-        ]
+        named = [((row["step"], *(row.get(k) for k in ("recipe", "stage", "arm"))), row) for row in rows]
+        fits = [row for name, row in named if name[: len(key)] == key]
+        fastest = {row["card"]: row for row in sorted(reversed(fits), key=lambda row: row["per_second"])}
+        best = [fastest[card] for card in sorted(fastest)]
         about = {"what": what, "counted": counted, "published": published, "target": target}
         shown += [about | _texts(row) | {name: row.get(name) for name in NUMBERS} for row in best or [{}]]
     return pd.DataFrame(shown)
@@ -59,20 +56,16 @@ def _texts(row: Row) -> Row:
 def table(frame: pd.DataFrame) -> Table:
     """What is measured and what bounds it; "not measured" where no card was there yet."""
 
-    def rate(row: Row) -> str:
-        return f"{row['per_second']:,.0f} {row['counted']}/s" if pd.notna(row["per_second"]) else "not measured"
+    def measured_as(row: Row) -> str:
+        known = f"{row['per_second']:,.0f} {row['counted']}/s" if pd.notna(row["per_second"]) else "not measured"
+        return lines(known, row["card"], row["way"])
 
     def roof(row: Row) -> str:
         return f"{f.share(row['of_roof'])} of {row['bound']}" if row["bound"] else ""
 
     columns = (
         Column("what", "what"),
-        Column(
-            "measured",
-            lambda row: lines(rate(row), row["card"], row["way"]),
-            "number",
-            "the fastest way on that card",
-        ),
+        Column("measured", measured_as, "number", "the fastest way on that card"),
         Column("published", "published", "number"),
         number("target", "target", f.count, "on an H200"),
         number("MFU", "mfu", f.share, "matrix products a second, as a share of the card's peak"),

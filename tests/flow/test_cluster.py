@@ -56,14 +56,8 @@ def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):
     made = toy.drive("corpus/twin", profile="slurm")
     assert made.status == 0, made.shown
     (call,) = calls.read_text().splitlines()
-    asked = (
-        f"--job-name {cluster.jobs_of_this_home()}",
-        "--gpus=2",
-        "--cpus-per-task=8",
-        "-t 31",
-        "-p main",
-        "--mem 8000",
-    )
+    named = f"--job-name {cluster.jobs_of_this_home()}"
+    asked = (named, "--gpus=2", "--cpus-per-task=8", "-t 31", "-p main", "--mem 8000")
     assert all(words in call for words in asked), call
     assert "Nothing to do" in toy.drive("corpus/twin", profile="slurm").shown
 
