@@ -113,22 +113,6 @@ class PlainNgrams(nn.Module):
         return from_vector(self.bag.norm((vectors * share[..., None]).sum(dim=1)))
 
 
-class Encoder(nn.Module):
-    """The picture encoder, normalisation included: float32 [B, 3, S, S] in 0..255 to [B, N]."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, encoder: ImageEncoder):
-        super().__init__()
-        self.encoder = encoder._model
-        self.register_buffer("mean", encoder._mean)
-        self.register_buffer("std", encoder._std)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.encoder((pictures / 255 - self.mean) / self.std)
-
-
 def to_onnx(model: Model, folder: Path) -> dict[str, float]:
     """``model.onnx`` and, where pictures are encoded, ``encoder.onnx``, on the CPU; see ``save``."""
     job, ref = model.job, model.job.frames
@@ -141,7 +125,7 @@ def to_onnx(model: Model, folder: Path) -> dict[str, float]:
         encoder = ImageEncoder(**ref.spec.images.encoding(ref.tokenizer), device="cpu")
         side = ref.spec.images.size
         pictures = (torch.randint(0, 256, (VIDEOS, 3, side, side)).float(),)
-        found["encoder.onnx"] = _written(Encoder(encoder), pictures, folder / "encoder.onnx", ("pictures",), ["frames"])
+        found["encoder.onnx"] = _written(encoder.module, pictures, folder / "encoder.onnx", ("pictures",), ["frames"])
     return found
 
 

@@ -45,17 +45,32 @@ class ImageEncoder:
         keep_memory()
         self.name = encoder
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model = load(encoder, size, **options).eval().requires_grad_(False).to(self.device)
-        self._mean, self._std = (torch.tensor(v, device=self.device)[:, None, None] for v in (mean, std))
+        model = Normalised(load(encoder, size, **options), mean, std)
+        self.module = model.eval().requires_grad_(False).to(self.device)
         self._type = getattr(torch, precision)
         self.dim = int(self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1])
 
     @torch.inference_mode()
     def __call__(self, pictures: Tensor) -> Tensor:
         """float32 [B, dim], on the CPU."""
-        values = (pictures.to(self.device).float() / 255 - self._mean) / self._std
         with torch.autocast(self.device.type, self._type, enabled=self._type != torch.float32):
-            return self._model(values).float().cpu()
+            return self.module(pictures.to(self.device).float()).float().cpu()
+
+
+class Normalised(nn.Module):
+    """An encoder of pictures as they are decoded: float32 [B, 3, S, S] in 0..255."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: nn.Module, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.encoder = encoder
+        for name, value in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(value)[:, None, None])
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.encoder((pictures / 255 - self.mean) / self.std)
 
 
 def load(

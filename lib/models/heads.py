@@ -14,6 +14,14 @@ from lib.models.sequences import masked_max, masked_mean, masked_softmax, nonemp
 from lib.models.video_model import HeadOutput, Joint
 
 
+class _AsWide(nn.Module):
+    """A part without parameters that returns vectors as wide as it is given."""
+
+    def __init__(self, input_dim: int):
+        super().__init__()
+        self.output_dim = input_dim
+
+
 class MeanPool(nn.Module):
     """Mean over the valid positions, [B, D]. Used by: AIAC rank 1, jobs 1, 2, 3, 6. ``include_padding``: average over
     padded positions too, as the original does (quirk A7-1). The result then depends on how far a batch is padded: only
@@ -45,15 +53,11 @@ class AttentionPool(nn.Module):
         return (joint.hidden * weights).sum(dim=1)
 
 
-class MeanOfMeans(nn.Module):
+class MeanOfMeans(_AsWide):
     """Half the mean over the text and half the mean over the frames [B, D], so that neither side counts by its length.
 
     Where a side is empty the other counts alone ([I]). 5th of the WeChat final.
     """
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = input_dim
 
     def forward(self, joint: Joint) -> Tensor:
         text, frames = side_means("MeanOfMeans", joint)
@@ -124,13 +128,9 @@ class Poolings(nn.Module):
         return self.mean_norm(masked_mean(hidden, joint.mask))
 
 
-class FirstPooled(nn.Module):
+class FirstPooled(_AsWide):
     """The fusion's own vector if it made one, else the state at the first position, [B, D]. Used by: the WeChat
     baseline, ranks 3 and 72; AIAC ranks 6 and 17 (first model)."""
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = input_dim
 
     def forward(self, joint: Joint) -> Tensor:
         return joint.pooled if joint.pooled is not None else joint.hidden[:, 0]
@@ -231,12 +231,8 @@ class SideBySide(nn.Module):
         return HeadOutput(logits=mean, each=each)
 
 
-class Identity(nn.Module):
+class Identity(_AsWide):
     """The pooled vector [B, H] is the embedding already. Used by: AIAC rank 17, first model."""
-
-    def __init__(self, input_dim: int):
-        super().__init__()
-        self.output_dim = input_dim
 
     def forward(self, pooled: Tensor) -> HeadOutput:
         return HeadOutput(embedding=pooled)

@@ -137,7 +137,7 @@ def test_a_random_encoder_is_the_same_whatever_was_drawn_before():
 
 def test_pictures_are_scaled_by_mean_and_std():
     encoder = ImageEncoder(**spec_of(mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 1.0)).images.encoding(), device="cpu")
-    encoder._model = torch.nn.Flatten()
+    encoder.module.encoder = torch.nn.Flatten()
     values = encoder(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)).reshape(3, -1)
     assert torch.equal(values[:, 0], torch.tensor([1.0, 1.5, 1.0]))
 
@@ -191,7 +191,7 @@ def test_local_weights_of_a_timm_name(tmp_path):
     encoder = ImageEncoder(
         **spec_of(encoder="test_convnext", weights=str(tmp_path / "w.pth")).images.encoding(), device="cpu"
     )
-    assert torch.equal(encoder._model.stem[0].weight, model.stem[0].weight) and encoder.dim == 64
+    assert torch.equal(encoder.module.encoder.stem[0].weight, model.stem[0].weight) and encoder.dim == 64
 
 
 @pytest.mark.parametrize(

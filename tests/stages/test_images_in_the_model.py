@@ -170,9 +170,7 @@ def test_frames_of_other_videos_bring_their_pictures(home):
 
 
 def test_mistakes_say_what_to_do(home):
-    with pytest.raises(
-        RecipeError, match="model.images: ImageFrames encodes pictures, but features.frames.set is given"
-    ):
+    with pytest.raises(RecipeError, match="learns from pictures, of which corpus twin_classes has none"):
         spec = load(FeatureSet, "pixels_small")
         assert spec.images is not None
         from lib.recipes.specs import Ablation
