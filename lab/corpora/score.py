@@ -16,7 +16,7 @@ from lab.corpora.records import Record, checked, named, utf8
 from lab.corpora.wechat2022 import CATEGORY, Category
 from lib.data.pixels import is_litter
 from lib.data.rejects import BadRecord, Rejects, Wrong
-from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
+from lib.data.schema import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways, spearman
 
 

@@ -19,8 +19,7 @@ from lab.corpora.reading import json_array, member, open_zip
 from lab.corpora.records import Ocr, Record, Text, checked, named, screen_texts
 from lib.data.pixels import is_litter, listed, picture
 from lib.data.rejects import BadRecord, Rejects, Wrong
-from lib.data.schema import Video
-from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.data.schema import WECHAT_CATEGORIES, Video
 from lib.data.writer import StoreWriter
 from lib.runs.files import checksum
 

@@ -20,8 +20,8 @@ from lab.show import predictions, style
 from lab.show.predictions import ClassPredictions
 from lab.show.table import Column, Picture, Table, number
 from lib.data.items import class_counts, split_rows
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.evaluation.intervals import interval, interval_of_share, resampled_videos
 from lib.recipes.job import Job
 

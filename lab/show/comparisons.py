@@ -24,8 +24,8 @@ import pandas as pd
 from lab.show import predictions, runs
 from lab.show.plan import Plan
 from lab.show.verdicts import COLUMNS, FILE, MEASURED, MISSING, ONE_ANSWER, folder, noise, read, together
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.evaluation.compare import NAN, NOT_IN_PLAY, Noise, compare, verdict_of
 from lib.evaluation.influence import mean_f1_influence, shared_variance, spearman_influence
 from lib.recipes.job import Job

@@ -18,7 +18,7 @@ from lab.show.forest import forest
 from lab.show.plan import Plan
 from lab.show.table import Column, Picture, Row, Table, filled, lines, link, number
 from lib import evaluation
-from lib.evaluation.crossfit import FIRST_VIDEOS
+from lib.evaluation.ensemble import FIRST_VIDEOS
 from lib.recipes.load import file_of, load
 from lib.recipes.specs import EnsembleSpec, Recipe
 from lib.runs.kinds import scored_on

@@ -40,7 +40,7 @@ class LinearBlend:
 
     Args:
         pairs: int [P, 2], rows of the members; scores: float [P], compared with the cosines. They must not be the pairs it
-            is judged by: ``lib.evaluation.crossfit`` hands in those of the other folds.
+            is judged by: ``crossfit`` hands in those of the other folds.
         folds: number of its own, inside of the pairs given, for early stopping; grouped by the first video of a pair, as
             published.
         epochs, patience, batch_size, lr: Adam on the squared error of the cosine, the state with the best Spearman on

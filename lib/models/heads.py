@@ -15,7 +15,7 @@ from lib.models.video_model import HeadOutput, Joint
 
 
 class _AsWide(nn.Module):
-    """A part without parameters that returns vectors as wide as it is given."""
+    """A part without parameters whose vectors [B, H] are as wide as what it is given."""
 
     def __init__(self, input_dim: int):
         super().__init__()

@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 
 from lib.data.items import rows_of_test
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
-from lib.evaluation.crossfit import crossfit, pair_folds
+from lib.evaluation.ensemble import crossfit, pair_folds
 from lib.evaluation.intervals import difference, interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
-from lib.evaluation.submission import write_embeddings
 from lib.evaluation.vectors import cosines, unit
 from lib.recipes.bind import arguments, bind, context_names
 from lib.recipes.errors import RecipeError
@@ -30,6 +29,7 @@ from lib.runs.files import write_text
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import KINDS
 from lib.runs.paths import shown
+from lib.stages.result_files import write_embeddings
 from lib.stages.scoring import FEWEST
 
 ALL, UNSEEN = "all", "unseen"

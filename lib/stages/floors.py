@@ -16,8 +16,8 @@ from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes.job import Job

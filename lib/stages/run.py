@@ -24,8 +24,8 @@ from accelerate import Accelerator
 
 from lib.data.batch import Batch
 from lib.data.items import parts_of_test, rows_of_test
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.features.loader import Assembler, EvalLoader, TrainLoader
 from lib.models.video_model import States, VideoModel, encode
 from lib.objectives.mix import Objective, ObjectiveMix

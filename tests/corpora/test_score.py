@@ -16,10 +16,10 @@ from hypothesis.extra import numpy as arrays
 from lab.cli import main
 from lab.corpora.score import read_classes, read_embeddings, score_file
 from lib.data.rejects import BadRecord
-from lib.evaluation.submission import write_classes, write_embeddings
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.paths import PROJECT
+from lib.stages.result_files import write_classes, write_embeddings
 
 FLOATS = st.floats(-100, 100, allow_subnormal=False)
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.crossfit import crossfit, pair_folds
-from lib.evaluation.ensemble import Concat, CosineWeights
+from lib.evaluation.ensemble import Concat, CosineWeights, crossfit, pair_folds
 from lib.evaluation.metrics import spearman
 from lib.evaluation.vectors import cosines
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from lab.corpora.twin.random import facts
-from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
+from lib.data.schema import WECHAT_CATEGORIES, CategoryTree
 from lib.evaluation.metrics import mean_f1, mean_f1_both_ways, spearman
 from tests.golden_rule import load_case
 

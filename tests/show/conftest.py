@@ -13,9 +13,8 @@ import pytest
 
 from lab.corpora import describe
 from lab.show.plan import Plan
-from lib.data.schema import Video
+from lib.data.schema import WECHAT_CATEGORIES, CategoryTree, Video
 from lib.data.store import Store
-from lib.data.vocabulary import WECHAT_CATEGORIES, CategoryTree
 from lib.data.writer import StoreWriter
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes import job as jobs

@@ -8,8 +8,8 @@ from sklearn.metrics import f1_score
 from lab.show import classes, predictions, style, systems
 from lab.show.classes import Answers
 from lab.show.predictions import ClassPredictions
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.evaluation import intervals
 from lib.evaluation.intervals import Z, resampled_videos
 from lib.evaluation.metrics import mean_f1

@@ -9,7 +9,7 @@ import pytest
 from lab.corpora.score import read_embeddings
 from lib.evaluation import intervals
 from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY
-from lib.evaluation.crossfit import pair_folds
+from lib.evaluation.ensemble import pair_folds
 from lib.evaluation.metrics import spearman
 from lib.recipes.bind import arguments
 from lib.recipes.errors import RecipeError

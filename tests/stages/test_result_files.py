@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from lib.data.vocabulary import CategoryTree
+from lib.data.schema import CategoryTree
 from lib.evaluation.metrics import mean_f1_both_ways
 from lib.recipes.job import Job
 from lib.runs import paths

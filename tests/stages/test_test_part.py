@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from lab.show import predictions, runs
+from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.data.vocabulary import CategoryTree
 from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes.job import Job

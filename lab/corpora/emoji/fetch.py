@@ -18,7 +18,7 @@ from lab.corpora.emoji.items import LANGUAGES, PARTS, Emoji, draw, read
 from lab.corpora.emoji.packages import PACKAGES, FetchError, Package, attributions, obtain
 from lab.corpora.tfrecords import write_records
 from lab.corpora.twin.files import JsonArray, add_member, npy
-from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.data.schema import WECHAT_CATEGORIES
 from lib.runs.files import read_json, replace_folder, write_json, write_text
 from lib.runs.machine import cores
 from lib.runs.paths import shown

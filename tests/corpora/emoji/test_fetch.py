@@ -9,7 +9,7 @@ from lab.corpora import emoji
 from lab.corpora.emoji.fetch import class_codes
 from lab.corpora.emoji.items import Emoji, family
 from lab.corpora.importing import import_corpus
-from lib.data.vocabulary import WECHAT_CATEGORIES
+from lib.data.schema import WECHAT_CATEGORIES
 from tests.corpora.emoji.made import CODES, archives, network
 
 
