@@ -22,9 +22,8 @@ from lib.models.video_model import States, VideoModel, from_vector
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import file_of
 from lib.recipes.specs import Scale
-from lib.runs.files import replace_folder, write_json, write_text
+from lib.runs.files import new_folder, write_json, write_text
 from lib.runs.kinds import score_of, scored_on
-from lib.runs.paths import shown
 from lib.stages.floors import floors
 from lib.use import EXPORTED, Model
 
@@ -37,21 +36,17 @@ def save(model: Model, out: Path, *, to: Literal["torch", "onnx"] = "torch") -> 
     """Write the folder, whole or not at all. Returns, for each ONNX file, the largest difference between onnxruntime and
     torch. Raises FileExistsError: there is something in ``out``; ValueError: the model cannot be written as ONNX, or does
     not say the same there."""
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{shown(out)}: there is something already; choose another --out")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "tokens").mkdir(parents=True)
-    shutil.copyfile(model.weights, partial / "model.safetensors")
-    _reading(model, partial)
     job = model.job
-    shutil.copyfile(file_of(Scale, job.scale), partial / "scale.yaml")
-    given = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed", "scale", "corpus_given")}
-    config = {"job": given, "recipe": job.spec.model_dump(mode="json"), "preprocessing": preprocessing(model)}
-    write_json(partial / EXPORTED, config | dict(model.facts))
-    differences = to_onnx(model, partial) if to == "onnx" else {}
-    write_text(partial / "README.md", card(model))
-    replace_folder(partial, out)
+    with new_folder(out) as partial:
+        (partial / "tokens").mkdir()
+        shutil.copyfile(model.weights, partial / "model.safetensors")
+        _reading(model, partial)
+        shutil.copyfile(file_of(Scale, job.scale), partial / "scale.yaml")
+        given = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed", "scale", "corpus_given")}
+        config = {"job": given, "recipe": job.spec.model_dump(mode="json"), "preprocessing": preprocessing(model)}
+        write_json(partial / EXPORTED, config | dict(model.facts))
+        differences = to_onnx(model, partial) if to == "onnx" else {}
+        write_text(partial / "README.md", card(model))
     return differences
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.runs.files import new_folder
+
 COLOURS = {"red": (214, 69, 65), "green": (38, 166, 91), "blue": (65, 131, 215), "yellow": (247, 202, 24), "white": (236, 236, 236)}  # fmt: skip
 MOVES = {"rising": (0, -1), "falling": (0, 1), "drifting": (1, 0), "rolling": (1, 1)}
 SHAPES = ("circle", "square", "stripe", "ring", "cross")
@@ -16,17 +18,16 @@ WIDTH, HEIGHT, FPS = 160, 120, 10
 def write(out: Path, count: int = 60, seconds: int = 4, seed: int = 0) -> list[Path]:
     """``count`` mp4 files in a folder per shape below ``out``; the same ones for the same seed. Raises FileExistsError: there is
     something in ``out``. Every seventh name does not tell the shape, so the pictures have to."""
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out}: there is something already; choose another folder")
     random, files = np.random.default_rng(seed), []
-    for number in range(count):
-        shape = SHAPES[number % len(SHAPES)]
-        colour, move = random.choice(list(COLOURS)), random.choice(list(MOVES))
-        said = "thing" if number % 7 == 3 else shape
-        files.append(out / shape / f"{colour}_{said}_{move}_{number:03d}.mp4")
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        _encode(files[-1], _frames(shape, COLOURS[colour], MOVES[move], seconds * FPS, random))
-    return files
+    with new_folder(out) as partial:
+        for number in range(count):
+            shape = SHAPES[number % len(SHAPES)]
+            colour, move = random.choice(list(COLOURS)), random.choice(list(MOVES))
+            said = "thing" if number % 7 == 3 else shape
+            files.append(Path(shape) / f"{colour}_{said}_{move}_{number:03d}.mp4")
+            (partial / shape).mkdir(exist_ok=True)
+            _encode(partial / files[-1], _frames(shape, COLOURS[colour], MOVES[move], seconds * FPS, random))
+    return [out / file for file in files]
 
 
 def _frames(shape: str, colour: tuple, move: tuple, count: int, random: np.random.Generator) -> Iterator[np.ndarray]:

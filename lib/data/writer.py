@@ -43,13 +43,19 @@ class StoreWriter:
         rejects: Rejects | None = None,
     ):
         self.out, self.track, self.source, self.max_frames = Path(out), track, source, max_frames
-        there = set(os.listdir(self.out)) if self.out.is_dir() else {"a file"} if self.out.exists() else set()
+        there = (
+            set(os.listdir(self.out)) - {".DS_Store"}
+            if self.out.is_dir()
+            else {"a file"}
+            if self.out.exists()
+            else set()
+        )
         if there and not overwrite:
             raise StoreError(f"{shown(self.out)}: there is something already; choose another --out or pass --overwrite")
         if there and not there & {"manifest.json", "videos.arrow"}:  # the workflow takes a stale manifest away first
             raise StoreError(f"{shown(self.out)}: is not a store, so it will not be overwritten; choose another --out")
         self.rejects = Rejects() if rejects is None else rejects  # an empty one is falsy
-        self.partial = self.out.with_name(self.out.name + ".partial")
+        self.partial = self.out.absolute().with_name(f"{self.out.absolute().name}.partial")
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         self.frame_dim, self._official = frame_dim, frame_dim is not None

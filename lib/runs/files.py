@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ def checksum(path: Path) -> str:
 
 def replace_folder(partial: Path, target: Path) -> Path:
     """Move a complete folder to its place; an older one there is removed first, so a kill leaves one of them or none."""
+    target = target.absolute()  # "." has no name that could be added to
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         old = target.with_name(f".{target.name}.old")
@@ -76,6 +77,22 @@ def replace_folder(partial: Path, target: Path) -> Path:
     else:
         os.replace(partial, target)
     return target
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``out`` if nothing goes wrong and is gone otherwise, as on a full disk. Raises
+    FileExistsError: there is something in ``out`` already."""
+    if out.is_file() or out.is_dir() and {file.name for file in out.iterdir()} - {".DS_Store"}:
+        raise FileExistsError(f"{shown(out)}: there is something already; choose another --out")
+    partial = out.absolute().with_name(f"{out.absolute().name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        replace_folder(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> Path:

@@ -3,11 +3,12 @@
 import json
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lib.runs.files import DamagedFile, read_json, write_atomically, write_json, write_text
+from lib.runs.files import DamagedFile, new_folder, read_json, write_atomically, write_json, write_text
 from lib.runs.folder import History, MissingRun, RunFolder
 
 
@@ -22,6 +23,25 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
         write_atomically(file, broken)
     assert json.loads(file.read_text()) == {"x": 1}
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """What a Mac leaves in a folder that was looked at does not make it a full one; the folder that one stands in is one too."""
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="disk full"), new_folder(out) as folder:
+        (folder / "half").write_text("x")
+        raise OSError("disk full")
+    assert not list(tmp_path.iterdir())
+    out.mkdir()
+    (out / ".DS_Store").touch()
+    monkeypatch.chdir(out)
+    with new_folder(Path(".")) as folder:
+        (folder / "whole").write_text("x")
+    assert [file.name for file in out.iterdir()] == ["whole"] and [*tmp_path.iterdir()] == [out]
+    for taken in (out, out / "whole"):
+        with pytest.raises(FileExistsError, match="something already"), new_folder(taken):
+            pass
+    assert (out / "whole").read_text() == "x"
 
 
 def test_nan_is_not_written_as_if_it_were_json(tmp_path):
