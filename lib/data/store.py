@@ -29,7 +29,38 @@ class StoreError(RuntimeError):
     """The folder is not a finished store of this version; the message says what to do."""
 
 
-class Store:
+class FrameFile:
+    """Frames of all videos end to end in ``frames.f16`` of a folder, half precision, without a copy in between."""
+
+    path: Path
+    frame_dim: int
+    n_frames: Any  # int32 [N]
+    _frame_offset: Any  # int64 [N]: of a video's first frame
+    _remedy = "import the corpus again"
+
+    def frames(self, row: int) -> np.ndarray:
+        """float16 [n, D], a fresh array. Raises StoreError: the file ends too early."""
+        out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
+        self.read_frames(row, out)
+        return out
+
+    def read_frames(self, row: int, out: np.ndarray) -> None:
+        """Fill a contiguous float16 [n, D] with a video's frames. Raises StoreError: the file ends too early."""
+        start = int(self._frame_offset[row]) * self.frame_dim * 2
+        if len(out) and os.preadv(self._file("frames.f16"), [out.data.cast("B")], start) != out.nbytes:
+            raise StoreError(f"{shown(self.path / 'frames.f16')}: ends within video {row}; {self._remedy}")
+
+    @cached_property
+    def _files(self) -> dict[str, int]:
+        return {}
+
+    def _file(self, name: str) -> int:
+        if name not in self._files:
+            self._files[name] = os.open(self.path / name, os.O_RDONLY)
+        return self._files[name]
+
+
+class Store(FrameFile):
     """A finished store. Opening it reads the manifest and maps the table; nothing is loaded."""
 
     def __init__(self, path: Path, manifest: dict):
@@ -41,7 +72,6 @@ class Store:
             self._table = pa.ipc.open_file(pa.memory_map(str(path / "videos.arrow"))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
             raise StoreError(f"{shown(path / 'videos.arrow')}: {error}; damaged, import the corpus again") from None
-        self._files: dict[str, int] = {}
 
     @classmethod
     def open(cls, path: Path | str) -> "Store":
@@ -149,20 +179,10 @@ class Store:
         return self.iter_videos()
 
     def frames(self, row: int) -> np.ndarray:
-        """float16 [n, D], a fresh array. Raises StoreError: the corpus has pixels but no features, or the file ends too
-        early."""
+        """As of ``FrameFile``. Raises StoreError: the corpus has pixels but no features."""
         if not self.frame_dim:
             raise StoreError(f"{shown(self.path)}: holds images but no frame features; extract them first")
-        out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
-        self.read_frames(row, out)
-        return out
-
-    def read_frames(self, row: int, out: np.ndarray) -> None:
-        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between. Raises StoreError: the
-        file ends too early."""
-        start = int(self._frame_offset[row]) * self.frame_dim * 2
-        if os.preadv(self._file("frames.f16"), [out.data.cast("B")], start) != out.nbytes:
-            raise StoreError(f"{shown(self.path / 'frames.f16')}: ends within video {row}; import the corpus again")
+        return super().frames(row)
 
     def images(self, row: int) -> list[bytes]:
         """Encoded frames in order; empty if the corpus has no pixels."""
@@ -207,8 +227,3 @@ class Store:
             return pd.DataFrame({column: [] for column in columns})
         with pa.memory_map(str(file)) as source:
             return pa.ipc.open_file(source).read_pandas()
-
-    def _file(self, name: str) -> int:
-        if name not in self._files:
-            self._files[name] = os.open(self.path / name, os.O_RDONLY)
-        return self._files[name]

@@ -1,7 +1,6 @@
 """Feature sets on disk: folders whose ``features.json``, written last, names the digest of what the set depends on, the
 corpus, and the checksum of every file; and the two kinds that are read, tokens and frames."""
 
-import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lib.data.batch import SpecialIds
-from lib.data.store import Store
+from lib.data.store import FrameFile, Store
 from lib.features.fields import segment
 from lib.runs.files import checksum, damaged, read_json, write_json
 from lib.runs.paths import shown
@@ -127,42 +126,21 @@ class TokenSet(SetOnDisk):
         return [word if word in known else f"[{word}]" for word in segment(text)]
 
 
-class FrameSet(SetOnDisk):
+class FrameSet(FrameFile, SetOnDisk):
     """Frame features apart from their corpus: ``frames.f16``, all frames end to end, and ``offsets.npy`` int64 [N + 1].
     Videos in quarantine have no frames; ``rejects.parquet`` says why."""
 
-    names = ("frames",)
+    names, _remedy = ("frames",), "delete the set's features.json and build it again"
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        self.frame_dim: int = self.about["frame_dim"]
-        self._offsets = np.load(self.folder / "offsets.npy")
-        self.n_frames: np.ndarray = np.diff(self._offsets).astype(np.int32)
-        self._file: int | None = None
+        self.path, self.frame_dim = self.folder, self.about["frame_dim"]
+        self._frame_offset = np.load(self.folder / "offsets.npy")
+        self.n_frames = np.diff(self._frame_offset).astype(np.int32)
 
     def lengths(self, field: str = "frames") -> np.ndarray:
         """Frames per video, int32 [N]."""
         return self.n_frames
-
-    def frames(self, row: int) -> np.ndarray:
-        """float16 [n, D], a fresh array; n = 0 for a video in quarantine."""
-        out = np.empty((int(self.n_frames[row]), self.frame_dim), dtype="<f2")
-        self.read_frames(row, out)
-        return out
-
-    def read_frames(self, row: int, out: np.ndarray) -> None:
-        """Fill a contiguous float16 [n, D] with a video's frames, without a copy in between. Raises ValueError: the
-        file ends too early."""
-        if not len(out):
-            return
-        if self._file is None:
-            self._file = os.open(self.folder / "frames.f16", os.O_RDONLY)
-        start = int(self._offsets[row]) * self.frame_dim * 2
-        if os.preadv(self._file, [out.data.cast("B")], start) != out.nbytes:
-            raise ValueError(
-                f"{shown(self.folder / 'frames.f16')}: ends within the frames of video {row}; delete the set's "
-                "features.json and build it again"
-            )
 
 
 Frames = Store | FrameSet  # what holds frame features: n_frames, frame_dim, frames(row), read_frames(row, out)
