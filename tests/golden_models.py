@@ -111,15 +111,17 @@ def aiac_rank1(case: Case) -> System:
     return system.eval()
 
 
+def as_batch(ids: Tensor, text_mask: Tensor, frames: Tensor, frame_mask: Tensor, **more: Any) -> Batch:
+    """A batch of recorded tensors."""
+    count, types = torch.arange(len(ids)), torch.zeros_like(ids)
+    return Batch(count, ids, text_mask.bool(), types, frames, frame_mask.bool(), **more)
+
+
 def aiac_batch(case: Case, corrupted: bool = False) -> Batch:
     """The recorded inputs; corrupted with the recorded masks, as if the objectives had drawn them."""
-    masked = case["in/frame_selected"].bool()
-    batch = Batch(
-        rows=torch.arange(4), input_ids=case["in/input_ids"], text_mask=case["in/text_mask"].bool(),
-        token_types=torch.zeros_like(case["in/input_ids"]), frames=case["in/frames"],
-        frame_mask=case["in/frame_mask"].bool(), tags=case["in/target"],
-        pair=torch.stack([case["in/pair_side1"], case["in/pair_side2"]], dim=1), score=case["in/pair_label"],
-    )  # fmt: skip
+    masked, pair = case["in/frame_selected"].bool(), torch.stack([case["in/pair_side1"], case["in/pair_side2"]], dim=1)
+    given = [case[f"in/{name}"] for name in ("input_ids", "text_mask", "frames", "frame_mask")]
+    batch = as_batch(*given, tags=case["in/target"], pair=pair, score=case["in/pair_label"])
     if not corrupted:
         return batch
     return batch.replace(
@@ -158,11 +160,8 @@ def wechat_baseline(case: Case) -> VideoModel:
 
 
 def wechat_batch(case: Case) -> Batch:
-    return Batch(
-        rows=torch.arange(4), input_ids=case["in/title_input"], text_mask=case["in/title_mask"].bool(),
-        token_types=torch.zeros_like(case["in/title_input"]), frames=case["in/frame_input"],
-        frame_mask=case["in/frame_mask"].bool(), category=case["in/label"].squeeze(1),
-    )  # fmt: skip
+    given = [case[f"in/{name}"] for name in ("title_input", "title_mask", "frame_input", "frame_mask")]
+    return as_batch(*given, category=case["in/label"].squeeze(1))
 
 
 def batch_of(case: Case, frames: Tensor | None = None) -> Batch:
@@ -170,16 +169,8 @@ def batch_of(case: Case, frames: Tensor | None = None) -> Batch:
     name = "text" if "in/text_input" in case else "title"
     if frames is None:
         frames = case["in/frames"] if "in/frames" in case else case["in/frame_states"]
-    every = torch.ones(frames.shape[:2], dtype=torch.bool)
-    ids = case[f"in/{name}_input"]
-    return Batch(
-        rows=torch.arange(len(ids)),
-        input_ids=ids,
-        text_mask=case[f"in/{name}_mask"].bool(),
-        token_types=torch.zeros_like(ids),
-        frames=frames,
-        frame_mask=case["in/frame_mask"].bool() if "in/frame_mask" in case else every,
-    )
+    mask = case["in/frame_mask"] if "in/frame_mask" in case else torch.ones(frames.shape[:2])
+    return as_batch(case[f"in/{name}_input"], case[f"in/{name}_mask"], frames, mask)
 
 
 @functools.cache

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from lib.data.batch import Batch
 from lib.models import (
     BertText,
@@ -28,7 +26,7 @@ from lib.models.bert import resolve_backbone
 from lib.models.video_model import VideoModel
 from lib.objectives import TagFocal
 from lib.objectives.mix import ObjectiveMix
-from tests.golden_models import NEXTVLAD, System, backbone
+from tests.golden_models import NEXTVLAD, System, as_batch, backbone
 from tests.golden_rule import Case, load_renamed
 
 Names = dict[str, str | None]
@@ -191,8 +189,5 @@ def recorded_batch(case: Case, rows: list[int] | None = None) -> Batch:
     ids = case["in/input_ids" if lxmert else "in/title_seq"]
     frames = case["in/visual_embeds" if lxmert else "in/video"]
     real = case["in/visual_attention_mask"].bool() if lxmert else frames.abs().sum(dim=-1) > 0
-    batch = Batch(
-        rows=torch.arange(len(ids)), input_ids=ids, text_mask=case["in/attention_mask"].bool() if lxmert else ids != 0,
-        token_types=torch.zeros_like(ids), frames=frames, frame_mask=real, tags=case["in/label"],
-    )  # fmt: skip
+    batch = as_batch(ids, case["in/attention_mask"] if lxmert else ids != 0, frames, real, tags=case["in/label"])
     return batch if rows is None else batch._map(lambda tensor: tensor[rows])

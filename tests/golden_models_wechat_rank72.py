@@ -7,7 +7,7 @@ from lib.models import BertText, Classifier, CrossModalEncoder, FirstPooled, Fra
 from lib.models.video_model import VideoModel
 from lib.objectives import CategoryCE, MaskedTokens, VideoTextMatching
 from lib.objectives.mix import Objective, ObjectiveMix
-from tests.golden_models import SPECIAL, System, backbone
+from tests.golden_models import SPECIAL, System, as_batch, backbone
 from tests.golden_rule import Case, load_renamed
 
 # LXMERT of lxmert_model.py, LXMERT_PRE of lxmert_model_pretrain.py -> VideoModel under ``model.``, ObjectiveMix under
@@ -52,12 +52,8 @@ def pretrained(case: Case) -> System:
 
 def batch(case: Case) -> Batch:
     """The recorded inputs, before any corruption."""
-    ids = case["in/text_input"]
-    return Batch(
-        rows=torch.arange(len(ids)), input_ids=ids, text_mask=case["in/text_mask"].bool(),
-        token_types=torch.zeros_like(ids), frames=case["in/frame_input"], frame_mask=case["in/frame_mask"].bool(),
-        category=case["in/label"].squeeze(1) if "in/label" in case else None,
-    )  # fmt: skip
+    given = [case[f"in/{name}"] for name in ("text_input", "text_mask", "frame_input", "frame_mask")]
+    return as_batch(*given, category=case["in/label"].squeeze(1) if "in/label" in case else None)
 
 
 def corrupted(case: Case, system: System) -> Batch:

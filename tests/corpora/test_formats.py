@@ -158,12 +158,7 @@ def test_damaged_store_is_noticed(pair_store: Store, tmp_path: Path):
 def test_store_of_another_version(pair_store: Store, tmp_path: Path):
     shutil.copytree(pair_store.path, tmp_path / "store")
     manifest = json.loads((tmp_path / "store" / "manifest.json").read_text())
-    for change, place in {
-        "counts": "counts",
-        "checksums": "checksums",
-        "tags": "tags.0",
-        "fingerprint": "fingerprint",
-    }.items():
+    for change, place in dict(counts="counts", checksums="checksums", tags="tags.0", fingerprint="fingerprint").items():
         (tmp_path / "store" / "manifest.json").write_text(json.dumps(manifest | {change: ["x"]}))
         with pytest.raises(StoreError, match=f"manifest.json: {place}: .*; import the corpus again"):
             Store.open(tmp_path / "store")

@@ -27,20 +27,9 @@ def test_fill_rare_takes_the_surest_of_what_each_category_lacks():
     rule = FillRare(class_counts=[9, 8, 20], up_to=10, cap=1, confidence=0.5)
     assert rule.wanted().tolist() == [1, 1, 0]
     assert rule(SAID).category.tolist() == [0, -1, -1, 1, -1]
-    assert FillRare(class_counts=[9, 8, 20], up_to=10, cap=5, confidence=0.5)(SAID).category.tolist() == [
-        0,
-        -1,
-        -1,
-        1,
-        1,
-    ]
-    assert FillRare(class_counts=[9, 8, 20], up_to=10, cap=5, confidence=0.8)(SAID).category.tolist() == [
-        0,
-        -1,
-        -1,
-        1,
-        -1,
-    ]
+    for confidence, given in ((0.5, [0, -1, -1, 1, 1]), (0.8, [0, -1, -1, 1, -1])):
+        rule = FillRare(class_counts=[9, 8, 20], up_to=10, cap=5, confidence=confidence)
+        assert rule(SAID).category.tolist() == given
 
 
 def test_votes_of_recorded_neighbours():

@@ -24,6 +24,7 @@ from lib.models.aggregates import Bottleneck, Vlad, context_gating
 from lib.models.sequences import masked_mean
 from lib.models.video_model import Joint, States
 from tests.golden_models import backbone, batch_of, worst
+from tests.golden_models_wechat_final import small_bert
 from tests.golden_rule import check_step, load_case, load_renamed, without_dropout
 
 LOUPE = {
@@ -39,15 +40,8 @@ LOUPE = {
 
 def bert_folder(settings: dict) -> str:
     """A backbone of the recorded sizes."""
-    return backbone(
-        hidden_size=settings["hidden"],
-        num_hidden_layers=settings.get("layers", settings.get("text_layers")),
-        num_attention_heads=settings["heads"],
-        intermediate_size=settings["ffn"],
-        vocab_size=settings["vocab_size"],
-        max_position_embeddings=64,
-        layer_norm_eps=1e-12,
-    )
+    layers = settings.get("layers", settings.get("text_layers"))
+    return small_bert(settings["hidden"], settings["heads"], settings["ffn"], layers)
 
 
 @pytest.mark.parametrize("name", ["netvlad", "netrvlad", "softdbow", "netfv", "netvlad_no_gate"])
@@ -171,17 +165,9 @@ def test_alpro():
 def test_r2d2_patches_and_stacks():
     case = load_case("topsix/r2d2/joint")
     sizes = case.settings
-    folder = bert_folder({**sizes, "hidden": sizes["text_hidden"], "vocab_size": 200})
-    vision = CLIPVisionModel(
-        CLIPVisionConfig(
-            hidden_size=768,
-            intermediate_size=64,
-            num_hidden_layers=1,
-            num_attention_heads=12,
-            image_size=32,
-            patch_size=16,
-        )
-    )
+    folder = bert_folder({**sizes, "hidden": sizes["text_hidden"]})
+    shape = dict(num_hidden_layers=1, num_attention_heads=12, image_size=32, patch_size=16)
+    vision = CLIPVisionModel(CLIPVisionConfig(hidden_size=768, intermediate_size=64, **shape))
     roof = torch.nn.ModuleDict(
         {
             "vision": Pooled(vision, "patches"),

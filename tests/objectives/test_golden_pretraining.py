@@ -256,13 +256,8 @@ def test_frames_ask_the_text():
 
     def words(whole):
         states, none = whole.text(masked), torch.arange(10)
-        return Outputs(
-            Joint(states.hidden, states.mask, text_index=none),
-            none,
-            none,
-            states.hidden[:, 0],
-            word_table=whole.text.word_table,
-        )
+        joint = Joint(states.hidden, states.mask, text_index=none)
+        return Outputs(joint, none, none, states.hidden[:, 0], word_table=whole.text.word_table)
 
     queue.vectors, masked = vectors, masked_batch(case)
     outputs = model(given)

@@ -203,20 +203,7 @@ def test_aiac_10_r1_3_frame_masking():
     )
     torch.testing.assert_close(loss_and_gradient(changed), (loss, gradient), atol=1e-6, rtol=1e-5)
     order = torch.tensor([2, 0, 1])
-    moved = given.replace(
-        **{
-            name: getattr(given, name)[order]
-            for name in (
-                "input_ids",
-                "text_mask",
-                "token_types",
-                "frames",
-                "frame_mask",
-                "frame_selected",
-                "clean_frames",
-            )
-        }
-    )
+    moved = given._map(lambda tensor: tensor[order])
     torch.testing.assert_close(loss_and_gradient(moved)[0], loss, atol=1e-6, rtol=1e-5)
 
 

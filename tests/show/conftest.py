@@ -127,13 +127,7 @@ def fake_run(job: Job) -> None:
             run.history.append({"step": step, "epoch": step / 40, "scores": {primary: final * (0.6 + 0.4 * step / 60)}})
     timing = {"seconds": 12.5, "training_seconds": 10.0, "samples_per_second": 640.0, "peak_rss_mb": 512.0}
     write_json(run.timing, timing)
-    made_with = {
-        "commit": "abcdef123456",
-        "dirty": False,
-        "python": "3.11.7",
-        "platform": "Linux x86_64",
-        "device": "cpu",
-    }
+    made_with = dict(commit="abcdef123456", dirty=False, python="3.11.7", platform="Linux x86_64", device="cpu")
     write_json(run.provenance, {**made_with, "packages": {"torch": "2.6.0"}, "digest": job.digest})
     run.finish(metrics)
 

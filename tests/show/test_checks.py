@@ -101,18 +101,11 @@ def test_planted_effects_are_judged_as_every_comparison(world, monkeypatch):
 
 def test_power_is_counted_and_drawn():
     rows = [
-        {
-            "metric": metric,
-            "planted": size,
-            "corpus": f"c{k // 2}",
-            "share": 0.1,
-            "difference": -size,
-            "verdict": HURTS if k < found else "x",
-        }
+        dict(metric=metric, planted=size, corpus=f"c{k // 2}", difference=-size, verdict=HURTS if k < found else "x")
         for metric, size, found in (("spearman", 0.01, 1), ("spearman", 0.1, 4), ("mean_f1", 0.01, 2))
         for k in range(4)
     ]
-    picture = checks.power(pd.DataFrame(rows))
+    picture = checks.power(pd.DataFrame(rows).assign(share=0.1))
     assert picture.frame["found"].tolist() == [1, 4, 2] and picture.frame["share"].tolist() == [0.25, 1.0, 0.5]
     assert picture.frame["corpora"].tolist() == [2, 2, 2] and picture.frame["found_on"].tolist() == [0, 2, 1]
     assert picture.frame["measured"].tolist() == pytest.approx([-0.01, -0.1, -0.01])

@@ -73,14 +73,7 @@ def test_each_of_several_claims_has_its_own_verdict(tmp_path: Path) -> None:
 
 
 def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
-    row = {
-        "name": "aiac_rank1_jobs",
-        "recipe": "aiac_rank1",
-        "metric": "spearman",
-        "score": 0.5,
-        "low": 0.4,
-        "high": 0.6,
-    }
+    row = dict(name="aiac_rank1_jobs", recipe="aiac_rank1", metric="spearman", score=0.5, low=0.4, high=0.6)
     row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": "no effect above 0.05"}
     found = ledger(plan(), frame, pd.DataFrame([row]), tmp_path).set_index("trick").loc["six models instead of one"]
     assert (found["measured"], found["low"], found["high"], found["verdict"]) == (0.02, -0.01, 0.05, TOO_SMALL)

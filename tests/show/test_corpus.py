@@ -124,14 +124,7 @@ def test_a_title_on_both_sides_is_a_leak_and_no_title_is_none(stores, monkeypatc
 def test_statistics_of_both_worlds_stand_beside_the_published_ones(stores, monkeypatch):
     store = stores["pairs"]
     rows = [
-        {
-            "statistic": "title length, mean",
-            "target": 20.0,
-            "low": 18.0,
-            "high": 22.0,
-            "calibrated": 21.0,
-            "clear": 21.5,
-        },
+        dict(statistic="title length, mean", target=20.0, low=18.0, high=22.0, calibrated=21.0, clear=21.5),
         {"statistic": "distinct tags", "target": 1.0, "low": 0.5, "high": 1.5, "calibrated": 0.9, "clear": 0.3},
     ]
     monkeypatch.setattr("lab.corpora.twin.calibration.of_worlds", lambda track: rows)

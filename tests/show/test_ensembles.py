@@ -18,14 +18,7 @@ NAN, NOTHING = float("nan"), "no effect above 0.2"
 
 
 def compared(score: float, prefix: str = "", **more) -> dict:
-    row = {
-        "score": score,
-        "low": score - 0.1,
-        "high": score + 0.1,
-        "best": "b",
-        "best_score": 0.4,
-        "unseen": score - 0.05,
-    }
+    row = dict(score=score, low=score - 0.1, high=score + 0.1, best="b", best_score=0.4, unseen=score - 0.05)
     row |= {"difference": score - 0.4, "difference_low": -0.01, "difference_high": 0.2, "verdict": NOTHING}
     row |= {"unseen_difference": 0.02, "unseen_difference_low": 0.01, "unseen_difference_high": 0.03}
     row |= {"unseen_best": "a", "unseen_best_score": 0.3, "unseen_verdict": "helps"}
@@ -48,13 +41,8 @@ def result(**metrics) -> Result:
             {"kind": "b", "role": "best member", "note": "", **compared(0.4, inside=NAN, width=64)},
         ]
     )  # fmt: skip
-    about = {
-        "ensemble": "e",
-        "primary": "spearman",
-        "items": {"validation": 300, "unseen": 60},
-        "oracle": {"spearman": 0.9},
-        "scores": {"validation": {"spearman": 0.46}},
-    }
+    about = dict(ensemble="e", primary="spearman", items={"validation": 300, "unseen": 60}, oracle={"spearman": 0.9})
+    about |= {"scores": {"validation": {"spearman": 0.46}}}
     return Result(about | metrics, members, kinds, np.array([[1.0, 0.7], [0.7, 1.0]]), {})
 
 
@@ -130,13 +118,8 @@ def test_a_column_that_nothing_is_known_of_is_left_out():
 def test_table_of_all_ensembles_cell_by_cell():
     spec = load(EnsembleSpec, "aiac_rank1_jobs")
     row = ensembles.summary("aiac_rank1_jobs", spec, result())
-    assert (row["score"], row["best"], row["difference"], row["oracle"], row["members"]) == (
-        0.46,
-        0.4,
-        pytest.approx(0.06),
-        0.9,
-        2,
-    )
+    numbers = [row[name] for name in ("score", "best", "difference", "oracle", "members")]
+    assert numbers == pytest.approx([0.46, 0.4, 0.06, 0.9, 2])
     assert (row["unseen"], row["unseen_difference"], row["published"]) == (pytest.approx(0.41), 0.02, "0.852 (test)")
     shown = cells(ensembles.table(pd.DataFrame([row])))
     cell = shown[f"[{spec.title}](page:ensemble/aiac_rank1_jobs)<br>aiac_rank1, 2 members"]

@@ -14,13 +14,7 @@ NAN = float("nan")
 
 
 def claim(trick: str, measured: float | None, claimed: float | None = 0.01, half: float = 0.005, **more) -> dict:
-    row = LEDGER | {
-        "trick": trick,
-        "page": f"question/{trick}",
-        "metric": "spearman",
-        "claimed": claimed,
-        "recipe": "aiac_rank1",
-    }
+    row = LEDGER | dict(trick=trick, page=f"question/{trick}", metric="spearman", claimed=claimed, recipe="aiac_rank1")
     if measured is not None:
         row |= {"measured": measured, "low": measured - half, "high": measured + half, "holm": 0.5, "detectable": 0.02}
     return row | more
@@ -42,14 +36,7 @@ def held() -> pd.DataFrame:
 
 
 def board(**more) -> pd.DataFrame:
-    row = {
-        "recipe": "aiac_rank1",
-        "arm": "base",
-        "stage": "finetune",
-        "metric": "spearman",
-        "score": 0.75,
-        "oracle": 0.9,
-    }
+    row = dict(recipe="aiac_rank1", arm="base", stage="finetune", metric="spearman", score=0.75, oracle=0.9)
     both = pd.DataFrame([row, row | {"arm": "job3", "score": 0.41}])
     return both.assign(**{"untrained": NAN, "linear": NAN, "below_floor": False, **more})
 
@@ -105,18 +92,7 @@ def test_findings_about_code_and_ensembles_and_order_have_a_sentence_each(held):
     leak = made.arm("strict_split", arm="strict", family="splits", difference=0.2, verdict="helps", holm=0.3)
     joined = pd.DataFrame([{"title": "Six jobs", "name": "six", "verdict": "helps", "difference": 0.036}])
     agreed = pd.DataFrame(
-        [
-            {
-                "group": "AIAC 1st, finetune",
-                "models": 6,
-                "seeds": 3,
-                "most_seeds": 3,
-                "rho": 0.886,
-                "low": 0.4,
-                "high": 0.94,
-                "p": 0.033,
-            }
-        ]
+        [dict(group="AIAC 1st, finetune", models=6, seeds=3, most_seeds=3, rho=0.886, low=0.4, high=0.94, p=0.033)]
     )
     found = said(held, made.frame(quirk, leak), joined=joined, agreed=agreed)[3:]
     assert found == [

@@ -12,14 +12,8 @@ from PIL import Image
 from lab.show import gallery
 from tests.corpora import small
 
-INFO = {
-    "recipe": "wechat_baseline",
-    "arm": "few",
-    "trained on": "mine",
-    "metric": "mean_f1",
-    "score": 0.5,
-    "low": 0.321,
-    "high": 0.7,
+INFO = dict(recipe="wechat_baseline", arm="few", metric="mean_f1", score=0.5, low=0.321, high=0.7) | {
+    "trained on": "mine"
 }
 
 

@@ -43,15 +43,8 @@ def homes(tmp_path_factory):
         prepare(*NEEDED)
         train()
         shutil.copytree(two / "runs", one / "runs")
-        command = [
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node=2",
-            "-m",
-            "tests.stages.test_processes",
-        ]
-        done = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True, cwd=PROJECT)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", __name__]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=PROJECT)
         assert done.returncode == 0, done.stderr[-3000:]
         yield one, two
     jobs._load.cache_clear()

@@ -35,14 +35,9 @@ LEARN = {
     "schedule": {"use": "Constant"},
     "evaluation": {"select": "mean_f1", "every": 4, "mean_of": 2},
 }  # fmt: skip
-SOFT = {
-    "items": "videos",
-    "parts": ["unlabeled"],
-    "unlabeled": True,
-    "split": {"use": "random", "k": 20},
-    "batch_size": 16,
-    "epochs": 1,
-}
+SOFT = dict(
+    items="videos", parts=["unlabeled"], unlabeled=True, split={"use": "random", "k": 20}, batch_size=16, epochs=1
+)
 RECIPE = {
     "title": "A teacher loop",
     "summary": "A baseline that learns from itself.",
@@ -98,15 +93,8 @@ def home(tmp_path_factory):
         corpus.build(first.corpus.name, "smoke")
         store = Store.open(first.corpus.store)
         build_features(store, first.tokens)
-        for stage, arm in (
-            ("teach", "base"),
-            ("teach", "both"),
-            ("says", "base"),
-            ("pretrain", "base"),
-            ("vote", "base"),
-            ("rare", "base"),
-        ):
-            run(job(stage, arm))
+        for stage in ("teach", "teach both", "says", "pretrain", "vote", "rare"):
+            run(job(*stage.split()))
         yield store
     forget()
 
