@@ -22,7 +22,7 @@ from lib.models.video_model import States, VideoModel, from_vector
 from lib.recipes.errors import RecipeError
 from lib.recipes.load import file_of
 from lib.recipes.specs import Scale
-from lib.runs.files import new_folder, write_json, write_text
+from lib.runs.files import checksum, new_folder, write_json, write_text
 from lib.runs.kinds import score_of, scored_on
 from lib.stages.floors import floors
 from lib.use import EXPORTED, Model
@@ -44,7 +44,9 @@ def save(model: Model, out: Path, *, to: Literal["torch", "onnx"] = "torch") -> 
         shutil.copyfile(file_of(Scale, job.scale), partial / "scale.yaml")
         given = {name: getattr(job, name) for name in ("recipe", "stage", "arm", "seed", "scale", "corpus_given")}
         config = {"job": given, "recipe": job.spec.model_dump(mode="json"), "preprocessing": preprocessing(model)}
-        write_json(partial / EXPORTED, config | dict(model.facts))
+        files = sorted(file for file in partial.rglob("*") if file.is_file())
+        sums = {file.relative_to(partial).as_posix(): checksum(file) for file in files}  # of all that ``load`` reads
+        write_json(partial / EXPORTED, config | dict(model.facts) | {"checksums": sums})
         differences = to_onnx(model, partial) if to == "onnx" else {}
         write_text(partial / "README.md", card(model))
     return differences

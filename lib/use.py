@@ -43,7 +43,7 @@ from lib.recipes.load import load as params
 from lib.recipes.load import names
 from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
-from lib.runs.files import checksum, read_json, writable, write_atomically, write_json
+from lib.runs.files import checksum, damaged, read_json, read_object, writable, write_atomically, write_json
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import score_of, scored_on
 from lib.runs.machine import cores
@@ -105,8 +105,13 @@ def _trained(folder: Path) -> dict[str, Any]:
 
 
 def _exported(folder: Path) -> dict[str, Any]:
-    facts = read_json(folder / EXPORTED, "export the run again")
-    if (scale := facts["job"]["scale"]) not in names(Scale):
+    facts = read_object(folder / EXPORTED, remedy := "export the run again")
+    objects = [facts.get(key) for key in ("job", "recipe", "corpus", "sizes", "metrics", "checksums")]
+    if not all(isinstance(value, dict) for value in objects) or not {"categories", "class_counts"} <= set(facts):
+        raise MissingRun(f"{shown(folder / EXPORTED)}: not as vidlab export writes it; {remedy}")
+    if problem := damaged(folder, facts["checksums"]):
+        raise MissingRun(f"{problem}; {remedy}")
+    if (scale := facts["job"].get("scale")) not in names(Scale):
         place = paths.params() / "scales" / f"{scale}.yaml"
         raise MissingRun(f"no scale {scale} here; copy {shown(folder / 'scale.yaml')} to {shown(place)}")
     job = Job(**facts["job"], spec=Recipe.model_validate(facts["recipe"]))

@@ -23,6 +23,7 @@ from lib.features.loader import Assembler, EvalLoader
 from lib.models.text_encoders import NgramBag
 from lib.recipes import job as jobs
 from lib.recipes.job import Job
+from lib.runs.files import DamagedFile
 from lib.runs.folder import MissingRun
 from lib.stages.build import build_model
 from lib.stages.inputs import Inputs, build_features
@@ -67,6 +68,12 @@ def classes(home):
 @pytest.fixture(scope="module")
 def pairs(home):
     return finished("aiac_rank1", "pretraining.without", Store.open(home / "stores" / "pairs"))
+
+
+@pytest.fixture(scope="module")
+def exported(home, classes):
+    export.save(lib.load(classes.path), home / "exported")
+    return home / "exported"
 
 
 def test_a_validation_video_has_the_probabilities_it_had_in_training(home, classes):
@@ -243,6 +250,18 @@ def test_an_exported_model_needs_neither_corpus_nor_run(home, classes, tmp_path,
     assert pictures["size"] == 96
     with pytest.raises(FileExistsError):
         export.save(before, tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokens/tokenizer.json", "tokens/offsets.npy", "config.json"])
+@pytest.mark.parametrize("content", [b"", b"null", b"{}", b"version https://git-lfs", None])
+def test_a_file_of_an_exported_model_that_was_spoiled_is_named(exported, tmp_path, name, content):
+    """Also the folder of another program's model, which has a config.json too."""
+    shutil.copytree(exported, tmp_path / "model")
+    (tmp_path / "model" / name).unlink() if content is None else (tmp_path / "model" / name).write_bytes(content)
+    with pytest.raises(
+        (MissingRun, DamagedFile), match=f"{name}.*; export the run again" if name != "config.json" else "model"
+    ):
+        lib.load(tmp_path / "model")
 
 
 def test_onnxruntime_says_the_same(home, pairs, tmp_path):

@@ -17,7 +17,7 @@ from lib.recipes.corpus import CorpusRef
 from lib.recipes.job import sees
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Recipe
-from lib.runs.files import read_json
+from lib.runs.files import read_object
 
 MANY = 30  # seeds
 FEWEST = 120  # updates, from which on a stage is worth its time
@@ -47,7 +47,7 @@ def _kinds(task: Task) -> tuple[str, str]:
 def durations(world: Path) -> dict[str, float]:
     """Seconds of every step that ran once in this folder."""
     file = world / "durations.json"
-    return read_json(file) if file.exists() else {}
+    return read_object(file) if file.exists() else {}
 
 
 def notes(plan: Plan) -> Iterator[str]:

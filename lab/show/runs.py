@@ -15,7 +15,7 @@ from lib.data.store import Store
 from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
-from lib.runs.files import read_json
+from lib.runs.files import read_object
 from lib.runs.kinds import CONTEST_METRICS, KINDS, score_of, scored_on
 from lib.runs.machine import processor
 from lib.runs.paths import shown
@@ -51,7 +51,7 @@ def rows(jobs: Iterable[Job], part: str = "") -> pd.DataFrame:
 
 def _row(job: Job, part: str = "") -> dict[str, Any]:
     metrics, timing, noted = metrics_of(job), job.folder.read_timing(), job.folder.provenance
-    facts = read_json(noted) if noted.exists() else {}
+    facts = read_object(noted) if noted.exists() else {}
     primary, scores, items = metrics["primary"], metrics["scores"], metrics["items"]
     known = part in ("", scored_on(scores))
     part = part or scored_on(scores)

@@ -18,7 +18,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import names
 from lib.recipes.specs import Scale
 from lib.runs import paths
-from lib.runs.files import read_json, write_text
+from lib.runs.files import read_json, read_object, write_text
 from lib.runs.folder import RunFolder
 from lib.runs.kinds import score_of, scored_on
 
@@ -112,7 +112,7 @@ def _pictures(encoder: str) -> str:
     import timm
 
     file = Path(encoder) / "config.json"
-    config = read_json(file, "save the encoder again") if file.is_file() else {}
+    config = read_object(file, "save the encoder again") if file.is_file() else {}
     known = timm.get_pretrained_cfg(encoder) if timm.is_model(encoder) else None
     seen = config.get("pretrained_cfg") or (known and known.to_dict())
     if not seen:

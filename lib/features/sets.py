@@ -14,7 +14,7 @@ import numpy as np
 from lib.data.batch import SpecialIds
 from lib.data.store import FrameFile, Store
 from lib.features.fields import segment
-from lib.runs.files import checksum, damaged, read_json, write_json
+from lib.runs.files import checksum, damaged, read_object, write_json
 from lib.runs.paths import shown
 
 
@@ -31,7 +31,7 @@ class SetOnDisk(ABC):
                 f"{shown(self.folder)}: no feature set; make it with: papermill notebooks/01_features.ipynb out.ipynb "
                 f"-p corpus <corpus> -p features {self.folder.name}"
             )
-        self.about: dict[str, Any] = read_json(self.folder / "features.json")
+        self.about: dict[str, Any] = read_object(self.folder / "features.json")
         problem = damaged(self.folder, self.about.get("checksums", {}))
         if problem is None and "digest" not in self.about:
             problem = f"{shown(self.folder / 'features.json')} has no digest"
@@ -166,7 +166,7 @@ def choose(store: Store, folder: Path | None) -> Frames:
 def is_made(folder: Path, digest: str) -> bool:
     """Whether the finished set with that digest is there."""
     done = Path(folder) / "features.json"
-    return done.exists() and read_json(done).get("digest") == digest
+    return done.exists() and read_object(done).get("digest") == digest
 
 
 @contextmanager

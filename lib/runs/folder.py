@@ -141,7 +141,7 @@ class RunFolder:
         return checksum(path) == self._listed().get(path.name, {}).get("sha256")
 
     def read_timing(self) -> dict[str, Any]:
-        return read_json(self.timing) if self.timing.exists() else {}
+        return read_object(self.timing) if self.timing.exists() else {}
 
     def write_arrays(self, path: Path, **arrays: np.ndarray) -> None:
         write_atomically(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
