@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib.recipes.code_digest import digest
-from lib.recipes.errors import require
+from lib.recipes.errors import RecipeError, require
 from lib.runs import paths
 
 PROFILES = paths.PROJECT / "profiles"
@@ -38,7 +38,7 @@ class Profile:
         from snakemake.cli import parse_args
         from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-        require(name, sorted(path.name for path in PROFILES.iterdir()), "PROFILE")
+        check(name)
         _, given = parse_args(["--profile", str(PROFILES / name), "--slurm-jobname-prefix", jobs_of_this_home()])
         plugin: Any = ExecutorPluginRegistry().get_plugin(given.executor)
         settings = plugin.get_settings(given)
@@ -52,9 +52,19 @@ def jobs_of_this_home() -> str:
     return f"vidlab-{digest([str(paths.home())])[:8]}"
 
 
+def check(name: str) -> None:
+    """Raises RecipeError: there is no such profile."""
+    require(name, sorted(path.name for path in PROFILES.glob("[!.]*")), "PROFILE")
+
+
 def has_gpus() -> bool:
-    """Whether any node counts GPUs among what it offers; jobs that ask for some would be refused where none does."""
-    listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True, check=True)
+    """Whether any node counts GPUs among what it offers; jobs that ask for some would be refused where none does. Raises
+    RecipeError: no controller answers."""
+    try:
+        listed = subprocess.run(["sinfo", "--noheader", "--format=%G"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = " ".join((getattr(error, "stderr", None) or str(error)).split())
+        raise RecipeError(f"PROFILE: Slurm does not answer here ({why}); leave PROFILE out to run without it") from None
     return "gpu" in listed.stdout
 
 

@@ -178,6 +178,7 @@ def make(
     expected = forecast.expectations(needed, world, seconds)
     handed = needed
     if options.profile:
+        cluster.check(options.profile)
         gpus = cluster.has_gpus()
         handed = [_timed(task if gpus else replace(task, gpus=0), expected) for task in needed]
     tasks.write(handed, world / "plan.json")

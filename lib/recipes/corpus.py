@@ -69,6 +69,8 @@ class CorpusRef:
         """What a given store would need for its labels to be learnt from; "" if nothing. All of its parts counted."""
         if not self.is_path:
             return ""
+        if (parts := self.counts.get("parts")) and all(part.startswith("test") for part in parts):
+            return "has videos of test parts only"
         if self.track == "classes":
             known = self._read_manifest()["categories"] or []
             return "" if len(known) > 1 else f"has one category ({known[0]})" if known else "has no categories"
@@ -116,7 +118,11 @@ class CorpusRef:
             raise RecipeError(
                 f"corpus {self.name}: no store there (no manifest.json); make one with: vidlab corpus import <folder> --out {paths.typed(self.name)}"
             )
-        return read_object(self.manifest, "import the corpus again")
+        found = read_object(self.manifest, remedy := "import the corpus again")
+        kinds = {"track": str, "fingerprint": str, "categories": (list, type(None)), "counts": dict}
+        if wrong := [name for name, kind in kinds.items() if not isinstance(found.get(name, 0), kind)]:
+            raise RecipeError(f"{paths.shown(self.manifest)}: {wrong[0]}: not as it was written; {remedy}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,13 @@ def test_names_of_folders_in_a_terminal_that_knows_no_chinese(corpus: Path, tmp_
     assert "\\u6807\\u9898" in done.stdout
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_service_without_output(store: Path, closed: str):
+    command = f"exec {sys.executable} -m lab corpus check {store} {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and not done.stderr
+
+
 def test_check_of_a_cut_table(store: Path, capsys: pytest.CaptureFixture):
     data = (store / "videos.arrow").read_bytes()
     (store / "videos.arrow").write_bytes(data[: len(data) // 2])

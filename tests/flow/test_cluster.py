@@ -10,6 +10,7 @@ import pytest
 
 from lab.flow import cluster
 from lab.flow.snake import Event, _Events
+from lib.recipes.errors import RecipeError
 from tests.flow.toy import Toy
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
@@ -49,6 +50,20 @@ def calls(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("VIDLAB_HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     return tmp_path / "calls"
+
+
+def test_a_profile_that_is_not_there_and_a_cluster_that_does_not_answer_are_named(calls, monkeypatch):
+    cluster.check("slurm")
+    for name in ("nope", "../profiles/slurm", ".DS_Store"):
+        (cluster.PROFILES / ".DS_Store").touch()
+        with pytest.raises(RecipeError, match="PROFILE: .*slurm"):
+            cluster.check(name)
+    (calls.parent / "bin" / "sinfo").write_text("#!/bin/sh\necho Unable to contact slurm controller >&2; exit 1\n")
+    with pytest.raises(RecipeError, match="PROFILE: .*Unable to contact slurm controller.*leave PROFILE out"):
+        cluster.has_gpus()
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(RecipeError, match="PROFILE: .*sinfo"):
+        cluster.has_gpus()
 
 
 def test_a_step_is_a_job_with_the_gpus_cores_and_minutes_that_it_needs(calls):

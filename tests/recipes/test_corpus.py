@@ -9,6 +9,7 @@ from lib.recipes.errors import RecipeError
 from lib.recipes.job import Job, _load
 from lib.recipes.load import load, names, validate
 from lib.recipes.specs import CorpusSpec
+from lib.runs.files import DamagedFile
 
 
 def test_every_generated_corpus_names_the_generator_and_the_importer():
@@ -17,6 +18,13 @@ def test_every_generated_corpus_names_the_generator_and_the_importer():
     wanted = [*(PROJECT / "lab" / "corpora" / "twin").glob("*.py"), PROJECT / "lab" / "corpora" / "importing.py"]
     for spec in generated:
         assert len(wanted) > 5 and set(wanted) <= set(closure(spec.code))
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '{"track": "pairs"}', '{"track": 3}', ""])
+def test_a_manifest_that_was_edited_is_named(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises((RecipeError, DamagedFile), match=r"manifest.json: .*import the corpus again"):
+        CorpusRef(str(tmp_path), "smoke").lacks  # noqa: B018
 
 
 def test_a_change_of_the_generator_reaches_corpus_features_and_jobs(monkeypatch):

@@ -38,6 +38,7 @@ def test_pairs_that_cannot_be_ranked(tmp_path, score, words):
     ("fields", "words"),
     [
         ({}, "has no categories"),
+        ({"category": lambda n: "ab"[n % 2], "part": lambda n: "test_a"}, "has videos of test parts only"),
         ({"category": lambda n: "cats/a"}, r"has one category \(cats/a\)"),
         ({"category": lambda n: "ab"[n < 9], "part": lambda n: "test" if n < 9 else None}, "of the category 'a'"),
     ],
