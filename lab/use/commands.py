@@ -125,7 +125,7 @@ def _train(options: argparse.Namespace) -> None:
         print(
             "its interval reaches down to what needs no such model; more labelled videos, or a pretrained encoder, would tell"
         )
-    print(f"{time.monotonic() - started:.0f} s; run: {typed(folder.path)}")
+    print(f"{time.monotonic() - started:.0f} s; run: {shown(folder.path)}")
     print(f"next: vidlab embed {typed(folder.path)} <videos> --out vectors.parquet")
 
 
