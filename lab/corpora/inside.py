@@ -73,4 +73,7 @@ def _reader() -> Any:
 def _listener(folder: str) -> Any:
     if lacks := [name for name in ("model.bin", "tokenizer.json") if not (Path(folder) / name).is_file()]:
         raise ValueError(f"--asr {folder}: no {lacks[0]} there; give the folder of a Whisper model for faster-whisper")
-    return _needed("faster_whisper", "asr").WhisperModel(folder, local_files_only=True)
+    try:
+        return _needed("faster_whisper", "asr").WhisperModel(folder, local_files_only=True)
+    except RuntimeError as error:
+        raise ValueError(f"--asr {folder}: {error}; copy the model again from its source") from None

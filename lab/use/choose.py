@@ -101,6 +101,7 @@ def _rooted(encoder: str) -> str:
     """A name as it is; a folder from the root, as the scale outlives the place that the command ran in."""
     path = Path(encoder).expanduser()
     if encoder and (path / "config.json").is_file():
+        read_object(path / "config.json", "save the encoder again")
         return str(path.resolve())
     if encoder and (path.is_absolute() or encoder.startswith(".") or path.is_dir()):
         raise FileNotFoundError(f"{encoder}: no config.json there; give the folder of a saved timm or transformers model")  # fmt: skip

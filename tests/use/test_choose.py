@@ -21,6 +21,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import FeatureSet, Scale
 from lib.runs import paths
+from lib.runs.files import DamagedFile
 from lib.stages.build import check
 from tests.forget import forget
 
@@ -169,3 +170,13 @@ def test_encoders_from_folders_without_network(tmp_path, params, monkeypatch, ca
     for wrong in ("./nowhere", str(tmp_path / "videos")):
         with pytest.raises(FileNotFoundError, match="no config.json there"):
             choose.with_encoders("smoke", wrong, "")
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "<html>", ""])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_folder_that_holds_no_encoder_is_named_before_training(tmp_path, params, content, place):
+    (tmp_path / "config.json").write_text(content)
+    given = ["", ""]
+    given[place] = str(tmp_path)
+    with pytest.raises(DamagedFile, match=r"config.json: .*save the encoder again"):
+        choose.with_encoders("smoke", *given)
