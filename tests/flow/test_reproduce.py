@@ -302,10 +302,21 @@ def test_braces_are_refused(toy):
     assert "runs/{x}/" in shown and "rename the folder" in shown
 
 
-@pytest.mark.parametrize("home", ["nowhere", "file/below"])
-def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path, home):
-    (tmp_path / "file").write_text("no folder")
-    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), "HOME": str(tmp_path / home)}
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("HOME", "nowhere"),
+        ("HOME", "file/below"),
+        ("HOME", "half"),
+        ("XDG_CACHE_HOME", "file/below"),
+        ("XDG_DATA_HOME", "file"),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path, name, folder):
+    (tmp_path / "half").mkdir()
+    for file in (tmp_path / "file", tmp_path / "half" / ".cache"):
+        file.write_text("no folder")
+    environment = {**os.environ, "VIDLAB_HOME": str(tmp_path / "work"), name: str(tmp_path / folder)}
     code = (
         "import os; from pathlib import Path; from lab.flow.reproduce import have_a_home; from tests.flow.toy import Toy\n"
         "work = Path(os.environ['VIDLAB_HOME']); work.mkdir(); have_a_home(work / '.home')\n"
