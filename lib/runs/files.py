@@ -2,6 +2,7 @@
 those that were written."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,20 @@ class DamagedFile(ValueError):
     """A file of ours is empty, cut, or not as it was written. The message names it and the way out."""
 
 
+@contextlib.contextmanager
+def disk_for(path: Path) -> Iterator[None]:
+    """Says which file a full disk had no room for, whatever the library that wrote it says. Raises OSError: so it was."""
+    try:
+        yield
+    except Exception as error:
+        # arrow gives the number, safetensors a text with it, and the zip writer of torch neither
+        told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error)
+        if told or "inline_container" in str(error) and shutil.disk_usage(path.parent).free < 2**20:
+            full = f"{shown(path)}: the disk is full; free some space and give the same command again, which goes on"
+            raise OSError(full) from None
+        raise
+
+
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> Path:
     """Let ``write`` fill a temporary neighbour of ``path``, then rename it over ``path``.
 
@@ -27,9 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bo
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        write(temporary)
-        if durable:
-            to_disk(temporary)
+        with disk_for(path):
+            write(temporary)
+            if durable:
+                to_disk(temporary)
         os.replace(temporary, path)
         if durable:
             to_disk(path.parent)

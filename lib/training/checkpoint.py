@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lib.runs.files import to_disk
+from lib.runs.files import disk_for, to_disk
 
 
 class Checkpointer:
@@ -38,7 +38,8 @@ class Checkpointer:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, value in parts.items():
-            torch.save(value, partial / f"{name}.pt")
+            with disk_for(partial / f"{name}.pt"):
+                torch.save(value, partial / f"{name}.pt")
         for name in unchanged:
             if older is not None and (source := self._path(older) / f"{name}.pt").exists():
                 _link(source, partial / source.name)

@@ -189,3 +189,18 @@ def test_a_second_process_waits_for_the_first(tmp_path, capsys):
         order.append("first")
     thread.join(5)
     assert order == ["first", "second"] and "another process trains this job" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "Error writing bytes"), RuntimeError("I/O error: No space left on device (os error 28)")]
+)
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path, error):
+    file = write_text(tmp_path / "a.json", "old")
+
+    def fail(path):
+        path.write_text("half")
+        raise error
+
+    with pytest.raises(OSError, match=r"a.json: the disk is full; free some space and give the same command again"):
+        write_atomically(file, fail)
+    assert file.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["a.json"]
