@@ -43,7 +43,7 @@ from lib.recipes.load import load as params
 from lib.recipes.load import names
 from lib.recipes.specs import Recipe, Scale
 from lib.runs import paths
-from lib.runs.files import checksum, damaged, read_json, read_object, writable, write_atomically, write_json
+from lib.runs.files import checksum, damaged, disk_for, read_json, read_object, writable, write_atomically, write_json
 from lib.runs.folder import MissingRun, RunFolder
 from lib.runs.kinds import score_of, scored_on
 from lib.runs.machine import cores
@@ -286,7 +286,8 @@ class Model:
             except (OSError, ValueError) as error:
                 return BadRecord(path, "", "file", str(error), "cannot be read")
 
-        with StoreWriter(folder, track=self.job.spec.track, source="files", max_frames=most, overwrite=True) as writer:
+        about: Any = {"track": self.job.spec.track, "source": "files", "max_frames": most, "overwrite": True}
+        with disk_for(folder), StoreWriter(folder, **about) as writer:
             for found in ahead(video, files, cores(), 2 * cores()):
                 if isinstance(found, BadRecord):
                     rejects.add(found)

@@ -18,6 +18,7 @@ from lib.data.writer import StoreWriter
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.errors import RecipeError
 from lib.runs import paths
+from lib.runs.files import disk_for
 from lib.runs.paths import shown
 
 PAIR_TRUTH, CLASS_TRUTH = ("id1", "id2", "affinity"), ("id", "true_category")  # columns of truth.arrow
@@ -55,15 +56,18 @@ def import_corpus(
         raise BadRecord(src, "folder", "--ocr or --asr", reader.__name__, "only for videos of one's own")
     if src.resolve().is_relative_to(out.resolve()):
         raise StoreError(f"{shown(out)}: the corpus lies inside the store to be written; choose another --out")
-    with StoreWriter(
-        out,
-        track=track or reader.track(src),
-        source=reader.__name__.rsplit(".", 1)[-1],
-        max_frames=max_frames,
-        frame_dim=frame_dim or reader.FRAME_DIM,
-        overwrite=overwrite,
-        rejects=Rejects(quarantine),
-    ) as writer:
+    with (
+        disk_for(out),
+        StoreWriter(
+            out,
+            track=track or reader.track(src),
+            source=reader.__name__.rsplit(".", 1)[-1],
+            max_frames=max_frames,
+            frame_dim=frame_dim or reader.FRAME_DIM,
+            overwrite=overwrite,
+            rejects=Rejects(quarantine),
+        ) as writer,
+    ):
         texts = {} if inside is None else {"inside": inside}
         about = reader.read(src, writer, writer.rejects, **texts)
         twin = read_json(src / "twin.json") if (src / "twin.json").exists() else None

@@ -24,8 +24,10 @@ def disk_for(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # arrow gives the number, safetensors a text with it, and the zip writer of torch neither
-        told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error)
+        # arrow gives the number, safetensors and SQLite a text, and the zip writer of torch neither
+        told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+            words in str(error) for words in ("os error 28", "database or disk is full")
+        )
         if told or "inline_container" in str(error) and shutil.disk_usage(path.parent).free < 2**20:
             full = f"{shown(path)}: the disk is full; free some space and give the same command again, which goes on"
             raise OSError(full) from None

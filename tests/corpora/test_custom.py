@@ -299,6 +299,18 @@ def test_wrong_fields(tmp_path: Path, change: dict, field: str, remedy: str):
     error = caught.value
     assert error.record.startswith("line 2") and error.field == field and remedy in error.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = small.custom(tmp_path / "corpus", [{"id": "1", "frames": "one.npy"}])
+    np.save(folder / "one.npy", np.ones((1, 6), "<f2"))
+
+    def full(*_args, **_more):
+        raise OSError(28, "Error writing bytes to file")
+
+    monkeypatch.setattr("lib.data.writer.StoreWriter.add", full)
+    with pytest.raises(OSError, match="store: the disk is full; free some space and give the same command again"):
+        import_corpus(folder, tmp_path / "store")
     store = import_corpus(folder, tmp_path / "store", quarantine=True)
     assert len(store) == 1
 
