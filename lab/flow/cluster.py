@@ -14,9 +14,7 @@ from lib.runs import paths
 
 PROFILES = paths.PROJECT / "profiles"
 PAUSE = 5  # seconds between two questions to a controller that does not answer
-LOST = (
-    60  # seconds for which a controller does not know a job that nobody saw end: longer than a submission takes to show
-)
+LOST = 60  # seconds until a job that the controller does not know counts as lost; a submission shows much sooner
 
 
 @dataclass(frozen=True)

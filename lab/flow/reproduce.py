@@ -212,19 +212,14 @@ def have_a_home(instead: Path) -> None:
     """Let libraries that keep caches in the home folder, or where XDG says, keep them in ``instead`` if one cannot be written."""
     home, of_xdg = Path(os.path.expanduser("~")), ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
     below = [home / ".cache", *(Path(os.environ[name]) for name in of_xdg if os.environ.get(name))]
-    if _can_be_written(home) and all(
-        _can_be_written(next(one for one in (path, *path.parents) if one.exists())) for path in below
-    ):
+    there = [next(one for one in (path, *path.parents) if one.exists()) for path in below]
+    if all(folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) for folder in (home, *there)):
         return
     instead.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("HF_HOME", str(home / ".cache" / "huggingface"))  # models may be there to be read
     os.environ["HOME"] = str(instead)
     for name in of_xdg:
         os.environ.pop(name, None)
-
-
-def _can_be_written(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 class Busy(UsageError):

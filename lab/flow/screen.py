@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -62,14 +62,13 @@ def totals(
     )
 
 
-def plan(depths: Iterable[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console) -> None:
+def plan(depths: Sequence[Plan], expect: Callable[[list[Task]], dict[str, float]], jobs: int, console: Console) -> None:
     """What each depth costs, and what each question of the deepest costs and can show.
 
     Args:
         depths: the plans, the least deep first. expect: seconds by step.
     """
     expected: dict[str, float] = {}
-    depths = list(depths)
     card = load(Scale, depths[-1].scale).device.card
     one_of = "card" if card else "core"
     totals = Table("depth", "systems", "questions", "trainings", f"hours of one {one_of}", f"with {jobs} at a time")

@@ -88,7 +88,7 @@ class Plan:
                 raise RecipeError(
                     f"QUESTIONS: {name} is about {', '.join(about)}, the report about {', '.join(chosen)}"
                 )
-            if corpus and CorpusRef(corpus, scale).frames == "given" and _on_pictures(load(Ablation, name)):
+            if not _shows(load(Ablation, name), corpus, scale):
                 raise RecipeError(f"QUESTIONS: {name} is about pictures, of which corpus {corpus} has none")
         drawn = _seeds(scale, seeds) if seeds else load(Scale, scale).seeds[: 1 if depth == "first" else None]
         return cls(scale, corpus or "", chosen, drawn, (), tuple(questions), bool(seeds), depth)
@@ -167,8 +167,7 @@ class Plan:
 
     def _about(self, name: str) -> Ablation | None:
         asked = load(Ablation, name)
-        blind = self.corpus and _on_pictures(asked) and CorpusRef(self.corpus, self.scale).frames == "given"
-        return asked if set(asked.recipes) & set(self.systems) and not blind else None
+        return asked if set(asked.recipes) & set(self.systems) and _shows(asked, self.corpus, self.scale) else None
 
     def question(self, name: str) -> Ablation:
         """A question, of the report or not.
@@ -348,10 +347,11 @@ class Plan:
         return paths.runs(self.scale, self.corpus)
 
 
-def _on_pictures(asked: Ablation) -> bool:
-    """Whether an arm encodes pictures."""
+def _shows(asked: Ablation, corpus: str | None, scale: str) -> bool:
+    """Whether a corpus, if one is given, has the pictures that an arm of a question encodes, if one does."""
     sets = {arm.get("features.frames.set", "given") for arm in asked.arms.values()} - {"given"}
-    return any(load(FeatureSet, name).images is not None for name in sets)
+    encodes = any(load(FeatureSet, name).images is not None for name in sets)
+    return not (corpus and encodes) or CorpusRef(corpus, scale).has_pictures
 
 
 def _seeds(scale: str, many: int) -> tuple[int, ...]:

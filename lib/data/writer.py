@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from array import array
@@ -17,7 +16,7 @@ import pyarrow as pa
 from lib.data.rejects import BadRecord, Rejects, Wrong
 from lib.data.schema import MAX_FRAMES, PAIRS, SCHEMA_VERSION, VIDEOS, Video
 from lib.data.store import Store, StoreError
-from lib.runs.files import checksum, replace_folder, write_json
+from lib.runs.files import checksum, lies_at, replace_folder, write_json
 from lib.runs.paths import shown
 
 CHUNK = 1024  # videos per Arrow record batch: what a reader holds at a time
@@ -43,13 +42,7 @@ class StoreWriter:
         rejects: Rejects | None = None,
     ):
         self.out, self.track, self.source, self.max_frames = Path(out), track, source, max_frames
-        there = (
-            set(os.listdir(self.out)) - {".DS_Store"}
-            if self.out.is_dir()
-            else {"a file"}
-            if self.out.exists()
-            else set()
-        )
+        there = lies_at(self.out)
         if there and not overwrite:
             raise StoreError(f"{shown(self.out)}: there is something already; choose another --out or pass --overwrite")
         if there and not there & {"manifest.json", "videos.arrow"}:  # the workflow takes a stale manifest away first

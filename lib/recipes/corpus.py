@@ -90,6 +90,10 @@ class CorpusRef:
         return "given" if not pictures else "" if features else load(Scale, self.scale).pictures
 
     @property
+    def has_pictures(self) -> bool:
+        return self.frames != "given"
+
+    @property
     def arguments(self) -> dict:
         """Arguments of the twin generator at this scale. Raises RecipeError: the corpus is not generated at this scale,
         or its seed is not a whole number."""

@@ -291,7 +291,7 @@ def main_stages(recipe: str, scale: str, corpus: str = "") -> list[str]:
 
 def sees(recipe: str, corpus: CorpusRef) -> bool:
     """Whether a corpus has the pictures that a system learns from, if it does."""
-    return corpus.frames != "given" or load(Recipe, recipe).model.images is None
+    return corpus.has_pictures or load(Recipe, recipe).model.images is None
 
 
 def for_track(track: str) -> list[str]:
@@ -326,7 +326,7 @@ def _load(recipe: str, stage: str, arm: str, seed: int, scale: str, corpus: str)
                 f"{where}: features.{slot}.set: {ref.name} is a set of {found}, needed is one of {' or '.join(kinds)}"
             )
     if spec.model.images is not None and job.frames is None:
-        if job.corpus.frames == "given":
+        if not job.corpus.has_pictures:
             raise RecipeError(
                 f"recipe {recipe} learns from pictures, of which corpus {job.corpus.name} has none; "
                 "leave it out, or import the pictures too"

@@ -97,18 +97,24 @@ def replace_folder(partial: Path, target: Path) -> Path:
     return target
 
 
+def lies_at(out: Path) -> set[str]:
+    """Names of what is there already: a file, or what a folder holds but for what a Mac leaves in an empty one."""
+    return {out.name} if out.is_file() else set(os.listdir(out)) - {".DS_Store"} if out.is_dir() else set()
+
+
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of ``out`` if nothing goes wrong and is gone otherwise, as on a full disk. Raises
     FileExistsError: there is something in ``out`` already."""
-    if out.is_file() or out.is_dir() and {file.name for file in out.iterdir()} - {".DS_Store"}:
+    if lies_at(out):
         raise FileExistsError(f"{shown(out)}: there is something already; choose another --out")
     partial = out.absolute().with_name(f"{out.absolute().name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
-        replace_folder(partial, out)
+        with disk_for(out):
+            yield partial
+            replace_folder(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
