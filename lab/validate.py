@@ -56,6 +56,7 @@ def check_names() -> None:
         scale, where = load(Scale, name), shown(file_of(Scale, name))
         checks += scale.checks
         _require_all(scale.checks, Ablation, f"{where}: checks")
+        _require_all(scale.more_seeds, Ablation, f"{where}: more_seeds")
         _require_all(scale.corpora.values(), CorpusSpec, f"{where}: corpora")
         require(scale.pictures, names(FeatureSet), f"{where}: pictures")
     report, where = load(ReportSpec, "report"), shown(file_of(ReportSpec, "report"))

@@ -230,7 +230,8 @@ class Plan:
             return (self.whole or self).seeds
         own, first = len(scale.seeds), load(ReportSpec, "report").first_seeds
         limit = {"first": first, "default": own}.get(self.depth, scale.most_seeds)
-        return _seeds(self.scale, min(asked.seeds or own, limit, scale.most_seeds))
+        wanted = scale.more_seeds.get(name) or asked.seeds or own
+        return _seeds(self.scale, min(wanted, limit, scale.most_seeds))
 
     def ablation_jobs(self, name: str) -> dict[tuple[str, str], list[Job]]:
         """(recipe, arm) -> its jobs, one a seed; those at one place of two arms are compared."""

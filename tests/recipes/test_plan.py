@@ -217,6 +217,14 @@ def test_a_scale_may_ask_some_of_the_questions_and_its_checks():
     assert set(Plan.load("emoji", questions=["bags"]).ablations) == {"bags"}, "asked for by name, any is asked"
 
 
+def test_a_scale_may_give_a_question_more_seeds_than_it_asks_for():
+    few, many = (Plan.load("emoji", depth=depth) for depth in ("default", "all"))
+    assert len(few.seeds_of("ema")) == len(few.seeds_of("fgm")) == len(many.seeds_of("fgm")) == 5
+    assert many.seeds_of("ema") == tuple(range(load(Scale, "emoji").more_seeds["ema"]))
+    own_folds = [job.spec.stages["finetune"].data.split for job in many.ablation_jobs("ema")["aiac_rank6", "with"]]
+    assert own_folds[5] == own_folds[0] != own_folds[1], "a sixth seed has the first fold again"
+
+
 @pytest.mark.parametrize("depth", ["default", "all"])
 def test_the_notebook_of_an_ensemble_reads_the_runs_that_its_step_waits_for(depth):
     plan = Plan.load("laptop", depth=depth)

@@ -143,6 +143,7 @@ def test_a_scale_like_none_or_like_itself(params, like, sentence):
         ("ablations/word_pieces", {"members": {"words": "word"}}, "members.words: wechat_rank5: 'word': did you mean 'words'?"),
         ("ensembles/aiac_rank1_jobs", {"stage": "fintune", "members": []}, "stage: aiac_rank1 has no stage: 'fintune'"),
         ("scales/laptop", {"checks": ["placbo"]}, "checks: 'placbo': did you mean 'placebo'?"),
+        ("scales/emoji", {"more_seeds": {"emma": 9}}, "more_seeds: 'emma': did you mean 'ema'?"),
         ("report", {"recipes": ["aiac_rank2"]}, "recipes: 'aiac_rank2': did you mean 'aiac_rank6'?"),
         ("report", {"ablations": ["emma"]}, "ablations: 'emma': did you mean 'ema'?"),
         ("report", {"headline": ["emma"]}, "headline: 'emma': did you mean 'ema'?"),

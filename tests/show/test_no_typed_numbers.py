@@ -22,6 +22,8 @@ def test_the_prose_of_notebooks_holds_no_result() -> None:
 def test_a_discussion_repeats_no_number() -> None:
     """It is written for numbers, which stand beside it; its digest says for which."""
     for name in names(Ablation):
-        for digest, text in load(Ablation, name).discussions.items():
+        asked = load(Ablation, name)
+        assert not re.search("[0-9a-f]{12}", asked.question + asked.about), f"{name}: a digest stands in its words"
+        for digest, text in asked.discussions.items():
             assert not re.findall(r"\d", re.sub(r"\d+(st|nd|rd|th)\b", "", text)), name  # ranks are names
             assert re.fullmatch("[0-9a-f]{16}", digest) and text.strip(), name
