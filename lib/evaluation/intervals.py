@@ -83,6 +83,14 @@ def interval(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def mean_f1_interval(predicted: np.ndarray, truth: np.ndarray, level1_of_level2: np.ndarray) -> tuple[float, float]:
+    """95 % interval of ``metrics.mean_f1`` over videos; shapes as in :func:`mean_f1_draws`. Where every answer is right, all
+    samples score 1, which says nothing of other videos: then Wilson's interval of the share of right answers."""
+    if (predicted == truth).all():
+        return interval_of_share(len(truth), len(truth))
+    return interval(mean_f1_draws(predicted, truth, level1_of_level2))
+
+
 def difference(score: float, reference: float, draws: np.ndarray, reference_draws: np.ndarray) -> Comparison:
     """Score minus reference with the 95 % interval of the differences on the same samples, and the verdict on it; the same
     predictions are *not in play*."""

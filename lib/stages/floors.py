@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 
 from lib.data.schema import CategoryTree
 from lib.data.store import Store
-from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
+from lib.evaluation.intervals import interval, mean_f1_interval, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.recipes.job import Job
 from lib.runs.kinds import scored_on
@@ -161,8 +161,8 @@ def _of_classes(problem: ClassProblem, part: ClassPart, store: Store) -> Iterato
     learning, judged, truth = np.searchsorted(rows, train), np.searchsorted(rows, part.rows), labels[train]
 
     def scored(floor: str, label: str, predicted: np.ndarray) -> Row:
-        draws = mean_f1_draws(predicted, part.truth, tree)
-        return floor, label, mean_f1(part.truth, predicted, tree)["mean_f1"], *interval(draws)
+        score = mean_f1(part.truth, predicted, tree)["mean_f1"]
+        return floor, label, score, *mean_f1_interval(predicted, part.truth, tree)
 
     yield scored(CONSTANT, "the most frequent class", np.full(len(part), problem.class_counts.argmax()))
     often = seen.known > 1

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lib.data.batch import Batch
-from lib.evaluation.intervals import interval, mean_f1_draws, spearman_draws
+from lib.evaluation.intervals import interval, mean_f1_interval, spearman_draws
 from lib.evaluation.metrics import mean_f1, spearman
 from lib.evaluation.predict import Precision, autocast, predict
 from lib.evaluation.vectors import pair_cosines
@@ -120,7 +120,7 @@ class ClassJudge(Judge):
         oracle = judged.oracle
         return {
             "scores": scores,
-            "intervals": {"mean_f1": list(interval(mean_f1_draws(predicted, judged.truth, tree)))},
+            "intervals": {"mean_f1": list(mean_f1_interval(predicted, judged.truth, tree))},
             "oracle": {} if oracle is None else {"mean_f1": mean_f1(judged.truth, oracle, tree)["mean_f1"]},
             "items": {"train": len(self.problem.train), **{name: len(part) for name, part in parts.items()}},
         }

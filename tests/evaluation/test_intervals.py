@@ -22,6 +22,16 @@ def test_class_draws_count_like_the_metric():
         assert draw == pytest.approx(mean_f1(truth[index], classes[index], level1)["mean_f1"], abs=1e-12)
 
 
+def test_a_perfect_score_on_few_videos_is_not_a_certain_one():
+    """Twelve right answers of twelve: Wilson's interval begins at 12 / (12 + 1.96 ** 2)."""
+    level1, truth = np.array([0, 0, 1]), np.arange(12) % 3
+    low, high = intervals.mean_f1_interval(truth, truth, level1)
+    assert low == pytest.approx(12 / (12 + 1.959964**2)) and high == 1
+    one_wrong = np.where(np.arange(12) == 5, 0, truth)
+    found = intervals.mean_f1_interval(one_wrong, truth, level1)
+    assert found == intervals.interval(intervals.mean_f1_draws(one_wrong, truth, level1)) and found[0] < found[1]
+
+
 def test_differences_are_taken_on_the_same_samples():
     """Equal predictions differ by exactly nothing, however wide the interval of each is."""
     draws = [intervals.spearman_draws(predicted, TRUTH, PAIRS) for predicted in PREDICTED]
