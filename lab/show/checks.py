@@ -47,7 +47,7 @@ def placebos(frame: pd.DataFrame) -> Table:
     rows = compared(frame)[lambda rows: rows["check"] == "placebo"]
     parts = rows.groupby("metric", sort=False)
     found = parts.agg(
-        systems=("recipe", lambda names: f.listed(names.unique())), arms=("arm", "size"),
+        systems=("recipe", lambda names: f.listed(map(shared.system, names.unique()))), arms=("arm", "size"),
         helps=("verdict", lambda verdicts: int((verdicts == HELPS).sum())),
         hurts=("verdict", lambda verdicts: int((verdicts == HURTS).sum())), largest=("difference", lambda each: each.abs().max()),
     ).reset_index()  # fmt: skip
@@ -61,7 +61,7 @@ def placebos(frame: pd.DataFrame) -> Table:
         number("no surprise", "allowed", f.count, "so many of both together, or fewer, in nine of ten laboratories"),
         number("largest difference", "largest", f.effect),
     )
-    asked = ", ".join(link(name, "question", name) for name in rows["ablation"].unique())
+    asked = ", ".join(link(f.trick(name), "question", name) for name in rows["ablation"].unique())
     caption = f"Placebos ({asked}): arms that differ from their reference by the order of the training items alone."
     return Table(found, columns, caption, name="placebos" if len(found) else "")
 

@@ -35,8 +35,8 @@ LONG = 40  # characters of a value
 # ---- the ledger
 
 LEDGER: dict[str, Any] = {
-    "trick": "", "page": "", "metric": "", "claimed": None, "source": "", "recipe": "", "arm": "", "measured": None, "low": None,
-    "high": None, "holm": None, "detectable": None, "verdict": "", "elsewhere": "", "touched": "", "note": "",
+    "trick": "", "page": "", "metric": "", "claimed": None, "claimed_in": "", "source": "", "recipe": "", "arm": "",
+    "measured": None, "low": None, "high": None, "holm": None, "detectable": None, "verdict": "", "elsewhere": "", "touched": "", "note": "",
 }  # fmt: skip
 
 
@@ -61,14 +61,14 @@ def ledger(plan: Plan, frame: pd.DataFrame, ensembles: pd.DataFrame, reports: Pa
             ``elsewhere``.
 
     Returns:
-        the columns of ``LEDGER``. ``claimed``, ``measured``, ``low``, ``high`` and ``detectable`` are in units of ``metric`` (a
-        claim in another metric keeps its own). Where nothing is measured, ``note`` says why.
+        the columns of ``LEDGER``. ``claimed`` is in units of ``claimed_in``; ``measured``, ``low``, ``high`` and ``detectable``
+        are in units of ``metric``, that of the track. Where nothing is measured, ``note`` says why.
     """
     others = elsewhere.reports(plan, reports)
     claimed = [*_of_questions(compared(frame), others), *_of_others(ensembles.set_index("name", drop=False))]
     rows = []
     for claim, why, row in claimed:
-        about = {"claimed": claim.value, "source": claim.source, "touched": claim.touched}
+        about = {"claimed": claim.value, "claimed_in": claim.metric, "source": claim.source, "touched": claim.touched}
         rows.append(LEDGER | about | row | {"note": "; ".join(filter(None, (claim.note, why)))})
     table = pd.DataFrame(rows, columns=list(LEDGER))
     return table[table["metric"].isin({runs.contest_metric(r) for r in plan.systems})].reset_index(drop=True)
@@ -82,18 +82,23 @@ def _of_questions(frame: pd.DataFrame, others: dict[str, pd.DataFrame]) -> Itera
         spec = load(Ablation, name)
         for claim in spec.claimed:
             there = {corpus: _against(compared(other), name, claim) for corpus, other in others.items()}
-            told = [f"{c}: {f.difference(r['difference'])}, {r['verdict']}" for c, r in there.items() if r]
+            told = [f"{c}: {f.difference(r['difference'])}, {_verdict(claim, r)}" for c, r in there.items() if r]
             # the track's metric, whatever the claim was made in
             row = {"metric": runs.contest_metric(spec.recipes[0]), "elsewhere": "; ".join(told), "verdict": NOT_HERE}
             row["trick"] = shared.trick(name, claim.arm or next(iter(spec.called), spec.reference))
             if (found := _against(frame, name, claim)) is None:
                 yield claim, f"`make ablation NAME={name}` asks", row
                 continue
-            row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable", "verdict")}
-            # Of several claims each has its own, where the interval says anything.
-            if claim.metric == found["metric"] and found["verdict"] != NOT_IN_PLAY and pd.notna(found["low"]):
-                row["verdict"] = verdict_of(found["low"], found["high"], claim.value)
-            yield claim, "", row | {"page": f"question/{name}", "measured": found["difference"]}
+            row |= {key: found[key] for key in ("recipe", "arm", "low", "high", "holm", "detectable")}
+            row |= {"page": f"question/{name}", "measured": found["difference"], "verdict": _verdict(claim, found)}
+            yield claim, "", row
+
+
+def _verdict(claim: Claim, found: dict[str, Any]) -> str:
+    """Of several claims each has its own, where the interval says anything."""
+    if claim.metric != found["metric"] or found["verdict"] == NOT_IN_PLAY or pd.isna(found["low"]):
+        return str(found["verdict"])
+    return verdict_of(found["low"], found["high"], claim.value)
 
 
 def _against(frame: pd.DataFrame, name: str, claim: Claim) -> dict[str, Any] | None:
@@ -137,11 +142,12 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
         shared.DETECTABLE,
         Column("remarks", lambda r: lines(r["elsewhere"], r["touched"], r["note"]), hint="other corpora; why not"),
     )
-    held = rows[rows["claimed"].notna() & rows["detectable"].notna()]
+    held = rows[(rows["claimed"].fillna(0) != 0) & rows["detectable"].notna()]
     small = int((held["claimed"].astype(float).abs() < held["detectable"].astype(float)).sum())
     caption = (
         "One row per claim, measured ones first. Claims belong to other data and larger models: do not subtract. "
-        f"{small or 'None'} of {f.plural(len(held), 'measured claim')} {'is' if small == 1 else 'are'} smaller than what could be seen."
+        f"{small or 'None'} of {f.plural(len(held), 'measured claim')} of a size {'is' if small == 1 else 'are'} smaller "
+        "than what could be seen."
     )
     return Table(rows, columns, caption, name=f"claims_{metric}")
 
@@ -244,7 +250,8 @@ def contradiction_table(rows: pd.DataFrame, recipe: str) -> Table:
     if rows.empty:
         return Table(rows, columns, "No such case is known.", name="")
     caption = (
-        f"{int((rows['question'] != '').sum())} of the {f.plural(len(rows), 'case')} have an experiment, {len(measured)} of them ran"
+        f"{int((rows['question'] != '').sum())} of the {f.plural(len(rows), 'case')} have an experiment, "
+        f"{len(measured) or 'none'} of them ran"
         f"{f'; doing what the code does: {told}' if len(measured) else ''}. Below the code: the switch that restores it or, after *not*, "
         "what the described arm has instead."
     )

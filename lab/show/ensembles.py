@@ -91,7 +91,8 @@ def table(frame: pd.DataFrame) -> Table:
     """Ensembles of a report: rows of :func:`of_plan`."""
 
     def title(row: Row) -> str:
-        return f"{link(row['title'], 'ensemble', row['name'])}\n{row['recipe']}, {f.plural(row['members'], 'member')}"
+        of = f"{shared.system(row['recipe'])}, {f.plural(row['members'], 'member')}"
+        return f"{link(row['title'], 'ensemble', row['name'])}\n{of}"
 
     columns = (
         Column("ensemble", title),

@@ -54,14 +54,19 @@ def of_corpus(corpus: str, scale: str, folder: Path | None = None) -> pd.DataFra
     return found
 
 
-def of_plan(plan: Plan) -> pd.DataFrame:
-    """Those of all corpora of a plan, with the column ``corpus`` (label)."""
+def of_plan(plan: Plan, question: str = "") -> pd.DataFrame:
+    """Those of all corpora of a plan, with the column ``corpus`` (label).
+
+    Args:
+        question: only those of the corpora that it is asked on; of further ones, without a page, no floor is known.
+    """
+    asked = {job.corpus.name for jobs in plan.ablation_jobs(question).values() for job in jobs} if question else set()
     found = [
         of_corpus(ref.name, plan.scale, plan.runs_folder / "corpora" / ref.label).assign(corpus=ref.label)
         for ref in plan.corpora
-        if ref.manifest.exists()
+        if ref.manifest.exists() and (not question or ref.name in asked)
     ]
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def marked(board: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

@@ -24,11 +24,13 @@ def forest(rows: pd.DataFrame, name: str, to: str, interval: str, unit: str = ""
         unit: "points of " where numbers are not in units of ``metric``.
     """
     rows = rows.reindex(columns=list(DRAWN)).reset_index(drop=True)
-    parts = [f"Dot and line: measured, {interval}."]
+    known = rows["low"].notna().any()
+    parts = [f"Dot and line: measured, {interval}." if known else "Dot: measured; one seed has no interval."]
     parts += ["Diamond: claimed."] if rows["claimed"].notna().any() else []
     parts += ["Grey band: effects too small to be seen here."] if rows["detectable"].notna().any() else []
     metrics = f.listed(f.metric(metric) for metric in rows["metric"].unique())
-    alt = f"Differences in {metrics}{' to ' * bool(to)}{to} of {f.plural(rows['label'].nunique(), 'comparison')}, with intervals"
+    count = f.plural(rows["label"].nunique(), "comparison")
+    alt = f"Differences in {metrics}{' to ' * bool(to)}{to} of {count}{', with intervals' if known else ''}"
     wide, narrow = (_figure(rows, to, width, unit) for width in (style.WIDTH, style.NARROW))
     return Picture(wide, rows, name, alt, " ".join(parts), narrow=narrow)
 

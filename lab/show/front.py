@@ -63,7 +63,7 @@ def findings(
 
 
 def _claims(held: pd.DataFrame) -> str:
-    measured = held[held["measured"].notna() & ~_is_loss(held)]
+    measured = held[held["measured"].notna() & ~_no_gain(held)]
     if not len(measured):
         return "**No claimed gain has been measured yet.**"
     gains = measured[(measured["verdict"] == HELPS) & _survives(measured)].sort_values("low", ascending=False)
@@ -73,20 +73,22 @@ def _claims(held: pd.DataFrame) -> str:
     words = rest["verdict"].map(lambda verdict: style.of_verdict(verdict).word.removesuffix(" above"))
     uncorrected = np.where(rest["holm"].isna(), " (joined models, not corrected)", " before correction")
     words += np.where(doubtful, uncorrected, "")
-    others = [f"{n} {word}" for word, n in words.value_counts(sort=False).items()]
-    told = f" The others: {f.listed(others)}." if others else ""
+    others = [f"{word} {n}" for word, n in words.value_counts(sort=False).items()]
+    told = f" The others, by verdict: {', '.join(others)}." if others else ""
     gained = f"{len(gains) or 'none'} came out as a gain that survives correction"
     return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{told}"
 
 
-def _is_loss(held: pd.DataFrame) -> pd.Series:
-    """Whether a loss was claimed."""
-    return held["claimed"].fillna(0).astype(float) < 0
+def _no_gain(held: pd.DataFrame) -> pd.Series:
+    """Whether it was claimed that there is a loss, or no effect."""
+    return held["claimed"].astype(float) <= 0
 
 
 def _contradicted(held: pd.DataFrame) -> str:
-    off = (held["verdict"] == RULED_OUT) | (held["verdict"] == np.where(_is_loss(held), HELPS, HURTS)) & _survives(held)
-    rows = held[off & (held["claimed"].fillna(0) != 0)]
+    """Claims of a gain that are ruled out or came out as a harm, of a loss that is a gain, of no effect that is either."""
+    claimed, verdict = held["claimed"].astype(float), held["verdict"]
+    wrong = (verdict == HURTS) & (claimed >= 0) | (verdict == HELPS) & (claimed <= 0)
+    rows = held[(verdict == RULED_OUT) | wrong & _survives(held)]
     rows = rows.assign(far=(rows["claimed"].astype(float) - rows["measured"].astype(float)).abs())
     rows = rows.sort_values("far", ascending=False)
     return f"**Not what was claimed**: {_named(rows.to_dict('records'))}." if len(rows) else ""
@@ -216,6 +218,8 @@ def _named(rows: Sequence[Row]) -> str:
     for row in rows[:NAMED]:
         kind, _, name = row["page"].partition("/")
         claimed = f"; claimed {f.points(row['claimed'])}" if pd.notna(row["claimed"]) else ""
+        if claimed and row.get("claimed_in", "") not in ("", row["metric"]):
+            claimed += f" of {f.metric(row['claimed_in'])}"
         where = f"{shared.system(row['recipe'])}, {f.points(row['measured'])} points{claimed}"
         told.append(f"{link(row['trick'], kind, name)} ({where})")
     return f.listed([*told, *([f"{len(rows) - NAMED} more"] if len(rows) > NAMED else [])])

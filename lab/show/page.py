@@ -234,8 +234,8 @@ class Report:
         lines = ["## All pages"]
         for kind, heading in HEADINGS.items():
             about = [s for page in self.pages for s in page.sections if s.kind == kind]
-            shown = {"question": formats.trick, "system": shared.system}.get(kind, lambda name: name)
-            named = [(shown(s.name) or s.title, s) for s in about]
+            shown = {"question": formats.trick, "system": shared.system, "corpus": str}.get(kind)
+            named = [(shown(s.name) if shown else s.title, s) for s in about]
             lines += [f"- **{heading}**: {', '.join(link(text, kind, s.name) for text, s in named)}"] if named else []
         return "\n".join([*lines, "", "## Repeat it", "", "```", command(self.plan), "```"])
 

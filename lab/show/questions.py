@@ -19,7 +19,7 @@ from lab.show.table import Column, Picture, Row, Table, filled, lines, link, num
 from lab.show.verdicts import ONE_ANSWER, compared, digest_of
 from lab.show.verdicts import arms as arms_of
 from lib.evaluation.compare import HELPS, HURTS, NOT_IN_PLAY, RULED_OUT, TOO_SMALL
-from lib.recipes.load import load
+from lib.recipes.load import load, names
 from lib.recipes.specs import Ablation
 
 SHOWN = ("recipe", "arm", "is_reference", "metric", "n", "score", "sd", "unseen", "claimed", "detectable", "difference", "low", "high",
@@ -49,7 +49,8 @@ def about(name: str) -> Markdown:
         f"- Claimed: {f.difference(c.value)} {f.metric(c.metric)}, {c.source}" + (f" ({c.note})" if c.note else "")
         for c in spec.claimed
     ]
-    return Markdown("\n\n".join([spec.about.strip(), "\n".join(claims) or "No source gives a number for this."]))
+    told = [spec.about.strip()] if spec.about.strip() else []
+    return Markdown("\n\n".join([*told, "\n".join(claims) or "No source gives a number for this."]))
 
 
 def arms(name: str) -> Table:
@@ -68,7 +69,8 @@ def arms(name: str) -> Table:
 
 
 def sizes(plan: Plan, name: str) -> Table:
-    """Sizes, cost and seeds of the runs behind a question; arms that differ in them have rows of their own.
+    """Sizes, cost and seeds of the runs behind a question; arms that differ in sizes have rows of their own. Where seeds
+    differ, as folds do, the smallest and the largest stand there.
 
     Raises:
         MissingRun: a run is absent or stale; names it and its ``make`` line.
@@ -76,11 +78,14 @@ def sizes(plan: Plan, name: str) -> Table:
     groups = plan.ablation_jobs(name)
     jobs = [job for group in groups.values() for job in group]
     found = runs.rows(jobs).assign(arm=[arm for (_, arm), group in groups.items() for _ in group])
-    same = ["recipe", "stage", "corpus", "train_items", "steps", "scored_items"]
-    parts = found.groupby(same, sort=False, dropna=False)
-    frame = parts.agg(arms=("arm", lambda arm: ", ".join(arm.unique())), seconds=("seconds", "mean")).reset_index()
     counts = {"train_items": "training items", "steps": "steps", "scored_items": "scored items"}
-    differ = [title for column, title in counts.items() if (found.groupby("recipe")[column].nunique() > 1).any()]
+    pairs = found.groupby(["recipe", "seed"])
+    differ = [title for column, title in counts.items() if (pairs[column].nunique() > 1).any()]
+    same, cost = ["recipe", "stage", "corpus"], ("seconds", "mean")
+    each = found.groupby([*same, "arm"], sort=False, dropna=False)
+    told = each.agg(seconds=cost, **{column: (column, _ranged) for column in counts}).reset_index()
+    alike = told.groupby([*same, *counts], sort=False, dropna=False)
+    frame = alike.agg(arms=("arm", ", ".join), seconds=cost).reset_index()
     shares = f.listed(["seeds", *(title for title in counts.values() if title not in differ)])
     seeds = plan.seeds_of(name)
     notes = [
@@ -89,18 +94,22 @@ def sizes(plan: Plan, name: str) -> Table:
     ]
     parents = [(job.recipe, parent) for job in jobs for parent in job.parents.values()]
     if once := {f"{shared.system(of)}, {parent.stage}" for of, parent in parents if parent.stage_spec.seed is not None}:
-        told = "; ".join(sorted(once))
-        notes.append(f"One pretraining feeds all seeds ({told}): the interval covers the noise of later stages only.")
+        which = "; ".join(sorted(once))
+        notes.append(f"One pretraining feeds all seeds ({which}): the interval covers the noise of later stages only.")
     columns = (
         Column("system", lambda r: f"{shared.system(r['recipe'])}\n{r['stage']}"),
         Column("arms", "arms"),
         Column("corpus", "corpus"),
-        number("training items", "train_items", f.count),
-        number("steps", "steps", f.count),
-        number("scored items", "scored_items", f.count),
+        *(Column(title, column, "number") for column, title in counts.items()),
         number("a run", "seconds", f.seconds, "training of this stage, mean"),
     )
     return Table(frame, columns, notes=tuple(notes))
+
+
+def _ranged(values: pd.Series) -> str:
+    """ "1,152 to 1,180", or one number."""
+    numbers = pd.to_numeric(values)
+    return " to ".join(dict.fromkeys(f.count(edge) for edge in (numbers.min(), numbers.max())))
 
 
 # ---- what came out
@@ -123,17 +132,21 @@ def table(part: pd.DataFrame, known: pd.DataFrame | None = None) -> Table:
     rows = with_scores(part)
     metric = f.metric(rows["metric"].iloc[0]) if rows["metric"].nunique() == 1 else "score"
     several, spec = rows["recipe"].nunique() > 1, load(Ablation, rows["ablation"].iloc[0])
-    frame = rows[list(SHOWN)]
-    if known is not None:
+    frame, beside = rows[list(SHOWN)], ""
+    if known is not None and len(known):
         same = known["metric"].isin(rows["metric"]) & (known["scored_on"].eq(spec.scored_on) | (spec.scored_on == ""))
         floors = known.loc[same, ["floor", "label", "corpus", "metric", "score"]]
-        frame = pd.concat([frame, floors], ignore_index=True)
+        if len(floors):
+            frame = pd.concat([frame, floors], ignore_index=True)
+            beside = "Grey: what needs no network, and the best that any model could reach."
+    against, asked = _against(rows), rows["ablation"].iloc[0]
 
     def arm(row: Row) -> str:
         if pd.notna(row.get("floor")):
             return lines(row["floor"], row["label"], row["corpus"] if several else "")
         name = "reference" if row["is_reference"] else spec.name_of(row["arm"])
-        return f"`{row['arm']}`\n{name}" + (f", {shared.system(row['recipe'])}" if several else "")
+        other = against[asked, row["recipe"], row["arm"]]
+        return f"`{row['arm']}`\n{name}{other}" + (f", {shared.system(row['recipe'])}" if several else "")
 
     columns = (
         Column("arm", arm),
@@ -147,12 +160,14 @@ def table(part: pd.DataFrame, known: pd.DataFrame | None = None) -> Table:
         shared.PAIRED_INTERVAL,
         number("training", "seconds", f.seconds, "of this stage, mean over seeds"),
     )
+    caption = [f"{f.plural(int(rows['n'].max()), 'seed')} an arm."]
+    if rows["low"].notna().any():
+        caption.append(f"Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}.")
+    caption += ["Training: time by the clock, whatever else ran on the machine.", _noise(rows), beside]
     return Table(
         frame,
         filled(rows, columns),
-        f"{f.plural(int(rows['n'].max()), 'seed')} an arm. Interval: {shared.PAIRED}. Could be seen: {shared.COULD_BE_SEEN}. "
-        + _noise(rows)
-        + (" Grey: what needs no network, and the best that any model could reach." if known is not None else ""),
+        " ".join(filter(None, caption)),
         emphasis=lambda r: "reference" if r["is_reference"] is True else "single" if pd.isna(r["is_reference"]) else "",
         name=f"{'check' if rows['check'].iloc[0] else 'ablation'}_{rows['ablation'].iloc[0]}",
     )
@@ -174,10 +189,11 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
         name: of the CSV.
     """
     rows = with_scores(frame)[lambda rows: ~rows["is_reference"]].reset_index(drop=True)
+    against = _against(rows)
 
     def asked(row: Row) -> str:
-        name = shared.trick(row["ablation"], row["arm"])
-        return f"{link(name, 'question', row['ablation'])}\n{shared.system(row['recipe'])}"
+        name = link(shared.trick(row["ablation"], row["arm"]), "question", row["ablation"])
+        return f"{name}{against[row['ablation'], row['recipe'], row['arm']]}\n{shared.system(row['recipe'])}"
 
     holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
     measured = (shared.VERDICT, shared.CLAIMED, shared.DETECTABLE, shared.DIFFERENCE, shared.PAIRED_INTERVAL)
@@ -208,8 +224,22 @@ def forest(frame: pd.DataFrame, name: str) -> Picture:
 
 def _to(frame: pd.DataFrame) -> str:
     """What arms are compared with: a question may compare each with the arm before."""
-    several = compared(frame).groupby(["ablation", "recipe"])["reference"].nunique().max() > 1
-    return "the arm before" if several and frame["ablation"].nunique() == 1 else "the reference arm"
+    parts = [part for _, part in compared(frame).groupby(["ablation", "recipe"], sort=False)]
+    if frame["ablation"].nunique() > 1 or all(part["reference"].nunique() == 1 for part in parts):
+        return "the reference arm"
+    chain = all(part["reference"].tolist()[1:] == part["arm"].tolist()[:-1] for part in parts)
+    return "the arm before" if chain else "the arm that it is held against"
+
+
+def _against(rows: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+    """(question, recipe, arm) -> " against" the arm that it is compared with, where that is not the question's reference."""
+    found = {}
+    for row in rows.to_dict("records"):
+        name, other = row["ablation"], row["reference"]
+        other_called = name in names(Ablation) and other in load(Ablation, name).called
+        told = f" against {shared.trick(name, other)}" if other_called else ""
+        found[name, row["recipe"], row["arm"]] = told
+    return found
 
 
 # ---- what may be said

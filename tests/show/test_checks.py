@@ -33,12 +33,13 @@ def test_placebos_are_counted_by_track():
         made.arm("placebo", arm=f"a{k}", check="placebo", verdict=verdict, difference=0.01 * k, family="checks")
         for k, verdict in enumerate(verdicts)
     ]
-    other = made.arm("placebo", recipe="w", metric="mean_f1", check="placebo", verdict=HURTS, difference=-0.3)
+    told = {"recipe": "wechat_baseline", "metric": "mean_f1", "check": "placebo", "verdict": HURTS, "difference": -0.3}
+    other = made.arm("placebo", **told)
     table = checks.placebos(made.frame(made.arm("ema", verdict=HELPS), *arms, other))
     fields = ["metric", "systems", "arms", "helps", "hurts", "allowed"]
     assert table.frame[fields].to_numpy().tolist() == [
-        ["spearman", "aiac_rank1", 10, 1, 1, 1],
-        ["mean_f1", "w", 1, 0, 1, 0],
+        ["spearman", "AIAC 1st", 10, 1, 1, 1],
+        ["mean_f1", "WeChat baseline", 1, 0, 1, 0],
     ]
     assert table.frame["largest"].tolist() == pytest.approx([0.09, 0.3]) and "(page:question/placebo)" in table.caption
     row = cells(table)["Spearman"]

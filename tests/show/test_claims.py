@@ -72,6 +72,16 @@ def test_each_of_several_claims_has_its_own_verdict(tmp_path: Path) -> None:
     assert all(set(told[verdict].values()) == {verdict} for verdict in (NOT_IN_PLAY, ONE_ANSWER))
 
 
+def test_another_report_has_a_verdict_for_each_claim_too(tmp_path: Path) -> None:
+    numbers = {"recipe": "wechat_rank72", "metric": "mean_f1", "difference": 0.001, "low": -0.01, "high": 0.0126}
+    frame = made.frame(made.arm("pretraining", verdict=TOO_SMALL, **numbers))
+    (tmp_path / "smoke-emoji" / "tables").mkdir(parents=True)
+    verdicts.write(frame, tmp_path / "smoke-emoji" / "tables")
+    rows = ledger(plan("wechat_rank72"), frame, NO_ENSEMBLES, tmp_path)
+    told = dict(rows[rows["page"] == "question/pretraining"][["claimed", "elsewhere"]].to_numpy())
+    assert told[0.003] == f"smoke-emoji: +0.001, {TOO_SMALL}" and told[0.045] == f"smoke-emoji: +0.001, {RULED_OUT}"
+
+
 def test_a_claim_of_an_ensemble_is_held_against_its_best_member(frame, tmp_path: Path) -> None:
     row = dict(name="aiac_rank1_jobs", recipe="aiac_rank1", metric="spearman", score=0.5, low=0.4, high=0.6)
     row |= {"difference": 0.02, "difference_low": -0.01, "difference_high": 0.05, "verdict": "no effect above 0.05"}
@@ -109,7 +119,7 @@ def test_ledger_cell_by_cell(frame, tmp_path: Path) -> None:
     assert row["measured"] == "+0.001<br>−0.002 to +0.004<br>p 0.200 after Holm<br>AIAC 1st"
     assert table.name == "claims_spearman" and list(table.frame.columns) == list(claims.LEDGER)
     assert (
-        "3 of 3 measured claims are smaller than what could be seen" in table.caption
+        "3 of 3 measured claims of a size are smaller than what could be seen" in table.caption
     )  # 0.01 < 0.02, 0.0026 and 0.0011 < 0.05
 
 
@@ -192,7 +202,7 @@ def test_a_question_that_is_not_asked_names_its_command(world, found):
     text = claims.contradiction_table(contradicted(world, few), "aiac_rank1").markdown()
     assert "not in this report<br>`make ablation NAME=pool_padding` asks<br>pooling over padding against masked" in text
     nothing = claims.contradiction_table(contradicted(world, few.head(0)), "aiac_rank1")
-    assert "have an experiment, 0 of them ran. Below" in nothing.caption
+    assert "have an experiment, none of them ran. Below" in nothing.caption
 
 
 def test_a_system_of_which_no_contradiction_is_known(world, found):

@@ -122,7 +122,7 @@ def test_table_of_all_ensembles_cell_by_cell():
     assert numbers == pytest.approx([0.46, 0.4, 0.06, 0.9, 2])
     assert (row["unseen"], row["unseen_difference"], row["published"]) == (pytest.approx(0.41), 0.02, "0.852 (test)")
     shown = cells(ensembles.table(pd.DataFrame([row])))
-    cell = shown[f"[{spec.title}](page:ensemble/aiac_rank1_jobs)<br>aiac_rank1, 2 members"]
+    cell = shown[f"[{spec.title}](page:ensemble/aiac_rank1_jobs)<br>AIAC 1st, 2 members"]
     assert (cell["score"], cell["best member"]) == ("0.460<br>0.360 to 0.560", "0.400")
     assert (cell["gain"], cell["verdict"]) == ("+0.06<br>−0.01 to +0.2", f"**{NOTHING}**")
     assert (cell["unseen videos"], cell["oracle"]) == ("0.410<br>+0.02<br>+0.01 to +0.03", "0.900")

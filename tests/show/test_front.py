@@ -50,17 +50,25 @@ def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
 def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_is_counted(held):
     assert said(held)[0] == (
         "**Of 6 claimed gains that we measured, 1 came out as a gain that survives correction**: "
-        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others: 1 helps before correction, 1 claim ruled out, 1 hurts, "
-        "1 too small to see here and 1 helps (joined models, not corrected)."
+        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others, by verdict: helps before "
+        "correction 1, claim ruled out 1, hurts 1, too small to see here 1, helps (joined models, not corrected) 1."
     )
     assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
-    assert "3 helps (joined models, not corrected)" in said(held.assign(holm=NAN))[0]
+    assert "helps (joined models, not corrected) 3, " in said(held.assign(holm=NAN))[0]
 
 
 def test_a_gain_where_a_loss_was_claimed_is_no_claimed_gain(held):
     lost = held.assign(claimed=held["claimed"].where(held["verdict"] != "helps", -0.01))
     assert said(lost)[0].startswith("**Of 3 claimed gains that we measured, none came out")
     assert "(AIAC 1st, +3 points; claimed −1)" in said(lost)[1]
+    nothing = held.assign(claimed=held["claimed"].where(held["verdict"] != "helps", 0.0))
+    assert said(nothing)[0].startswith("**Of 3 claimed gains that we measured, none came out")
+    assert "(AIAC 1st, +3 points; claimed 0)" in said(nothing)[1] and "mixup" not in said(nothing)[1]
+
+
+def test_a_claim_in_another_metric_says_so(held):
+    assert "(AIAC 1st, −2 points; claimed +1 of accuracy)" in said(held.assign(claimed_in="accuracy"))[1]
+    assert "accuracy" not in said(held.assign(claimed_in="spearman"))[1]
 
 
 def test_what_was_ruled_out_comes_in_the_order_of_how_far_off_it_was(held):

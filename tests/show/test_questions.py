@@ -6,7 +6,7 @@ import pandas as pd
 
 from lab.show import questions
 from lab.show.verdicts import ONE_ANSWER, digest_of
-from lib.evaluation.compare import NOT_IN_PLAY, RULED_OUT, TOO_SMALL
+from lib.evaluation.compare import NOT_IN_PLAY, RULED_OUT, TOO_SMALL, UNKNOWN
 from lib.recipes.load import load
 from lib.recipes.specs import Ablation, Claim
 from tests.show import drawn, made
@@ -45,6 +45,15 @@ def test_where_arms_are_compared_with_each_other_the_axis_says_so():
     chain = made.frame(made.reference(), made.arm(arm="a"), made.arm(arm="b", reference="a"))
     (axis,) = questions.forest(chain, "x").figure.axes
     assert axis.get_xlabel() == "difference in Spearman to the arm before"
+    branch = (made.arm("modal_alignment", arm=arm) for arm in ("pairs", "tcl"))
+    whole = made.arm("modal_alignment", arm="whole", reference="pairs")
+    part = made.frame(made.reference("modal_alignment"), *branch, whole)
+    (axis,) = questions.forest(part, "x").figure.axes
+    assert axis.get_xlabel() == "difference in Spearman to the arm that it is held against"
+    told = "six pairs, no part left out against six pairs of four parts"
+    assert f"`whole`<br>{told}" in cells(questions.table(part))
+    linked = "[six pairs, no part left out](page:question/modal_alignment) against six pairs of four parts<br>AIAC 1st"
+    assert linked in cells(questions.verdicts(part, "x"))
 
 
 # ---- curves
@@ -92,6 +101,15 @@ def test_floors_of_the_same_items_stand_below_the_arms():
         "of other items than those the floors are scored on"
     )
     assert len(questions.table(held_out, known).frame) == 2
+
+
+def test_one_seed_has_no_interval_and_no_word_of_it():
+    nothing = dict.fromkeys(("low", "high", "p", "detectable", "sd", "sd_seeds"), float("nan"))
+    part = made.frame(made.reference(scores=(0.5,)), made.arm(scores=(0.5,), verdict=UNKNOWN, **nothing))
+    caption = questions.table(part, pd.DataFrame()).caption
+    assert caption == "1 seed an arm. Training: time by the clock, whatever else ran on the machine."
+    drawn_ = questions.forest(part, "x")
+    assert drawn_.caption == "Dot: measured; one seed has no interval." and drawn_.alt.endswith("of 1 comparison")
 
 
 def test_columns_that_nothing_is_known_of_are_left_out():
@@ -149,6 +167,16 @@ def test_what_arms_share_is_said_of_what_is_equal(world, monkeypatch):
     monkeypatch.setattr(questions.runs, "rows", lambda jobs: frame)
     told = questions.sizes(world, "ema").notes[0]
     assert told == "Arms of a system share seeds and scored items; they differ in training items and steps."
+
+
+def test_seeds_that_differ_alike_in_all_arms_are_one_row(world, monkeypatch):
+    frame = questions.runs.rows(job for jobs in world.ablation_jobs("ema").values() for job in jobs)
+    frame["train_items"] = 1200 + frame["seed"]
+    monkeypatch.setattr(questions.runs, "rows", lambda jobs: frame)
+    table = questions.sizes(world, "ema")
+    row = cells(table)["AIAC 1st<br>finetune"]
+    assert (row["arms"], row["training items"], row["steps"]) == ("without, with", "1,200 to 1,204", "80")
+    assert table.notes[0] == "Arms of a system share seeds, training items, steps and scored items."
 
 
 # ---- sentences

@@ -130,7 +130,7 @@ def test_published_scores_name_their_model_where_there_are_several():
     assert "| the recipe itself | finetune | validation | Spearman | 0.886031 |" in table.markdown()
     assert list(table.frame) == ["stage", "arm", "split", "metric", "value", "source", "note"]
     assert "the recipe itself" not in systems.published("wechat_baseline").markdown()
-    assert systems.published("aiac_rank17").caption == "No score was published."
+    assert systems.published("aiac_rank17").caption == "No score of its models was published."
 
 
 def test_cost_is_the_mean_over_seeds(world, monkeypatch):
