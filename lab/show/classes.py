@@ -93,7 +93,7 @@ def long_tail(answers: Answers) -> Picture:
     alt = f"F1 of each class of {answers.name} against its number of training videos"
     caption = (
         f"{f.plural(len(answers.result.truth), 'scored video')}, {f.plural(len(every), 'class', 'classes')} under "
-        f"{len(answers.tree.level1_names)} upper ones. {missed} have no scored video and {few} more have fewer than "
+        f"{len(answers.tree.level1_names)} upper ones. {missed or 'None'} have no scored video and {few} more have fewer than "
         f"{FEW}, so the macro scores hang on a few videos. The colour says to which third of the classes a class belongs."
     )
     return Picture(figure, frame, f"tail_{answers.name}", alt, caption)

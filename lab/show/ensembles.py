@@ -189,7 +189,8 @@ def added(result: Result) -> Table:
         number("without it", "without", f.score, "score of the ensemble of all others"),
         number("adds", "gain", f.difference, "ensemble minus ensemble without it"),
     )
-    caption = f"Best member first. Below a score: {shared.ITEMS}."
+    first = "Best member of validation" if scored_on(result.metrics["scores"]) == "test" else "Best member"
+    caption = f"{first} first. Below a score: {shared.ITEMS}."
     return _table(result.members, columns, caption, f"members_{result.metrics['ensemble']}")
 
 
@@ -266,7 +267,8 @@ def reading(result: Result) -> Markdown:
     """Does it beat its best member? On all items, on pairs of unseen videos, and how what is learned from pairs was judged."""
     kind, items, metric = dict(result.kinds.iloc[0]), result.metrics["items"], result.metrics["primary"]
     what, part = "pairs" if metric == "spearman" else "videos", scored_on(result.metrics["scores"])
-    told = [_sentence(f"On all {f.count(items[part])} {part} {what}", kind, "", metric)]
+    chosen = "by validation" if part == "test" else "there"
+    told = [_sentence(f"On all {f.count(items[part])} {part} {what}", kind, "", metric, chosen)]
     if part == "test":
         told.append(APART)
     elif what == "pairs" and items["unseen"] == items["validation"]:
@@ -277,7 +279,7 @@ def reading(result: Result) -> Markdown:
         told.append(f"Only {f.plural(items['unseen'], 'pair')} of {f.count(items['validation'])} {TOO_FEW}")
     elif what == "pairs":
         where = f"On the {f.count(items['unseen'])} pairs whose videos are in no training pair of any member"
-        told.append(_sentence(where, kind, "unseen_", metric))
+        told.append(_sentence(where, kind, "unseen_", metric, chosen))
     if folds := result.metrics.get("folds_of"):
         why = " (most pairs hang together in one component of videos)" if folds == FIRST_VIDEOS else ""
         told.append(
@@ -286,11 +288,12 @@ def reading(result: Result) -> Markdown:
     return Markdown("\n".join(f"- {sentence}" for sentence in told))
 
 
-def _sentence(where: str, kind: dict[str, Any], prefix: str, metric: str) -> str:
+def _sentence(where: str, kind: dict[str, Any], prefix: str, metric: str, chosen: str) -> str:
+    """``chosen``: where the best member is the best."""
     between = f.interval(kind[f"{prefix}difference_low"], kind[f"{prefix}difference_high"], signed=True)
     score = kind["unseen" if prefix else "score"]
     return (
         f"{where}: **{kind[f'{prefix}verdict']}**. The ensemble reaches {f.score(score)} {f.metric(metric)}, its best "
-        f"member there, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'])}: "
+        f"member {chosen}, `{kind[f'{prefix}best']}`, {f.score(kind[f'{prefix}best_score'])}: "
         f"{f.difference(kind[f'{prefix}difference'])} (95 % interval over items {between})."
     )

@@ -95,7 +95,7 @@ def _contradicted(held: pd.DataFrame) -> str:
 
 
 def _floors(board: pd.DataFrame) -> str:
-    """The systems below what needs no training, by name; then the best of each corpus against its ceiling."""
+    """The systems below what needs no training, by name; how many a linear model beats; the best of each corpus."""
     if board.empty:
         return ""
     text, known = "", board[board["untrained"].notna()]
@@ -108,6 +108,9 @@ def _floors(board: pd.DataFrame) -> str:
         text = f"**Below what needs no training, {len(below)} of {len(known)} models**: {'; '.join(told)}. "
     elif len(known):
         text = "Every trained system beats what needs no training. "
+    fitted = board[board["linear"].notna()]
+    if under := int((fitted["score"] < fitted["linear"]).sum()):
+        text += f"{under} of {f.plural(len(fitted), 'model')} stay{'s' * (under == 1)} below a linear model. "
     best = board.loc[board.dropna(subset=["score"]).groupby("metric", sort=False)["score"].idxmax()]
     told = []
     for row in best.to_dict("records"):
@@ -145,7 +148,7 @@ def _code(frame: pd.DataFrame) -> str:
 def _ensembles(joined: pd.DataFrame) -> str:
     rows = joined[joined["verdict"] == HELPS].to_dict("records") if len(joined) else []
     named = [f"{link(r['title'], 'ensemble', r['name'])} ({f.points(r['difference'])} points)" for r in rows]
-    return f"**Joining models** gains over the best of them: {f.listed(named)}." if named else ""
+    return f"**Joining models** gains over the one that is best on validation: {f.listed(named)}." if named else ""
 
 
 def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:

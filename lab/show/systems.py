@@ -115,7 +115,7 @@ def _settings(spec: StageSpec) -> list[str]:
         f"split `{data.split.use}`, k = {data.split.k}" if data.split.use != "none" else "",
         f"target `{data.target}`" if data.items == "pairs" else "",
         f"batches of {data.batch_size}",
-        f"{f.significant(data.epochs)} epochs",
+        f"{f.significant(data.epochs)} epoch{'s' * (data.epochs != 1)}",
         f"learning rate {rates.backbone:g}" + (f" (rest {rates.rest:g})" if rates.rest != rates.backbone else ""),
         f"schedule `{spec.schedule.use}`",
         f"gradient norm at most {spec.max_grad_norm:g}" if spec.max_grad_norm else "no clipping",
