@@ -130,7 +130,7 @@ def ledger_table(rows: pd.DataFrame, metric: str) -> Table:
         return lines(link(row["trick"], kind, name) if name else row["trick"], row["source"])
 
     def measured(row: Row) -> str:
-        holm = f"p {f.score(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
+        holm = f"p {f.chance(row['holm'])} after Holm" if pd.notna(row["holm"]) else ""
         where = shared.system(row["recipe"]) if row["recipe"] else ""
         return lines(f.difference(row["measured"]), signed_interval(row), holm, where)
 

@@ -58,6 +58,15 @@ def score(value: float | None, digits: int = 3) -> str:
     return NOTHING if missing(value) else f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def chance(value: float | None) -> str:
+    """A p-value, which is never nothing.
+
+    >>> chance(0.0421), chance(0.00002), chance(None)
+    ('0.042', '< 0.001', '–')
+    """
+    return score(value) if missing(value) or value >= 0.0005 else "< 0.001"
+
+
 def effect(value: float | None) -> str:
     """Two significant digits, as many as an effect is known to; no more than four places.
 

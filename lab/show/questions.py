@@ -195,7 +195,8 @@ def verdicts(frame: pd.DataFrame, name: str) -> Table:
         name = link(shared.trick(row["ablation"], row["arm"]), "question", row["ablation"])
         return f"{name}{against[row['ablation'], row['recipe'], row['arm']]}\n{shared.system(row['recipe'])}"
 
-    holm = number("p after Holm", "holm", hint="if all comparisons of the track and of its kind are judged together")
+    told = "if all comparisons of the track and of its kind are judged together"
+    holm = number("p after Holm", "holm", f.chance, told)
     measured = (shared.VERDICT, shared.CLAIMED, shared.DETECTABLE, shared.DIFFERENCE, shared.PAIRED_INTERVAL)
     columns = (Column("trick", asked), *measured, holm)
     few, many = int(rows["n"].min()), int(rows["n"].max())
