@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
 
+from lab.show.formats import plural
 from lab.use import commands as use
 from lib.runs import paths
 from lib.runs.files import write_text
@@ -233,20 +234,21 @@ def _import(options: argparse.Namespace) -> None:
         print(says)
     elif others := left_out(options.src, store.manifest["source"]):
         some = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
-        print(f"{len(others):,} files left out, which this format does not know: {some}")
+        print(f"{plural(len(others), 'file')} left out, which this format does not know: {some}")
     counts = store.manifest["counts"]
-    what = [(len(store), "videos"), (counts["frames"], "frames"), (int(store.n_images.sum()), "pictures")]
-    kept = ", ".join(f"{count:,} {name}" for count, name in [*what, (counts["pairs"], "pairs")] if count)
+    what = [(len(store), "video"), (counts["frames"], "frame"), (int(store.n_images.sum()), "picture")]
+    kept = ", ".join(plural(count, name) for count, name in [*what, (counts["pairs"], "pair")] if count)
     print(f"store: {shown(store.path)}: {kept}")
-    for kind, note in (
-        ("repeated", "repeat one that came before"),
-        ("contradicting", "contradict one that came before: the same two videos, another score"),
-        ("of one video", "are of a video with itself"),
+    for kind, one, several, note in (
+        ("repeated", "repeats", "repeat", "one that came before"),
+        ("contradicting", "contradicts", "contradict", "one that came before: the same two videos, another score"),
+        ("of one video", "is", "are", "of a video with itself"),
     ):
-        if counts.get(kind):
-            print(f"{counts[kind]:,} pairs {note}; they are kept as they are")
+        if count := counts.get(kind):
+            does, stay = (one, "it is kept as it is") if count == 1 else (several, "they are kept as they are")
+            print(f"{plural(count, 'pair')} {does} {note}; {stay}")
     if counts["rejected"]:
-        print(f"{counts['rejected']:,} records rejected, listed in {shown(store.path / 'rejects.parquet')}")
+        print(f"{plural(counts['rejected'], 'record')} rejected, listed in {shown(store.path / 'rejects.parquet')}")
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -279,7 +281,7 @@ def _check(options: argparse.Namespace) -> int:
     found = list(problems(Store.open(options.store)))
     for problem in found:
         print(f"wrong: {problem}")
-    print("ok" if not found else f"{len(found)} problems; import the corpus again")
+    print("ok" if not found else f"{plural(len(found), 'problem')}; import the corpus again")
     return int(bool(found))
 
 

@@ -117,10 +117,13 @@ def told(folder: Path) -> str:
         return ""
     videos, others = pixels.clips(folder)
     categories = {category for video in videos if (category := _category(video, folder))}
-    by_folder = f"{len(categories)} folders as categories" if categories else "no folders, so no categories"
+    folders = "1 folder as category" if len(categories) == 1 else f"{len(categories)} folders as categories"
+    by_folder = folders if categories else "no folders, so no categories"
     names = ", ".join(str(other.relative_to(folder)) for other in others[:3]) + (" ..." if len(others) > 3 else "")
-    aside = f"; {len(others)} files that are no videos left aside ({names})" if others else ""
-    return f"no manifest there: {len(videos)} videos, file names as titles, {by_folder}{aside}"
+    none = "1 file that is no video" if len(others) == 1 else f"{len(others)} files that are no videos"
+    aside = f"; {none} left aside ({names})" if others else ""
+    found = "1 video" if len(videos) == 1 else f"{len(videos)} videos"
+    return f"no manifest there: {found}, file names as titles, {by_folder}{aside}"
 
 
 def track(folder: Path) -> str:

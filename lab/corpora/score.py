@@ -133,7 +133,8 @@ def _score_pairs(vectors: Mapping[str, np.ndarray], submission: Path, labels: Pa
         cosine.append(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
     found: dict[str, Any] = {"pairs": len(score), "spearman": spearman(np.array(cosine), np.array(score))}
     if other:
-        found["contradicting"] = f"{other} pairs have another score than the same two videos before"
+        pairs = "1 pair has" if other == 1 else f"{other} pairs have"
+        found["contradicting"] = f"{pairs} another score than the same two videos before"
     for what, values in (("cosines", cosine), ("scores", score)):
         if np.ptp(values) == 0:
             found["constant"] = f"all {what} are {values[0]:g}, so there is nothing to rank"

@@ -22,6 +22,7 @@ from lab.flow.forecast import MANY
 from lab.flow.notebook import FAILED
 from lab.flow.snake import Event
 from lab.flow.tasks import Task, tasks_of
+from lab.show.formats import plural
 from lab.show.plan import Plan
 from lib.recipes.load import load
 from lib.recipes.specs import STAGE_NOTEBOOKS, Scale
@@ -187,7 +188,8 @@ class Progress:
             self._say(f"  and {len(self.reasons) - REASONS} more")
         if self.failed:
             waiting = len(self.left) - len(self.failed)
-            self._say(f"{len(self.failed)} steps failed, {waiting} wait for them or were not started. Logs:", "red")
+            failed, them = plural(len(self.failed), "step"), "it" if len(self.failed) == 1 else "them"
+            self._say(f"{failed} failed; waiting for {them} or not started: {waiting}. Logs:", "red")
             for name in self.failed:
                 self._say(f"  {self.tasks[name].log}")
             self._say(f"The same command goes on from here.{hint}")

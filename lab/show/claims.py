@@ -300,7 +300,7 @@ def _walk(tree: Any, path: str, told: str) -> None:
 
 
 def coverage_table() -> Table:
-    """Per team, how much of its write-up is found here, what a question asks after, and what is not found, by reason."""
+    """Per team, how much of its write-up is found here, what a question asks about, and what is not found, by reason."""
     rows = []
     for team, statements in load(Coverage, "coverage").teams.items():
         missing: dict[str, list[str]] = {}

@@ -271,8 +271,10 @@ def _mistakes(answers: Answers) -> str:
     if not found["wrong"]:
         return "No answer is wrong."
     return (
-        f"{f.count(found['wrong'])} of {f.plural(of, 'answer')} are wrong ({f.share(found['wrong'] / of)}). Of these "
-        f"{f.count(found['siblings'])} stay under the right upper class: {f.share(found['share'])} (over scored videos "
+        f"{f.count(found['wrong'])} of {f.plural(of, 'answer')} {'is' if found['wrong'] == 1 else 'are'} wrong "
+        f"({f.share(found['wrong'] / of)}). Of these "
+        f"{f.count(found['siblings'])} {'stays' if found['siblings'] == 1 else 'stay'} under the right upper class: "
+        f"{f.share(found['share'])} (over scored videos "
         f"{f.share(found['low'])} to {f.share(found['high'])}), where answers spread evenly over all other classes would "
         f"reach {f.share(found['chance'])}."
     )

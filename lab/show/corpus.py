@@ -83,7 +83,7 @@ def long_tail(store: Store, label: str) -> Picture:
     """Videos per tag (pairs) or class (classes) against its rank."""
     what = "tag" if store.track == "pairs" else "class"
     counts = describe.tag_counts(store) if what == "tag" else describe.class_counts(store)
-    caption = f"Videos per {what}: a few are everywhere, most are rare. On both axes logarithmic."
+    caption = f"Videos per {what}: a few are everywhere, most are rare. Both axes are logarithmic."
     caption = caption if counts.any() else f"No video has a {what}."
     return _against_rank(counts[counts > 0], f"rank of the {what}", "videos", f"{label}_long_tail", caption)
 

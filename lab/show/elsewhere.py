@@ -95,9 +95,13 @@ def reading(rows: pd.DataFrame, name: str) -> Markdown:
     says = "predicts" if found["low"] > 0 else "contradicts" if found["high"] < 0 else "is not shown to predict"
     return Markdown(
         f"**This report {says} report *{name}***: the rank correlation of {f.plural(len(rows), 'effect')} is {f.score(found['rho'], 2)} "
-        f"({f.interval(found['low'], found['high'], 2)}, p {f.significant(found['p'], 2)}). {found['same']:.0f} of them have the same "
-        f"sign in both; {found['clear']:.0f} have an interval without 0 in both."
+        f"({f.interval(found['low'], found['high'], 2)}, p {f.significant(found['p'], 2)}). {found['same']:.0f} of them "
+        f"{_have(found['same'])} the same sign in both; {found['clear']:.0f} {_have(found['clear'])} an interval without 0 in both."
     )
+
+
+def _have(count: float) -> str:
+    return "has" if count == 1 else "have"
 
 
 def picture(rows: pd.DataFrame, name: str) -> Picture:

@@ -74,7 +74,7 @@ def _claims(held: pd.DataFrame) -> str:
     uncorrected = np.where(rest["holm"].isna(), " (joined models, not corrected)", " before correction")
     words += np.where(doubtful, uncorrected, "")
     others = [f"{word} {n}" for word, n in words.value_counts(sort=False).items()]
-    told = f" The others, by verdict: {', '.join(others)}." if others else ""
+    told = f" The others, by verdict: {f.listed(others)}." if others else ""
     gained = f"{len(gains) or 'none'} came out as a gain that survives correction"
     return f"**Of {f.plural(len(measured), 'claimed gain')} that we measured, {gained}**{named}.{told}"
 
@@ -170,7 +170,8 @@ def sure(held: pd.DataFrame, frame: pd.DataFrame) -> Markdown:
     )
     if len(asked):
         certain = int((asked["holm"] < LEVEL).sum())
-        text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} differ from zero after correction. "
+        differ = "differs" if certain == 1 else "differ"
+        text += f"{certain or 'None'} of {f.plural(len(asked), 'comparison')} {differ} from zero after correction. "
     return Markdown(
         text
         + "Intervals of tricks hold for other seeds and other videos of the same kind, those of joined models for other "

@@ -126,12 +126,13 @@ def item_draws(cosine: np.ndarray, score: np.ndarray, pairs: np.ndarray) -> np.n
 
 
 def picture(found: pd.DataFrame, agreed: pd.DataFrame) -> Picture:
-    """A panel a team and stage: models from above in their published order, ours as dots; best first would fall to the left."""
+    """A panel a team and stage: models from top to bottom in their published order, ours as dots; best first would fall to
+    the left."""
     told = [f"{r['group']} {f.score(r['rho'], 2)}" for r in agreed.to_dict("records")]
     alt = f"Published order of models against our scores; rank correlations: {', '.join(told)}"
     caption = (
-        "Models from above in their published order, the published score beside the name. Were the order ours, dots would run "
-        "from right to left."
+        "Models from top to bottom in their published order, the published score beside the name. Were the order ours, dots "
+        "would run from right to left."
     )
     wide, narrow = (_figure(found, agreed, width) for width in (style.WIDTH, style.NARROW))
     return Picture(wide, found, "order", alt, caption, narrow=narrow)

@@ -38,7 +38,7 @@ def predicted(result: PairPredictions, name: str) -> Picture:
     score = f"Spearman {f.score(spearman(result.cosine, result.score))} over {f.plural(len(result.score), 'pair')}"
     caption = "Left: values; right: ranks, which is all that Spearman sees."
     if len(frame) < len(result.score):
-        caption += f" Drawn are {f.count(len(frame))} of {f.plural(len(result.score), 'pair')}, evenly chosen."
+        caption += f" {f.count(len(frame))} of {f.plural(len(result.score), 'pair')} are drawn, evenly chosen."
     values = frame[["label", "cosine"]].round(4)  # all digits of them weigh more than all figures
     return Picture(figure, values, f"predicted_{name}", f"Cosines of {name} against labels: {score}", caption)
 

@@ -1,4 +1,4 @@
-"""Files that only the report reads: its contents, claims that no question asks after, contradictions, and coverage."""
+"""Files that only the report reads: its contents, claims that no question asks about, contradictions, and coverage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lib.recipes.specs import Spec
 
 
 class OtherClaim(Spec):
-    """A claimed gain that no question asks after: an ensemble shows it, or ``untested`` says why nothing does."""
+    """A claimed gain that no question asks about: an ensemble shows it, or ``untested`` says why nothing does."""
 
     trick: str
     value: float | None = None

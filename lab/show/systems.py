@@ -90,7 +90,8 @@ def stages(plan: Plan, recipe: str) -> Table:
         Column("how", "settings"),
     )
     found = load(Scale, plan.scale).backbone or ""
-    start = "random weights" if found.startswith("small-") else "weights pretrained on the world's own language"
+    is_random = found.startswith(("tiny-", "small-", "random-"))
+    start = "random weights" if is_random else "weights pretrained on the world's own language"
     backbone = f"Every backbone is `{found}` and starts from {start}." if found else ""
     return Table(pd.DataFrame(rows), columns, f"As trained at {plan.scale} scale. {backbone}", name=f"stages_{recipe}")
 
@@ -240,7 +241,7 @@ def assumed(recipe: str) -> Table:
         Column("keys", lambda r: "\n".join(r["keys"]), "code"),
     )
     caption = (
-        "The system's authors published no code, and nobody the values of these keys: this system is a reconstruction."
+        "The system's authors published no code, and nobody published the values of these keys: this system is a reconstruction."
         if rows
         else "Nothing is assumed: what was built is in the original's code or write-up."
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from lab.show.formats import plural
 from lib.data.items import rows_of
 from lib.data.store import Store
 from lib.recipes.code_digest import digest
@@ -47,8 +48,9 @@ def choose(store: Store, text: str = "") -> Choice:
         scores = known["score"].to_numpy()[(rows[:, 0] != rows[:, 1]) & np.isin(rows, learnt).all(axis=1)]
         if (pairs := len(scores)) < FEWEST or len(np.unique(scores)) < 2:
             raise RecipeError(
-                f"{where}: {pairs} pairs of two videos outside the test parts, with {len(np.unique(scores))} scores; at least "
-                f"{FEWEST} with different scores are needed to learn what is alike"
+                f"{where}: {plural(pairs, 'pair')} of two videos outside the test parts, with "
+                f"{plural(len(np.unique(scores)), 'score')}; at least {FEWEST} with different scores are needed to learn what is "
+                "alike"
             )
         has = f"{pairs:,} scored pairs of {len(store):,} videos, {tags:,} of them with tags"
         if pairs >= MANY["pairs"] and tags:
@@ -63,16 +65,14 @@ def choose(store: Store, text: str = "") -> Choice:
     counts, several = counts[counts > 0], int((counts > 1).sum())
     if several < 2 or counts.sum() < FEWEST:
         raise RecipeError(
-            f"{where}: {counts.sum()} videos with a category, in {len(counts)} categories, {several} of which have more than one "
-            f"video; at least {FEWEST} in two such are needed. "
+            f"{where}: {counts.sum()} videos with a category, in {plural(len(counts), 'category', 'categories')}, {several} of "
+            f"which {'has' if several == 1 else 'have'} more than one video; at least {FEWEST} in two such are needed. "
             "Give categories (a folder of videos for each), or pairs.tsv with id1, id2 and how alike the two are from 0 to 1"
         )
     has = f"{counts.sum():,} videos in {len(counts)} categories, {counts.min()} to {counts.max()} in each"
-    rare = (
-        (f"{(counts < 8).sum()} categories have fewer than 8 videos and will hardly be learnt",)
-        if counts.min() < 8
-        else ()
-    )
+    few = int((counts < 8).sum())
+    told = f"{plural(few, 'category has', 'categories have')} fewer than 8 videos and will hardly be learnt"
+    rare = (told,) if few else ()
     if counts.sum() >= MANY["classes"]:
         return Choice("wechat_baseline", "base", (has, "enough for a text encoder and NeXtVLAD", *rare))
     if text:

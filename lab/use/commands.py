@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab.show.formats import plural
 from lib.runs.paths import PROJECT, shown, typed
 
 
@@ -150,15 +151,17 @@ def _says(table, out: Path | None, started: float) -> None:
 
     seconds, rejects = time.monotonic() - started, table.attrs["rejects"]
     where = f"; written: {shown(out)}" if out else ""
-    print(f"{len(table):,} videos in {seconds:.1f} s ({len(table) / seconds:.1f} a second){where}", file=sys.stderr)
+    made = f"{plural(len(table), 'video')} in {seconds:.1f} s"
+    print(f"{made} ({len(table) / seconds:.1f} a second){where}", file=sys.stderr)
     for row in rejects.head(5).to_dict("records"):
         print(f"left out: {row['file']}: {row['field']} is {row['value']}: {row['remedy']}", file=sys.stderr)
     if len(rejects):
         listed = f", listed in {shown(rejected_of(out))}" if out else ""
-        print(f"{len(rejects):,} videos left out{listed}", file=sys.stderr)
+        print(f"{plural(len(rejects), 'video')} left out{listed}", file=sys.stderr)
     if others := table.attrs["others"]:
         some = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
-        print(f"{len(others):,} files that are no videos left aside: {some}", file=sys.stderr)
+        none = plural(len(others), "file that is no video", "files that are no videos")
+        print(f"{none} left aside: {some}", file=sys.stderr)
 
 
 def _embed(options: argparse.Namespace) -> None:

@@ -50,7 +50,7 @@ def test_an_import_says_what_it_kept(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in ("1.jpg", "2.jpg"):
         (folder / "p" / name).write_bytes(small.picture())
     assert main(["corpus", "import", str(folder), "--out", str(tmp_path / "store")]) == 0
-    assert capsys.readouterr().out.strip().endswith("1 videos, 2 pictures")
+    assert capsys.readouterr().out.strip().endswith("1 video, 2 pictures")
 
 
 def test_an_import_says_what_is_odd(tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -65,8 +65,8 @@ def test_an_import_says_what_is_odd(tmp_path: Path, capsys: pytest.CaptureFixtur
         "7 pairs",
         "2 pairs repeat",
         "2 pairs contradict",
-        "1 pairs are of a video",
-        "1 files left out",
+        "1 pair is of a video",
+        "1 file left out",
         "pairs.txt",
     ):
         assert words in shown
@@ -87,7 +87,7 @@ def test_a_generated_corpus_and_a_flipped_byte_of_it(tmp_path: Path):
     assert all(word in error for word in ("pairwise.tfrecords", "checksum", "copy it again"))
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
     went_on = lab(*command, "--quarantine")
-    assert went_on.returncode == 0 and "59 videos" in went_on.stdout and "records rejected" in went_on.stdout
+    assert went_on.returncode == 0 and "59 videos" in went_on.stdout and " rejected, listed in" in went_on.stdout
 
 
 @pytest.mark.parametrize("spoil", ["frames.f16", "videos.arrow", "pairs.arrow", "removed pairs.arrow", "nan"])

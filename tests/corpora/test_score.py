@@ -256,7 +256,7 @@ def test_what_cannot_be_ranked_or_contradicts_is_said(tmp_path, pairs, capsys):
     assert score_file(*pairs)["constant"] == "all scores are 0.5, so there is nothing to rank"
     pairs[1].write_text("a\tb\t0.5\nb\ta\t0.6\na\tb\t0.5\n")
     found = score_file(*pairs)
-    assert found["constant"].startswith("all cosines are 1,") and found["contradicting"].startswith("1 pairs")
+    assert found["constant"].startswith("all cosines are 1,") and found["contradicting"].startswith("1 pair has")
     assert main(["score", *map(str, pairs)]) == 0 and "constant: all cosines" in capsys.readouterr().out
 
 

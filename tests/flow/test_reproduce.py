@@ -134,7 +134,7 @@ def test_a_failing_step_is_told_and_leaves_only_its_notebook(toy, tmp_path):
         "'value': -1.0",
         "see: runs/a/notebook.failed.ipynb",
         "by hand: papermill notebooks/train.ipynb out.ipynb",
-        "1 steps failed, 2 wait for them",
+        "1 step failed; waiting for it or not started: 2",
         "runs/a/notebook.log",
     ):
         assert words in outcome.shown, outcome.shown

@@ -90,7 +90,7 @@ def test_thirds_tell_mean_and_spread_over_seeds(answers, seeds):
 def test_mistakes_by_hand():
     """Six videos; two answers are wrong, one of them is a sibling."""
     told = classes.confused(answers_of([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0])).caption
-    assert told.startswith("2 of 6 answers are wrong (33.3 %). Of these 1 stay under the right upper class: 50.0 % (")
+    assert told.startswith("2 of 6 answers are wrong (33.3 %). Of these 1 stays under the right upper class: 50.0 % (")
     assert "answers spread evenly over all other classes would reach 25.0 %." in told
 
 

@@ -50,11 +50,11 @@ def said(held, frame=None, board_=None, joined=None, agreed=None) -> list[str]:
 def test_a_gain_is_named_only_if_it_survives_correction_and_every_other_verdict_is_counted(held):
     assert said(held)[0] == (
         "**Of 6 claimed gains that we measured, 1 came out as a gain that survives correction**: "
-        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others, by verdict: helps before "
-        "correction 1, claim ruled out 1, hurts 1, too small to see here 1, helps (joined models, not corrected) 1."
+        "[R-Drop](page:question/R-Drop) (AIAC 1st, +3 points; claimed +1). The others, by verdict: helps before correction 1, "
+        "claim ruled out 1, hurts 1, too small to see here 1 and helps (joined models, not corrected) 1."
     )
     assert "none came out as a gain that survives correction**. The" in said(held.assign(holm=0.5))[0]
-    assert "helps (joined models, not corrected) 3, " in said(held.assign(holm=NAN))[0]
+    assert "helps (joined models, not corrected) 3" in said(held.assign(holm=NAN))[0]
 
 
 def test_a_gain_where_a_loss_was_claimed_is_no_claimed_gain(held):
@@ -118,7 +118,7 @@ def test_how_sure_counts_the_claims_that_could_have_been_seen(held):
     frame = made.frame(made.reference(), made.arm(holm=0.01), made.arm("fgm", holm=0.2))
     text = front.sure(held, frame).data
     assert "could have been seen for **1 of 5 claims**; half of them would show effects of 2 points of Spearman" in text
-    assert "1 of 2 comparisons differ from zero after correction" in text
+    assert "1 of 2 comparisons differs from zero after correction" in text
     assert front.sure(held.assign(detectable=NAN), frame).data.startswith("No trick can be judged with one seed.")
     assert front.sure(held.assign(detectable=NAN), frame[:0]).data.startswith("No trick has been compared yet.")
 

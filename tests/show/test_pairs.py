@@ -77,7 +77,7 @@ def test_of_many_pairs_some_are_drawn_with_the_ranks_they_have_among_all(monkeyp
     picture = pairs.predicted(result_of([0.9, -0.2, 0.4], [0.25, 0.5, 1.0]), "x")
     assert drawn.dots(picture.figure.axes[1]).ravel() == pytest.approx([1 / 3, 1, 1, 2 / 3])
     assert picture.frame["cosine"].tolist() == [0.9, 0.4] and "Spearman −0.500 over 3 pairs" in picture.alt
-    assert picture.caption.endswith("Drawn are 2 of 3 pairs, evenly chosen.")
+    assert picture.caption.endswith("2 of 3 pairs are drawn, evenly chosen.")
 
 
 def test_calibration_draws_bins_intervals_and_the_label_of_the_loss_where_it_is_another():

@@ -51,7 +51,7 @@ def store(
             "40 videos in 2 categories, 10 to 30 in each",
         ),
         (["a"] * 1500 + ["b"] * 900, ("wechat_baseline", "bags"), "too few to learn the order"),
-        (["a"] * 5000 + ["b"] * 5, ("wechat_baseline", "base"), "1 categories have fewer than 8 videos"),
+        (["a"] * 5000 + ["b"] * 5, ("wechat_baseline", "base"), "1 category has fewer than 8 videos"),
     ],
 )
 def test_classes_by_how_many_have_one(tmp_path, categories, chosen, says):
@@ -73,12 +73,12 @@ def test_pairs_by_their_number_and_tags(tmp_path, pairs, tags, chosen):
     ("categories", "pairs", "levels", "says"),
     [
         ([None] * 50, 0, 3, "0 videos with a category, in 0 categories, .*a folder of videos for each"),
-        (["a"] * 50, 0, 3, "50 videos with a category, in 1 categories"),
+        (["a"] * 50, 0, 3, "50 videos with a category, in 1 category, 1 of which has more"),
         (["a", "b"] * 9 + ["held"] * 9, 0, 3, "18 videos with a category"),
-        (["a"] * 49 + ["b"], 0, 3, "50 videos with a category, in 2 categories, 1 of which have more than one video"),
+        (["a"] * 49 + ["b"], 0, 3, "50 videos with a category, in 2 categories, 1 of which has more than one video"),
         ([str(n) for n in range(50)], 0, 3, "50 videos with a category, in 50 categories, 0 of which"),
         ([None] * 9, 19, 3, "19 pairs of two videos .*, with 3 scores; at least 20"),
-        ([None] * 9, 60, 1, "60 pairs of two videos .*, with 1 scores"),
+        ([None] * 9, 60, 1, "60 pairs of two videos .*, with 1 score; "),
         ([None] * 9, 60, -3, "0 pairs of two videos"),
         (["held"] * 9, 60, 3, "0 pairs of two videos outside the test parts"),
     ],

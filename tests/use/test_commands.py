@@ -45,7 +45,7 @@ def test_from_drawn_videos_to_a_model_that_leaves(home, capsys):
     (home / "new" / "broken.mp4").write_text("no video")
     table = home / "vectors.parquet"
     _, said = told("embed", run, home / "videos", home / "new", "--out", table)
-    assert len(pd.read_parquet(table)) == 30 and "broken.mp4" in said and "1 videos left out, listed in" in said
+    assert len(pd.read_parquet(table)) == 30 and "broken.mp4" in said and "1 video left out, listed in" in said
     said, _ = told("classify", run, home / "new", "--top", 2)
     rows = list(csv.DictReader(io.StringIO(said)))
     assert len(rows) == 5 and all(float(row["probability"]) >= float(row["probability_2"]) for row in rows)
