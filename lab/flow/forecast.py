@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lab.flow.tasks import Task, job_task
-from lab.show.plan import Plan, lineage
+from lab.show.plan import COMPARISONS, Plan, lineage
 from lab.show.specs import ReportSpec
 from lib.recipes.corpus import CorpusRef
 from lib.recipes.job import sees
@@ -77,7 +77,7 @@ def questions(plan: Plan, expected: Mapping[str, float]) -> list[dict[str, Any]]
     ``needed`` is infinite where ``MANY`` seeds are too few."""
     from lab.show import verdicts  # loads torch
 
-    report = plan.report_folder / "tables" / verdicts.FILE
+    report = plan.report_folder / "tables" / COMPARISONS
     known = verdicts.read(report) if report.exists() else pd.DataFrame(columns=list(verdicts.COLUMNS))
     seen = {job.folder.path for job in plan.system_jobs}
     rows = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.flow.notebook import run_module, run_notebook
-from lab.show.plan import Plan
+from lab.show.plan import COMPARISONS, Plan
 from lab.show.specs import Claims, Contradictions, Coverage, NoiseTable, ReportSpec
 from lib.recipes.bind import module_of
 from lib.recipes.code_digest import code_digest, digest
@@ -173,7 +173,7 @@ def _ablation_task(plan: Plan, name: str) -> Task:
     code = code_digest(["lab.show.comparisons", "lab.show.floors", "lab.show.questions"])
     content = digest([question, [job.digest for job in jobs], known, code])
     folder, inputs = plan.runs_folder / "ablations" / name, [job.folder.metrics for job in jobs]
-    return notebook_task(folder, "ablation", name, "05_ablation", inputs, ["comparisons.csv"], parameters, content)
+    return notebook_task(folder, "ablation", name, "05_ablation", inputs, [COMPARISONS], parameters, content)
 
 
 def _ensemble_task(plan: Plan, name: str) -> Task:
@@ -193,6 +193,9 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
     told = [load(kind, name).model_dump(mode="json") for kind, name in files]
     told += [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)]
     told += [load(Recipe, name).model_dump(mode="json") for name in plan.systems]
+    told += [
+        file.read_text(encoding="utf-8") for file in plan.other_reports().values()
+    ]  # this one is shown beside them
     shown = code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"])
     content = digest([told, shown])
     runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions), "depth": plan.depth}

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from lab.show import predictions, runs
-from lab.show.plan import Plan
-from lab.show.verdicts import COLUMNS, FILE, MEASURED, MISSING, ONE_ANSWER, folder, noise, read, together
+from lab.show.plan import COMPARISONS, Plan
+from lab.show.verdicts import COLUMNS, MEASURED, MISSING, ONE_ANSWER, folder, noise, read, together
 from lib.data.schema import CategoryTree
 from lib.data.store import Store
 from lib.evaluation.compare import NAN, NOT_IN_PLAY, Noise, compare, verdict_of
@@ -191,7 +191,7 @@ def of_plan(plan: Plan) -> pd.DataFrame:
 
 
 def _part(plan: Plan, name: str) -> pd.DataFrame:
-    file = folder(plan, name) / FILE
+    file = folder(plan, name) / COMPARISONS
     if file.exists():
         part, jobs = read(file), plan.ablation_jobs(name)
         if set(part["digest"]) - {""} == {job.digest for group in jobs.values() for job in group}:

@@ -13,24 +13,16 @@ from lab.show import formats as f
 from lab.show import order, shared, style
 from lab.show.plan import Plan
 from lab.show.table import Picture
-from lab.show.verdicts import FILE, compared, read
+from lab.show.verdicts import compared, read
 from lib.evaluation.compare import NOT_IN_PLAY
 
-SMOKE = "smoke"  # the scale whose numbers mean nothing
 DRAWS = 2000
 FEWEST = 4  # switches, for a rank correlation
 
 
 def reports(plan: Plan, folder: Path | None = None) -> dict[str, pd.DataFrame]:
-    """Every other report -> its table of comparisons, those of scale smoke only beside each other.
-
-    Args:
-        folder: of all reports; None for where the plan's own lies.
-    """
-    files = sorted((folder or plan.report_folder.parent).glob(f"*/tables/{FILE}"))
-    named = {file.parent.parent.name: file for file in files if file.parent.parent.name != plan.report_folder.name}
-    smoke = plan.scale == SMOKE
-    return {name: read(file) for name, file in named.items() if (name.split("-")[0] == SMOKE) == smoke}
+    """Every other report -> its table of comparisons. Args: folder: of all reports; None for where the plan's own lies."""
+    return {name: read(file) for name, file in plan.other_reports(folder).items()}
 
 
 def beside(plan: Plan, frame: pd.DataFrame) -> list[Markdown | Picture]:

@@ -20,7 +20,7 @@ from lib.recipes.job import Job
 from lib.recipes.load import load
 from lib.recipes.specs import Recipe
 from lib.runs.files import write_text
-from lib.stages.floors import LINEAR, ORACLE, UNTRAINED, floors
+from lib.stages.floors import FRAMES, LINEAR, ORACLE, TEXT, UNTRAINED, floors
 
 LINES = {UNTRAINED: ":", LINEAR: "-.", ORACLE: "--"}  # floor -> style of its line
 
@@ -81,9 +81,13 @@ def marked(board: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def score(found: pd.DataFrame, corpus: str, floor: str = UNTRAINED) -> float:
-    """Score of a floor of a corpus; NaN where it has none. Args: found: of :func:`of_plan`."""
-    rows = found[(found["corpus"] == corpus) & (found["floor"] == floor)]
-    return float(rows["score"].iloc[0]) if len(rows) else float("nan")
+    """Score of a floor of a corpus, of ``untrained`` the best that needs no training; NaN where it has none.
+
+    Args:
+        found: of :func:`of_plan`.
+    """
+    same = (UNTRAINED, TEXT, FRAMES) if floor == UNTRAINED else (floor,)
+    return float(found.loc[(found["corpus"] == corpus) & found["floor"].isin(same), "score"].max())
 
 
 def table(found: pd.DataFrame, name: str) -> Table:

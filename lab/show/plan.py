@@ -19,6 +19,8 @@ from lib.runs import paths
 from lib.runs.folder import MissingRun
 
 DEPTHS = ("first", "default", "all")
+SMOKE = "smoke"  # the scale whose numbers mean nothing
+COMPARISONS = "comparisons.csv"  # of a question, and of a whole report
 
 
 class Coming(NamedTuple):
@@ -98,6 +100,19 @@ class Plan:
         usual = load(ReportSpec, "report").at(depth)
         systems = tuple(name for name in self.systems if name in usual) or self.systems
         return replace(self, depth=depth, systems=systems, seeds=self.seeds[: 1 if depth == "first" else None])
+
+    def other_reports(self, folder: Path | None = None) -> dict[str, Path]:
+        """Every other report -> the file of its comparisons, those of scale smoke only beside each other.
+
+        Args:
+            folder: of all reports; None for where the plan's own lies.
+        """
+        found = {
+            file.parent.parent.name: file
+            for file in (folder or self.report_folder.parent).glob(f"*/tables/{COMPARISONS}")
+        }
+        others = sorted(found.keys() - {self.report_folder.name})
+        return {name: found[name] for name in others if (name.split("-")[0] == SMOKE) == (self.scale == SMOKE)}
 
     def so_far(self) -> Plan:
         """The part of this plan whose runs are there: a report of it is true at any moment.

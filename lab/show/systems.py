@@ -229,7 +229,12 @@ def scores_of(scores: Iterable[Published], members: Mapping[str, str], name: str
     frame = pd.DataFrame(rows, columns=["stage", "arm", "split", "metric", "value", "source", "note"])
     if not any(row["arm"] in members for row in rows):
         columns = columns[1:]
-    return Table(frame, columns, "" if rows else "No score of its models was published.", name=f"published_{name}" if rows else "")
+    return Table(
+        frame,
+        columns,
+        "" if rows else "No score of its models was published.",
+        name=f"published_{name}" if rows else "",
+    )
 
 
 def assumed(recipe: str) -> Table:

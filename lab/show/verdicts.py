@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.show.plan import Plan
+from lab.show.plan import COMPARISONS, Plan
 from lab.show.specs import NoiseTable
 from lib.evaluation.compare import NAN, TOO_SMALL, Noise, detectable, fitted, holm
 from lib.recipes.code_digest import digest
 from lib.recipes.load import load
 from lib.runs.files import write_text
 
-FILE = "comparisons.csv"
 ONE_ANSWER = f"{TOO_SMALL}: one answer for every item"  # of networks that have learnt nothing
 LEVEL = 0.05  # of the verdicts' 95 % intervals
 COLUMNS = (
@@ -71,7 +70,7 @@ def read(file: Path) -> pd.DataFrame:
 
 def write(part: pd.DataFrame, folder: Path) -> Path:
     """``comparisons.csv`` of one question."""
-    return write_text(folder / FILE, part.to_csv(index=False, lineterminator="\n"))
+    return write_text(folder / COMPARISONS, part.to_csv(index=False, lineterminator="\n"))
 
 
 def noise(plan: Plan, metric: str) -> Noise:

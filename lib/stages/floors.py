@@ -25,6 +25,10 @@ from lib.runs.kinds import scored_on
 from lib.stages.problem import ClassPart, ClassProblem, PairPart, PairProblem, make_problem
 
 CONSTANT, UNTRAINED, LINEAR, ORACLE = "constant", "untrained", "linear", "oracle"
+TEXT, FRAMES = (
+    "untrained text",
+    "untrained frames",
+)  # which, one kind being of no use, may score higher than both together
 FIELDS = ("title", "asr", "ocr")
 MOST = 512  # characters of a field, as the recipes read
 COMPONENTS = 128  # of the mean frame: as many as the feature set `projected` gives to the systems
@@ -123,10 +127,10 @@ def _of_pairs(problem: PairProblem, part: PairPart, store: Store) -> Iterator[Ro
     (words, frames, learning), (words_there, frames_there, judged) = (
         _cosines(seen, np.searchsorted(rows, pairs)) for pairs in (train, part.pairs)
     )
-    yield scored(f"{UNTRAINED} text", "cosine of title, ASR and OCR (tf-idf of character pairs)", words_there)
+    yield scored(TEXT, "cosine of title, ASR and OCR (tf-idf of character pairs)", words_there)
     total, told = _scaled(words_there, words), "cosine of texts"
     if frames is not None and frames_there is not None:
-        yield scored(f"{UNTRAINED} frames", "cosine of the mean frame, whitened PCA", frames_there)
+        yield scored(FRAMES, "cosine of the mean frame, whitened PCA", frames_there)
         total, told = total + _scaled(frames_there, frames), "sum of the cosines of texts and of mean frames"
     yield scored(UNTRAINED, told, total)
     ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11))).fit(learning, problem.train.score)

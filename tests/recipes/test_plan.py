@@ -225,6 +225,23 @@ def test_a_scale_may_give_a_question_more_seeds_than_it_asks_for():
     assert own_folds[5] == own_folds[0] != own_folds[1], "a sixth seed has the first fold again"
 
 
+def test_pages_that_tell_of_another_report_are_made_again_when_it_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDLAB_HOME", str(tmp_path))
+    table = tmp_path / "reports" / "laptop" / "tables" / "comparisons.csv"
+    table.parent.mkdir(parents=True)
+
+    def digests() -> dict[str, str]:
+        steps = tasks_of(Plan.load("emoji", systems=["wechat_baseline"], questions=["ema"]))
+        return {task.step: task.digest for task in steps}
+
+    found = []
+    for text in ("ablation\n", "ablation\nema\n"):
+        table.write_text(text)
+        found.append(digests())
+    changed = {step for step in found[0] if found[0][step] != found[1][step]}
+    assert changed == {"index/index", "system/wechat_baseline", "claims/claims", "report/report"}
+
+
 @pytest.mark.parametrize("depth", ["default", "all"])
 def test_the_notebook_of_an_ensemble_reads_the_runs_that_its_step_waits_for(depth):
     plan = Plan.load("laptop", depth=depth)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lab.show import elsewhere, verdicts
+from lab.show.plan import Plan
 from lib.evaluation.metrics import spearman
 from tests.show import drawn
 
@@ -19,6 +20,12 @@ SWITCHES = [
     ("mixup", "with"),
     ("bags", "bag"),
 ]
+
+
+class Here(SimpleNamespace):
+    """As much of a plan as a report's place takes."""
+
+    other_reports = Plan.other_reports
 
 
 def table(effects: list[float], half: float = 0.01, **more) -> pd.DataFrame:
@@ -76,12 +83,12 @@ def test_a_dot_lies_at_its_effects_and_lines_reach_as_far_as_the_intervals():
 def test_other_reports_are_found_and_smoke_is_compared_with_smoke_alone(tmp_path: Path, scale: str, seen: set[str]):
     for name in ("laptop", "emoji", "smoke", "smoke-mine"):
         verdicts.write(table(HERE), tmp_path / name / "tables")
-    plan = SimpleNamespace(scale=scale, report_folder=tmp_path / scale)
+    plan = Here(scale=scale, report_folder=tmp_path / scale)
     assert set(elsewhere.reports(plan)) == seen
 
 
 def test_without_another_report_the_page_says_how_to_make_one(tmp_path: Path):
-    plan = SimpleNamespace(scale="laptop", report_folder=tmp_path / "laptop")
+    plan = Here(scale="laptop", report_folder=tmp_path / "laptop")
     assert "make real" in elsewhere.beside(plan, table(HERE))[0].data
     verdicts.write(table(HERE), tmp_path / "emoji" / "tables")
     text, picture = elsewhere.beside(plan, table(HERE))
