@@ -87,7 +87,7 @@ def mean_f1_interval(predicted: np.ndarray, truth: np.ndarray, level1_of_level2:
     """95 % interval of ``metrics.mean_f1`` over videos; shapes as in :func:`mean_f1_draws`. Where every answer is right, all
     samples score 1, which says nothing of other videos: then Wilson's interval of the share of right answers."""
     if (predicted == truth).all():
-        return interval_of_share(len(truth), len(truth))
+        return interval_of_share(len(truth), len(truth))[0], 1.0
     return interval(mean_f1_draws(predicted, truth, level1_of_level2))
 
 

@@ -25,10 +25,7 @@ from lib.runs.kinds import scored_on
 from lib.stages.problem import ClassPart, ClassProblem, PairPart, PairProblem, make_problem
 
 CONSTANT, UNTRAINED, LINEAR, ORACLE = "constant", "untrained", "linear", "oracle"
-TEXT, FRAMES = (
-    "untrained text",
-    "untrained frames",
-)  # which, one kind being of no use, may score higher than both together
+TEXT, FRAMES = "untrained text", "untrained frames"  # one may score higher than both together
 FIELDS = ("title", "asr", "ocr")
 MOST = 512  # characters of a field, as the recipes read
 COMPONENTS = 128  # of the mean frame: as many as the feature set `projected` gives to the systems
