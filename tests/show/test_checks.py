@@ -96,6 +96,10 @@ def test_planted_effects_are_judged_as_every_comparison(world, monkeypatch):
         assert rows.loc[0.1, "low"] < rows.loc[0.1, "difference"] < rows.loc[0.1, "high"]
     found = frame.xs(0.1, level="planted")["difference"] - plain["difference"]
     assert found.mean() == pytest.approx(-0.1, abs=0.05)  # of some dozen items
+    monkeypatch.setattr(checks, "PLANTED", (0.0,))  # nothing planted: the placebo against its reference is left
+    alone = checks.planted(world).set_index("recipe")["difference"]
+    assert alone.tolist() == pytest.approx(plain.loc[alone.index, "difference"].tolist(), abs=1e-3)
+    assert alone.abs().max() > 5e-3, "which is not nothing"
     job = world.ablation_jobs("placebo")["aiac_rank1", "other_order"][0]
     assert noise(world, "spearman").df == 0 and predicted(job).score == checks.spoilable(job).run.score
 

@@ -163,6 +163,7 @@ def test_reference_comes_first_and_claims_come_from_the_question(world):
     assert rows["difference"].isna().tolist() == [True, False]
     assert rows["claimed"].isna().tolist() == [True, False] and rows["claimed"].iloc[1] == 0.0026
     assert len(compared(rows)) == 1
+    assert of_question(world, "ema")["claimed"].isna().all(), "nobody gave a number"
 
 
 def test_an_arm_may_be_compared_with_another_than_the_reference(world):
@@ -243,6 +244,10 @@ def test_what_a_question_would_show_with_more_seeds(world, monkeypatch):
     rows = compared(earlier)[lambda rows: rows["recipe"] == "wechat_baseline"]
     loudest = [detectable(row.sd_seeds, 8, row.sd_items) for row in rows.itertuples()]
     assert visible(world, "ema", 8, earlier)["wechat_baseline"] == pytest.approx(max(loudest))
+    for loud in ("with", "more"):
+        two = [made.arm("ema", "wechat_baseline", arm, sd_seeds=0.05 if arm == loud else 0.01) for arm in ("with", "more")]
+        found = visible(world, "ema", 8, made.frame(*two))["wechat_baseline"]
+        assert found == pytest.approx(detectable(0.05, 8, 0.002)), "the loudest arm, wherever it stands"
 
 
 def test_a_difference_is_turned_round_where_the_question_has_it_the_other_way(world):
