@@ -20,6 +20,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from lab.flow import devices
 
 # Set before the libraries are loaded. The thread count is part of a result (1 and 2 threads give different weights), and
@@ -145,6 +147,9 @@ def _begin(
     parent = multiprocessing.parent_process()
     assert parent is not None
     _leave_when(lambda: wait([parent.sentinel]))
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is a named semaphore, of which the driver would warn if the job is killed
     try:
         devices.lease(gpus)
         sys.exit(work(*arguments))

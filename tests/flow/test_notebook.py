@@ -256,6 +256,22 @@ def test_what_runs_is_told_before_it_is_killed(tmp_path):
     assert saved.exists() and not _runs(int(begun.read_text()))
 
 
+def test_of_a_killed_job_nothing_is_left_to_warn_of(tmp_path):
+    """joblib turns the lock of a progress bar into a semaphore with a name, which outlives a killed process."""
+    notebook, begun = tmp_path / "long.ipynb", tmp_path / "begun"
+    cell = "import pathlib, time, joblib\nfrom tqdm import tqdm\nbar = tqdm(range(5))\n"
+    write_notebook(notebook, "x: int = 0", f"{cell}pathlib.Path({str(begun)!r}).touch()\ntime.sleep(100)")
+    code = (
+        "import pathlib, threading, time\nfrom lab.flow import notebook, processes\n"
+        "processes.PRELOAD = ('papermill', 'IPython.core.magics', 'psutil')\n"
+        f"one = (pathlib.Path({str(notebook)!r}), pathlib.Path({str(tmp_path / 'out.ipynb')!r}), {{}}, pathlib.Path({str(tmp_path / 'log')!r}))\n"
+        f"job = threading.Thread(target=notebook.run_notebook, args=one)\njob.start()\n"
+        f"while not pathlib.Path({str(begun)!r}).exists():\n    time.sleep(0.1)\nprocesses.interrupt()\njob.join()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, timeout=600, capture_output=True, text=True)
+    assert begun.exists() and "leaked" not in ended.stderr, ended.stderr
+
+
 def _runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 

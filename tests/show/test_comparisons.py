@@ -245,7 +245,9 @@ def test_what_a_question_would_show_with_more_seeds(world, monkeypatch):
     loudest = [detectable(row.sd_seeds, 8, row.sd_items) for row in rows.itertuples()]
     assert visible(world, "ema", 8, earlier)["wechat_baseline"] == pytest.approx(max(loudest))
     for loud in ("with", "more"):
-        two = [made.arm("ema", "wechat_baseline", arm, sd_seeds=0.05 if arm == loud else 0.01) for arm in ("with", "more")]
+        two = [
+            made.arm("ema", "wechat_baseline", arm, sd_seeds=0.05 if arm == loud else 0.01) for arm in ("with", "more")
+        ]
         found = visible(world, "ema", 8, made.frame(*two))["wechat_baseline"]
         assert found == pytest.approx(detectable(0.05, 8, 0.002)), "the loudest arm, wherever it stands"
 
