@@ -1,5 +1,5 @@
 """What is wrong with the pages of a report: parses each page and stylesheet, follows what they load and link to. python
--m tests.pagecheck reports/laptop"""
+-m tests.pagecheck [reports/laptop]"""
 
 import re
 import sys
@@ -130,7 +130,9 @@ def _exists(path: Path, address: str) -> list[str]:
 
 
 def main() -> int:
-    found = [line for folder in sys.argv[1:] for line in problems(Path(folder))]
+    reports = Path(__file__).parents[1] / "reports"
+    folders = [Path(name) for name in sys.argv[1:]] or [file.parent for file in sorted(reports.glob("*/index.html"))]
+    found = [line for folder in folders for line in problems(folder)] if folders else ["no report"]
     print("\n".join(found) or "every page opens from disk")
     return 1 if found else 0
 
