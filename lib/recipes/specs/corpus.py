@@ -45,9 +45,7 @@ class Scale(Spec):
     word_dim: int | None = Field(None, ge=4)  # replaces the width of word vectors, tag profile included
     seeds: tuple[int, ...] = (0,)
     most_seeds: int = Field(1, ge=1)  # of a question that asks for more than ``seeds``
-    more_seeds: dict[
-        str, Annotated[int, Field(ge=1)]
-    ] = {}  # question -> seeds, where it must have others than it asks for
+    more_seeds: dict[str, Annotated[int, Field(ge=1)]] = {}  # question -> seeds, in place of those that it asks for
     folds: Literal["one", "per_seed"] = "one"  # per_seed: seed s validates on fold s, where a split has several
     questions: tuple[str, ...] = ()  # those of the report that make sense here; empty: all
     checks: tuple[str, ...] = ()  # questions with a known answer, asked beside those of the report
