@@ -147,9 +147,8 @@ def _begin(
     parent = multiprocessing.parent_process()
     assert parent is not None
     _leave_when(lambda: wait([parent.sentinel]))
-    tqdm.set_lock(
-        threading.RLock()
-    )  # its own is a named semaphore, of which the driver would warn if the job is killed
+    # A bar's own lock is a semaphore with a name, of which the driver would warn when the job is killed.
+    tqdm.set_lock(threading.RLock())
     try:
         devices.lease(gpus)
         sys.exit(work(*arguments))

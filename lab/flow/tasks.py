@@ -193,9 +193,8 @@ def _report_tasks(plan: Plan, tasks: list[Task]) -> list[Task]:
     told = [load(kind, name).model_dump(mode="json") for kind, name in files]
     told += [load(Ablation, name).model_dump(mode="json")["claimed"] for name in names(Ablation)]
     told += [load(Recipe, name).model_dump(mode="json") for name in plan.systems]
-    told += [
-        file.read_text(encoding="utf-8") for file in plan.other_reports().values()
-    ]  # this one is shown beside them
+    others = plan.other_reports().values()  # beside which this one is shown
+    told += [file.read_text(encoding="utf-8") for file in others]
     shown = code_digest(["lab.show.checks", "lab.show.claims", "lab.show.front", "lab.show.systems"])
     content = digest([told, shown])
     runs, given = plan.runs_folder, {**_of_plan(plan), "questions": ",".join(plan.questions), "depth": plan.depth}

@@ -107,10 +107,8 @@ class Plan:
         Args:
             folder: of all reports; None for where the plan's own lies.
         """
-        found = {
-            file.parent.parent.name: file
-            for file in (folder or self.report_folder.parent).glob(f"*/tables/{COMPARISONS}")
-        }
+        files = (folder or self.report_folder.parent).glob(f"*/tables/{COMPARISONS}")
+        found = {file.parent.parent.name: file for file in files}
         others = sorted(found.keys() - {self.report_folder.name})
         return {name: found[name] for name in others if (name.split("-")[0] == SMOKE) == (self.scale == SMOKE)}
 
